@@ -1,0 +1,33 @@
+#include "lib/base/clock.h"
+#include <time.h>
+
+static uint64_t frozen_us;
+
+static uint64_t now_us(clockid_t id)
+{
+	struct timespec ts;
+	if (frozen_us)
+		return frozen_us;
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+uint64_t clock_mono_us(void)
+{
+	return now_us(CLOCK_MONOTONIC);
+}
+
+uint64_t clock_mono_ms(void)
+{
+	return now_us(CLOCK_MONOTONIC) / 1000;
+}
+
+uint64_t clock_wall_us(void)
+{
+	return now_us(CLOCK_REALTIME);
+}
+
+void clock_freeze_us(uint64_t us)
+{
+	frozen_us = us;
+}

@@ -1,0 +1,23 @@
+#include "lib/base/err.h"
+#include "lib/base/log.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void bug_at(const char *file, int line, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	log_event(LOG_LEVEL_ERROR, "bug", LOG_STR("at", file), LOG_INT("line", line), LOG_STR("what", text));
+	abort();
+}
+
+const char *err_text(int error)
+{
+	const char *text = strerrordesc_np(error < 0 ? -error : error);
+	return text ? text : "unknown error";
+}

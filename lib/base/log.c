@@ -1,0 +1,165 @@
+// One write(2) a line, so that lines of several processes on one stderr never mix.
+#include "lib/base/log.h"
+#include "lib/base/clock.h"
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_MAX_LEN 2048
+
+static struct {
+	const char *role;
+	enum log_level level;
+	bool json;
+	bool mask_imsi;
+} conf = {.role = "-", .level = LOG_LEVEL_INFO};
+
+static const char *const names[] = {"error", "warn", "info", "debug"};
+
+struct line {
+	char text[LINE_MAX_LEN];
+	size_t len;
+};
+
+void log_init(const char *role, enum log_level level, bool json, bool mask_imsi)
+{
+	conf.role = role;
+	conf.json = json;
+	conf.mask_imsi = mask_imsi;
+	__atomic_store_n(&conf.level, level, __ATOMIC_RELAXED);
+}
+
+void log_set_level(enum log_level level)
+{
+	__atomic_store_n(&conf.level, level, __ATOMIC_RELAXED);
+}
+
+bool log_enabled(enum log_level level)
+{
+	return level <= __atomic_load_n(&conf.level, __ATOMIC_RELAXED);
+}
+
+bool log_level_parse(const char *text, enum log_level *out)
+{
+	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+		if (strcasecmp(text, names[i]) == 0) {
+			*out = (enum log_level)i;
+			return true;
+		}
+	return false;
+}
+
+const char *log_level_name(enum log_level level)
+{
+	return (unsigned)level < sizeof names / sizeof *names ? names[level] : "?";
+}
+
+static void put_raw(struct line *l, const char *s, size_t n)
+{
+	size_t room = sizeof l->text - 2 - l->len; // room for the newline
+	if (n > room)
+		n = room;
+	memcpy(l->text + l->len, s, n);
+	l->len += n;
+}
+
+static void put(struct line *l, const char *s)
+{
+	put_raw(l, s, strlen(s));
+}
+
+// Escapes quotes, backslashes, control and non-ASCII bytes: what a peer sent can't end the value or the line.
+static void put_escaped(struct line *l, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		char esc[8];
+		if (p[i] == '"' || p[i] == '\\') {
+			esc[0] = '\\';
+			esc[1] = (char)p[i];
+			put_raw(l, esc, 2);
+		} else if (p[i] < 0x20 || p[i] >= 0x7f) {
+			put_raw(l, esc, (size_t)snprintf(esc, sizeof esc, "\\u%04x", p[i]));
+		} else {
+			put_raw(l, (const char *)p + i, 1);
+		}
+	}
+}
+
+static void put_masked_imsi(struct line *l, const char *imsi)
+{
+	size_t n = strlen(imsi), shown = conf.mask_imsi && n > 5 ? 5 : n;
+	put_escaped(l, (const uint8_t *)imsi, shown);
+	for (size_t i = shown; i < n; i++)
+		put_raw(l, "*", 1);
+}
+
+static void put_field(struct line *l, const struct log_field *f)
+{
+	char num[32];
+	put(l, conf.json ? ",\"" : " ");
+	put(l, f->key);
+	put(l, conf.json ? "\":" : "=");
+	switch (f->kind) {
+	case LOG_F_INT:
+		put_raw(l, num, (size_t)snprintf(num, sizeof num, "%lld", (long long)f->num));
+		return;
+	case LOG_F_STR:
+		put(l, "\"");
+		put_escaped(l, (const uint8_t *)(f->str ? f->str : ""), f->str ? strlen(f->str) : 0);
+		break;
+	case LOG_F_IMSI:
+		put(l, "\"");
+		put_masked_imsi(l, f->str ? f->str : "");
+		break;
+	case LOG_F_SLICE:
+	case LOG_F_HEX:
+	case LOG_F_END:
+		put(l, "\"");
+		put_escaped(l, f->bytes.p, f->bytes.len);
+		break;
+	}
+	put(l, "\"");
+}
+
+void log_fields(enum log_level level, const char *event, const struct log_field *fields)
+{
+	struct line l = {.len = 0};
+	char head[160];
+	uint64_t us = clock_wall_us();
+	time_t s = (time_t)(us / 1000000);
+	struct tm tm;
+	gmtime_r(&s, &tm);
+	char when[32];
+	size_t n = strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(when + n, sizeof when - n, ".%03uZ", (unsigned)(us / 1000 % 1000));
+	if (conf.json)
+		snprintf(head, sizeof head, "{\"time\":\"%s\",\"level\":\"%s\",\"role\":\"%s\",\"pid\":%d,\"event\":\"%s\"",
+			 when, log_level_name(level), conf.role, (int)getpid(), event);
+	else
+		snprintf(head, sizeof head, "%s %-5s %s: %s", when, log_level_name(level), conf.role, event);
+	put(&l, head);
+	for (; fields->kind != LOG_F_END; fields++)
+		put_field(&l, fields);
+	if (conf.json)
+		put(&l, "}");
+	l.text[l.len++] = '\n';
+	ssize_t done = write(STDERR_FILENO, l.text, l.len);
+	(void)done; // nobody is left to tell
+}
+
+bool log_limit_pass(struct log_limit *l, uint32_t per_second)
+{
+	uint64_t s = clock_mono_ms() / 1000;
+	if (s != l->window_s) {
+		l->window_s = s;
+		l->passed = 0;
+	}
+	if (l->passed >= per_second) {
+		l->suppressed++;
+		return false;
+	}
+	l->passed++;
+	return true;
+}

@@ -1,0 +1,52 @@
+# What every target of corehss shares: warnings, sanitizers, dependencies by pkg-config.
+include(CTest)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(EVENT REQUIRED IMPORTED_TARGET libevent_core>=2.1 libevent_extra>=2.1)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3.0)
+pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3>=3.40)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson>=2.13)
+pkg_check_modules(SYSTEMD REQUIRED IMPORTED_TARGET libsystemd)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+find_package(Threads REQUIRED)
+
+set(HSS_SANITIZE "" CACHE STRING "sanitizers of every target, e.g. address,undefined")
+option(HSS_FUZZ "build the libFuzzer targets (clang)" OFF)
+option(HSS_LTO "link-time optimisation" OFF)
+
+add_compile_options(-Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+                    -Wpointer-arith -Wwrite-strings -fno-common -fno-strict-aliasing
+                    -fstack-protector-strong -fvisibility=hidden)
+add_compile_definitions(_GNU_SOURCE HSS_VERSION="${PROJECT_VERSION}")
+include_directories(${CMAKE_SOURCE_DIR})
+if(HSS_SANITIZE)
+  add_compile_options(-fsanitize=${HSS_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${HSS_SANITIZE})
+  add_compile_definitions(HSS_SANITIZED=1)
+endif()
+if(HSS_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+if(HSS_LTO)
+  set(CMAKE_INTERPROCEDURAL_OPTIMIZATION ON)
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  add_compile_definitions(_FORTIFY_SOURCE=2)
+  add_link_options(-Wl,-z,relro -Wl,-z,now)
+endif()
+
+# hss_library(NAME SOURCES a.c ... LIBS x y): a static library that the unit tests link as well.
+function(hss_library name)
+  cmake_parse_arguments(A "" "" "SOURCES;LIBS" ${ARGN})
+  add_library(${name} STATIC ${A_SOURCES})
+  target_link_libraries(${name} PUBLIC ${A_LIBS})
+  set_property(GLOBAL APPEND PROPERTY HSS_LIBRARIES ${name})
+endfunction()
+
+# hss_program(NAME SOURCES main.c ... LIBS x y): an executable in bin/.
+function(hss_program name)
+  cmake_parse_arguments(A "" "" "SOURCES;LIBS" ${ARGN})
+  add_executable(${name} ${A_SOURCES})
+  target_link_libraries(${name} PRIVATE ${A_LIBS})
+endfunction()
