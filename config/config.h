@@ -1,0 +1,100 @@
+// The configuration, read once by hssd from one YAML file and handed to the roles as this plain struct (no pointers,
+// no secrets: files that hold secrets are named here, opened by hssd, and passed to their role as descriptors, unread).
+// The options themselves are rows of options.def: name, type, range, default, reloadable, help; the manual's
+// reference, --check's messages and the parser all come from them.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "lib/base/err.h"
+#include "lib/base/log.h"
+
+#define CONFIG_NAME_MAX	   256
+#define CONFIG_PATH_MAX	   256
+#define CONFIG_LISTEN_MAX  16
+#define CONFIG_REALM_MAX   8
+#define CONFIG_PEER_MAX	   256
+
+enum config_transport { TRANSPORT_TCP, TRANSPORT_SCTP, TRANSPORT_TLS };
+enum config_store { STORE_SQLITE, STORE_MONGODB, STORE_CSV };
+enum config_accept { ACCEPT_ANY, ACCEPT_LISTED };
+
+struct config_listen {
+	uint8_t transport; // enum config_transport
+	uint16_t port;
+	char address[64]; // IPv4 or IPv6, numeric
+};
+
+struct config_peer {
+	char host[CONFIG_NAME_MAX]; // Origin-Host, lower case
+	bool refuse_in_aia; // refuse in the AIA what a ULA would refuse (stock Open5GS MMEs drop error ULAs)
+};
+
+struct config {
+	// identity
+	char host[CONFIG_NAME_MAX];
+	char realm[CONFIG_NAME_MAX];
+	char realms[CONFIG_REALM_MAX][CONFIG_NAME_MAX]; // further realms that are ours
+	uint32_t realm_cnt;
+	uint32_t node_id; // 0..3, for the INDs (law 5)
+	// listen
+	struct config_listen listen[CONFIG_LISTEN_MAX];
+	uint32_t listen_cnt;
+	// peers
+	uint8_t accept; // enum config_accept
+	struct config_peer peer[CONFIG_PEER_MAX];
+	uint32_t peer_cnt;
+	bool refuse_in_aia; // default for peers that are not listed
+	uint32_t watchdog_ms;	   // Tw of RFC 3539, >= 6000
+	uint32_t cer_timeout_ms;   // a connection without CER is closed
+	uint32_t max_message;	   // octets of one Diameter message
+	uint32_t max_connections;  // of one frontend
+	uint32_t max_pending;	   // requests outstanding of one peer
+	uint32_t request_timeout_ms; // a request that waited longer is answered 3004
+	// processes
+	uint32_t frontends;
+	uint32_t workers;
+	char user[64]; // run roles as; empty: as started
+	bool sandbox;  // seccomp; off only where sanitizers or debuggers need it
+	// store
+	uint8_t store; // enum config_store
+	char store_uri[512];
+	char store_database[64];
+	char store_collection[64];
+	char store_path[CONFIG_PATH_MAX];
+	char state_dir[CONFIG_PATH_MAX];
+	uint32_t max_subscribers;
+	// s6a
+	uint32_t max_vectors;	  // a request gets at most this many (5)
+	bool allow_xor;		  // serve subscribers with the XOR test algorithm of TS 34.108
+	char op_file[CONFIG_PATH_MAX]; // per-operator OP, hex; for subscribers with neither OP nor OPc
+	bool clr_on_purged;	  // reserved, always false
+	uint32_t clr_timeout_ms;  // one try of a CLR
+	uint32_t clr_lifetime_s;  // a CLR that could not be delivered is dropped after this
+	// admin, metrics, log
+	char admin_socket[CONFIG_PATH_MAX];
+	char admin_group[64];
+	char metrics_address[64]; // empty: off
+	uint16_t metrics_port;
+	uint8_t log_level; // enum log_level
+	bool log_json;
+	bool log_mask_imsi;
+};
+
+// Where and why a configuration was refused: "FILE:LINE: KEY: expected ..., got ...".
+struct config_error {
+	char text[1024];
+};
+
+// Reads and checks FILE. 0 and *out filled in (defaults included), or -EINVAL / negative errno and e->text. Touches
+// nothing else. Unknown keys, wrong types, values out of range and contradictions are refused, the first one told.
+int config_load(const char *path, struct config *out, struct config_error *e) MUST_USE;
+// The same from memory (fuzzing, tests); `name` stands for the file in messages.
+int config_parse(const char *text, size_t len, const char *name, struct config *out, struct config_error *e) MUST_USE;
+// The effective configuration as YAML, secrets masked (a uri's password).
+void config_print(const struct config *c, int fd);
+// What differs between two configurations and can't be reloaded: the key's name, or NULL when all can.
+const char *config_not_reloadable(const struct config *old, const struct config *new_);
+// The realm is ours (identity.realm or realms, case ignored).
+bool config_realm_served(const struct config *c, struct slice realm);
+// The peer's row, NULL when not listed.
+const struct config_peer *config_peer_find(const struct config *c, struct slice host);

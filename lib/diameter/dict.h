@@ -1,0 +1,96 @@
+// The dictionary: every AVP of the applications that an HSS speaks, as rows of dict.def (code, vendor, type, flag
+// rules, defining clause), and the enumerators, Result-Codes and experimental codes as rows beside them.
+#pragma once
+#include "lib/base/wire.h"
+
+enum avp_type {
+	AVP_T_OCTETS,   // any length
+	AVP_T_UTF8,     // UTF8String: any length, well-formed UTF-8 without NUL
+	AVP_T_IDENTITY, // DiameterIdentity: FQDN characters, 1..255
+	AVP_T_URI,
+	AVP_T_I32,
+	AVP_T_U32,
+	AVP_T_ENUM,
+	AVP_T_TIME,
+	AVP_T_I64,
+	AVP_T_U64,
+	AVP_T_F32,
+	AVP_T_F64,
+	AVP_T_ADDRESS, // 2 octets family + 4 or 16 (other families: any length >= 2)
+	AVP_T_GROUPED,
+	AVP_T_FILTER, // IPFilterRule, QoSFilterRule
+};
+
+// must, may, must not be set
+enum avp_rule { AVP_MUST, AVP_MAY, AVP_NOT };
+
+struct avp_def {
+	const char *name; // "User-Name"
+	uint32_t code;
+	uint32_t vendor;
+	uint8_t type; // enum avp_type
+	uint8_t m;    // enum avp_rule for the M bit
+	uint8_t v;    // for the V bit
+	uint16_t id;  // its enum avp_id
+};
+
+// enum avp_id: AVP_ID_User_Name ... generated from dict.def, names with '-' replaced by '_'
+// (leading digits get a '_': AVP_ID__3GPP_Charging_Characteristics).
+enum avp_id {
+	AVP_ID_NONE = 0,
+#define AVP(id, name, code, vendor, type, m, v, spec) AVP_ID_##id,
+#include "lib/diameter/dict.def"
+#undef AVP
+	AVP_ID_CNT
+};
+
+// AVP_CODE_User_Name ... the same rows as constants for code that writes AVPs.
+enum avp_code {
+#define AVP(id, name, code, vendor, type, m, v, spec) AVP_CODE_##id = code,
+#include "lib/diameter/dict.def"
+#undef AVP
+};
+
+// By code and vendor (hashed, constant time), NULL when unknown.
+const struct avp_def *dict_find(uint32_t code, uint32_t vendor);
+const struct avp_def *dict_by_id(enum avp_id id);
+
+enum result_code {
+	RESULT_SUCCESS = 2001,
+	RESULT_COMMAND_UNSUPPORTED = 3001,
+	RESULT_UNABLE_TO_DELIVER = 3002,
+	RESULT_REALM_NOT_SERVED = 3003,
+	RESULT_TOO_BUSY = 3004,
+	RESULT_LOOP_DETECTED = 3005,
+	RESULT_APPLICATION_UNSUPPORTED = 3007,
+	RESULT_INVALID_HDR_BITS = 3008,
+	RESULT_INVALID_AVP_BITS = 3009,
+	RESULT_UNKNOWN_PEER = 3010,
+	RESULT_AVP_UNSUPPORTED = 5001,
+	RESULT_UNKNOWN_SESSION_ID = 5002,
+	RESULT_AUTHORIZATION_REJECTED = 5003,
+	RESULT_INVALID_AVP_VALUE = 5004,
+	RESULT_MISSING_AVP = 5005,
+	RESULT_CONTRADICTING_AVPS = 5007,
+	RESULT_AVP_NOT_ALLOWED = 5008,
+	RESULT_AVP_OCCURS_TOO_MANY_TIMES = 5009,
+	RESULT_NO_COMMON_APPLICATION = 5010,
+	RESULT_UNSUPPORTED_VERSION = 5011,
+	RESULT_UNABLE_TO_COMPLY = 5012,
+	RESULT_INVALID_AVP_LENGTH = 5014,
+	RESULT_INVALID_MESSAGE_LENGTH = 5015,
+	RESULT_NO_COMMON_SECURITY = 5017,
+};
+
+// Experimental-Result-Code values of vendor 10415 that we send on S6a/S6d (TS 29.272 7.4).
+enum experimental_code {
+	EXP_AUTHENTICATION_DATA_UNAVAILABLE = 4181,
+	EXP_CAMEL_SUBSCRIPTION_PRESENT = 4182,
+	EXP_USER_UNKNOWN = 5001,
+	EXP_ROAMING_NOT_ALLOWED = 5004,
+	EXP_FEATURE_UNSUPPORTED = 5011,
+	EXP_UNKNOWN_EPS_SUBSCRIPTION = 5420,
+	EXP_RAT_NOT_ALLOWED = 5421,
+	EXP_EQUIPMENT_UNKNOWN = 5422,
+	EXP_UNKNOWN_SERVING_NODE = 5423,
+};

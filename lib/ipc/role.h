@@ -1,0 +1,38 @@
+// What every role except hssd has in common: it starts with descriptor 3 as its channel to hssd, takes its BOOT
+// message, initialises, enters its sandbox, says READY, and loops until STOP, end of file on descriptor 3, or SIGTERM.
+#pragma once
+#include "cache/control.h"
+#include "config/config.h"
+#include "lib/ipc/channel.h"
+
+struct role_env {
+	enum role role;
+	unsigned index;
+	unsigned frontend_cnt, worker_cnt;
+	struct config config;
+	struct event_base *base;
+	struct control *control;
+	struct stats_block *stats; // this instance's
+	int records_fd, sqn_fd, state_dir_fd, op_fd; // -1 when this role does not get it
+	int listener[CONFIG_LISTEN_MAX];
+	unsigned listener_cnt;
+	void *ctx; // the role's own
+};
+
+struct role_ops {
+	// After BOOT, before the sandbox: allocate, map, open. 0 or a negative errno (logged; the process exits 1).
+	int (*init)(struct role_env *env);
+	// A channel to another role instance: the descriptor is the callee's now. Comes once for each edge at start, and
+	// again whenever the other end was restarted.
+	void (*edge)(struct role_env *env, enum role role, unsigned index, int fd);
+	// A new configuration, already checked; reloadable keys only differ.
+	void (*reload)(struct role_env *env, const struct config *fresh);
+	// Finish in order; call role_stopped when done. hssd kills after 10 s.
+	void (*stop)(struct role_env *env);
+};
+
+// main of a role: never returns except to exit with the returned status.
+int role_main(int argc, char **argv, enum role role, const struct role_ops *ops);
+void role_stopped(struct role_env *env);
+// Passes a log level on to hssd, which tells every role (hss-admin).
+void role_send_log_level(struct role_env *env, uint32_t level);

@@ -1,0 +1,7 @@
+// What a role gives up after its initialisation: new privileges, core dumps and ptrace (not dumpable), system calls that
+// it does not need (seccomp: anything else kills the process, so that a broken role ends and is restarted).
+#pragma once
+#include "cache/control.h"
+
+// 0 or a negative errno. `seccomp` false: everything but the filter (sanitizers need calls of their own).
+int sandbox_enter(enum role role, bool seccomp) MUST_USE;
