@@ -1,0 +1,137 @@
+// The control segment: everything that all roles may see, without secrets.
+//
+//   epochs     one per worker, written by that worker (by hssd for a dead one)
+//   peers      the directory of connected peers; an entry is claimed and written by the frontend that holds the peer
+//   stats      one block per role instance, written by that role only; survives its restarts, read by hss-admin
+//   roles      pid, state, restarts of each role; written by hssd
+//
+// All frontends, workers, the loader and hssd map it read-write, hss-admin read-only.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "lib/base/err.h"
+#include "lib/base/wire.h"
+
+#define CONTROL_MAGIC	   0x314c525443524843ull
+#define CONTROL_VERSION	   1
+#define WORKER_MAX	   64
+#define FRONTEND_MAX	   32
+#define PEER_DIRECTORY_MAX 4096
+
+enum role { ROLE_HSSD, ROLE_FRONTEND, ROLE_WORKER, ROLE_LOADER, ROLE_ADMIN, ROLE_CNT };
+
+enum peer_slot_state { PEER_SLOT_FREE = 0, PEER_SLOT_CLAIMED = 1, PEER_SLOT_OPEN = 2, PEER_SLOT_CLOSING = 3 };
+
+struct control_peer {
+	_Atomic uint32_t state; // enum peer_slot_state; claimed by compare-and-swap from FREE
+	uint32_t frontend;
+	uint32_t conn; // the frontend's connection number; together with `generation` unique
+	uint32_t generation;
+	_Atomic uint64_t host_hash; // Origin-Host, case folded
+	uint64_t since_us;	    // wall clock
+	uint64_t apps;		    // bits: enum control_app
+	uint64_t requests, answers, rejected; // counters of this connection
+	uint8_t watchdog;		      // RFC 3539 state
+	uint8_t transport;		      // 0 tcp, 1 sctp, 2 tls
+	uint8_t host_len, realm_len;
+	char host[256], realm[256], address[64];
+};
+
+enum control_app { CONTROL_APP_S6A = 1, CONTROL_APP_RELAY = 2 };
+
+// stats.def rows: STAT(name, "metric", "labels", counter|gauge, "help")
+enum stat_id {
+#define STAT(id, metric, labels, kind, help) STAT_##id,
+#include "cache/stats.def"
+#undef STAT
+	STAT_CNT
+};
+
+#define STAT_CMD_MAX	   64 // enum command_id
+#define STAT_RESULT_MAX	   48 // rows of stat_result_codes
+#define STAT_LATENCY_BUCKETS 20
+
+// Upper bounds of the latency buckets in microseconds: 50 us * 2^n, the last one open.
+struct stats_block {
+	_Atomic uint64_t c[STAT_CNT];
+	// frontends: answers by command and result, and the time from the request's arrival to its answer
+	_Atomic uint64_t requests[STAT_CMD_MAX];
+	_Atomic uint64_t answers[STAT_CMD_MAX][STAT_RESULT_MAX];
+	_Atomic uint64_t latency[STAT_CMD_MAX][STAT_LATENCY_BUCKETS];
+	_Atomic uint64_t latency_sum_us[STAT_CMD_MAX];
+};
+
+struct control_role {
+	_Atomic int32_t pid; // 0 = not running
+	_Atomic uint32_t ready;
+	_Atomic uint32_t restarts;
+	uint32_t spare;
+	_Atomic uint64_t started_us;
+};
+
+#define ROLE_INSTANCE_MAX (WORKER_MAX + FRONTEND_MAX + 3)
+
+struct control {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t size;
+	uint32_t worker_cnt, frontend_cnt;
+	uint64_t started_us; // wall clock, the Origin-State-Id comes from it
+	_Atomic uint64_t epoch;			      // raised by the loader
+	struct {
+		_Atomic uint64_t v; // 0 = outside
+		uint64_t spare[7];
+	} reader[WORKER_MAX];
+	struct control_role role[ROLE_INSTANCE_MAX];
+	struct stats_block stats[ROLE_INSTANCE_MAX];
+	struct control_peer peer[PEER_DIRECTORY_MAX];
+};
+
+// Index of a role instance in role[] and stats[].
+static inline unsigned control_instance(enum role role, unsigned index)
+{
+	switch (role) {
+	case ROLE_HSSD: return 0;
+	case ROLE_LOADER: return 1;
+	case ROLE_ADMIN: return 2;
+	case ROLE_FRONTEND: return 3 + index;
+	case ROLE_WORKER: return 3 + FRONTEND_MAX + index;
+	case ROLE_CNT: break;
+	}
+	return 0;
+}
+
+const char *role_name(enum role role); // "loader"
+
+// Makes the memory file (hssd): sized, sealed, filled in. Returns the descriptor or a negative errno.
+int control_create(unsigned frontends, unsigned workers);
+// Maps it; checks magic, version and size. NULL with errno on failure.
+struct control *control_map(int fd, bool writable);
+
+// Directory. claim returns the entry's index or -1 when full. The frontend fills in the rest, then sets the state.
+int control_peer_claim(struct control *c, uint32_t frontend);
+void control_peer_release(struct control *c, int index);
+// The open peer with this Origin-Host (case ignored); -1 when none. Copies what a worker needs to reach it.
+int control_peer_find(const struct control *c, struct slice host, uint32_t *frontend, uint32_t *conn,
+		      uint32_t *generation);
+// hssd: a frontend died, its entries are free again.
+void control_frontend_clear(struct control *c, uint32_t frontend);
+
+static inline void stat_add(struct stats_block *s, enum stat_id id, uint64_t n)
+{
+	// one writing thread per block: a plain add, published relaxed
+	__atomic_store_n((uint64_t *)&s->c[id], __atomic_load_n((uint64_t *)&s->c[id], __ATOMIC_RELAXED) + n,
+			 __ATOMIC_RELAXED);
+}
+
+static inline void stat_set(struct stats_block *s, enum stat_id id, uint64_t v)
+{
+	__atomic_store_n((uint64_t *)&s->c[id], v, __ATOMIC_RELAXED);
+}
+
+// Index of a result code in stats_block.answers (2001, 3xxx ... base codes; 10415:5001 ... experimental ones);
+// unknown codes share the last index. stat_result_text gives "2001" or "exp_5001".
+unsigned stat_result_index(uint32_t code, bool experimental);
+const char *stat_result_text(unsigned index);
+unsigned stat_latency_bucket(uint64_t us);

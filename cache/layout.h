@@ -1,0 +1,147 @@
+// Every shared byte, and the one kind of process that writes it. Three memory files, made by hssd, sealed against
+// resizing; no pointers, only offsets and indices, so that each process maps them where it likes.
+//
+//   records  written by the loader only; workers map it read-only, their descriptor can't be reopened
+//   SQN      two words a subscriber; written by workers and the loader, by atomic operations only
+//   control  no secrets; see control.h
+//
+// records:
+//   +--------------------+ 0
+//   | cache_header       |
+//   +--------------------+ imsi_index_off      2^index_bits entries: u32 = tag << slot_bits | slot + 1; 0 empty,
+//   | IMSI index         |                     tombstone = all ones. Open addressing, linear probing.
+//   +--------------------+ msisdn_index_off    the same over both MSISDNs of a record (2^msisdn_bits entries)
+//   | MSISDN index       |
+//   +--------------------+ node_off            NODE_MAX x cache_node: serving nodes, interned by Origin-Host
+//   | nodes              |
+//   +--------------------+ ind_off             IND_HOST_MAX x u64: hashes of the hosts that have an IND of their own
+//   | IND hosts          |
+//   +--------------------+ record_off          slot_cnt x cache_record, 128 octets each, 64-aligned
+//   | records            |
+//   +--------------------+ blob_off            blob_len octets: profiles, found by offset / 16
+//   | blobs              |
+//   +--------------------+ total_len           (sparse: memory is committed as it fills)
+//
+// How a change is published (law 4). A record that an index entry names is never written again. The loader writes
+// the changed copy into a free slot, then swings the IMSI index entry with one release store, then the MSISDN
+// entries (a reader that comes by MSISDN checks that the record really has the number). The old slot is retired
+// with the current epoch and reused only when every worker has been seen outside or in a later epoch (control.h).
+// So a reader between pin and unpin sees whole records only, of before or after, and `kill -9` of the loader between
+// any two instructions leaves either the old or the new record published: what is not reachable from the IMSI
+// index is free, and the next loader finds that out by one scan. Blobs and nodes are never changed while a reachable
+// record names them; they go through the same epochs.
+//
+// SQN (law 5). next and limit are SEQ values. A worker that wants n vectors loads next, then limit (acquire), and
+// moves next to next + n by compare-and-swap, if next + n <= limit; the SEQs next .. next + n - 1 are then its own,
+// nobody else's, ever: no later draw starts below, and limit is only raised after a row that covers it is on disk.
+// A limit that is used up, or a resynchronisation beyond it, is a question to the loader. To move next down (sqn
+// set --force) or to give the words to somebody else, the loader sets limit to 0, then next, then limit: a
+// worker that saw the old next fails its compare-and-swap, one that saw the new next sees limit 0 or the new one.
+// Words belong to (IMSI, K): a record names them by index, and they are given to another subscriber only after the
+// epochs have passed.
+#pragma once
+#include <assert.h>
+#include <stdint.h>
+#include "lib/base/ident.h"
+
+#define CACHE_MAGIC	 0x0031305353485243ull // "CRHSS01"
+#define CACHE_VERSION	 1
+#define NODE_MAX	 65536
+#define IND_HOST_MAX	 1024
+#define CACHE_BLOB_ALIGN 16
+#define INDEX_EMPTY	 0u
+#define INDEX_TOMBSTONE	 0xffffffffu
+
+struct cache_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t record_size; // sizeof(struct cache_record): a mismatch means rebuild, never guess
+	uint64_t total_len;
+	uint32_t slot_cnt; // max_subscribers and some spare for copies on their way
+	uint32_t max_subscribers;
+	uint32_t slot_bits;
+	uint32_t index_bits;
+	uint32_t msisdn_bits;
+	uint32_t sqn_cnt;
+	uint64_t imsi_index_off, msisdn_index_off, node_off, ind_off, record_off, blob_off, blob_len;
+	// written by the loader while running, read by everybody
+	_Atomic uint32_t subscriber_cnt;
+	_Atomic uint32_t ind_host_cnt; // entries of the IND table that are valid
+	_Atomic uint32_t load_state;   // enum cache_load_state
+	_Atomic uint32_t profile_cnt;
+	_Atomic uint64_t load_total; // records that the local database holds, while loading
+	_Atomic uint64_t blob_used;
+	uint64_t sqn_run; // run number under which the SQN words were filled
+};
+
+enum cache_load_state { CACHE_EMPTY = 0, CACHE_LOADING = 1, CACHE_COMPLETE = 2 };
+
+enum cache_alg { ALG_MILENAGE = 0, ALG_XOR = 1, ALG_TUAK = 2 };
+
+// cache_record.flags: what of the subscription decides without the profile, and the state of the serving nodes.
+enum cache_record_flag {
+	RECORD_MME_PURGED = 1 << 0,
+	RECORD_SGSN_PURGED = 1 << 1,
+	RECORD_MME_COMBINED = 1 << 2, // the MME announced itself as combined MME/SGSN
+	RECORD_NO_EPS = 1 << 3,	      // no APN-Configuration: 5420 on S6a
+	RECORD_NO_PACKET = 1 << 4,    // neither EPS nor GPRS: 5420 everywhere
+	RECORD_IND_SPARE = 1 << 5,    // another writer's IND collides with ours: k = 7 stands in (law 8)
+};
+
+struct cache_record {
+	imsi_t imsi; // 0: never published
+	msisdn_t msisdn[2]; // MSISDN and A-MSISDN; none = 0
+	uint8_t k[16];
+	uint8_t opc[16];
+	uint16_t amf;
+	uint8_t alg; // enum cache_alg
+	uint8_t flags;
+	uint32_t profile; // blob offset / CACHE_BLOB_ALIGN; 0 = none
+	uint32_t sqn;	  // index of its SQN words
+	uint32_t mme;	  // node index + 1; 0 = none
+	uint32_t sgsn;
+	uint8_t mme_plmn[3];
+	uint8_t sgsn_plmn[3];
+	uint8_t spare[2];
+	uint64_t mme_time_us; // since 1970; when its last ULR was stored
+	uint64_t sgsn_time_us;
+	uint64_t imeisv; // like an IMSI: digits and count; 0 = unknown
+	uint64_t change_key[1]; // reserved for the reader's duplicate check (hash of Origin-Host and End-to-End id)
+};
+static_assert(sizeof(struct cache_record) == 128, "two cache lines");
+
+struct sqn_words {
+	_Atomic uint64_t next;	// the next SEQ to use
+	_Atomic uint64_t limit; // first SEQ that may not be used
+};
+static_assert(sizeof(struct sqn_words) == 16, "");
+
+// A serving node. Strings live in the blob area.
+struct cache_node {
+	uint64_t host_hash; // ident_hash_bytes of the Origin-Host, case folded; 0 = free entry
+	uint32_t host;	    // blob offset / CACHE_BLOB_ALIGN of a cache_node_name
+	uint32_t spare;
+};
+
+struct cache_node_name {
+	uint8_t host_len;
+	uint8_t realm_len;
+	char text[]; // host, realm; no NUL
+};
+
+// What subscribers share (law 7): the children of Subscription-Data that do not name the subscriber, encoded once.
+// MSISDN, A-MSISDN are added by the worker. Subscribers with static addresses have a profile of their own.
+struct cache_profile {
+	uint32_t len; // whole, header included
+	uint32_t access_restriction; // Access-Restriction-Data bits
+	uint32_t odb;		     // Operator-Determined-Barring bits, 0 unless barred
+	uint32_t flags;
+	uint16_t apn_cnt;
+	uint8_t subscriber_status; // 0 SERVICE_GRANTED, 1 OPERATOR_DETERMINED_BARRING
+	uint8_t network_access_mode;
+	uint16_t head_len; // encoded AVPs before the APN profile (status, ODB, NAM, ARD, charging, AMBR, timers ...)
+	uint16_t epc_len;  // APN-Configuration-Profile, whole AVP
+	uint16_t gprs_len; // GPRS-Subscription-Data, whole AVP; 0 = none
+	uint16_t spare;
+	uint8_t avps[]; // head, epc, gprs; each padded to 4
+};
