@@ -55,6 +55,13 @@ enum avp_code {
 const struct avp_def *dict_find(uint32_t code, uint32_t vendor);
 const struct avp_def *dict_by_id(enum avp_id id);
 
+// The symbol of an enumerated value (rows of enums.def), NULL when it is not among them. A linear search: for
+// printing and for rare checks, not for every request.
+const char *dict_enum_name(enum avp_id id, int32_t value);
+
+// Octets that the shortest legal value of this type has: what an example AVP of a 5005 is filled up to.
+uint32_t dict_min_len(const struct avp_def *def);
+
 enum result_code {
 	RESULT_SUCCESS = 2001,
 	RESULT_COMMAND_UNSUPPORTED = 3001,

@@ -7,7 +7,7 @@
 #include "lib/diameter/header.h"
 
 #define GRAMMAR_DEPTH_MAX 8   // nesting of grouped AVPs; deeper ones are answered 5014
-#define GRAMMAR_AVPS_MAX  512 // AVPs of one message, all levels; more are answered 5009... of the first over the limit
+#define GRAMMAR_AVPS_MAX  512 // AVPs of one message, all levels; more are answered 5009 with the first over the limit
 #define GRAMMAR_SLOTS_MAX 48
 
 // Where the first occurrence of one of the command's AVPs lies: offsets from the start of the message.
@@ -49,14 +49,23 @@ const struct avp_def *grammar_slot_avp(const struct command *cmd, unsigned slot)
 void grammar_enable(uint32_t app);
 bool grammar_app_enabled(uint32_t app);
 
-// Checks one whole message of `len` octets (framing already right) against `cmd`: header flags, AVP lengths, flags,
-// types, unknown M-bit AVPs, multiplicity, mandatory AVPs, inside groups too; fills `slots` (cmd->slot_cnt of them).
-// Returns true when well-formed. Otherwise *v holds the answer's result code and Failed-AVP content. Only the first
-// error is reported. Never fails for unknown AVPs without the M bit (RFC 6733 4.1).
+// Checks one whole message of `len` octets (framing already right) against `cmd` and fills `slots` (cmd->slot_cnt of
+// them). Returns true when well-formed; otherwise *v holds the answer's result code and Failed-AVP content, and the
+// slots must not be used. One error is reported, in this order of kinds, and of one kind the first in the message:
+//   version 5011; length 5015; header bits 3008 (E in a request, P clear though the command is proxiable, T in an answer)
+//   5014  AVP lengths, values of fixed-size types, nesting; 5009 for more than GRAMMAR_AVPS_MAX
+//   3009  V bit with vendor 0, the one contradiction of AVP flags that is refused. An M bit that differs from the
+//         definition is accepted, as releases differ; V on a code of the base protocol makes it an unknown AVP
+//   5001  unknown AVP with the M bit; in a group only if all groups around it have the M bit
+//   5009  multiplicity; 5008 known AVP in a closed group; 5012 Session-Id is there but not first
+//   5005  a required AVP is absent
+//   5004  values: DiameterIdentity, UTF-8 and NUL, empty User-Name. Enumerated values are the application's to judge
+// A defect inside a group is reported as the groups around it with nothing but the offending AVP (RFC 6733 7.5).
+// Known AVPs that the command does not list, and unknown ones without the M bit, are accepted (*[ AVP ]).
+// Answers: with the E bit only the short grammar of RFC 6733 7.2 is required; one of Result-Code and
+// Experimental-Result always is; what Failed-AVP contains is not looked at.
 bool grammar_check(const struct command *cmd, const uint8_t *msg, uint32_t len, struct avp_slot *slots,
 		   struct verdict *v);
-
-// The same for the children of one group that a worker walks: not needed, grammar_check has gone through all.
 
 // Appends a Failed-AVP (279) to an answer when the verdict has one.
 void verdict_put_failed_avp(const struct verdict *v, struct wr *w);
