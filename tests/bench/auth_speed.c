@@ -1,5 +1,5 @@
-// Cost of one authentication vector of each kind, in nanoseconds: the best of several rounds, a new subscriber's keys
-// for each vector as in service. Usage: auth_speed [VECTORS_PER_ROUND]
+// Cost of one authentication vector of each kind, in nanoseconds: the best of several rounds, a new
+// subscriber's keys for each vector as in service. Usage: auth_speed [VECTORS_PER_ROUND]
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -41,14 +41,15 @@ static int run_forged_auts(unsigned i)
 {
 	static const uint8_t rand[16], auts[14];
 	uint64_t sqn_ms;
-	return auth_resync(&auth, &keys[i % KEYS_CNT], rand, auts, &sqn_ms) == AUTH_RESYNC_MAC_FAILED ? 0 : -1;
+	return auth_resync(&auth, &keys[i % KEYS_CNT], rand, auts, &sqn_ms) == AUTH_RESYNC_MAC_FAILED ? 0
+												      : -1;
 }
 
 static const struct {
 	const char *name;
 	int (*run)(unsigned i);
 } kinds[] = {
-    {"E-UTRAN vector", run_eutran},       {"UTRAN vector", run_utran}, {"GERAN triplet", run_geran},
+    {"E-UTRAN vector", run_eutran},         {"UTRAN vector", run_utran},      {"GERAN triplet", run_geran},
     {"EAP-AKA' vector", run_eap_aka_prime}, {"forged AUTS", run_forged_auts},
 };
 

@@ -1,5 +1,6 @@
-// What an authentication algorithm yields for one RAND (TS 33.102 6.3.2), whichever algorithm it was: Milenage and
-// the XOR test algorithm fill the same struct, so that vectors.c composes AUTN and keys once. Used by the worker.
+// What an authentication algorithm yields for one RAND (TS 33.102 6.3.2), whichever algorithm it was:
+// Milenage and the XOR test algorithm fill the same struct, so that vectors.c composes AUTN and keys once.
+// Used by the worker.
 #pragma once
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
-// HMAC as RFC 2104 defines it: H(key ^ opad || H(key ^ ipad || S)). Key pad and message lie side by side, so that
-// each of the two digests is one update: four SHA-256 blocks for a KASME.
+// HMAC as RFC 2104 defines it: H(key ^ opad || H(key ^ ipad || S)). Key pad and message lie side by side, so
+// that each of the two digests is one update: four SHA-256 blocks for a KASME.
 #include "worker/auth/kdf.h"
 #include <errno.h>
 #include <openssl/evp.h>
@@ -66,7 +66,8 @@ int kdf_derive(struct kdf *f, struct slice key, uint8_t fc, const struct slice *
 		return -EMSGSIZE;
 	size_t inner_len = SHA256_BLOCK_LEN + wr_len(&s);
 	fill_pads(&w, key);
-	bool ok = digest(f, w.inner, inner_len, w.outer + SHA256_BLOCK_LEN) && digest(f, w.outer, sizeof(w.outer), out);
+	bool ok = digest(f, w.inner, inner_len, w.outer + SHA256_BLOCK_LEN) &&
+		  digest(f, w.outer, sizeof(w.outer), out);
 	secret_wipe(&w, sizeof(w.outer) + inner_len);
 	return ok ? 0 : -EIO;
 }

@@ -2,8 +2,8 @@
 //   TEMP = E(RAND ^ OPc)
 //   OUT1 = E(TEMP ^ rot(IN1 ^ OPc, r1) ^ c1) ^ OPc,  IN1 = SQN || AMF || SQN || AMF
 //   OUTi = E(rot(TEMP ^ OPc, ri) ^ ci) ^ OPc,        i = 2..5
-// TEMP comes first; every OUT block then goes through the cipher in the same call. All rotations are whole 32-bit
-// words and are done on words in memory order, which is right on either endianness.
+// TEMP comes first; every OUT block then goes through the cipher in the same call. All rotations are whole
+// 32-bit words and are done on words in memory order, which is right on either endianness.
 #include "worker/auth/milenage.h"
 #include <errno.h>
 #include <string.h>
@@ -132,8 +132,8 @@ int milenage_opc(struct milenage *m, const uint8_t k[16], const uint8_t op[16], 
 	return ok ? 0 : -EIO;
 }
 
-int milenage_f1(struct milenage *m, const uint8_t k[16], const uint8_t opc[16], const uint8_t rand[16], uint64_t sqn,
-		uint16_t amf, uint8_t mac_a[8], uint8_t mac_s[8])
+int milenage_f1(struct milenage *m, const uint8_t k[16], const uint8_t opc[16], const uint8_t rand[16],
+		uint64_t sqn, uint16_t amf, uint8_t mac_a[8], uint8_t mac_s[8])
 {
 	struct work w;
 	bool ok = start(m, &w, k, opc, rand);

@@ -1,5 +1,5 @@
-// Arithmetic of sequence numbers (TS 33.102 Annex C, law 5): SQN (48 bits) = SEQ (43 bits) || IND (5 bits). Pure
-// functions; drawing a SEQ below its durable limit is the cache's work.
+// Arithmetic of sequence numbers (TS 33.102 Annex C, law 5): SQN (48 bits) = SEQ (43 bits) || IND (5 bits).
+// Pure functions; drawing a SEQ below its durable limit is the cache's work.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,12 +9,14 @@
 #define SQN_IND_BITS 5
 #define SQN_IND_CNT  (1u << SQN_IND_BITS)
 #define SQN_MAX      ((UINT64_C(1) << SQN_BITS) - 1)
-// The last SEQ there is. It never wraps: a wrapped SEQ would be refused by every USIM, and could repeat an SQN.
-#define SEQ_MAX      ((UINT64_C(1) << (SQN_BITS - SQN_IND_BITS)) - 1)
+// The last SEQ there is. It never wraps: a wrapped SEQ would be refused by every USIM, and could repeat an
+// SQN.
+#define SEQ_MAX ((UINT64_C(1) << (SQN_BITS - SQN_IND_BITS)) - 1)
 // A USIM refuses a SEQ more than this above its highest one (TS 33.102 C.2.1).
-#define SQN_DELTA    (UINT64_C(1) << 28)
+#define SQN_DELTA (UINT64_C(1) << 28)
 
-// The INDs of one HSS node: node_id * SQN_IND_PER_NODE + k. Requesting nodes of different kinds never share a column.
+// The INDs of one HSS node: node_id * SQN_IND_PER_NODE + k. Requesting nodes of different kinds never share a
+// column.
 #define SQN_NODE_CNT     4
 #define SQN_IND_PER_NODE 8
 #define SQN_K_S6A_CNT    5 // k = 0..4: MMEs and SGSNs in turn
@@ -37,9 +39,9 @@ MUST_USE bool sqn_ind_of(unsigned node_id, unsigned k, unsigned *ind);
 // SEQ || IND; refuses a SEQ above SEQ_MAX (the subscriber's numbers are used up) and an IND above 31.
 MUST_USE bool sqn_compose(uint64_t seq, unsigned ind, uint64_t *sqn);
 
-// The next SEQ to issue after a USIM reported SQN_MS and the HSS would have issued `next` (TS 33.102 6.3.5): above both,
-// so it never goes back. Refuses when no SEQ is left, or SQN_MS is not a 48-bit number.
-// When `next` is more than SQN_DELTA above SQN_MS the USIM goes on refusing; only an operator can lower an SQN.
+// The next SEQ to issue after a USIM reported SQN_MS and the HSS would have issued `next` (TS 33.102 6.3.5):
+// above both, so it never goes back. Refuses when no SEQ is left, or SQN_MS is not a 48-bit number. When
+// `next` is more than SQN_DELTA above SQN_MS the USIM goes on refusing; only an operator can lower an SQN.
 MUST_USE bool sqn_seq_after_resync(uint64_t next, uint64_t sqn_ms, uint64_t *seq);
 
 // 6 octets as AUTN and AUTS carry them.

@@ -23,8 +23,8 @@ void auth_fini(struct auth *a)
 	secret_wipe(a, sizeof(*a));
 }
 
-// Copies the given RAND, or draws a fresh one when it is NULL. What is drawn is wiped from the block: a RAND not yet sent must not be found in memory, and one
-// that was sent must not be sent again.
+// Copies the given RAND, or draws a fresh one when it is NULL. What is drawn is wiped from the block: a RAND
+// not yet sent must not be found in memory, and one that was sent must not be sent again.
 static int choose_rand(struct auth *a, const uint8_t *given, uint8_t rand[16])
 {
 	if (given) {
@@ -56,8 +56,8 @@ static int check_alg(const struct auth *a, const struct auth_keys *keys)
 }
 
 // f1 to f5 by the subscriber's algorithm, and AUTN = (SQN ^ AK) || AMF || MAC-A (TS 33.102 6.3.2).
-static int compute_aka(struct auth *a, const struct auth_keys *keys, uint64_t sqn, uint16_t amf, const uint8_t rand[16],
-		       struct aka_values *v, uint8_t autn[16])
+static int compute_aka(struct auth *a, const struct auth_keys *keys, uint64_t sqn, uint16_t amf,
+		       const uint8_t rand[16], struct aka_values *v, uint8_t autn[16])
 {
 	int err = check_alg(a, keys);
 	if (err)
@@ -123,8 +123,8 @@ int auth_utran_vector_for(struct auth *a, const struct auth_keys *keys, uint64_t
 	return compute_quintuplet(a, keys, sqn, keys->amf & (uint16_t)~AMF_SEPARATION, rand, out);
 }
 
-int auth_eap_aka_prime_vector_for(struct auth *a, const struct auth_keys *keys, uint64_t sqn, struct slice anid,
-				  const uint8_t *rand, struct utran_vector *out)
+int auth_eap_aka_prime_vector_for(struct auth *a, const struct auth_keys *keys, uint64_t sqn,
+				  struct slice anid, const uint8_t *rand, struct utran_vector *out)
 {
 	int err = compute_quintuplet(a, keys, sqn, keys->amf | AMF_SEPARATION, rand, out);
 	if (err)
@@ -135,8 +135,8 @@ int auth_eap_aka_prime_vector_for(struct auth *a, const struct auth_keys *keys, 
 	return err;
 }
 
-// c2: SRES is the exclusive or of the four-octet parts of RES, padded with zeros to 16 octets; c3: Kc is that of the
-// halves of CK and IK.
+// c2: SRES is the exclusive or of the four-octet parts of RES, padded with zeros to 16 octets; c3: Kc is that
+// of the halves of CK and IK.
 static void convert_to_gsm(const struct aka_values *v, uint8_t sres[4], uint8_t kc[8])
 {
 	for (unsigned i = 0; i < 4; i++)
@@ -145,7 +145,8 @@ static void convert_to_gsm(const struct aka_values *v, uint8_t sres[4], uint8_t 
 		kc[i] = v->ck[i] ^ v->ck[i + 8] ^ v->ik[i] ^ v->ik[i + 8];
 }
 
-int auth_geran_vector_for(struct auth *a, const struct auth_keys *keys, const uint8_t *rand, struct geran_vector *out)
+int auth_geran_vector_for(struct auth *a, const struct auth_keys *keys, const uint8_t *rand,
+			  struct geran_vector *out)
 {
 	struct aka_values v;
 	int err = check_alg(a, keys);
@@ -186,8 +187,8 @@ int auth_eap_aka_prime_vector(struct auth *a, const struct auth_keys *keys, uint
 }
 
 // f5* and f1* by the subscriber's algorithm: SQN_MS out of AUTS, and the MAC-S it should carry.
-static int open_auts(struct auth *a, const struct auth_keys *keys, const uint8_t rand[16], const uint8_t auts[14],
-		     uint64_t *sqn_ms, uint8_t mac_s[8])
+static int open_auts(struct auth *a, const struct auth_keys *keys, const uint8_t rand[16],
+		     const uint8_t auts[14], uint64_t *sqn_ms, uint8_t mac_s[8])
 {
 	uint8_t ak_star[AKA_AK_LEN];
 	int err = check_alg(a, keys);
@@ -217,7 +218,8 @@ enum auth_resync auth_resync(struct auth *a, const struct auth_keys *keys, const
 	*sqn_ms = 0;
 	if (open_auts(a, keys, rand, auts, &claimed, mac_s) != 0)
 		return result;
-	result = secret_equal(mac_s, auts + AKA_AK_LEN, AKA_MAC_LEN) ? AUTH_RESYNC_OK : AUTH_RESYNC_MAC_FAILED;
+	result =
+	    secret_equal(mac_s, auts + AKA_AK_LEN, AKA_MAC_LEN) ? AUTH_RESYNC_OK : AUTH_RESYNC_MAC_FAILED;
 	if (result == AUTH_RESYNC_OK)
 		*sqn_ms = claimed;
 	secret_wipe(mac_s, sizeof(mac_s)); // the right MAC-S for a forged AUTS must not be left lying about

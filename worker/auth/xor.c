@@ -1,5 +1,5 @@
-// TS 34.108 8.1.2.1: everything is cut from XDOUT = K ^ RAND. That all functions compute it anew is cheaper than
-// sharing it.
+// TS 34.108 8.1.2.1: everything is cut from XDOUT = K ^ RAND. That all functions compute it anew is cheaper
+// than sharing it.
 #include "worker/auth/xor.h"
 #include <string.h>
 #include "lib/base/secret.h"
@@ -41,7 +41,8 @@ void xor_f5star(const uint8_t k[16], const uint8_t rand[16], uint8_t ak_star[6])
 		ak_star[i] = k[i + 3] ^ rand[i + 3];
 }
 
-void xor_vector(const uint8_t k[16], const uint8_t rand[16], uint64_t sqn, uint16_t amf, struct aka_values *out)
+void xor_vector(const uint8_t k[16], const uint8_t rand[16], uint64_t sqn, uint16_t amf,
+		struct aka_values *out)
 {
 	xor_f2345(k, rand, out);
 	xor_f1(k, rand, sqn, amf, out->mac_a);

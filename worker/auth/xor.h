@@ -1,6 +1,7 @@
-// The XOR test algorithm of TS 34.108 8.1.2, for test USIMs and simulators. It protects nothing: two exclusive ors
-// give K away, so vectors.c refuses it unless the operator has switched test algorithms on. Pure functions, used by
-// the worker; the roles are those of milenage.h, but there is no OPc and nothing can fail.
+// The XOR test algorithm of TS 34.108 8.1.2, for test USIMs and simulators. It protects nothing: two
+// exclusive ors give K away, so vectors.c refuses it unless the operator has switched test algorithms on.
+// Pure functions, used by the worker; the roles are those of milenage.h, but there is no OPc and nothing can
+// fail.
 #pragma once
 #include <stdint.h>
 #include "worker/auth/aka.h"
@@ -15,4 +16,5 @@ void xor_f2345(const uint8_t k[16], const uint8_t rand[16], struct aka_values *o
 void xor_f5star(const uint8_t k[16], const uint8_t rand[16], uint8_t ak_star[6]);
 
 // f1 to f5 at once.
-void xor_vector(const uint8_t k[16], const uint8_t rand[16], uint64_t sqn, uint16_t amf, struct aka_values *out);
+void xor_vector(const uint8_t k[16], const uint8_t rand[16], uint64_t sqn, uint16_t amf,
+		struct aka_values *out);
