@@ -1,5 +1,5 @@
-// The loop of a run: see run.h. Each turn reads what has arrived, sends what is due, writes, and waits only when
-// neither direction can move.
+// The loop of a run: see run.h. Each turn sends what is due, waits only when neither direction can move, and reads
+// what has arrived.
 #include "tools/hss-load/run.h"
 #include <errno.h>
 #include <poll.h>
@@ -167,8 +167,6 @@ static void timers(struct hl_run *r)
 // One turn; `sending` is off while connections are set up and taken down.
 static void turn(struct hl_run *r, bool sending)
 {
-	for (unsigned i = 0; i < r->o->connections; i++)
-		hl_conn_read(r, &r->conns[i]);
 	r->now_ns = hl_clock_ns();
 	timers(r);
 	if (sending)
@@ -176,6 +174,8 @@ static void turn(struct hl_run *r, bool sending)
 	for (unsigned i = 0; i < r->o->connections; i++)
 		hl_conn_flush(r, &r->conns[i]);
 	wait_events(r, sending ? sleep_ns(r) : SWEEP_NS);
+	for (unsigned i = 0; i < r->o->connections; i++)
+		hl_conn_read(r, &r->conns[i]);
 }
 
 static bool connect_all(struct hl_run *r)
