@@ -8,6 +8,8 @@
 #include "lib/base/err.h"
 #include "lib/ipc/messages.h"
 
+#define CHANNEL_FD_MAX 32
+
 struct channel; // opaque, heap
 
 struct channel_ops {
@@ -21,10 +23,19 @@ struct channel_ops {
 	void (*on_drain)(void *ctx, struct channel *ch);
 };
 
-// Takes the descriptor. `high_water`: octets of unsent output. NULL with errno on failure.
+// Takes the descriptor (closed on failure as well). `high_water`: octets of unsent output. NULL with errno on failure.
 struct channel *channel_new_take(struct event_base *base, int fd, size_t high_water, const struct channel_ops *ops,
 				 void *ctx);
+// Allowed inside every callback of the channel; what is composed and not sent is lost.
 void channel_free(struct channel **ch);
+// Also receives descriptors (hssd's channels only: the others read with a cheaper call, and a descriptor that a sibling
+// sends there is dropped by the kernel).
+void channel_accept_fds(struct channel *ch);
+// From now on frames that do not go `from` this side `to` that one (messages.def) are broken frames. Without it, and
+// for IPC_SIDE_ANY, every direction is taken.
+void channel_set_sides(struct channel *ch, enum ipc_side from, enum ipc_side to);
+// The receiver found a body that can't be: no further frame is given, on_down(why) follows from the event loop.
+void channel_fail(struct channel *ch, int why);
 
 // Composing a frame in place: begin reserves room for a body of at most `max` octets and returns where to write it
 // (8-aligned), NULL when the channel is above high water or down; commit ends the frame with its real length.
@@ -36,7 +47,7 @@ void channel_abandon(struct channel *ch);
 // begin + copy + commit. false when refused.
 bool channel_send(struct channel *ch, uint16_t type, uint64_t id, const void *body, size_t len);
 // A frame with descriptors beside it (supervisor's channels only; flushes what is before it). They are closed by the
-// caller. At most 32.
+// caller. At most CHANNEL_FD_MAX. false also when the socket does not take it now: then nothing was sent.
 bool channel_send_fds(struct channel *ch, uint16_t type, uint64_t id, const void *body, size_t len, const int *fds,
 		      unsigned fd_cnt);
 // Writes out what is composed, as far as the socket takes it; the rest goes when it is writable. Called by the
@@ -44,6 +55,7 @@ bool channel_send_fds(struct channel *ch, uint16_t type, uint64_t id, const void
 void channel_flush(struct channel *ch);
 
 // Descriptors that came with the frame being handled; ownership goes to the caller. Returns how many (at most `max`).
+// What the callback does not take is closed when it returns.
 unsigned channel_take_fds(struct channel *ch, int *fds, unsigned max);
 
 bool channel_is_up(const struct channel *ch);
@@ -53,6 +65,7 @@ void channel_set_ctx(struct channel *ch, void *ctx);
 // A connected pair for a new edge; both ends non-blocking and close-on-exec. 0 or a negative errno.
 int channel_pair(int fds[2]) MUST_USE;
 
-// The protocol table: does this role (enum role, cache/control.h) send this type with this body length?
+// The protocol table: is this a type, and can its body be this long? Does this side send it to that one?
+bool ipc_sides_valid(uint16_t type, enum ipc_side from, enum ipc_side to);
 bool ipc_length_valid(uint16_t type, uint32_t body_len);
 const char *ipc_type_name(uint16_t type);

@@ -16,10 +16,21 @@ enum ipc_type {
 	IPC_TYPE_CNT
 };
 
+// The processes, in the order of enum role (cache/control.h; supervisor/role.c proves it).
+enum ipc_side {
+	IPC_SIDE_HSSD,
+	IPC_SIDE_FRONTEND,
+	IPC_SIDE_WORKER,
+	IPC_SIDE_LOADER,
+	IPC_SIDE_ADMIN,
+	IPC_SIDE_ANY,
+	IPC_SIDE_NONE
+};
+
 struct ipc_hdr {
 	uint32_t len;  // header and body, without padding
 	uint16_t type; // enum ipc_type
-	uint16_t flags;
+	uint16_t flags; // BOOT, EDGE: how many descriptors come with the frame; others: 0 or the message's own
 	uint64_t id; // what the answer to this message carries back
 };
 static_assert(sizeof(struct ipc_hdr) == 16, "");
@@ -68,7 +79,7 @@ enum change_kind { CHANGE_ULR_MME = 1, CHANGE_ULR_SGSN = 2, CHANGE_PUR = 3, CHAN
 struct ipc_change {
 	uint64_t imsi;
 	uint64_t dup_key; // hash of Origin-Host and End-to-End id (law 9)
-	uint64_t imeisv;  // digits and count like an IMSI; 0: leave
+	uint64_t imeisv;  // value in bits 0-59, digits - 1 in bits 60-63 (14 or 16 digits); 0: leave
 	uint32_t kind;
 	uint32_t flags;	  // the request's ULR-, PUR- or NOR-Flags
 	uint8_t plmn[3];  // Visited-PLMN-Id
@@ -154,3 +165,6 @@ struct ipc_boot {
 	uint32_t worker_cnt;
 	uint32_t spare;
 };
+
+// RELOAD: uint64_t sizeof(struct config), then the new struct config.
+// LOG_LEVEL: uint32_t enum log_level.
