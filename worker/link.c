@@ -1,0 +1,142 @@
+#include "worker/link.h"
+#include "lib/base/log.h"
+#include "worker/own.h"
+#include "worker/worker.h"
+
+// Begins the question of a request that is to wait; NULL when it must not be written now. A loader that is away gets it
+// later (request_resume_all); one that is too busy does not: the request is refused here.
+static uint8_t *ask_begin(struct request *r, enum wait_kind kind, uint16_t type, size_t len)
+{
+	struct worker *w = r->w;
+	if (w->loader && channel_is_up(w->loader)) {
+		uint64_t tag = request_wait(r, kind);
+		uint8_t *p = tag ? channel_begin(w->loader, type, r->resent ? 1 : 0, tag, len) : NULL;
+		if (p)
+			return p;
+		struct request *kept = tag ? request_by_tag(w, tag, kind) : NULL;
+		if (kept)
+			kept->slot->kind = WAIT_NONE;
+		request_refuse(kept ? kept : r, RESULT_TOO_BUSY);
+		return NULL;
+	}
+	if (!request_wait(r, kind))
+		request_refuse(r, RESULT_TOO_BUSY);
+	return NULL;
+}
+
+void link_ask_miss(struct request *r)
+{
+	struct ipc_miss m = {.imsi = r->imsi.v};
+	r->miss_asked = true;
+	uint8_t *p = ask_begin(r, WAIT_MISS, IPC_MISS, sizeof m);
+	if (p) {
+		memcpy(p, &m, sizeof m);
+		channel_commit(r->w->loader, sizeof m);
+	}
+}
+
+void link_ask_ind(struct request *r, struct slice host)
+{
+	r->ind_asked = true;
+	uint8_t *p = ask_begin(r, WAIT_IND, IPC_IND_HOST, 8 + host.len);
+	if (p) {
+		memcpy(p, &r->in.host_hash, 8);
+		memcpy(p + 8, host.p, host.len);
+		channel_commit(r->w->loader, 8 + host.len);
+	}
+}
+
+void link_ask_sqn(struct request *r, uint32_t index, uint64_t at_least)
+{
+	struct ipc_sqn_block b = {.imsi = r->imsi.v, .index = index, .at_least = at_least};
+	stat_add(r->w->stats, STAT_SQN_WAITS, 1);
+	uint8_t *p = ask_begin(r, WAIT_SQN, IPC_SQN_BLOCK, sizeof b);
+	if (p) {
+		memcpy(p, &b, sizeof b);
+		channel_commit(r->w->loader, sizeof b);
+	}
+}
+
+void link_hint_sqn(struct worker *w, imsi_t imsi, uint32_t index)
+{
+	struct ipc_sqn_block b = {.imsi = imsi.v, .index = index};
+	uint64_t limit = __atomic_load_n((uint64_t *)&w->cache.sqn[index].limit, __ATOMIC_RELAXED);
+	unsigned at = (unsigned)(ident_hash(index) % WORKER_ASKED_CACHE);
+	if (w->asked[at].index == index && w->asked[at].limit == limit)
+		return;
+	if (w->loader && channel_send(w->loader, IPC_SQN_BLOCK, 0, &b, sizeof b)) {
+		w->asked[at].index = index;
+		w->asked[at].limit = limit;
+	}
+}
+
+void link_change(struct request *r, const struct ipc_change *c, struct slice host, struct slice realm,
+		 struct slice ext)
+{
+	size_t len = sizeof *c + host.len + realm.len + ext.len;
+	if (len > IPC_BODY_MAX) {
+		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
+		return;
+	}
+	uint8_t *p = ask_begin(r, WAIT_CHANGE, IPC_CHANGE, len);
+	if (!p)
+		return;
+	struct wr w = wr_of(p, len);
+	wr_bytes(&w, c, sizeof *c);
+	wr_slice(&w, host);
+	wr_slice(&w, realm);
+	wr_slice(&w, ext);
+	channel_commit(r->w->loader, len);
+}
+
+static void change_acked(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body)
+{
+	struct request *r = request_by_tag(w, hdr->id, WAIT_CHANGE);
+	if (!r)
+		return; // given up meanwhile; the change itself stands
+	memcpy(&r->change, body, sizeof r->change);
+	r->change_done = true;
+	request_resume(r);
+}
+
+static void simple_acked(struct worker *w, const struct ipc_hdr *hdr, enum wait_kind kind, uint64_t value)
+{
+	struct request *r = hdr->id ? request_by_tag(w, hdr->id, kind) : NULL;
+	if (!r)
+		return;
+	if (kind == WAIT_MISS && value == MISS_BUSY) {
+		r->slot->kind = WAIT_NONE;
+		request_refuse(r, RESULT_TOO_BUSY);
+		return;
+	}
+	if (kind == WAIT_MISS)
+		r->unknown = value == MISS_UNKNOWN;
+	if (kind == WAIT_SQN)
+		r->sqn_refused = value == 0;
+	request_resume(r);
+}
+
+void link_frame(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body)
+{
+	uint64_t value = 0;
+	switch (hdr->type) {
+	case IPC_CHANGE_ACK:
+		change_acked(w, hdr, body);
+		break;
+	case IPC_MISS_ACK:
+	case IPC_IND_HOST_ACK:
+	case IPC_SQN_BLOCK_ACK:
+		memcpy(&value, body, sizeof value);
+		simple_acked(w, hdr,
+			     hdr->type == IPC_MISS_ACK	     ? WAIT_MISS
+			     : hdr->type == IPC_IND_HOST_ACK ? WAIT_IND
+							     : WAIT_SQN,
+			     value);
+		break;
+	case IPC_DELIVER:
+		own_deliver(w, hdr, body);
+		break;
+	default:
+		log_error("loader sent a message that workers do not take", LOG_STR("type", ipc_type_name(hdr->type)));
+	}
+}

@@ -1,0 +1,22 @@
+// The worker's questions to the loader. Each makes the request wait and is answered by running its handler again. When
+// the loader is away the request keeps waiting, and asks again when the loader is back. When there is no room the request
+// is answered 3004.
+#pragma once
+#include "worker/request.h"
+
+struct worker;
+
+// Read through: the subscriber is not in the cache, which may not be complete.
+void link_ask_miss(struct request *r);
+// A place in the IND table for the requesting host.
+void link_ask_ind(struct request *r, struct slice host);
+// A higher SQN limit: one more block, or at least `at_least`.
+void link_ask_sqn(struct request *r, uint32_t index, uint64_t at_least);
+// The same ahead of need: nobody waits.
+void link_hint_sqn(struct worker *w, imsi_t imsi, uint32_t index);
+// A change of state: `c`, then host, realm and ext of the lengths it names.
+void link_change(struct request *r, const struct ipc_change *c, struct slice host, struct slice realm,
+		 struct slice ext);
+
+// Frames of the loader: acknowledgements and deliveries.
+void link_frame(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body);

@@ -1,0 +1,63 @@
+// What one hss-worker process holds: its view of the cache, its cryptography, its channels, and the requests that wait
+// for the loader. A worker has no network socket and no database; all that it writes of the shared memory are SQN words.
+#pragma once
+#include "cache/lookup.h"
+#include "config/config.h"
+#include "lib/ipc/channel.h"
+#include "worker/auth/vectors.h"
+#include "worker/request.h"
+
+#define WORKER_K_CACHE	   1024 // hosts whose IND column is remembered
+#define WORKER_ASKED_CACHE 4096 // SQN words whose next block has been asked for
+
+struct own;
+
+struct worker {
+	const struct config *config;
+	struct stats_block *stats;
+	struct cache cache;
+	struct auth auth;
+	bool pinned; // inside an epoch of the cache
+
+	struct channel *frontend[FRONTEND_MAX];
+	struct channel *loader; // NULL while it restarts
+
+	struct waiting waiting;
+	struct own *own; // requests of our own on their way
+
+	// Answers begin with their Session-Id; what follows is the same in all of one application: encoded once.
+	uint8_t s6a_head[32]; // Vendor-Specific-Application-Id
+	uint32_t s6a_head_len;
+	uint8_t origin[600]; // Auth-Session-State, Origin-Host, Origin-Realm
+	uint32_t origin_len;
+
+	struct {
+		uint64_t host_hash;
+		uint32_t k;
+	} k_cache[WORKER_K_CACHE];
+	struct {
+		uint32_t index;
+		uint64_t limit; // the block above this limit has been asked for
+	} asked[WORKER_ASKED_CACHE];
+};
+
+// Everything except channels and the cache's mapping; 0 or a negative errno.
+int worker_init(struct worker *w, const struct config *config, struct stats_block *stats) MUST_USE;
+void worker_fini(struct worker *w);
+
+// Around each batch of frames: enter the cache's epoch at the first look-up, leave it when the batch is done.
+static inline void worker_pin(struct worker *w)
+{
+	if (!w->pinned) {
+		cache_pin(&w->cache);
+		w->pinned = true;
+	}
+}
+
+static inline void worker_unpin(struct worker *w)
+{
+	if (w->pinned) {
+		cache_unpin(&w->cache);
+		w->pinned = false;
+	}
+}
