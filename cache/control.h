@@ -24,10 +24,12 @@ enum role { ROLE_HSSD, ROLE_FRONTEND, ROLE_WORKER, ROLE_LOADER, ROLE_ADMIN, ROLE
 enum peer_slot_state { PEER_SLOT_FREE = 0, PEER_SLOT_CLAIMED = 1, PEER_SLOT_OPEN = 2, PEER_SLOT_CLOSING = 3 };
 
 struct control_peer {
-	_Atomic uint32_t state; // enum peer_slot_state; claimed by compare-and-swap from FREE
+	_Atomic uint32_t owner; // frontend + 1, 0 = free: claimed by compare-and-swap, so that the entries of a
+				// frontend that died anywhere are known
+	_Atomic uint32_t state; // enum peer_slot_state, stored with release after everything else
 	uint32_t frontend;
 	uint32_t conn; // the frontend's connection number; together with `generation` unique
-	uint32_t generation;
+	_Atomic uint32_t generation; // raised by each claim
 	_Atomic uint64_t host_hash; // Origin-Host, case folded
 	uint64_t since_us;	    // wall clock
 	uint64_t apps;		    // bits: enum control_app
@@ -48,8 +50,8 @@ enum stat_id {
 	STAT_CNT
 };
 
-#define STAT_CMD_MAX	   64 // enum command_id
-#define STAT_RESULT_MAX	   48 // rows of stat_result_codes
+#define STAT_CMD_MAX	   96 // enum command_id
+#define STAT_RESULT_MAX	   64 // rows of stat_result_codes
 #define STAT_LATENCY_BUCKETS 20
 
 // Upper bounds of the latency buckets in microseconds: 50 us * 2^n, the last one open.
@@ -78,10 +80,10 @@ struct control {
 	uint32_t size;
 	uint32_t worker_cnt, frontend_cnt;
 	uint64_t started_us; // wall clock, the Origin-State-Id comes from it
-	_Atomic uint64_t epoch;			      // raised by the loader
+	_Atomic uint32_t peer_high; // directory entries that were ever used: how far to search
+	_Alignas(64) _Atomic uint64_t epoch; // raised by the loader; starts at 1
 	struct {
-		_Atomic uint64_t v; // 0 = outside
-		uint64_t spare[7];
+		_Alignas(64) _Atomic uint64_t v; // 0 = outside; a cache line each
 	} reader[WORKER_MAX];
 	struct control_role role[ROLE_INSTANCE_MAX];
 	struct stats_block stats[ROLE_INSTANCE_MAX];
@@ -106,10 +108,11 @@ const char *role_name(enum role role); // "loader"
 
 // Makes the memory file (hssd): sized, sealed, filled in. Returns the descriptor or a negative errno.
 int control_create(unsigned frontends, unsigned workers);
-// Maps it; checks magic, version and size. NULL with errno on failure.
+// Maps it; checks magic, version and size. NULL with errno on failure (EPROTO: another layout).
 struct control *control_map(int fd, bool writable);
 
-// Directory. claim returns the entry's index or -1 when full. The frontend fills in the rest, then sets the state.
+// Directory. claim returns the entry's index or -1 when full. The frontend fills in the rest (host_hash =
+// ident_hash_bytes(host, true)), then stores PEER_SLOT_OPEN with release. Strings are not changed while OPEN.
 int control_peer_claim(struct control *c, uint32_t frontend);
 void control_peer_release(struct control *c, int index);
 // The open peer with this Origin-Host (case ignored); -1 when none. Copies what a worker needs to reach it.

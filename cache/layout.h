@@ -12,7 +12,7 @@
 //   | IMSI index         |                     tombstone = all ones. Open addressing, linear probing.
 //   +--------------------+ msisdn_index_off    the same over both MSISDNs of a record (2^msisdn_bits entries)
 //   | MSISDN index       |
-//   +--------------------+ node_off            NODE_MAX x cache_node: serving nodes, interned by Origin-Host
+//   +--------------------+ node_off            NODE_MAX x cache_node: serving nodes, interned by Origin-Host and realm
 //   | nodes              |
 //   +--------------------+ ind_off             IND_HOST_MAX x u64: hashes of the hosts that have an IND of their own
 //   | IND hosts          |
@@ -22,23 +22,46 @@
 //   | blobs              |
 //   +--------------------+ total_len           (sparse: memory is committed as it fills)
 //
-// How a change is published (law 4). A record that an index entry names is never written again. The loader writes
-// the changed copy into a free slot, then swings the IMSI index entry with one release store, then the MSISDN
-// entries (a reader that comes by MSISDN checks that the record really has the number). The old slot is retired
-// with the current epoch and reused only when every worker has been seen outside or in a later epoch (control.h).
-// So a reader between pin and unpin sees whole records only, of before or after, and `kill -9` of the loader between
-// any two instructions leaves either the old or the new record published: what is not reachable from the IMSI
-// index is free, and the next loader finds that out by one scan. Blobs and nodes are never changed while a reachable
-// record names them; they go through the same epochs.
+// How a change is published (law 4). A record that an index entry names is never written again. The loader writes the
+// changed copy into a free slot, then swings the IMSI index entry with one store, then the MSISDN entries; then the
+// old slot is retired. `kill -9` of the loader between any two instructions leaves either the old or the new record
+// published: what is not reachable from the IMSI index is free, and the next loader finds that out by one scan, which
+// also puts the MSISDN entries right. Blobs and nodes are never changed while a reachable record names them; they
+// are retired like slots. slot_high, sqn_high, node_high and blob_high rise before what lies below them is used, so the
+// next loader knows what a reader might still be looking at.
 //
-// SQN (law 5). next and limit are SEQ values. A worker that wants n vectors loads next, then limit (acquire), and
-// moves next to next + n by compare-and-swap, if next + n <= limit; the SEQs next .. next + n - 1 are then its own,
-// nobody else's, ever: no later draw starts below, and limit is only raised after a row that covers it is on disk.
-// A limit that is used up, or a resynchronisation beyond it, is a question to the loader. To move next down (sqn
-// set --force) or to give the words to somebody else, the loader sets limit to 0, then next, then limit: a
-// worker that saw the old next fails its compare-and-swap, one that saw the new next sees limit 0 or the new one.
-// Words belong to (IMSI, K): a record names them by index, and they are given to another subscriber only after the
-// epochs have passed.
+// Why readers need no lock. The argument, with E the value of control.epoch (SC = sequentially consistent):
+//     reader  R1 loads E   R2 SC-stores it in its word   R3 SC-loads index entries, reads records   R4 word = 0, release
+//     loader  L1 SC-swings the entry   L2 tags the old slot with E   L3 SC-raises E   L4 SC-loads every word
+//   The slot is reused when each word, at L4, is 0 or greater than its tag. Take one reader's word:
+//   - It holds a value > tag: R1 read what L3 stored, so L1 happened before R3, the reader cannot find the old slot.
+//   - It holds 0, or a value from an earlier stay: either the reader left (R4 releases, L4 acquires: its reads are over
+//     before the slot is written), or R2 comes after L4 in the SC order. Then L1 < L4 < R2 < R3: it finds the new entry.
+//     It may have loaded an old E at R1 long before: that only holds reclaiming up until it leaves.
+//   - It holds a value <= tag: the slot waits. A reader that never leaves stops reuse, not the service: updates use the
+//     spare slots, then builder_put says -EAGAIN. hssd clears the words of dead workers.
+//   E never goes back (it lives in control, outside the loader), so that a new loader's tags are right for old readers.
+//
+// How an index stays searchable while it changes. A key keeps its entry for as long as it is published. Between its home
+// and its entry no entry is EMPTY at any moment: a removed entry becomes a tombstone, or EMPTY when the entry
+// after it is EMPTY (then tombstones before it become EMPTY too, last first), in which case no chain runs through it.
+// So a reader that walks from the home finds every key that was published all the time. Insertion takes the first
+// tombstone of the chain. At a load of at most 1/2 endless deleting and inserting settles with few tombstones.
+//
+// MSISDN entries keep one bit of the tag for the number's place in the record (0 MSISDN, 1 A-MSISDN). They may lag behind
+// the IMSI index for some instructions, so a reader that comes by MSISDN takes the IMSI from what it found, looks that up
+// and checks that the current record still has the number. A number that two records claim belongs to the one
+// that claimed it last; an update that leaves the number as it was is no new claim.
+//
+// SQN (law 5). next and limit are SEQ values. A worker that wants n vectors loads next, then limit, moves next to next + n
+// by compare-and-swap if next + n <= limit, and loads limit once more: if that still covers them, the SEQs
+// next .. next + n - 1 are its own, nobody else's, ever: no later draw starts below, and limit is only raised after a
+// row that covers it is on disk; otherwise they are skipped. A limit that is used up, or a resynchronisation beyond it, is
+// a question to the loader. To move next down (sqn set --force) or to give the words to somebody else, the loader sets
+// limit to 0, then next, then limit: a worker that saw the old next fails its compare-and-swap (or, should next
+// have come round to the same value, is stopped by the second look at limit), one that saw the new next sees limit 0 or
+// the new one. Words belong to (IMSI, K): a record names them by index, workers draw between pin and unpin, and the
+// words are given to another subscriber only after the epochs have passed.
 #pragma once
 #include <assert.h>
 #include <stdint.h>
@@ -51,6 +74,10 @@
 #define CACHE_BLOB_ALIGN 16
 #define INDEX_EMPTY	 0u
 #define INDEX_TOMBSTONE	 0xffffffffu
+#define CACHE_SUBSCRIBERS_MAX (1u << 28)
+#define CACHE_SEQ_MAX	 ((1ull << 43) - 1) // next never passes it: `next << 5` always fits in 48 bits
+#define CACHE_SQN_LOW	 128		    // SEQs left below the limit: time to ask for a block
+#define CACHE_BLOB_MAX	 (256u * 1024)
 
 struct cache_header {
 	uint64_t magic;
@@ -59,12 +86,13 @@ struct cache_header {
 	uint64_t total_len;
 	uint32_t slot_cnt; // max_subscribers and some spare for copies on their way
 	uint32_t max_subscribers;
-	uint32_t slot_bits;
+	uint32_t slot_bits; // 2^slot_bits > slot_cnt + 1: slot + 1 is neither 0 nor all ones
 	uint32_t index_bits;
 	uint32_t msisdn_bits;
 	uint32_t sqn_cnt;
 	uint64_t imsi_index_off, msisdn_index_off, node_off, ind_off, record_off, blob_off, blob_len;
-	// written by the loader while running, read by everybody
+	// Above: a function of max_subscribers (segment.h), written by hssd when it makes the file. Below: written by
+	// the loader while running, read by everybody
 	_Atomic uint32_t subscriber_cnt;
 	_Atomic uint32_t ind_host_cnt; // entries of the IND table that are valid
 	_Atomic uint32_t load_state;   // enum cache_load_state
@@ -72,6 +100,10 @@ struct cache_header {
 	_Atomic uint64_t load_total; // records that the local database holds, while loading
 	_Atomic uint64_t blob_used;
 	uint64_t sqn_run; // run number under which the SQN words were filled
+	// high-water marks: what lies at or above has never been used
+	_Atomic uint32_t slot_high, sqn_high, node_high;
+	uint32_t spare;
+	_Atomic uint64_t blob_high; // octets
 };
 
 enum cache_load_state { CACHE_EMPTY = 0, CACHE_LOADING = 1, CACHE_COMPLETE = 2 };
@@ -105,8 +137,8 @@ struct cache_record {
 	uint8_t spare[2];
 	uint64_t mme_time_us; // since 1970; when its last ULR was stored
 	uint64_t sgsn_time_us;
-	uint64_t imeisv; // like an IMSI: digits and count; 0 = unknown
-	uint64_t change_key[1]; // reserved for the reader's duplicate check (hash of Origin-Host and End-to-End id)
+	uint64_t imeisv; // value in bits 0-59, digits - 1 in bits 60-63; 0 = unknown
+	uint64_t change_key[2]; // the last two changes, newest first: hash of Origin-Host and End-to-End id (law 9)
 };
 static_assert(sizeof(struct cache_record) == 128, "two cache lines");
 
@@ -115,6 +147,14 @@ struct sqn_words {
 	_Atomic uint64_t limit; // first SEQ that may not be used
 };
 static_assert(sizeof(struct sqn_words) == 16, "");
+
+// Before each blob; `profile` and `host` values name what follows it. Only the loader looks at it.
+struct cache_blob {
+	uint32_t units; // size, this header included, in CACHE_BLOB_ALIGN octets
+	uint32_t owner; // the loader's private index of a profile; the next free blob of its size class
+	uint64_t hash;	// of the content
+};
+static_assert(sizeof(struct cache_blob) == CACHE_BLOB_ALIGN, "");
 
 // A serving node. Strings live in the blob area.
 struct cache_node {

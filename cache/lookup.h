@@ -10,16 +10,27 @@ struct cache {
 	struct sqn_words *sqn;
 	struct control *control;
 	unsigned worker;
+	// private copies of the layout: look-ups never depend on what the header says later
+	uint32_t slot_bits, slot_cnt, sqn_cnt;
+	uint32_t imsi_mask, msisdn_mask;
+	const uint32_t *imsi_index, *msisdn_index;
+	const struct cache_record *record;
+	const struct cache_node *node;
+	const uint64_t *ind;
+	const uint8_t *blob;
+	uint64_t blob_len, total_len, sqn_len;
 };
 
-// Maps the segments and checks version and sizes; 0 or a negative errno. `worker` is the index of the epoch word.
+// Maps the segments and checks version and sizes; 0 or a negative errno (-EPROTO: another layout). `worker` is the index
+// of the epoch word. Works before the loader has started: the cache is then empty, load_state says so.
 int cache_open(struct cache *c, int records_fd, int sqn_fd, struct control *control, unsigned worker) MUST_USE;
 void cache_close(struct cache *c);
 
 // Enter and leave an epoch: once per batch of requests. Never held across waiting.
 static inline void cache_pin(struct cache *c)
 {
-	uint64_t e = __atomic_load_n((uint64_t *)&c->control->epoch, __ATOMIC_ACQUIRE);
+	// R1 and R2 of the argument in layout.h
+	uint64_t e = __atomic_load_n((uint64_t *)&c->control->epoch, __ATOMIC_SEQ_CST);
 	__atomic_store_n((uint64_t *)&c->control->reader[c->worker].v, e, __ATOMIC_SEQ_CST);
 }
 
@@ -31,7 +42,9 @@ static inline void cache_unpin(struct cache *c)
 // NULL when not in the cache. While cache_load_state is not CACHE_COMPLETE a miss is not an answer yet: ask the loader.
 const struct cache_record *cache_find(const struct cache *c, imsi_t imsi);
 const struct cache_record *cache_find_msisdn(const struct cache *c, msisdn_t msisdn);
+// For batches: prefetch every IMSI (its index line), then prefetch_record every IMSI, then find them; the misses overlap.
 void cache_prefetch(const struct cache *c, imsi_t imsi);
+void cache_prefetch_record(const struct cache *c, imsi_t imsi);
 
 // NULL when the record has none.
 const struct cache_profile *cache_profile(const struct cache *c, const struct cache_record *r);
@@ -44,8 +57,10 @@ int cache_ind_find(const struct cache *c, uint64_t host_hash);
 
 enum sqn_draw { SQN_OK, SQN_NEED_BLOCK, SQN_END };
 
-// Takes n SEQs: *first .. *first + n - 1 are the caller's alone. SQN_NEED_BLOCK when the durable limit does not allow
-// it (ask the loader for a block), SQN_END when the 43 bits are used up. *low: fewer than half a block is left, ask early.
+// Takes n SEQs, between pin and unpin: *first .. *first + n - 1 are the caller's alone. SQN_NEED_BLOCK when the durable limit does not allow
+// it (ask the loader for a block), SQN_END when the 43 bits are used up (2^43 - 1 itself is
+// never used) or the index is nonsense. *low: fewer than CACHE_SQN_LOW are left, ask early.
 enum sqn_draw cache_sqn_draw(struct cache *c, uint32_t index, uint32_t n, uint64_t *first, bool *low);
-// After a resynchronisation: next becomes at least `seq`. SQN_NEED_BLOCK when that needs a higher limit.
+// After a resynchronisation: next becomes at least `seq`. SQN_NEED_BLOCK when that needs a higher limit, SQN_END when
+// nothing could be drawn after it.
 enum sqn_draw cache_sqn_raise(struct cache *c, uint32_t index, uint64_t seq);
