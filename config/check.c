@@ -1,0 +1,115 @@
+// Contradictions that single values don't show, and what this version does not support yet. hssd, right after parsing;
+// every message names the line of the value that has to change.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include "config/options.h"
+
+struct check {
+	const struct config *c;
+	const struct config_lines *lines;
+	const char *name;
+	struct config_error *e;
+};
+
+static int refuse(const struct check *k, const char *path, const char *expected, const char *got)
+{
+	uint32_t line = k->lines->option[option_index(path)];
+
+	return config_refuse(k->e, k->name, line ? line : 1, path, expected, got);
+}
+
+static int unsupported(const struct check *k, uint32_t line, const char *key, const char *word)
+{
+	snprintf(k->e->text, sizeof(k->e->text), "%s:%u: %s: %s is not supported yet in this version", k->name,
+		 line ? line : 1, key, word);
+	return -EINVAL;
+}
+
+static int check_listen(const struct check *k)
+{
+	char key[48], got[96];
+
+	if (k->c->listen_cnt == 0)
+		return refuse(k, "listen", "at least one item", "none");
+	for (uint32_t i = 0; i < k->c->listen_cnt; i++) {
+		const struct config_listen *l = &k->c->listen[i];
+
+		if (l->transport != TRANSPORT_TCP) {
+			snprintf(key, sizeof(key), "listen[%u].transport", i);
+			return unsupported(k, k->lines->listen[i], key, option_words(OPTION_TRANSPORT)[l->transport]);
+		}
+		for (uint32_t j = 0; j < i; j++) {
+			if (k->c->listen[j].port != l->port || strcmp(k->c->listen[j].address, l->address) != 0 ||
+			    k->c->listen[j].transport != l->transport)
+				continue;
+			snprintf(key, sizeof(key), "listen[%u]", i);
+			snprintf(got, sizeof(got), "that of listen[%u]", j);
+			return config_refuse(k->e, k->name, k->lines->listen[i], key, "an address and port of its own",
+					     got);
+		}
+	}
+	return 0;
+}
+
+static int check_peers(const struct check *k)
+{
+	char key[48], got[96];
+
+	for (uint32_t i = 0; i < k->c->peer_cnt; i++) {
+		snprintf(key, sizeof(key), "peers.list[%u].host", i);
+		if (strcmp(k->c->peer[i].host, k->c->host) == 0)
+			return config_refuse(k->e, k->name, k->lines->peer[i], key, "another host than ours",
+					     "identity.host");
+		for (uint32_t j = 0; j < i; j++) {
+			if (strcmp(k->c->peer[j].host, k->c->peer[i].host) != 0)
+				continue;
+			snprintf(got, sizeof(got), "that of peers.list[%u]", j);
+			return config_refuse(k->e, k->name, k->lines->peer[i], key, "a host of its own", got);
+		}
+	}
+	if (k->c->accept == ACCEPT_LISTED && k->c->peer_cnt == 0)
+		return refuse(k, "peers.accept", "any, or peers in peers.list", "\"listed\" and no peers");
+	return 0;
+}
+
+static int check_store(const struct check *k)
+{
+	const struct config *c = k->c;
+
+	if (c->store != STORE_SQLITE)
+		return unsupported(k, k->lines->option[option_index("store.type")], "store.type",
+				   option_words(OPTION_STORE)[c->store]);
+	if (c->store_uri[0])
+		return refuse(k, "store.uri", "no uri for store.type sqlite", "one");
+	if (c->store_path[0])
+		return refuse(k, "store.path", "no path for store.type sqlite", "one");
+	return 0;
+}
+
+static int check_metrics(const struct check *k)
+{
+	const struct config *c = k->c;
+
+	if (c->metrics_address[0] == 0)
+		return 0;
+	for (uint32_t i = 0; i < c->listen_cnt; i++) {
+		if (c->listen[i].port == c->metrics_port && strcmp(c->listen[i].address, c->metrics_address) == 0)
+			return refuse(k, "metrics.port", "another port than those of listen", "one that is used");
+	}
+	return 0;
+}
+
+int config_check(const struct config *c, const struct config_lines *lines, const char *name, struct config_error *e)
+{
+	const struct check k = {.c = c, .lines = lines, .name = name, .e = e};
+	int rc = check_listen(&k);
+
+	if (!rc)
+		rc = check_peers(&k);
+	if (!rc)
+		rc = check_store(&k);
+	if (!rc)
+		rc = check_metrics(&k);
+	return rc;
+}

@@ -1,0 +1,135 @@
+// The table of options and what can be answered from it alone: words of enumerations, what a reload can't change,
+// lookups in the lists. Pure functions, any process.
+#include "config/options.h"
+#include <errno.h>
+#include <stdio.h>
+#include <assert.h>
+#include <string.h>
+#include "lib/base/err.h"
+
+enum { LIVE = true, RESTART = false };
+
+#define LIST(PATH, MEMBER, COUNT, MAX, RELOAD, HELP)                                                         \
+	{.path = PATH,                                                                                       \
+	 .fallback = "",                                                                                     \
+	 .offset = offsetof(struct config, MEMBER),                                                          \
+	 .size = sizeof(((struct config *)0)->MEMBER),                                                       \
+	 .max = MAX,                                                                                         \
+	 .count_offset = offsetof(struct config, COUNT),                                                     \
+	 .stride = sizeof(((struct config *)0)->MEMBER[0]),                                                  \
+	 .kind = OPTION_LIST,                                                                                \
+	 .live = RELOAD,                                                                                     \
+	 .unit = ""},
+#define OPTION(PATH, MEMBER, KIND, MIN, MAX, DEFAULT, RELOAD, UNIT, HELP)                                    \
+	{.path = PATH,                                                                                       \
+	 .fallback = DEFAULT,                                                                                \
+	 .offset = offsetof(struct config, MEMBER),                                                          \
+	 .size = sizeof(((struct config *)0)->MEMBER),                                                       \
+	 .min = MIN,                                                                                         \
+	 .max = MAX,                                                                                         \
+	 .kind = OPTION_##KIND,                                                                              \
+	 .live = RELOAD,                                                                                     \
+	 .unit = UNIT},
+const struct option_row option_rows[] = {
+#include "config/options.def"
+};
+#undef LIST
+#undef OPTION
+
+const unsigned option_cnt = sizeof(option_rows) / sizeof(option_rows[0]);
+static_assert(sizeof(option_rows) / sizeof(option_rows[0]) <= OPTION_CNT_MAX, "raise OPTION_CNT_MAX");
+
+const char *const *option_words(enum option_kind kind)
+{
+	static const char *const transport[] = {"tcp", "sctp", "tls", NULL};
+	static const char *const store[] = {"sqlite", "mongodb", "csv", NULL};
+	static const char *const accept[] = {"any", "listed", NULL};
+	static const char *const level[] = {"error", "warn", "info", "debug", NULL};
+	static const char *const format[] = {"text", "json", NULL};
+
+	switch (kind) {
+	case OPTION_TRANSPORT:
+		return transport;
+	case OPTION_STORE:
+		return store;
+	case OPTION_ACCEPT:
+		return accept;
+	case OPTION_LEVEL:
+		return level;
+	case OPTION_FORMAT:
+		return format;
+	default:
+		return NULL;
+	}
+}
+
+unsigned option_index(const char *path)
+{
+	for (unsigned i = 0; i < option_cnt; i++) {
+		if (strcmp(option_rows[i].path, path) == 0)
+			return i;
+	}
+	bug("no option %s", path);
+}
+
+int config_refuse(struct config_error *e, const char *name, uint32_t line, const char *key, const char *expected,
+		  const char *got)
+{
+	snprintf(e->text, sizeof(e->text), "%s:%u: %s: expected %s, got %s", name, line, key, expected, got);
+	return -EINVAL;
+}
+
+bool config_identity_valid(const char *text)
+{
+	size_t label = 0, i;
+
+	for (i = 0; text[i]; i++) {
+		char ch = text[i];
+		bool alnum = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9');
+
+		if (ch == '.') {
+			if (label == 0 || text[i - 1] == '-')
+				return false;
+			label = 0;
+		} else if ((alnum || (ch == '-' && label > 0)) && label < 63) {
+			label++;
+		} else {
+			return false;
+		}
+	}
+	return label > 0 && i < CONFIG_NAME_MAX && text[i - 1] != '-';
+}
+
+const char *config_not_reloadable(const struct config *old, const struct config *new_)
+{
+	for (unsigned i = 0; i < option_cnt; i++) {
+		const struct option_row *o = &option_rows[i];
+
+		// A list's row covers its items. Members are zero-filled behind their value: bytes compare.
+		if (o->live || strstr(o->path, "[]"))
+			continue;
+		if (memcmp((const char *)old + o->offset, (const char *)new_ + o->offset, o->size) != 0)
+			return o->path;
+	}
+	return NULL;
+}
+
+bool config_realm_served(const struct config *c, struct slice realm)
+{
+	if (slice_eq_nocase(realm, slice_str(c->realm)))
+		return true;
+	for (uint32_t i = 0; i < c->realm_cnt; i++) {
+		if (slice_eq_nocase(realm, slice_str(c->realms[i])))
+			return true;
+	}
+	return false;
+}
+
+const struct config_peer *config_peer_find(const struct config *c, struct slice host)
+{
+	for (uint32_t i = 0; i < c->peer_cnt; i++) {
+		if (slice_eq_nocase(host, slice_str(c->peer[i].host)))
+			return &c->peer[i];
+	}
+	return NULL;
+}

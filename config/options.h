@@ -1,0 +1,61 @@
+// The rows of options.def as a table, shared by the parser, the checks and the printer of this folder.
+// Offsets are those of the first item for members of list items; `stride` of the list leads to the others.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "config/config.h"
+
+enum option_kind {
+	OPTION_U32,
+	OPTION_U16,
+	OPTION_BOOL,
+	OPTION_NAME,
+	OPTION_TEXT,
+	OPTION_URI,
+	OPTION_PATH,
+	OPTION_ADDRESS,
+	OPTION_TRANSPORT,
+	OPTION_STORE,
+	OPTION_ACCEPT,
+	OPTION_LEVEL,
+	OPTION_FORMAT,
+	OPTION_LIST,
+};
+
+struct option_row {
+	const char *path;
+	const char *fallback; // NULL: required
+	uint32_t offset, size;
+	uint32_t min, max;
+	uint32_t count_offset, stride; // lists
+	uint8_t kind;		       // enum option_kind
+	bool live;		       // SIGHUP applies it
+	const char *unit;
+};
+
+#define OPTION_CNT_MAX 64
+
+extern const struct option_row option_rows[];
+extern const unsigned option_cnt;
+
+// Where every value was found, for messages of the checks; 0: not in the file.
+struct config_lines {
+	uint32_t option[OPTION_CNT_MAX];
+	uint32_t listen[CONFIG_LISTEN_MAX];
+	uint32_t peer[CONFIG_PEER_MAX];
+};
+
+// The words of an enumeration kind, NULL-terminated, in the order of their values; NULL for other kinds.
+const char *const *option_words(enum option_kind kind);
+// Row number by path, which must exist.
+unsigned option_index(const char *path);
+
+// Contradictions between valid values. 0, or -EINVAL and *e filled in.
+int config_check(const struct config *c, const struct config_lines *lines, const char *name,
+		 struct config_error *e) MUST_USE;
+// Writes "NAME:LINE: KEY: expected EXPECTED, got GOT". Returns -EINVAL.
+int config_refuse(struct config_error *e, const char *name, uint32_t line, const char *key, const char *expected,
+		  const char *got);
+// Letters, digits, '-' and '.', labels of 1 to 63 that neither start nor end with '-' (RFC 6733 4.3.1, RFC 1123).
+bool config_identity_valid(const char *text);
