@@ -7,7 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_MAX_LEN 2048
+#define LINE_MAX_LEN  2048
+#define LINE_TAIL     2   // "}" and the newline always fit
+#define VALUE_MAX_LEN 256 // octets of one value that are shown
 
 static struct {
 	const char *role;
@@ -21,6 +23,7 @@ static const char *const names[] = {"error", "warn", "info", "debug"};
 struct line {
 	char text[LINE_MAX_LEN];
 	size_t len;
+	bool full; // something did not fit
 };
 
 void log_init(const char *role, enum log_level level, bool json, bool mask_imsi)
@@ -56,11 +59,13 @@ const char *log_level_name(enum log_level level)
 	return (unsigned)level < sizeof names / sizeof *names ? names[level] : "?";
 }
 
+// All or nothing, so that no escape sequence is cut in two.
 static void put_raw(struct line *l, const char *s, size_t n)
 {
-	size_t room = sizeof l->text - 2 - l->len; // room for the newline
-	if (n > room)
-		n = room;
+	if (n > sizeof l->text - LINE_TAIL - l->len) {
+		l->full = true;
+		return;
+	}
 	memcpy(l->text + l->len, s, n);
 	l->len += n;
 }
@@ -71,9 +76,11 @@ static void put(struct line *l, const char *s)
 }
 
 // Escapes quotes, backslashes, control and non-ASCII bytes: what a peer sent can't end the value or the line.
+// A long one is cut: its length must not push the other fields out of the line.
 static void put_escaped(struct line *l, const uint8_t *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
+	size_t shown = n > VALUE_MAX_LEN ? VALUE_MAX_LEN : n;
+	for (size_t i = 0; i < shown; i++) {
 		char esc[8];
 		if (p[i] == '"' || p[i] == '\\') {
 			esc[0] = '\\';
@@ -85,6 +92,8 @@ static void put_escaped(struct line *l, const uint8_t *p, size_t n)
 			put_raw(l, (const char *)p + i, 1);
 		}
 	}
+	if (shown < n)
+		put(l, "...");
 }
 
 static void put_masked_imsi(struct line *l, const char *imsi)
@@ -95,12 +104,9 @@ static void put_masked_imsi(struct line *l, const char *imsi)
 		put_raw(l, "*", 1);
 }
 
-static void put_field(struct line *l, const struct log_field *f)
+static void put_value(struct line *l, const struct log_field *f)
 {
 	char num[32];
-	put(l, conf.json ? ",\"" : " ");
-	put(l, f->key);
-	put(l, conf.json ? "\":" : "=");
 	switch (f->kind) {
 	case LOG_F_INT:
 		put_raw(l, num, (size_t)snprintf(num, sizeof num, "%lld", (long long)f->num));
@@ -123,6 +129,19 @@ static void put_field(struct line *l, const struct log_field *f)
 	put(l, "\"");
 }
 
+// A field that does not fit is left out whole: a line of JSON stays JSON.
+static void put_field(struct line *l, const struct log_field *f)
+{
+	size_t before = l->len;
+	l->full = false;
+	put(l, conf.json ? ",\"" : " ");
+	put(l, f->key);
+	put(l, conf.json ? "\":" : "=");
+	put_value(l, f);
+	if (l->full)
+		l->len = before;
+}
+
 void log_fields(enum log_level level, const char *event, const struct log_field *fields)
 {
 	struct line l = {.len = 0};
@@ -143,7 +162,7 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
 	for (; fields->kind != LOG_F_END; fields++)
 		put_field(&l, fields);
 	if (conf.json)
-		put(&l, "}");
+		l.text[l.len++] = '}';
 	l.text[l.len++] = '\n';
 	ssize_t done = write(STDERR_FILENO, l.text, l.len);
 	(void)done; // nobody is left to tell

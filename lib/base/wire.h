@@ -45,9 +45,16 @@ static inline bool slice_eq(struct slice a, struct slice b)
 // ASCII case-insensitive, as DiameterIdentity is compared (RFC 6733 4.3.1).
 bool slice_eq_nocase(struct slice a, struct slice b);
 
+// NULL + 0 is undefined in C, and empty slices are {NULL, 0}: bytes_end and the steps below look at the length first
+// (which compilers turn back into a plain addition).
+static inline const uint8_t *bytes_end(const void *p, size_t len)
+{
+	return len ? (const uint8_t *)p + len : p;
+}
+
 static inline struct rd rd_of(const void *p, size_t len)
 {
-	return (struct rd){.p = p, .end = (const uint8_t *)p + len};
+	return (struct rd){.p = p, .end = bytes_end(p, len)};
 }
 
 static inline struct rd rd_slice(struct slice s)
@@ -68,7 +75,7 @@ static inline const uint8_t *rd_take(struct rd *r, size_t n)
 		return NULL;
 	}
 	const uint8_t *p = r->p;
-	r->p += n;
+	r->p = bytes_end(p, n);
 	return p;
 }
 
@@ -170,7 +177,7 @@ static inline struct slice rd_blob32(struct rd *r)
 
 static inline struct wr wr_of(void *p, size_t cap)
 {
-	return (struct wr){.base = p, .p = p, .end = (uint8_t *)p + cap};
+	return (struct wr){.base = p, .p = p, .end = (uint8_t *)bytes_end(p, cap)};
 }
 
 static inline size_t wr_len(const struct wr *w)
@@ -191,7 +198,7 @@ static inline uint8_t *wr_reserve(struct wr *w, size_t n)
 		return NULL;
 	}
 	uint8_t *p = w->p;
-	w->p += n;
+	w->p = (uint8_t *)bytes_end(p, n);
 	return p;
 }
 
