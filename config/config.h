@@ -94,6 +94,8 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
 void config_print(const struct config *c, int fd);
 // What differs between two configurations and can't be reloaded: the key's name, or NULL when all can.
 const char *config_not_reloadable(const struct config *old, const struct config *new_);
+// Gives `fresh` the old value of this key, one that config_not_reloadable named.
+void config_keep(const struct config *old, struct config *fresh, const char *key);
 // The realm is ours (identity.realm or realms, case ignored).
 bool config_realm_served(const struct config *c, struct slice realm);
 // The peer's row, NULL when not listed.

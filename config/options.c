@@ -114,6 +114,15 @@ const char *config_not_reloadable(const struct config *old, const struct config 
 	return NULL;
 }
 
+void config_keep(const struct config *old, struct config *fresh, const char *key)
+{
+	const struct option_row *o = &option_rows[option_index(key)];
+
+	memcpy((char *)fresh + o->offset, (const char *)old + o->offset, o->size);
+	if (o->kind == OPTION_LIST)
+		memcpy((char *)fresh + o->count_offset, (const char *)old + o->count_offset, sizeof(uint32_t));
+}
+
 bool config_realm_served(const struct config *c, struct slice realm)
 {
 	if (slice_eq_nocase(realm, slice_str(c->realm)))

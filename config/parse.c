@@ -18,6 +18,8 @@ struct parse {
 	yaml_event_t event;
 	bool have_event;
 	const char *name;
+	const char *text;
+	size_t len;
 	struct config *out;
 	struct config_error *e;
 	struct config_lines lines;
@@ -76,9 +78,11 @@ static int next_event(struct parse *p, const char *key)
 		const char *why = p->yaml.problem ? p->yaml.problem : "no memory";
 		size_t line = p->yaml.problem_mark.line;
 
-		if (p->yaml.error == YAML_READER_ERROR) { // it has an offset only
+		if (p->yaml.error == YAML_READER_ERROR) { // it has an offset only, past what was parsed
 			why = "bytes that are not UTF-8 text";
-			line = p->yaml.mark.line;
+			line = 0;
+			for (size_t i = 0; i < p->len && i < p->yaml.problem_offset; i++)
+				line += p->text[i] == '\n';
 		}
 		return config_refuse(p->e, p->name, (uint32_t)line + 1, *key ? key : "file", "well-formed YAML", why);
 	}
@@ -232,10 +236,16 @@ static void expected_text(const struct option_row *o, char out[160])
 	}
 }
 
+static bool string_kind(enum option_kind kind)
+{
+	return kind == OPTION_NAME || kind == OPTION_TEXT || kind == OPTION_URI || kind == OPTION_PATH ||
+	       kind == OPTION_ADDRESS || option_words(kind) != NULL;
+}
+
 static int scalar_take(struct parse *p, unsigned row, size_t at, const char *key)
 {
 	const struct option_row *o = &option_rows[row];
-	char expected[160], got[96];
+	char expected[160], got[112];
 	const char *seen;
 
 	expected_text(o, expected);
@@ -249,7 +259,9 @@ static int scalar_take(struct parse *p, unsigned row, size_t at, const char *key
 		if (p->event.data.scalar.length == 0) {
 			seen = "nothing";
 		} else {
-			got_text(&p->event, o->kind == OPTION_URI, got);
+			size_t n = !plain && !string_kind(o->kind) ? (size_t)snprintf(got, sizeof(got), "quoted ") : 0;
+
+			got_text(&p->event, o->kind == OPTION_URI, got + n);
 			seen = got;
 		}
 	} else {
@@ -277,6 +289,18 @@ static int row_find(const char *path, bool *exact)
 
 static int list_take(struct parse *p, unsigned row, const char *path, const char *key);
 
+// Line of the section that a top-level row belongs to; 1 when the file does not have it.
+static uint32_t section_line(const struct parse *p, const char *path)
+{
+	char section[KEY_MAX];
+	bool exact;
+	int row;
+
+	snprintf(section, sizeof(section), "%.*s", (int)strcspn(path, "."), path);
+	row = row_find(section, &exact);
+	return row >= 0 && p->lines.option[row] ? p->lines.option[row] : 1;
+}
+
 // Required members and defaults of the rows directly below `path` that the file did not give.
 static int defaults_fill(struct parse *p, const char *path, const char *key, const bool seen[], size_t at, uint32_t line)
 {
@@ -295,7 +319,7 @@ static int defaults_fill(struct parse *p, const char *path, const char *key, con
 		}
 		snprintf(full, sizeof(full), "%s%s", key, o->path + len);
 		expected_text(o, expected);
-		return config_refuse(p->e, p->name, line, full, expected, "nothing");
+		return config_refuse(p->e, p->name, line ? line : section_line(p, o->path), full, expected, "nothing");
 	}
 	return 0;
 }
@@ -325,7 +349,7 @@ static int mapping_take(struct parse *p, const char *path, const char *key, size
 
 		snprintf(full, sizeof(full), "%s%s%s", path, *path ? "." : "", len < 48 ? text : "?");
 		snprintf(shown, sizeof(shown), "%s%s%s", key, *key ? "." : "", len < 48 ? text : "?");
-		row = len < 48 && strlen(text) == len && !strpbrk(text, ".[") ? row_find(full, &exact) : -1;
+		row = len > 0 && len < 48 && strlen(text) == len && !strpbrk(text, ".[") ? row_find(full, &exact) : -1;
 		if (row < 0)
 			return config_refuse(p->e, p->name, line_of(p), *key ? key : "file",
 					     "the name of an option", name);
@@ -335,7 +359,8 @@ static int mapping_take(struct parse *p, const char *path, const char *key, size
 		rc = next_event(p, shown);
 		if (rc)
 			return rc;
-		if (p->lines.option[row] == 0)
+		// a section's line stands for its first row until that is found itself
+		if (exact || p->lines.option[row] == 0)
 			p->lines.option[row] = line_of(p);
 		if (exact)
 			seen[row] = true;
@@ -419,7 +444,7 @@ static int document_take(struct parse *p)
 	if (!rc)
 		rc = next_event(p, "");
 	if (!rc && p->event.type == YAML_STREAM_END_EVENT)
-		return defaults_fill(p, "", "", seen, 0, 1);
+		return defaults_fill(p, "", "", seen, 0, 0);
 	if (!rc)
 		rc = next_event(p, "");
 	if (!rc && p->event.type != YAML_MAPPING_START_EVENT)
@@ -434,7 +459,7 @@ static int document_take(struct parse *p)
 	if (!rc && p->event.type != YAML_STREAM_END_EVENT)
 		return config_refuse(p->e, p->name, line_of(p), "file", "one document", "a second one");
 	if (!rc)
-		rc = defaults_fill(p, "", "", seen, 0, 1);
+		rc = defaults_fill(p, "", "", seen, 0, 0);
 	if (rc || seen[option_index("listen")])
 		return rc;
 	p->out->listen_cnt = 1;
@@ -444,7 +469,7 @@ static int document_take(struct parse *p)
 
 int config_parse(const char *text, size_t len, const char *name, struct config *out, struct config_error *e)
 {
-	struct parse p = {.name = name, .out = out, .e = e};
+	struct parse p = {.name = name, .text = text, .len = len, .out = out, .e = e};
 	int rc;
 
 	memset(out, 0, sizeof(*out));
