@@ -93,9 +93,11 @@ static void send_cer(struct hl_run *r, struct hl_conn *c)
 		return;
 	}
 	if (self.ss_family == AF_INET6)
-		hl_write_cer(&w, r->o, c->origin_host, ((struct sockaddr_in6 *)&self)->sin6_addr.s6_addr, 16, 1);
+		hl_write_cer(&w, r->o, c->origin_host, ((struct sockaddr_in6 *)&self)->sin6_addr.s6_addr, 16,
+			     1);
 	else
-		hl_write_cer(&w, r->o, c->origin_host, (uint8_t *)&((struct sockaddr_in *)&self)->sin_addr, 4, 1);
+		hl_write_cer(&w, r->o, c->origin_host, (uint8_t *)&((struct sockaddr_in *)&self)->sin_addr, 4,
+			     1);
 	c->state = HL_CER_SENT;
 	send_small(r, c, &w);
 }
@@ -128,7 +130,8 @@ static void take_cea(struct hl_run *r, struct hl_conn *c, struct slice message)
 		return;
 	}
 	if (a.result != 2001) {
-		snprintf(why, sizeof why, "the peer refuses the connection: CEA with Result-Code %u", a.result);
+		snprintf(why, sizeof why, "the peer refuses the connection: CEA with Result-Code %u",
+			 a.result);
 		hl_conn_lost(r, c, why);
 		return;
 	}

@@ -1,5 +1,6 @@
-// Latency histogram of fixed size in the manner of HdrHistogram: 64 linear steps for each power of two, so that a
-// percentile is right within 1.6 % from nanoseconds to a quarter of an hour, and recording is a few instructions.
+// Latency histogram of fixed size in the manner of HdrHistogram: 64 linear steps for each power of two, so
+// that a percentile is right within 1.6 % from nanoseconds to a quarter of an hour, and recording is a few
+// instructions.
 #pragma once
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
-// hss-load: plays MMEs against an HSS, for acceptance and load tests. Reports rate, latency and results, and verifies
-// the authentication vectors with a card simulation of its own.
+// hss-load: plays MMEs against an HSS, for acceptance and load tests. Reports rate, latency and results, and
+// verifies the authentication vectors with a card simulation of its own.
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -54,7 +54,8 @@ static int run(struct hl_options *o)
 	}
 	rc = hl_run_init(&r, o, &sim, &subscribers, log);
 	if (rc)
-		fprintf(stderr, "hss-load: %s\n", rc == -EINVAL ? "the host and realm names are too long" : err_text(rc));
+		fprintf(stderr, "hss-load: %s\n",
+			rc == -EINVAL ? "the host and realm names are too long" : err_text(rc));
 	else if (hl_run_play(&r) || r.stats.answers)
 		hl_report_print(&r, stdout);
 	if (!rc)

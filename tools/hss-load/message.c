@@ -3,16 +3,45 @@
 #include <string.h>
 
 enum {
-	AVP_USER_NAME = 1, AVP_HOST_IP_ADDRESS = 257, AVP_AUTH_APPLICATION_ID = 258, AVP_VENDOR_SPECIFIC_APP_ID = 260,
-	AVP_SESSION_ID = 263, AVP_ORIGIN_HOST = 264, AVP_SUPPORTED_VENDOR_ID = 265, AVP_VENDOR_ID = 266,
-	AVP_RESULT_CODE = 268, AVP_PRODUCT_NAME = 269, AVP_DISCONNECT_CAUSE = 273, AVP_AUTH_SESSION_STATE = 277,
-	AVP_DESTINATION_REALM = 283, AVP_PROXY_INFO = 284, AVP_DESTINATION_HOST = 293, AVP_ORIGIN_REALM = 296,
-	AVP_EXPERIMENTAL_RESULT = 297, AVP_EXPERIMENTAL_RESULT_CODE = 298, AVP_MIP_HOME_AGENT_HOST = 348,
-	AVP_MIP6_AGENT_INFO = 486, AVP_SERVICE_SELECTION = 493, AVP_CONFIDENTIALITY_KEY = 625, AVP_INTEGRITY_KEY = 626,
-	AVP_RAT_TYPE = 1032, AVP_SUBSCRIPTION_DATA = 1400, AVP_ULR_FLAGS = 1405, AVP_VISITED_PLMN_ID = 1407,
-	AVP_REQUESTED_EUTRAN = 1408, AVP_REQUESTED_UTRAN = 1409, AVP_NUMBER_OF_VECTORS = 1410, AVP_RESYNC_INFO = 1411,
-	AVP_IMMEDIATE_RESPONSE = 1412, AVP_AUTHENTICATION_INFO = 1413, AVP_EUTRAN_VECTOR = 1414,
-	AVP_UTRAN_VECTOR = 1415, AVP_CONTEXT_IDENTIFIER = 1423, AVP_RAND = 1447, AVP_XRES = 1448, AVP_AUTN = 1449,
+	AVP_USER_NAME = 1,
+	AVP_HOST_IP_ADDRESS = 257,
+	AVP_AUTH_APPLICATION_ID = 258,
+	AVP_VENDOR_SPECIFIC_APP_ID = 260,
+	AVP_SESSION_ID = 263,
+	AVP_ORIGIN_HOST = 264,
+	AVP_SUPPORTED_VENDOR_ID = 265,
+	AVP_VENDOR_ID = 266,
+	AVP_RESULT_CODE = 268,
+	AVP_PRODUCT_NAME = 269,
+	AVP_DISCONNECT_CAUSE = 273,
+	AVP_AUTH_SESSION_STATE = 277,
+	AVP_DESTINATION_REALM = 283,
+	AVP_PROXY_INFO = 284,
+	AVP_DESTINATION_HOST = 293,
+	AVP_ORIGIN_REALM = 296,
+	AVP_EXPERIMENTAL_RESULT = 297,
+	AVP_EXPERIMENTAL_RESULT_CODE = 298,
+	AVP_MIP_HOME_AGENT_HOST = 348,
+	AVP_MIP6_AGENT_INFO = 486,
+	AVP_SERVICE_SELECTION = 493,
+	AVP_CONFIDENTIALITY_KEY = 625,
+	AVP_INTEGRITY_KEY = 626,
+	AVP_RAT_TYPE = 1032,
+	AVP_SUBSCRIPTION_DATA = 1400,
+	AVP_ULR_FLAGS = 1405,
+	AVP_VISITED_PLMN_ID = 1407,
+	AVP_REQUESTED_EUTRAN = 1408,
+	AVP_REQUESTED_UTRAN = 1409,
+	AVP_NUMBER_OF_VECTORS = 1410,
+	AVP_RESYNC_INFO = 1411,
+	AVP_IMMEDIATE_RESPONSE = 1412,
+	AVP_AUTHENTICATION_INFO = 1413,
+	AVP_EUTRAN_VECTOR = 1414,
+	AVP_UTRAN_VECTOR = 1415,
+	AVP_CONTEXT_IDENTIFIER = 1423,
+	AVP_RAND = 1447,
+	AVP_XRES = 1448,
+	AVP_AUTN = 1449,
 	AVP_KASME = 1450
 };
 
@@ -93,7 +122,8 @@ void hl_put_u32(struct wr *w, uint32_t code, uint32_t vendor, bool mandatory, ui
 	hl_put(w, code, vendor, mandatory, be, 4);
 }
 
-void hl_header(struct wr *w, uint8_t flags, uint32_t command, uint32_t app, uint32_t hop_by_hop, uint32_t end_to_end)
+void hl_header(struct wr *w, uint8_t flags, uint32_t command, uint32_t app, uint32_t hop_by_hop,
+	       uint32_t end_to_end)
 {
 	wr_u32(w, 1u << 24);
 	wr_u32(w, (uint32_t)flags << 24 | command);
@@ -126,7 +156,8 @@ static void put_origin(struct wr *w, const struct hl_options *o, const char *ori
 static void put_air(struct wr *w, struct hl_template *t, const struct hl_options *o, bool resync)
 {
 	static const uint8_t blank[30];
-	uint8_t *group = hl_open(w, o->s6d ? AVP_REQUESTED_UTRAN : AVP_REQUESTED_EUTRAN, HL_VENDOR_3GPP, true);
+	uint8_t *group =
+	    hl_open(w, o->s6d ? AVP_REQUESTED_UTRAN : AVP_REQUESTED_EUTRAN, HL_VENDOR_3GPP, true);
 
 	hl_put_u32(w, AVP_NUMBER_OF_VECTORS, HL_VENDOR_3GPP, true, o->vectors);
 	hl_put_u32(w, AVP_IMMEDIATE_RESPONSE, HL_VENDOR_3GPP, true, 0);
@@ -161,8 +192,8 @@ static void put_nor(struct wr *w, const struct hl_options *o)
 	hl_put_text(w, AVP_SERVICE_SELECTION, 0, true, o->apn);
 }
 
-bool hl_template_build(struct hl_template *t, enum hl_kind kind, const struct hl_options *o, unsigned imsi_digits,
-		       const char *origin_host)
+bool hl_template_build(struct hl_template *t, enum hl_kind kind, const struct hl_options *o,
+		       unsigned imsi_digits, const char *origin_host)
 {
 	static const uint32_t commands[HL_KINDS] = {HL_CMD_AI, HL_CMD_UL, HL_CMD_PU, HL_CMD_NO, HL_CMD_AI};
 	struct wr w = wr_of(t->bytes, sizeof t->bytes);
@@ -199,9 +230,10 @@ bool hl_template_build(struct hl_template *t, enum hl_kind kind, const struct hl
 
 static void put_digits(uint8_t *out, unsigned digits, uint64_t v)
 {
-	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-				    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-				    "8081828384858687888990919293949596979899";
+	static const char pairs[] =
+	    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+	    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+	    "8081828384858687888990919293949596979899";
 	for (; digits >= 2; v /= 100) {
 		digits -= 2;
 		memcpy(out + digits, pairs + v % 100 * 2, 2);
@@ -210,8 +242,8 @@ static void put_digits(uint8_t *out, unsigned digits, uint64_t v)
 		out[0] = (uint8_t)('0' + v % 10);
 }
 
-void hl_template_stamp(const struct hl_template *t, uint8_t *out, uint64_t imsi, uint64_t session, uint32_t session_high,
-		       uint32_t hop_by_hop, uint32_t end_to_end, bool again)
+void hl_template_stamp(const struct hl_template *t, uint8_t *out, uint64_t imsi, uint64_t session,
+		       uint32_t session_high, uint32_t hop_by_hop, uint32_t end_to_end, bool again)
 {
 	memcpy(out, t->bytes, t->len);
 	if (again)
@@ -245,7 +277,8 @@ void hl_write_dpr(struct wr *w, const struct hl_options *o, const char *origin_h
 	uint8_t *start = w->p;
 	hl_header(w, HL_FLAG_R, HL_CMD_DP, 0, id, id);
 	put_origin(w, o, origin_host);
-	hl_put_u32(w, AVP_DISCONNECT_CAUSE, 0, true, 2); // DO_NOT_WANT_TO_TALK_TO_YOU: no new connection wanted
+	hl_put_u32(w, AVP_DISCONNECT_CAUSE, 0, true,
+		   2); // DO_NOT_WANT_TO_TALK_TO_YOU: no new connection wanted
 	hl_finish(w, start);
 }
 
@@ -326,7 +359,8 @@ int hl_answer_vectors(struct slice auth_info, bool utran, struct sim_vector *out
 	int count = 0;
 
 	while (hl_avp_next(&r, &avp)) {
-		if (avp.vendor != HL_VENDOR_3GPP || avp.code != (utran ? AVP_UTRAN_VECTOR : AVP_EUTRAN_VECTOR))
+		if (avp.vendor != HL_VENDOR_3GPP ||
+		    avp.code != (utran ? AVP_UTRAN_VECTOR : AVP_EUTRAN_VECTOR))
 			continue;
 		if (count == max || !read_vector(avp.data, utran, &out[count]))
 			return -1;

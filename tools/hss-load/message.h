@@ -1,19 +1,28 @@
-// Diameter messages as hss-load needs them: a writer for AVPs, request templates of which only IMSI and identifiers
-// change, and a walk over an answer. Written apart from lib/diameter on purpose (a second opinion about the format).
+// Diameter messages as hss-load needs them: a writer for AVPs, request templates of which only IMSI and
+// identifiers change, and a walk over an answer. Written apart from lib/diameter on purpose (a second opinion
+// about the format).
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 #include "lib/base/wire.h"
 #include "tools/hss-load/options.h"
 
-#define HL_HEADER 20
+#define HL_HEADER      20
 #define HL_VENDOR_3GPP 10415u
-#define HL_APP_S6A 16777251u
+#define HL_APP_S6A     16777251u
 
 enum hl_command {
-	HL_CMD_CE = 257, HL_CMD_DW = 280, HL_CMD_DP = 282,
-	HL_CMD_UL = 316, HL_CMD_CL = 317, HL_CMD_AI = 318, HL_CMD_ID = 319, HL_CMD_DS = 320, HL_CMD_PU = 321,
-	HL_CMD_RS = 322, HL_CMD_NO = 323
+	HL_CMD_CE = 257,
+	HL_CMD_DW = 280,
+	HL_CMD_DP = 282,
+	HL_CMD_UL = 316,
+	HL_CMD_CL = 317,
+	HL_CMD_AI = 318,
+	HL_CMD_ID = 319,
+	HL_CMD_DS = 320,
+	HL_CMD_PU = 321,
+	HL_CMD_RS = 322,
+	HL_CMD_NO = 323
 };
 enum hl_flags { HL_FLAG_R = 0x80, HL_FLAG_P = 0x40, HL_FLAG_E = 0x20, HL_FLAG_T = 0x10 };
 
@@ -36,7 +45,8 @@ void hl_put_u32(struct wr *w, uint32_t code, uint32_t vendor, bool mandatory, ui
 // A grouped AVP: what is written between open and close is its content.
 uint8_t *hl_open(struct wr *w, uint32_t code, uint32_t vendor, bool mandatory);
 void hl_close(struct wr *w, uint8_t *group);
-void hl_header(struct wr *w, uint8_t flags, uint32_t command, uint32_t app, uint32_t hop_by_hop, uint32_t end_to_end);
+void hl_header(struct wr *w, uint8_t flags, uint32_t command, uint32_t app, uint32_t hop_by_hop,
+	       uint32_t end_to_end);
 // Sets the message length of the header at `start`.
 void hl_finish(struct wr *w, uint8_t *start);
 
@@ -55,8 +65,8 @@ struct hl_template {
 MUST_USE bool hl_template_build(struct hl_template *t, enum hl_kind kind, const struct hl_options *o,
 				unsigned imsi_digits, const char *origin_host);
 // Copies the template to `out` (t->len bytes) and sets what differs between two requests.
-void hl_template_stamp(const struct hl_template *t, uint8_t *out, uint64_t imsi, uint64_t session, uint32_t session_high,
-		       uint32_t hop_by_hop, uint32_t end_to_end, bool again);
+void hl_template_stamp(const struct hl_template *t, uint8_t *out, uint64_t imsi, uint64_t session,
+		       uint32_t session_high, uint32_t hop_by_hop, uint32_t end_to_end, bool again);
 
 // Capabilities exchange, watchdog and disconnect of one connection.
 void hl_write_cer(struct wr *w, const struct hl_options *o, const char *origin_host, const uint8_t *address,
@@ -73,6 +83,6 @@ struct hl_answer {
 // Walks the AVPs of an answer (whole message); false when they are malformed.
 bool hl_answer_parse(struct slice message, struct hl_answer *out);
 
-// The vectors of an Authentication-Info, in order of Item-Number as sent; returns how many, at most `max`, or -1 when
-// one of them is malformed.
+// The vectors of an Authentication-Info, in order of Item-Number as sent; returns how many, at most `max`, or
+// -1 when one of them is malformed.
 int hl_answer_vectors(struct slice auth_info, bool utran, struct sim_vector *out, int max);

@@ -8,80 +8,110 @@
 #include "lib/base/ident.h"
 
 static const char usage_text[] =
-	"usage: hss-load CASE --connect HOST:PORT --imsi FIRST [options]\n"
-	"cases: air ulr attach pur nor resync mixed\n"
-	"  --connect HOST:PORT       the HSS or DRA, TCP ([::1]:3868 for IPv6)\n"
-	"  --imsi FIRST              first IMSI; leading zeros are kept\n"
-	"  --subscribers N           IMSIs FIRST .. FIRST+N-1 (1)\n"
-	"  --order random|seq        each round visits every subscriber, in this order (random)\n"
-	"  --window W                requests outstanding (64)\n"
-	"  --rate R                  or: R a second, open loop; latency from the intended send time\n"
-	"  --duration S              stop after S seconds\n"
-	"  --requests N              or: after N procedures (default: each subscriber once)\n"
-	"  --timeout S               how long an answer may take (10)\n"
-	"  --k HEX (--opc HEX | --op HEX)   the keys of all subscribers\n"
-	"  --keys FILE               or: lines `IMSI K OPC'; without --imsi these are the subscribers\n"
-	"  --verify all|sample|none  check vectors (sample: 1 of 64; none without keys)\n"
-	"  --vectors N               Number-Of-Requested-Vectors (1)\n"
-	"  --s6d                     be an SGSN: UTRAN vectors, S6d location update\n"
-	"  --plmn MCCMNC             Visited-PLMN-Id (00101)\n"
-	"  --apn NAME                the APN that nor reports (internet)\n"
-	"  --jump N                  resync: the card is N SEQs ahead (1000)\n"
-	"  --forge                   resync: AUTS with a wrong MAC-S\n"
-	"  --host NAME --realm NAME  Origin-Host and Origin-Realm\n"
-	"  --dest-realm NAME --dest-host NAME\n"
-	"  --connections C           several connections, hosts NAME, NAME-2 ... (1)\n"
-	"  --answer-clr              answer CLR, IDR, DSR and RSR with 2001 (else they are ignored)\n"
-	"  --reconnect               go on after a lost connection\n"
-	"  --retransmit              with --reconnect: repeat what was outstanding, with the T flag\n"
-	"  --expect CODE             the code that every answer must have (2001)\n"
-	"  --log FILE                one line for each acknowledged result\n"
-	"  --show                    print every answer readably\n"
-	"  --json                    report as one JSON object\n";
+    "usage: hss-load CASE --connect HOST:PORT --imsi FIRST [options]\n"
+    "cases: air ulr attach pur nor resync mixed\n"
+    "  --connect HOST:PORT       the HSS or DRA, TCP ([::1]:3868 for IPv6)\n"
+    "  --imsi FIRST              first IMSI; leading zeros are kept\n"
+    "  --subscribers N           IMSIs FIRST .. FIRST+N-1 (1)\n"
+    "  --order random|seq        each round visits every subscriber, in this order (random)\n"
+    "  --window W                requests outstanding (64)\n"
+    "  --rate R                  or: R a second, open loop; latency from the intended send time\n"
+    "  --duration S              stop after S seconds\n"
+    "  --requests N              or: after N procedures (default: each subscriber once)\n"
+    "  --timeout S               how long an answer may take (10)\n"
+    "  --k HEX (--opc HEX | --op HEX)   the keys of all subscribers\n"
+    "  --keys FILE               or: lines `IMSI K OPC'; without --imsi these are the subscribers\n"
+    "  --verify all|sample|none  check vectors (sample: 1 of 64; none without keys)\n"
+    "  --vectors N               Number-Of-Requested-Vectors (1)\n"
+    "  --s6d                     be an SGSN: UTRAN vectors, S6d location update\n"
+    "  --plmn MCCMNC             Visited-PLMN-Id (00101)\n"
+    "  --apn NAME                the APN that nor reports (internet)\n"
+    "  --jump N                  resync: the card is N SEQs ahead (1000)\n"
+    "  --forge                   resync: AUTS with a wrong MAC-S\n"
+    "  --host NAME --realm NAME  Origin-Host and Origin-Realm\n"
+    "  --dest-realm NAME --dest-host NAME\n"
+    "  --connections C           several connections, hosts NAME, NAME-2 ... (1)\n"
+    "  --answer-clr              answer CLR, IDR, DSR and RSR with 2001 (else they are ignored)\n"
+    "  --reconnect               go on after a lost connection\n"
+    "  --retransmit              with --reconnect: repeat what was outstanding, with the T flag\n"
+    "  --expect CODE             the code that every answer must have (2001)\n"
+    "  --log FILE                one line for each acknowledged result\n"
+    "  --show                    print every answer readably\n"
+    "  --json                    report as one JSON object\n";
 
 enum {
-	O_CONNECT = 256, O_IMSI, O_SUBSCRIBERS, O_ORDER, O_WINDOW, O_RATE, O_DURATION, O_REQUESTS, O_TIMEOUT, O_K,
-	O_OPC, O_OP, O_KEYS, O_VERIFY, O_VECTORS, O_S6D, O_PLMN, O_APN, O_JUMP, O_FORGE, O_HOST, O_REALM, O_DEST_REALM,
-	O_DEST_HOST, O_CONNECTIONS, O_ANSWER_CLR, O_RECONNECT, O_RETRANSMIT, O_EXPECT, O_LOG, O_SHOW, O_JSON, O_HELP,
+	O_CONNECT = 256,
+	O_IMSI,
+	O_SUBSCRIBERS,
+	O_ORDER,
+	O_WINDOW,
+	O_RATE,
+	O_DURATION,
+	O_REQUESTS,
+	O_TIMEOUT,
+	O_K,
+	O_OPC,
+	O_OP,
+	O_KEYS,
+	O_VERIFY,
+	O_VECTORS,
+	O_S6D,
+	O_PLMN,
+	O_APN,
+	O_JUMP,
+	O_FORGE,
+	O_HOST,
+	O_REALM,
+	O_DEST_REALM,
+	O_DEST_HOST,
+	O_CONNECTIONS,
+	O_ANSWER_CLR,
+	O_RECONNECT,
+	O_RETRANSMIT,
+	O_EXPECT,
+	O_LOG,
+	O_SHOW,
+	O_JSON,
+	O_HELP,
 	O_VERSION
 };
 
 static const struct option long_options[] = {
-	{"connect", required_argument, NULL, O_CONNECT},
-	{"imsi", required_argument, NULL, O_IMSI},
-	{"subscribers", required_argument, NULL, O_SUBSCRIBERS},
-	{"order", required_argument, NULL, O_ORDER},
-	{"window", required_argument, NULL, O_WINDOW},
-	{"rate", required_argument, NULL, O_RATE},
-	{"duration", required_argument, NULL, O_DURATION},
-	{"requests", required_argument, NULL, O_REQUESTS},
-	{"timeout", required_argument, NULL, O_TIMEOUT},
-	{"k", required_argument, NULL, O_K},
-	{"opc", required_argument, NULL, O_OPC},
-	{"op", required_argument, NULL, O_OP},
-	{"keys", required_argument, NULL, O_KEYS},
-	{"verify", required_argument, NULL, O_VERIFY},
-	{"vectors", required_argument, NULL, O_VECTORS},
-	{"s6d", no_argument, NULL, O_S6D},
-	{"plmn", required_argument, NULL, O_PLMN},
-	{"apn", required_argument, NULL, O_APN},
-	{"jump", required_argument, NULL, O_JUMP},
-	{"forge", no_argument, NULL, O_FORGE},
-	{"host", required_argument, NULL, O_HOST},
-	{"realm", required_argument, NULL, O_REALM},
-	{"dest-realm", required_argument, NULL, O_DEST_REALM},
-	{"dest-host", required_argument, NULL, O_DEST_HOST},
-	{"connections", required_argument, NULL, O_CONNECTIONS},
-	{"answer-clr", no_argument, NULL, O_ANSWER_CLR},
-	{"reconnect", no_argument, NULL, O_RECONNECT},
-	{"retransmit", no_argument, NULL, O_RETRANSMIT},
-	{"expect", required_argument, NULL, O_EXPECT},
-	{"log", required_argument, NULL, O_LOG},
-	{"show", no_argument, NULL, O_SHOW},
-	{"json", no_argument, NULL, O_JSON},
-	{"help", no_argument, NULL, O_HELP},
-	{"version", no_argument, NULL, O_VERSION},
-	{0},
+    {"connect", required_argument, NULL, O_CONNECT},
+    {"imsi", required_argument, NULL, O_IMSI},
+    {"subscribers", required_argument, NULL, O_SUBSCRIBERS},
+    {"order", required_argument, NULL, O_ORDER},
+    {"window", required_argument, NULL, O_WINDOW},
+    {"rate", required_argument, NULL, O_RATE},
+    {"duration", required_argument, NULL, O_DURATION},
+    {"requests", required_argument, NULL, O_REQUESTS},
+    {"timeout", required_argument, NULL, O_TIMEOUT},
+    {"k", required_argument, NULL, O_K},
+    {"opc", required_argument, NULL, O_OPC},
+    {"op", required_argument, NULL, O_OP},
+    {"keys", required_argument, NULL, O_KEYS},
+    {"verify", required_argument, NULL, O_VERIFY},
+    {"vectors", required_argument, NULL, O_VECTORS},
+    {"s6d", no_argument, NULL, O_S6D},
+    {"plmn", required_argument, NULL, O_PLMN},
+    {"apn", required_argument, NULL, O_APN},
+    {"jump", required_argument, NULL, O_JUMP},
+    {"forge", no_argument, NULL, O_FORGE},
+    {"host", required_argument, NULL, O_HOST},
+    {"realm", required_argument, NULL, O_REALM},
+    {"dest-realm", required_argument, NULL, O_DEST_REALM},
+    {"dest-host", required_argument, NULL, O_DEST_HOST},
+    {"connections", required_argument, NULL, O_CONNECTIONS},
+    {"answer-clr", no_argument, NULL, O_ANSWER_CLR},
+    {"reconnect", no_argument, NULL, O_RECONNECT},
+    {"retransmit", no_argument, NULL, O_RETRANSMIT},
+    {"expect", required_argument, NULL, O_EXPECT},
+    {"log", required_argument, NULL, O_LOG},
+    {"show", no_argument, NULL, O_SHOW},
+    {"json", no_argument, NULL, O_JSON},
+    {"help", no_argument, NULL, O_HELP},
+    {"version", no_argument, NULL, O_VERSION},
+    {0},
 };
 
 static bool parse_u64(const char *text, uint64_t min, uint64_t max, uint64_t *out)
@@ -192,7 +222,8 @@ static bool parse_name(const char *text, size_t max, const char **out)
 
 static bool take_subscriber_option(int id, const char *arg, struct hl_options *o)
 {
-	static const char *const orders[] = {"random", "seq", NULL}, *const verifies[] = {"none", "sample", "all", NULL};
+	static const char *const orders[] = {"random", "seq", NULL}, *const verifies[] = {"none", "sample",
+											  "all", NULL};
 	int word = 0;
 
 	switch (id) {
@@ -325,17 +356,17 @@ static const char *check_together(struct hl_options *o, bool verify_given)
 static void set_defaults(struct hl_options *o)
 {
 	*o = (struct hl_options){
-		.verify = HL_VERIFY_SAMPLE,
-		.timeout = 10,
-		.vectors = 1,
-		.plmn = {0x00, 0xf1, 0x10},
-		.apn = "internet",
-		.jump = 1000,
-		.origin_host = "mme01.epc.mnc001.mcc001.3gppnetwork.org",
-		.origin_realm = "epc.mnc001.mcc001.3gppnetwork.org",
-		.dest_realm = "epc.mnc001.mcc001.3gppnetwork.org",
-		.connections = 1,
-		.expect = 2001,
+	    .verify = HL_VERIFY_SAMPLE,
+	    .timeout = 10,
+	    .vectors = 1,
+	    .plmn = {0x00, 0xf1, 0x10},
+	    .apn = "internet",
+	    .jump = 1000,
+	    .origin_host = "mme01.epc.mnc001.mcc001.3gppnetwork.org",
+	    .origin_realm = "epc.mnc001.mcc001.3gppnetwork.org",
+	    .dest_realm = "epc.mnc001.mcc001.3gppnetwork.org",
+	    .connections = 1,
+	    .expect = 2001,
 	};
 }
 
@@ -371,7 +402,8 @@ enum hl_parsed hl_options_parse(int argc, char **argv, struct hl_options *o, FIL
 		if (id == '?' || id == ':')
 			return refuse(err, "unknown option or missing value: %s", argv[optind - 1]);
 		if (!take_option(id, optarg, o))
-			return refuse(err, "--%s: bad value '%s'", long_options[index].name, optarg ? optarg : "");
+			return refuse(err, "--%s: bad value '%s'", long_options[index].name,
+				      optarg ? optarg : "");
 		verify_given |= id == O_VERIFY;
 	}
 	if (optind + 1 != argc)

@@ -1,5 +1,5 @@
-// The command line of hss-load, checked. The hl_ prefix marks what belongs to this program, since the unit tests link
-// it together with every library of the HSS.
+// The command line of hss-load, checked. The hl_ prefix marks what belongs to this program, since the unit
+// tests link it together with every library of the HSS.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,9 +24,9 @@ struct hl_options {
 	uint64_t subscribers;
 	bool sequential;
 
-	uint32_t window; // closed loop: requests outstanding; 0 with --rate
-	double rate;     // open loop: procedures a second; 0 with --window
-	double duration; // seconds; 0: none
+	uint32_t window;   // closed loop: requests outstanding; 0 with --rate
+	double rate;       // open loop: procedures a second; 0 with --window
+	double duration;   // seconds; 0: none
 	uint64_t requests; // procedures; 0: none
 	double timeout;    // seconds that an answer may take
 

@@ -1,4 +1,5 @@
-// What is sent when, and what an answer means: closed and open loop, the second step of attach and resync, timeouts.
+// What is sent when, and what an answer means: closed and open loop, the second step of attach and resync,
+// timeouts.
 #include <stdlib.h>
 #include "lib/base/ident.h"
 #include "tools/hss-load/run.h"
@@ -55,8 +56,9 @@ static bool emit(struct hl_run *r, uint32_t index, unsigned preferred)
 	slot->conn = (uint8_t)(c - r->conns);
 	slot->state = HL_SLOT_SENT;
 	slot->sent_ns = r->now_ns;
-	hl_template_stamp(t, out, hl_subscribers_imsi(r->subscribers, slot->subscriber), slot->serial, r->session_high,
-			  slot->hop_by_hop, r->end_to_end_base + (uint32_t)slot->serial, slot->again);
+	hl_template_stamp(t, out, hl_subscribers_imsi(r->subscribers, slot->subscriber), slot->serial,
+			  r->session_high, slot->hop_by_hop, r->end_to_end_base + (uint32_t)slot->serial,
+			  slot->again);
 	if (t->resync_at)
 		memcpy(out + t->resync_at, r->resync[index], 30);
 	r->stats.requests++;
@@ -215,7 +217,8 @@ static bool take_aia(struct hl_run *r, struct hl_slot *slot, const struct hl_ans
 	uint8_t *resync = r->resync[slot - r->slots];
 	slot->sqn = sqn + ((uint64_t)r->o->jump << 5);
 	memcpy(resync, first.rand, 16);
-	sim_auts(r->sim, hl_subscribers_keys(r->subscribers, slot->subscriber), first.rand, slot->sqn, resync + 16);
+	sim_auts(r->sim, hl_subscribers_keys(r->subscribers, slot->subscriber), first.rand, slot->sqn,
+		 resync + 16);
 	follow(r, slot, HL_KIND_RESYNC);
 	return true;
 }

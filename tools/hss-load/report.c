@@ -21,20 +21,23 @@ static void print_json(const struct hl_run *r, FILE *out)
 {
 	const struct hl_stats *s = &r->stats;
 
-	fprintf(out, "{\"case\":\"%s\",\"requests\":%llu,\"answers\":%llu,\"seconds\":%.6f,\"rate\":%.1f,", r->o->case_name,
-		(unsigned long long)s->requests, (unsigned long long)s->answers, seconds_of(r), rate_of(r));
-	fprintf(out, "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,\"results\":{", percentile_us(r, 0.5),
-		percentile_us(r, 0.99), percentile_us(r, 0.999), (double)s->latency.max / 1e3);
+	fprintf(out, "{\"case\":\"%s\",\"requests\":%llu,\"answers\":%llu,\"seconds\":%.6f,\"rate\":%.1f,",
+		r->o->case_name, (unsigned long long)s->requests, (unsigned long long)s->answers,
+		seconds_of(r), rate_of(r));
+	fprintf(out, "\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f,\"results\":{",
+		percentile_us(r, 0.5), percentile_us(r, 0.99), percentile_us(r, 0.999),
+		(double)s->latency.max / 1e3);
 	for (unsigned i = 0; i < s->result_count; i++)
-		fprintf(out, "%s\"%u\":%llu", i ? "," : "", s->results[i].code, (unsigned long long)s->results[i].count);
+		fprintf(out, "%s\"%u\":%llu", i ? "," : "", s->results[i].code,
+			(unsigned long long)s->results[i].count);
 	fprintf(out, "},\"timeouts\":%llu,\"lost\":%llu,\"unmatched\":%llu,\"malformed\":%llu,",
-		(unsigned long long)s->timeouts, (unsigned long long)s->lost, (unsigned long long)s->unmatched,
-		(unsigned long long)s->malformed);
+		(unsigned long long)s->timeouts, (unsigned long long)s->lost,
+		(unsigned long long)s->unmatched, (unsigned long long)s->malformed);
 	fprintf(out, "\"vectors_verified\":%llu,\"bad_vectors\":%llu,", (unsigned long long)s->vectors,
 		(unsigned long long)s->bad_vectors);
 	if (r->o->verify == HL_VERIFY_ALL)
-		fprintf(out, "\"duplicate_sqn\":%llu,\"sqn_tracked\":%llu,", (unsigned long long)s->duplicate_sqn,
-			(unsigned long long)r->seen_count);
+		fprintf(out, "\"duplicate_sqn\":%llu,\"sqn_tracked\":%llu,",
+			(unsigned long long)s->duplicate_sqn, (unsigned long long)r->seen_count);
 	fprintf(out, "\"reconnects\":%llu,\"clr_received\":%llu,\"requests_received\":%llu}\n",
 		(unsigned long long)s->reconnects, (unsigned long long)s->clr_received,
 		(unsigned long long)s->requests_received);
@@ -52,8 +55,9 @@ static void print_text(const struct hl_run *r, FILE *out)
 
 	fprintf(out, "%s: %llu requests, %llu answers in %.3f s: %.0f/s\n", r->o->case_name,
 		(unsigned long long)s->requests, (unsigned long long)s->answers, seconds_of(r), rate_of(r));
-	fprintf(out, "  latency      p50 %.0f us, p99 %.0f us, p99.9 %.0f us, max %.0f us\n", percentile_us(r, 0.5),
-		percentile_us(r, 0.99), percentile_us(r, 0.999), (double)s->latency.max / 1e3);
+	fprintf(out, "  latency      p50 %.0f us, p99 %.0f us, p99.9 %.0f us, max %.0f us\n",
+		percentile_us(r, 0.5), percentile_us(r, 0.99), percentile_us(r, 0.999),
+		(double)s->latency.max / 1e3);
 	fputs("  results     ", out);
 	for (unsigned i = 0; i < s->result_count; i++)
 		fprintf(out, " %u: %llu", s->results[i].code, (unsigned long long)s->results[i].count);
@@ -82,7 +86,7 @@ void hl_report_print(const struct hl_run *r, FILE *out)
 int hl_report_status(const struct hl_run *r)
 {
 	const struct hl_stats *s = &r->stats;
-	bool good = !r->failed && s->answers > 0 && !s->unexpected && !s->timeouts && !s->malformed && !s->bad_vectors &&
-		    !s->duplicate_sqn && (r->o->reconnect || !s->lost);
+	bool good = !r->failed && s->answers > 0 && !s->unexpected && !s->timeouts && !s->malformed &&
+		    !s->bad_vectors && !s->duplicate_sqn && (r->o->reconnect || !s->lost);
 	return good ? 0 : 1;
 }

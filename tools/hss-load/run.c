@@ -1,5 +1,5 @@
-// The loop of a run: see run.h. Each turn sends what is due, waits only when neither direction can move, and reads
-// what has arrived.
+// The loop of a run: see run.h. Each turn sends what is due, waits only when neither direction can move, and
+// reads what has arrived.
 #include "tools/hss-load/run.h"
 #include <errno.h>
 #include <poll.h>
@@ -13,7 +13,7 @@
 #define SWEEP_NS     100000000ull
 #define GIVE_UP_NS   60000000000ull // without any connection
 #define DPA_WAIT_NS  2000000000ull
-#define DRAIN_NS     2000000000ull  // after a signal
+#define DRAIN_NS     2000000000ull // after a signal
 #define MIN_SLEEP_NS 20000ull
 
 static volatile sig_atomic_t interrupts;
@@ -35,8 +35,8 @@ static bool make_host(char out[256], const char *name, unsigned n)
 {
 	const char *dot = strchr(name, '.');
 	int head = dot ? (int)(dot - name) : (int)strlen(name);
-	int len = n == 0 ? snprintf(out, 256, "%s", name) :
-			   snprintf(out, 256, "%.*s-%u%s", head, name, n + 1, dot ? dot : "");
+	int len = n == 0 ? snprintf(out, 256, "%s", name)
+			 : snprintf(out, 256, "%.*s-%u%s", head, name, n + 1, dot ? dot : "");
 	return len > 0 && len < 256;
 }
 
@@ -76,14 +76,20 @@ static uint32_t slots_wanted(const struct hl_options *o)
 	return outstanding < HL_MAX_SLOTS ? (uint32_t)outstanding : HL_MAX_SLOTS;
 }
 
-int hl_run_init(struct hl_run *r, const struct hl_options *o, struct sim *sim, struct hl_subscribers *s, FILE *log)
+int hl_run_init(struct hl_run *r, const struct hl_options *o, struct sim *sim, struct hl_subscribers *s,
+		FILE *log)
 {
 	uint32_t random[2] = {0};
 
 	*r = (struct hl_run){
-		.o = o, .sim = sim, .subscribers = s, .log = log,
-		.slot_count = slots_wanted(o),
-		.free_head = HL_NO_SLOT, .ready_head = HL_NO_SLOT, .ready_tail = HL_NO_SLOT,
+	    .o = o,
+	    .sim = sim,
+	    .subscribers = s,
+	    .log = log,
+	    .slot_count = slots_wanted(o),
+	    .free_head = HL_NO_SLOT,
+	    .ready_head = HL_NO_SLOT,
+	    .ready_tail = HL_NO_SLOT,
 	};
 	if (getrandom(random, sizeof random, 0) != sizeof random)
 		return -EIO;
@@ -215,10 +221,12 @@ static void play(struct hl_run *r)
 			r->stopping = true;
 			drain_limit = r->now_ns + DRAIN_NS;
 		}
-		if (interrupts > 1 || (drain_limit && r->now_ns > drain_limit) || (r->stopping && !r->open_conns))
+		if (interrupts > 1 || (drain_limit && r->now_ns > drain_limit) ||
+		    (r->stopping && !r->open_conns))
 			break;
 		if (r->now_ns - last_open > GIVE_UP_NS) {
-			fprintf(stderr, "hss-load: %s:%s: the connection does not come back\n", r->o->host, r->o->port);
+			fprintf(stderr, "hss-load: %s:%s: the connection does not come back\n", r->o->host,
+				r->o->port);
 			r->failed = true;
 		}
 	}

@@ -1,4 +1,5 @@
-// A run: connections, the window of outstanding requests, what was counted. One thread, no allocation after the start.
+// A run: connections, the window of outstanding requests, what was counted. One thread, no allocation after
+// the start.
 #pragma once
 #include <netdb.h>
 #include <stdbool.h>
@@ -18,7 +19,7 @@ enum hl_conn_state { HL_DOWN, HL_CONNECTING, HL_CER_SENT, HL_OPEN, HL_DPR_SENT, 
 struct hl_conn {
 	int fd;
 	enum hl_conn_state state;
-	bool readable;    // worth a recv
+	bool readable; // worth a recv
 	bool was_open;
 	uint64_t retry_ns; // when HL_DOWN: the next attempt
 	char origin_host[256];
@@ -32,13 +33,13 @@ struct hl_conn {
 
 enum hl_slot_state { HL_SLOT_FREE, HL_SLOT_READY, HL_SLOT_SENT };
 
-// One outstanding procedure. The Hop-by-Hop identifier is generation << 20 | slot, so that an answer finds its slot
-// by index and a late answer to an earlier user of the slot is recognised.
+// One outstanding procedure. The Hop-by-Hop identifier is generation << 20 | slot, so that an answer finds
+// its slot by index and a late answer to an earlier user of the slot is recognised.
 struct hl_slot {
 	uint64_t serial;   // of the request: Session-Id and End-to-End id come from it
 	uint64_t start_ns; // the intended send time
 	uint64_t sent_ns;
-	uint64_t sqn;      // resync: what the card has seen
+	uint64_t sqn; // resync: what the card has seen
 	uint32_t subscriber;
 	uint32_t hop_by_hop;
 	uint32_t next;
@@ -83,7 +84,7 @@ struct hl_run {
 	uint64_t *seen; // hash set of (subscriber, SQN), with --verify all
 	uint64_t seen_count;
 
-	uint64_t started;  // procedures
+	uint64_t started; // procedures
 	uint64_t serial;
 	uint32_t session_high;
 	uint32_t end_to_end_base;
@@ -96,8 +97,8 @@ struct hl_run {
 };
 
 // 0, or -ENOMEM, or -EINVAL (names too long for a message). Everything is freed by hl_run_fini in any case.
-MUST_USE int hl_run_init(struct hl_run *r, const struct hl_options *o, struct sim *sim, struct hl_subscribers *s,
-			 FILE *log);
+MUST_USE int hl_run_init(struct hl_run *r, const struct hl_options *o, struct sim *sim,
+			 struct hl_subscribers *s, FILE *log);
 void hl_run_fini(struct hl_run *r);
 // Connects, plays all procedures, disconnects. False when a connection was refused or lost (told on stderr).
 bool hl_run_play(struct hl_run *r);
@@ -127,10 +128,10 @@ void hl_conn_lost(struct hl_run *r, struct hl_conn *c, const char *why);
 // Room for n bytes at the end of the output buffer, or NULL.
 uint8_t *hl_conn_room(struct hl_conn *c, uint32_t n);
 
-// verify.c: the vectors of an AIA against the simulated card. Counts them, logs them, looks for a SQN seen before.
-// False when one is wrong (counted) or there is none. *first and *sqn get the first vector.
-bool hl_verify_vectors(struct hl_run *r, const struct hl_slot *slot, struct slice auth_info, struct sim_vector *first,
-		       uint64_t *sqn);
+// verify.c: the vectors of an AIA against the simulated card. Counts them, logs them, looks for a SQN seen
+// before. False when one is wrong (counted) or there is none. *first and *sqn get the first vector.
+bool hl_verify_vectors(struct hl_run *r, const struct hl_slot *slot, struct slice auth_info,
+		       struct sim_vector *first, uint64_t *sqn);
 
 // report.c
 void hl_report_print(const struct hl_run *r, FILE *out);

@@ -3,11 +3,25 @@
 #include "tools/hss-load/run.h"
 
 enum {
-	AVP_SERVICE_SELECTION = 493, AVP_BANDWIDTH_DL = 515, AVP_BANDWIDTH_UL = 516, AVP_EXT_BANDWIDTH_DL = 554,
-	AVP_EXT_BANDWIDTH_UL = 555, AVP_MSISDN = 701, AVP_QCI = 1028, AVP_ARP = 1034, AVP_PRIORITY_LEVEL = 1046,
-	AVP_PREEMPTION_CAPABILITY = 1047, AVP_PREEMPTION_VULNERABILITY = 1048, AVP_NETWORK_ACCESS_MODE = 1417,
-	AVP_CONTEXT_IDENTIFIER = 1423, AVP_SUBSCRIBER_STATUS = 1424, AVP_APN_PROFILE = 1429,
-	AVP_APN_CONFIGURATION = 1430, AVP_EPS_QOS = 1431, AVP_AMBR = 1435, AVP_PDN_TYPE = 1456
+	AVP_SERVICE_SELECTION = 493,
+	AVP_BANDWIDTH_DL = 515,
+	AVP_BANDWIDTH_UL = 516,
+	AVP_EXT_BANDWIDTH_DL = 554,
+	AVP_EXT_BANDWIDTH_UL = 555,
+	AVP_MSISDN = 701,
+	AVP_QCI = 1028,
+	AVP_ARP = 1034,
+	AVP_PRIORITY_LEVEL = 1046,
+	AVP_PREEMPTION_CAPABILITY = 1047,
+	AVP_PREEMPTION_VULNERABILITY = 1048,
+	AVP_NETWORK_ACCESS_MODE = 1417,
+	AVP_CONTEXT_IDENTIFIER = 1423,
+	AVP_SUBSCRIBER_STATUS = 1424,
+	AVP_APN_PROFILE = 1429,
+	AVP_APN_CONFIGURATION = 1430,
+	AVP_EPS_QOS = 1431,
+	AVP_AMBR = 1435,
+	AVP_PDN_TYPE = 1456
 };
 #define V HL_VENDOR_3GPP
 
@@ -39,7 +53,8 @@ static const char *result_name(uint32_t code)
 	}
 }
 
-static void print_vectors(const struct hl_run *r, const struct hl_slot *slot, struct slice auth_info, FILE *out)
+static void print_vectors(const struct hl_run *r, const struct hl_slot *slot, struct slice auth_info,
+			  FILE *out)
 {
 	struct sim_vector vectors[32];
 	const struct sim_keys *keys = hl_subscribers_keys(r->subscribers, slot->subscriber);
@@ -50,17 +65,19 @@ static void print_vectors(const struct hl_run *r, const struct hl_slot *slot, st
 		fputs("    malformed vector\n", out);
 	for (int i = 0; i < count; i++) {
 		uint64_t sqn;
-		const char *wrong = check ? sim_check(r->sim, keys, r->o->plmn, &vectors[i], &sqn) : "no keys given";
+		const char *wrong =
+		    check ? sim_check(r->sim, keys, r->o->plmn, &vectors[i], &sqn) : "no keys given";
 		if (wrong)
 			fprintf(out, "    vector %d: NOT verified: %s\n", i + 1, wrong);
 		else
-			fprintf(out, "    vector %d: verified (MAC, XRES, %s), SQN %llu = SEQ %llu, IND %u\n", i + 1,
-				r->o->s6d ? "CK, IK" : "KASME", (unsigned long long)sqn,
+			fprintf(out, "    vector %d: verified (MAC, XRES, %s), SQN %llu = SEQ %llu, IND %u\n",
+				i + 1, r->o->s6d ? "CK, IK" : "KASME", (unsigned long long)sqn,
 				(unsigned long long)(sqn >> 5), (unsigned)(sqn & 31));
 	}
 }
 
-static void print_bandwidth(struct slice ambr, uint32_t code, uint32_t extended, const char *direction, FILE *out)
+static void print_bandwidth(struct slice ambr, uint32_t code, uint32_t extended, const char *direction,
+			    FILE *out)
 {
 	uint64_t bits = hl_avp_find_u32(ambr, code, V, 0), kilobits = hl_avp_find_u32(ambr, extended, V, 0);
 
@@ -154,12 +171,12 @@ static void print_subscription(struct slice data, FILE *out)
 
 void hl_show_answer(const struct hl_run *r, const struct hl_slot *slot, const struct hl_answer *a, FILE *out)
 {
-	static const char *const names[HL_KINDS] = {"authentication", "location update", "purge", "notification",
-						    "resynchronisation"};
+	static const char *const names[HL_KINDS] = {"authentication", "location update", "purge",
+						    "notification", "resynchronisation"};
 
 	fprintf(out, "%0*llu %s: %u %s (%.1f ms)\n", (int)r->subscribers->digits,
-		(unsigned long long)hl_subscribers_imsi(r->subscribers, slot->subscriber), names[slot->kind], a->result,
-		result_name(a->result), (double)(r->now_ns - slot->start_ns) / 1e6);
+		(unsigned long long)hl_subscribers_imsi(r->subscribers, slot->subscriber), names[slot->kind],
+		a->result, result_name(a->result), (double)(r->now_ns - slot->start_ns) / 1e6);
 	if (a->auth_info.len)
 		print_vectors(r, slot, a->auth_info, out);
 	if (a->subscription.len)

@@ -1,5 +1,5 @@
-// The simulated card: see sim.h. Everything here works on whole blocks with fixed sizes; the caller has checked the
-// lengths of what came from the peer.
+// The simulated card: see sim.h. Everything here works on whole blocks with fixed sizes; the caller has
+// checked the lengths of what came from the peer.
 #include "tools/hss-load/sim.h"
 #include <errno.h>
 #include <openssl/core_names.h>
@@ -13,7 +13,8 @@ int sim_init(struct sim *s)
 	EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "AES-128-ECB", NULL);
 	EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 	char digest[] = "SHA256";
-	OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_END};
+	OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+			       OSSL_PARAM_END};
 	int rc = -ENOMEM;
 
 	if (!cipher || !mac)
@@ -22,7 +23,8 @@ int sim_init(struct sim *s)
 	s->hmac = EVP_MAC_CTX_new(mac);
 	if (!s->aes || !s->hmac)
 		goto out;
-	if (!EVP_EncryptInit_ex2(s->aes, cipher, NULL, NULL, NULL) || !EVP_MAC_CTX_set_params(s->hmac, params))
+	if (!EVP_EncryptInit_ex2(s->aes, cipher, NULL, NULL, NULL) ||
+	    !EVP_MAC_CTX_set_params(s->hmac, params))
 		goto out;
 	EVP_CIPHER_CTX_set_padding(s->aes, 0);
 	rc = 0;
@@ -65,7 +67,8 @@ static void xor16(uint8_t out[16], const uint8_t a[16], const uint8_t b[16])
 }
 
 // OUT = E_K(rot(in, bytes) ^ c) ^ OPc, the form that all of f1 to f5* share (TS 35.206 4.1).
-static void out_block(struct sim *s, const uint8_t opc[16], const uint8_t in[16], int rotate, uint8_t c, uint8_t out[16])
+static void out_block(struct sim *s, const uint8_t opc[16], const uint8_t in[16], int rotate, uint8_t c,
+		      uint8_t out[16])
 {
 	uint8_t block[16];
 	for (int i = 0; i < 16; i++)
@@ -188,7 +191,8 @@ const char *sim_check(struct sim *s, const struct sim_keys *keys, const uint8_t 
 	return NULL;
 }
 
-void sim_auts(struct sim *s, const struct sim_keys *keys, const uint8_t rand[16], uint64_t sqn_ms, uint8_t auts[14])
+void sim_auts(struct sim *s, const struct sim_keys *keys, const uint8_t rand[16], uint64_t sqn_ms,
+	      uint8_t auts[14])
 {
 	static const uint8_t amf_zero[2] = {0, 0};
 	struct sim_aka aka;

@@ -1,5 +1,6 @@
-// The simulated card: Milenage (TS 35.206), KASME (TS 33.401 A.2) and AUTS (TS 33.102 6.3.3), written apart from the
-// HSS's own cryptography on purpose: hss-load is the second opinion about every vector that it receives.
+// The simulated card: Milenage (TS 35.206), KASME (TS 33.401 A.2) and AUTS (TS 33.102 6.3.3), written apart
+// from the HSS's own cryptography on purpose: hss-load is the second opinion about every vector that it
+// receives.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,11 +27,11 @@ struct sim_aka {
 	uint8_t ak_star[6];
 };
 
-// What an Authentication-Info of an answer holds; pointers into the answer. For an E-UTRAN vector `kasme` is set,
-// for a UTRAN vector `ck` and `ik` (TS 29.272 7.3.18, 7.3.19).
+// What an Authentication-Info of an answer holds; pointers into the answer. For an E-UTRAN vector `kasme` is
+// set, for a UTRAN vector `ck` and `ik` (TS 29.272 7.3.18, 7.3.19).
 struct sim_vector {
-	const uint8_t *rand;  // 16
-	const uint8_t *xres;  // xres_len
+	const uint8_t *rand; // 16
+	const uint8_t *xres; // xres_len
 	uint32_t xres_len;
 	const uint8_t *autn;  // 16
 	const uint8_t *kasme; // 32, or NULL
@@ -51,10 +52,12 @@ void sim_f2345(struct sim *s, const struct sim_keys *keys, const uint8_t rand[16
 void sim_kasme(struct sim *s, const uint8_t ck[16], const uint8_t ik[16], const uint8_t plmn[3],
 	       const uint8_t sqn_xor_ak[6], uint8_t kasme[32]);
 
-// Checks a vector as a card and a phone would: MAC, the AMF separation bit (set for E-UTRAN only), XRES, and KASME or
-// CK and IK. NULL when it is right, else what is wrong. *sqn gets the SQN recovered from AUTN in both cases.
+// Checks a vector as a card and a phone would: MAC, the AMF separation bit (set for E-UTRAN only), XRES, and
+// KASME or CK and IK. NULL when it is right, else what is wrong. *sqn gets the SQN recovered from AUTN in
+// both cases.
 const char *sim_check(struct sim *s, const struct sim_keys *keys, const uint8_t plmn[3],
 		      const struct sim_vector *v, uint64_t *sqn);
 
 // AUTS of a card whose highest accepted sequence number is sqn_ms, for the challenge rand.
-void sim_auts(struct sim *s, const struct sim_keys *keys, const uint8_t rand[16], uint64_t sqn_ms, uint8_t auts[14]);
+void sim_auts(struct sim *s, const struct sim_keys *keys, const uint8_t rand[16], uint64_t sqn_ms,
+	      uint8_t auts[14]);

@@ -64,8 +64,10 @@ static bool read_keys(struct hl_subscribers *s, const char *path)
 	while (fgets(line, sizeof line, f)) {
 		number++;
 		if (!parse_row(line, &row, &digits) || (digits && s->digits && digits != s->digits)) {
-			fprintf(stderr, "hss-load: %s:%u: expected `IMSI K OPC' (32 hex digits each, IMSIs of one "
-					"length)\n", path, number);
+			fprintf(stderr,
+				"hss-load: %s:%u: expected `IMSI K OPC' (32 hex digits each, IMSIs of one "
+				"length)\n",
+				path, number);
 			goto out;
 		}
 		if (!digits)
@@ -91,12 +93,12 @@ out:
 bool hl_subscribers_init(struct hl_subscribers *s, const struct hl_options *o, struct sim *sim)
 {
 	*s = (struct hl_subscribers){
-		.first = o->imsi_first,
-		.listed = o->imsi_digits == 0,
-		.digits = o->imsi_digits,
-		.count = o->subscribers ? o->subscribers : 1,
-		.sequential = o->sequential,
-		.keys = o->keys,
+	    .first = o->imsi_first,
+	    .listed = o->imsi_digits == 0,
+	    .digits = o->imsi_digits,
+	    .count = o->subscribers ? o->subscribers : 1,
+	    .sequential = o->sequential,
+	    .keys = o->keys,
 	};
 	if (o->have_op)
 		sim_opc(sim, o->keys.k, o->keys.opc, s->keys.opc);
@@ -119,7 +121,8 @@ void hl_subscribers_fini(struct hl_subscribers *s)
 	secret_wipe(s, sizeof *s);
 }
 
-// A bijection on 0 .. 2^bits-1: each step (xor with a shift, odd factor) can be undone, so nothing is visited twice.
+// A bijection on 0 .. 2^bits-1: each step (xor with a shift, odd factor) can be undone, so nothing is visited
+// twice.
 static uint64_t scramble(uint64_t x, unsigned bits)
 {
 	uint64_t mask = ((uint64_t)1 << bits) - 1;

@@ -15,7 +15,7 @@ struct hl_subscribers {
 	unsigned digits;
 	uint64_t count;
 	bool sequential;
-	struct sim_keys keys; // of all, when there are no rows
+	struct sim_keys keys;    // of all, when there are no rows
 	struct hl_key_row *rows; // sorted by IMSI
 	uint64_t row_count;
 };

@@ -14,8 +14,8 @@ static void bad(struct hl_run *r, const char *what)
 		r->first_bad = what;
 }
 
-// Remembers (subscriber, SQN); true when it was there already. Entries are 64-bit hashes: among the 3 million that fit
-// two different ones meet by chance once in four million runs.
+// Remembers (subscriber, SQN); true when it was there already. Entries are 64-bit hashes: among the 3 million
+// that fit two different ones meet by chance once in four million runs.
 static bool seen_before(struct hl_run *r, uint32_t subscriber, uint64_t sqn)
 {
 	uint64_t hash = ident_hash(sqn ^ ident_hash(subscriber + 0x5bd1e995ull));
@@ -34,8 +34,8 @@ static bool seen_before(struct hl_run *r, uint32_t subscriber, uint64_t sqn)
 	return false;
 }
 
-bool hl_verify_vectors(struct hl_run *r, const struct hl_slot *slot, struct slice auth_info, struct sim_vector *first,
-		       uint64_t *sqn)
+bool hl_verify_vectors(struct hl_run *r, const struct hl_slot *slot, struct slice auth_info,
+		       struct sim_vector *first, uint64_t *sqn)
 {
 	struct sim_vector vectors[MAX_VECTORS];
 	const struct sim_keys *keys = hl_subscribers_keys(r->subscribers, slot->subscriber);
@@ -43,7 +43,9 @@ bool hl_verify_vectors(struct hl_run *r, const struct hl_slot *slot, struct slic
 	bool good = true;
 
 	if (count <= 0 || !keys) {
-		bad(r, count < 0 ? "malformed vector" : count == 0 ? "no vector in the answer" : "no keys known");
+		bad(r, count < 0    ? "malformed vector"
+		       : count == 0 ? "no vector in the answer"
+				    : "no keys known");
 		return false;
 	}
 	for (int i = 0; i < count; i++) {
