@@ -142,7 +142,7 @@ static bool string_valid(const struct option_row *o, const char *text)
 	if (len < o->min || len > o->max)
 		return false;
 	for (size_t i = 0; i < len; i++) {
-		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+		if (text[i] < 0x20 || text[i] >= 0x7f)
 			return false;
 	}
 	if (len == 0) // allowed by min: "none"
@@ -231,7 +231,7 @@ static void expected_text(const struct option_row *o, char out[160])
 		snprintf(out, 160, "an absolute path of at most %u octets%s", o->max, o->min == 0 ? " or \"\"" : "");
 		break;
 	default:
-		snprintf(out, 160, "text of %u to %u printable octets", o->min, o->max);
+		snprintf(out, 160, "text of %u to %u printable ASCII characters", o->min, o->max);
 		break;
 	}
 }
