@@ -1,5 +1,5 @@
-// Contradictions that single values don't show, and what this version does not support yet. hssd, right after parsing;
-// every message names the line of the value that has to change.
+// Contradictions that single values don't show, and what this version does not support yet. hssd, right after
+// parsing; every message names the line of the value that has to change.
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,8 +21,8 @@ static int refuse(const struct check *k, const char *path, const char *expected,
 
 static int unsupported(const struct check *k, uint32_t line, const char *key, const char *word)
 {
-	snprintf(k->e->text, sizeof(k->e->text), "%s:%u: %s: %s is not supported yet in this version", k->name,
-		 line ? line : 1, key, word);
+	snprintf(k->e->text, sizeof(k->e->text), "%s:%u: %s: %s is not supported yet in this version",
+		 k->name, line ? line : 1, key, word);
 	return -EINVAL;
 }
 
@@ -37,16 +37,18 @@ static int check_listen(const struct check *k)
 
 		if (l->transport != TRANSPORT_TCP) {
 			snprintf(key, sizeof(key), "listen[%u].transport", i);
-			return unsupported(k, k->lines->listen[i], key, option_words(OPTION_TRANSPORT)[l->transport]);
+			return unsupported(k, k->lines->listen[i], key,
+					   option_words(OPTION_TRANSPORT)[l->transport]);
 		}
 		for (uint32_t j = 0; j < i; j++) {
-			if (k->c->listen[j].port != l->port || strcmp(k->c->listen[j].address, l->address) != 0 ||
+			if (k->c->listen[j].port != l->port ||
+			    strcmp(k->c->listen[j].address, l->address) != 0 ||
 			    k->c->listen[j].transport != l->transport)
 				continue;
 			snprintf(key, sizeof(key), "listen[%u]", i);
 			snprintf(got, sizeof(got), "that of listen[%u]", j);
-			return config_refuse(k->e, k->name, k->lines->listen[i], key, "an address and port of its own",
-					     got);
+			return config_refuse(k->e, k->name, k->lines->listen[i], key,
+					     "an address and port of its own", got);
 		}
 	}
 	return 0;
@@ -94,13 +96,16 @@ static int check_metrics(const struct check *k)
 	if (c->metrics_address[0] == 0)
 		return 0;
 	for (uint32_t i = 0; i < c->listen_cnt; i++) {
-		if (c->listen[i].port == c->metrics_port && strcmp(c->listen[i].address, c->metrics_address) == 0)
-			return refuse(k, "metrics.port", "another port than those of listen", "one that is used");
+		if (c->listen[i].port == c->metrics_port &&
+		    strcmp(c->listen[i].address, c->metrics_address) == 0)
+			return refuse(k, "metrics.port", "another port than those of listen",
+				      "one that is used");
 	}
 	return 0;
 }
 
-int config_check(const struct config *c, const struct config_lines *lines, const char *name, struct config_error *e)
+int config_check(const struct config *c, const struct config_lines *lines, const char *name,
+		 struct config_error *e)
 {
 	const struct check k = {.c = c, .lines = lines, .name = name, .e = e};
 	int rc = check_listen(&k);

@@ -1,5 +1,5 @@
-// The table of options and what can be answered from it alone: words of enumerations, what a reload can't change,
-// lookups in the lists. Pure functions, any process.
+// The table of options and what can be answered from it alone: words of enumerations, what a reload can't
+// change, lookups in the lists. Pure functions, any process.
 #include "config/options.h"
 #include <errno.h>
 #include <stdio.h>
@@ -72,8 +72,8 @@ unsigned option_index(const char *path)
 	bug("no option %s", path);
 }
 
-int config_refuse(struct config_error *e, const char *name, uint32_t line, const char *key, const char *expected,
-		  const char *got)
+int config_refuse(struct config_error *e, const char *name, uint32_t line, const char *key,
+		  const char *expected, const char *got)
 {
 	snprintf(e->text, sizeof(e->text), "%s:%u: %s: expected %s, got %s", name, line, key, expected, got);
 	return -EINVAL;
@@ -120,7 +120,8 @@ void config_keep(const struct config *old, struct config *fresh, const char *key
 
 	memcpy((char *)fresh + o->offset, (const char *)old + o->offset, o->size);
 	if (o->kind == OPTION_LIST)
-		memcpy((char *)fresh + o->count_offset, (const char *)old + o->count_offset, sizeof(uint32_t));
+		memcpy((char *)fresh + o->count_offset, (const char *)old + o->count_offset,
+		       sizeof(uint32_t));
 }
 
 bool config_realm_served(const struct config *c, struct slice realm)

@@ -29,8 +29,8 @@ struct option_row {
 	uint32_t offset, size;
 	uint32_t min, max;
 	uint32_t count_offset, stride; // lists
-	uint8_t kind;		       // enum option_kind
-	bool live;		       // SIGHUP applies it
+	uint8_t kind;                  // enum option_kind
+	bool live;                     // SIGHUP applies it
 	const char *unit;
 };
 
@@ -55,7 +55,8 @@ unsigned option_index(const char *path);
 int config_check(const struct config *c, const struct config_lines *lines, const char *name,
 		 struct config_error *e) MUST_USE;
 // Writes "NAME:LINE: KEY: expected EXPECTED, got GOT". Returns -EINVAL.
-int config_refuse(struct config_error *e, const char *name, uint32_t line, const char *key, const char *expected,
-		  const char *got);
-// Letters, digits, '-' and '.', labels of 1 to 63 that neither start nor end with '-' (RFC 6733 4.3.1, RFC 1123).
+int config_refuse(struct config_error *e, const char *name, uint32_t line, const char *key,
+		  const char *expected, const char *got);
+// Letters, digits, '-' and '.', labels of 1 to 63 that neither start nor end with '-' (RFC 6733 4.3.1, RFC
+// 1123).
 bool config_identity_valid(const char *text);

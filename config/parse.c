@@ -1,6 +1,7 @@
-// YAML to struct config (hssd). libyaml gives events; a recursive descent follows the table of options, so that the
-// nesting is that of the table (at most 4) and never the file's. The first defect is told and ends it: unknown key,
-// key given twice, wrong type, out of range, too many items, anchor, alias, tag. Defaults are parsed like values.
+// YAML to struct config (hssd). libyaml gives events; a recursive descent follows the table of options, so
+// that the nesting is that of the table (at most 4) and never the file's. The first defect is told and ends
+// it: unknown key, key given twice, wrong type, out of range, too many items, anchor, alias, tag. Defaults
+// are parsed like values.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,7 @@
 #include "config/options.h"
 
 #define FILE_MAX (1u << 20)
-#define KEY_MAX	 128
+#define KEY_MAX  128
 
 struct parse {
 	yaml_parser_t yaml;
@@ -84,7 +85,8 @@ static int next_event(struct parse *p, const char *key)
 			for (size_t i = 0; i < p->len && i < p->yaml.problem_offset; i++)
 				line += p->text[i] == '\n';
 		}
-		return config_refuse(p->e, p->name, (uint32_t)line + 1, *key ? key : "file", "well-formed YAML", why);
+		return config_refuse(p->e, p->name, (uint32_t)line + 1, *key ? key : "file",
+				     "well-formed YAML", why);
 	}
 	p->have_event = true;
 	switch (p->event.type) {
@@ -198,7 +200,9 @@ static bool option_set(struct config *c, const struct option_row *o, size_t at, 
 		return false;
 	memset(member, 0, o->size);
 	for (size_t i = 0; text[i]; i++) // identities are kept in lower case: they are compared without it
-		member[i] = o->kind == OPTION_NAME && text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] | 0x20) : text[i];
+		member[i] = o->kind == OPTION_NAME && text[i] >= 'A' && text[i] <= 'Z'
+				? (char)(text[i] | 0x20)
+				: text[i];
 	return true;
 }
 
@@ -209,14 +213,18 @@ static void expected_text(const struct option_row *o, char out[160])
 
 	if (words) {
 		for (unsigned i = 0; words[i]; i++)
-			n += (size_t)snprintf(out + n, 160 - n, "%s%s", i == 0 ? "" : words[i + 1] ? ", " : " or ",
+			n += (size_t)snprintf(out + n, 160 - n, "%s%s",
+					      i == 0         ? ""
+					      : words[i + 1] ? ", "
+							     : " or ",
 					      words[i]);
 		return;
 	}
 	switch (o->kind) {
 	case OPTION_U32:
 	case OPTION_U16:
-		snprintf(out, 160, "a whole number from %u to %u%s%s", o->min, o->max, *o->unit ? " " : "", o->unit);
+		snprintf(out, 160, "a whole number from %u to %u%s%s", o->min, o->max, *o->unit ? " " : "",
+			 o->unit);
 		break;
 	case OPTION_BOOL:
 		snprintf(out, 160, "true or false");
@@ -228,7 +236,8 @@ static void expected_text(const struct option_row *o, char out[160])
 		snprintf(out, 160, "a numeric IPv4 or IPv6 address%s", o->min == 0 ? " or \"\"" : "");
 		break;
 	case OPTION_PATH:
-		snprintf(out, 160, "an absolute path of at most %u octets%s", o->max, o->min == 0 ? " or \"\"" : "");
+		snprintf(out, 160, "an absolute path of at most %u octets%s", o->max,
+			 o->min == 0 ? " or \"\"" : "");
 		break;
 	default:
 		snprintf(out, 160, "text of %u to %u printable ASCII characters", o->min, o->max);
@@ -259,7 +268,9 @@ static int scalar_take(struct parse *p, unsigned row, size_t at, const char *key
 		if (p->event.data.scalar.length == 0) {
 			seen = "nothing";
 		} else {
-			size_t n = !plain && !string_kind(o->kind) ? (size_t)snprintf(got, sizeof(got), "quoted ") : 0;
+			size_t n = !plain && !string_kind(o->kind)
+				       ? (size_t)snprintf(got, sizeof(got), "quoted ")
+				       : 0;
 
 			got_text(&p->event, o->kind == OPTION_URI, got + n);
 			seen = got;
@@ -302,7 +313,8 @@ static uint32_t section_line(const struct parse *p, const char *path)
 }
 
 // Required members and defaults of the rows directly below `path` that the file did not give.
-static int defaults_fill(struct parse *p, const char *path, const char *key, const bool seen[], size_t at, uint32_t line)
+static int defaults_fill(struct parse *p, const char *path, const char *key, const bool seen[], size_t at,
+			 uint32_t line)
 {
 	size_t len = strlen(path);
 
@@ -310,7 +322,8 @@ static int defaults_fill(struct parse *p, const char *path, const char *key, con
 		const struct option_row *o = &option_rows[i];
 		char full[2 * KEY_MAX], expected[160];
 
-		if (strncmp(o->path, path, len) != 0 || strchr(o->path + len, '[') || o->kind == OPTION_LIST || seen[i])
+		if (strncmp(o->path, path, len) != 0 || strchr(o->path + len, '[') ||
+		    o->kind == OPTION_LIST || seen[i])
 			continue;
 		if (o->fallback) {
 			if (!option_set(p->out, o, at, o->fallback, true))
@@ -319,13 +332,14 @@ static int defaults_fill(struct parse *p, const char *path, const char *key, con
 		}
 		snprintf(full, sizeof(full), "%s%s", key, o->path + len);
 		expected_text(o, expected);
-		return config_refuse(p->e, p->name, line ? line : section_line(p, o->path), full, expected, "nothing");
+		return config_refuse(p->e, p->name, line ? line : section_line(p, o->path), full, expected,
+				     "nothing");
 	}
 	return 0;
 }
 
-// A mapping whose start has been read. `path` is that of the table ("listen[]"), `key` that of the file ("listen[2]").
-// `seen` is shared by the sections of one item, since a row belongs to exactly one of them.
+// A mapping whose start has been read. `path` is that of the table ("listen[]"), `key` that of the file
+// ("listen[2]"). `seen` is shared by the sections of one item, since a row belongs to exactly one of them.
 static int mapping_take(struct parse *p, const char *path, const char *key, size_t at, bool seen[])
 {
 	bool section[OPTION_CNT_MAX] = {false};
@@ -341,20 +355,23 @@ static int mapping_take(struct parse *p, const char *path, const char *key, size
 		if (p->event.type == YAML_MAPPING_END_EVENT)
 			return 0;
 		if (p->event.type != YAML_SCALAR_EVENT)
-			return config_refuse(p->e, p->name, line_of(p), *key ? key : "file", "the name of an option",
-					     got_event(&p->event, name));
+			return config_refuse(p->e, p->name, line_of(p), *key ? key : "file",
+					     "the name of an option", got_event(&p->event, name));
 		got_text(&p->event, false, name);
 		size_t len = p->event.data.scalar.length;
 		const char *text = (const char *)p->event.data.scalar.value;
 
 		snprintf(full, sizeof(full), "%s%s%s", path, *path ? "." : "", len < 48 ? text : "?");
 		snprintf(shown, sizeof(shown), "%s%s%s", key, *key ? "." : "", len < 48 ? text : "?");
-		row = len > 0 && len < 48 && strlen(text) == len && !strpbrk(text, ".[") ? row_find(full, &exact) : -1;
+		row = len > 0 && len < 48 && strlen(text) == len && !strpbrk(text, ".[")
+			  ? row_find(full, &exact)
+			  : -1;
 		if (row < 0)
 			return config_refuse(p->e, p->name, line_of(p), *key ? key : "file",
 					     "the name of an option", name);
 		if (section[row] || (exact && seen[row]))
-			return config_refuse(p->e, p->name, line_of(p), shown, "to be given once", "it again");
+			return config_refuse(p->e, p->name, line_of(p), shown, "to be given once",
+					     "it again");
 		section[row] = true;
 		rc = next_event(p, shown);
 		if (rc)
@@ -371,7 +388,8 @@ static int mapping_take(struct parse *p, const char *path, const char *key, size
 		else if (p->event.type == YAML_MAPPING_START_EVENT)
 			rc = mapping_take(p, full, shown, at, seen);
 		else
-			rc = config_refuse(p->e, p->name, line_of(p), shown, "a mapping", got_event(&p->event, name));
+			rc = config_refuse(p->e, p->name, line_of(p), shown, "a mapping",
+					   got_event(&p->event, name));
 		if (rc)
 			return rc;
 	}
@@ -463,7 +481,8 @@ static int document_take(struct parse *p)
 	if (rc || seen[option_index("listen")])
 		return rc;
 	p->out->listen_cnt = 1;
-	p->out->listen[0] = (struct config_listen){.transport = TRANSPORT_TCP, .port = 3868, .address = "127.0.0.1"};
+	p->out->listen[0] =
+	    (struct config_listen){.transport = TRANSPORT_TCP, .port = 3868, .address = "127.0.0.1"};
 	return 0;
 }
 

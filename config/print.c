@@ -1,4 +1,5 @@
-// The effective configuration as YAML that config_parse accepts again, except that a uri's password is masked.
+// The effective configuration as YAML that config_parse accepts again, except that a uri's password is
+// masked.
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,7 +19,8 @@ static void print_quoted(FILE *f, const char *text, size_t len)
 	}
 }
 
-// scheme://user:PASSWORD@hosts: the password ends at the last '@' before the path, since some forget to escape it.
+// scheme://user:PASSWORD@hosts: the password ends at the last '@' before the path, since some forget to
+// escape it.
 static void print_uri(FILE *f, const char *uri)
 {
 	const char *authority = strstr(uri, "://");
@@ -81,7 +83,8 @@ static void print_list(FILE *f, const struct config *c, unsigned row, int indent
 	fputs(n ? "\n" : " []\n", f);
 	for (uint32_t i = 0; i < n; i++) {
 		fprintf(f, "%*s- ", indent, "");
-		for (unsigned m = row + 1; m < option_cnt && strncmp(option_rows[m].path, list->path, len) == 0; m++) {
+		for (unsigned m = row + 1;
+		     m < option_cnt && strncmp(option_rows[m].path, list->path, len) == 0; m++) {
 			const char *name = option_rows[m].path + len;
 
 			if (strncmp(name, "[]", 2) != 0)
@@ -109,7 +112,8 @@ void config_print(const struct config *c, int fd)
 
 		if (strstr(o->path, "[]"))
 			continue;
-		if (dot && (section_len != (size_t)(dot - o->path) || strncmp(section, o->path, section_len) != 0)) {
+		if (dot &&
+		    (section_len != (size_t)(dot - o->path) || strncmp(section, o->path, section_len) != 0)) {
 			section = o->path;
 			section_len = (size_t)(dot - o->path);
 			fprintf(f, "%.*s:\n", (int)section_len, section);

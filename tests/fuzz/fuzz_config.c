@@ -1,5 +1,5 @@
-// The configuration parser: any text is either refused with one line of text, or printed and then accepted again with
-// the same meaning.
+// The configuration parser: any text is either refused with one line of text, or printed and then accepted
+// again with the same meaning.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

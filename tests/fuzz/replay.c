@@ -1,5 +1,5 @@
-// Runs a fuzz target without libFuzzer: every file of the corpus directories given, and every truncation of the small
-// ones, each in a heap block of its exact size so that AddressSanitizer sees one octet too many.
+// Runs a fuzz target without libFuzzer: every file of the corpus directories given, and every truncation of
+// the small ones, each in a heap block of its exact size so that AddressSanitizer sees one octet too many.
 #include <dirent.h>
 #include <errno.h>
 #include <stdint.h>

@@ -1,4 +1,5 @@
-// The configuration: the packaged file, defaults, both ends of every range, the exact text and line of every error.
+// The configuration: the packaged file, defaults, both ends of every range, the exact text and line of every
+// error.
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,7 +30,8 @@ static void example_and_defaults(void **state)
 	assert_int_equal(c.metrics_port, 9868);
 	assert_string_equal(c.metrics_address, "127.0.0.1");
 
-	assert_int_equal(parse("identity: { host: HSS.Example.ORG, realm: Example.org, realms: [IMS.example.org] }"), 0);
+	assert_int_equal(
+	    parse("identity: { host: HSS.Example.ORG, realm: Example.org, realms: [IMS.example.org] }"), 0);
 	assert_string_equal(c.host, "hss.example.org");
 	assert_int_equal(c.realm_cnt, 1);
 	assert_int_equal(c.listen_cnt, 1);
@@ -72,8 +74,8 @@ static int parse_one(const struct option_row *o, uint64_t value)
 		snprintf(text, sizeof(text), "identity: { host: a.b, realm: b, %s: %llu }\n", dot + 1,
 			 (unsigned long long)value);
 	else
-		snprintf(text, sizeof(text), IDENTITY "%.*s%s{ %s: %llu }\n", dot ? (int)(dot - o->path) : 0, o->path,
-			 dot ? ": " : "", dot ? dot + 1 : o->path, (unsigned long long)value);
+		snprintf(text, sizeof(text), IDENTITY "%.*s%s{ %s: %llu }\n", dot ? (int)(dot - o->path) : 0,
+			 o->path, dot ? ": " : "", dot ? dot + 1 : o->path, (unsigned long long)value);
 	if (!dot) // top level: no mapping around it
 		snprintf(text, sizeof(text), IDENTITY "%s: %llu\n", o->path, (unsigned long long)value);
 	return parse(text);
@@ -115,69 +117,75 @@ static void ranges(void **state)
 static const struct {
 	const char *text, *error;
 } refused[] = {
-	{"", "t:1: identity.host: expected a DiameterIdentity (a domain name of at most 255 characters), got nothing"},
-	{"\n\nidentity:\n  host: a.b\n",
-	 "t:4: identity.realm: expected a DiameterIdentity (a domain name of at most 255 characters), got nothing"},
-	{"identity: { host: -a.b, realm: b }",
-	 "t:1: identity.host: expected a DiameterIdentity (a domain name of at most 255 characters), got \"-a.b\""},
-	{"identity: { host: \"a\\0b\", realm: b }",
-	 "t:1: identity.host: expected a DiameterIdentity (a domain name of at most 255 characters), got \"a?b\""},
-	{IDENTITY "workers: 65\n", "t:2: workers: expected a whole number from 1 to 64 processes, got \"65\""},
-	{IDENTITY "workers: -1\n", "t:2: workers: expected a whole number from 1 to 64 processes, got \"-1\""},
-	{IDENTITY "workers: '3'\n", "t:2: workers: expected a whole number from 1 to 64 processes, got quoted \"3\""},
-	{IDENTITY "workers:\n", "t:2: workers: expected a whole number from 1 to 64 processes, got nothing"},
-	{IDENTITY "workers: [1]\n", "t:2: workers: expected a whole number from 1 to 64 processes, got a list"},
-	{IDENTITY "workers: !!int 3\n", "t:2: workers: expected a plain value, got a tag"},
-	{IDENTITY "workers: &n 3\n", "t:2: workers: expected a plain value, got an anchor"},
-	{IDENTITY "workers: *n\n", "t:2: workers: expected a value, got an alias"},
-	{IDENTITY "workres: 3\n", "t:2: file: expected the name of an option, got \"workres\""},
-	{IDENTITY "identity.realms: [x]\n", "t:2: file: expected the name of an option, got \"identity.realms\""},
-	{IDENTITY "? [a]\n: 1\n", "t:2: file: expected the name of an option, got a list"},
-	{IDENTITY "log:\n  level: info\n  colour: red\n", "t:4: log: expected the name of an option, got \"colour\""},
-	{IDENTITY "log:\n  level: verbose\n", "t:3: log.level: expected error, warn, info or debug, got \"verbose\""},
-	{IDENTITY "log: { level: info, level: info }", "t:2: log.level: expected to be given once, got it again"},
-	{IDENTITY IDENTITY, "t:2: identity: expected to be given once, got it again"},
-	{IDENTITY "log: info\n", "t:2: log: expected a mapping, got \"info\""},
-	{IDENTITY "sandbox: yes\n", "t:2: sandbox: expected true or false, got \"yes\""},
-	{IDENTITY "state_dir: var\n",
-	 "t:2: state_dir: expected an absolute path of at most 255 octets, got \"var\""},
-	{IDENTITY "user: \"a\\nb\"\n", "t:2: user: expected text of 0 to 63 printable ASCII characters, got \"a?b\""},
-	{IDENTITY "listen: []\n", "t:2: listen: expected at least one item, got none"},
-	{IDENTITY "listen: here\n", "t:2: listen: expected a list, got \"here\""},
-	{IDENTITY "listen:\n  - 3868\n", "t:3: listen[0]: expected a mapping, got \"3868\""},
-	{IDENTITY "listen:\n  - { port: 3868 }\n",
-	 "t:3: listen[0].address: expected a numeric IPv4 or IPv6 address, got nothing"},
-	{IDENTITY "listen:\n  - { address: localhost }\n",
-	 "t:3: listen[0].address: expected a numeric IPv4 or IPv6 address, got \"localhost\""},
-	{IDENTITY "listen:\n  - { address: 1.1.1.1 }\n  - { address: 1.1.1.1 }\n",
-	 "t:4: listen[1]: expected an address and port of its own, got that of listen[0]"},
-	{IDENTITY "listen:\n  - { address: 1.1.1.1 }\n  - { address: 1.1.1.2, transport: sctp }\n",
-	 "t:4: listen[1].transport: sctp is not supported yet in this version"},
-	{IDENTITY "listen: [{ address: 1.1.1.1, transport: tls }]\n",
-	 "t:2: listen[0].transport: tls is not supported yet in this version"},
-	{IDENTITY "store:\n  type: mongodb\n", "t:3: store.type: mongodb is not supported yet in this version"},
-	{IDENTITY "store: { type: csv }\n", "t:2: store.type: csv is not supported yet in this version"},
-	{IDENTITY "store: { path: /etc/s.csv }\n", "t:2: store.path: expected no path for store.type sqlite, got one"},
-	{IDENTITY "store: { uri: [secret] }\n",
-	 "t:2: store.uri: expected text of 0 to 511 printable ASCII characters, got a list"},
-	{IDENTITY "store: { uri: \"mongodb://u:\\tsecret@h\" }\n",
-	 "t:2: store.uri: expected text of 0 to 511 printable ASCII characters, got ***"},
-	{IDENTITY "store: { uri: \"mongodb://u:secret@h\" }\n",
-	 "t:2: store.uri: expected no uri for store.type sqlite, got one"},
-	{IDENTITY "peers: { accept: listed }\n",
-	 "t:2: peers.accept: expected any, or peers in peers.list, got \"listed\" and no peers"},
-	{IDENTITY "peers: { list: [{ host: a }, { host: A }] }\n",
-	 "t:2: peers.list[1].host: expected a host of its own, got that of peers.list[0]"},
-	{IDENTITY "peers: { list: [{ host: HSS.example.org }] }\n",
-	 "t:2: peers.list[0].host: expected another host than ours, got identity.host"},
-	{IDENTITY "metrics: { address: 127.0.0.1, port: 3868 }\n",
-	 "t:2: metrics.port: expected another port than those of listen, got one that is used"},
-	{IDENTITY "---\nworkers: 3\n", "t:2: file: expected one document, got a second one"},
-	{"- a\n", "t:1: file: expected a mapping of options, got a list"},
-	{"a: b: c\n", "t:1: file: expected well-formed YAML, got mapping values are not allowed in this context"},
-	{"identity:\n  \xff\xfe\n", "t:2: file: expected well-formed YAML, got bytes that are not UTF-8 text"},
-	{"identity: { host: a, realm: b, realms: [c, d, e, f, g, h, i, j, k] }",
-	 "t:1: identity.realms: expected at most 8 items, got more"},
+    {"", "t:1: identity.host: expected a DiameterIdentity (a domain name of at most 255 characters), got "
+	 "nothing"},
+    {"\n\nidentity:\n  host: a.b\n", "t:4: identity.realm: expected a DiameterIdentity (a domain name of at "
+				     "most 255 characters), got nothing"},
+    {"identity: { host: -a.b, realm: b }", "t:1: identity.host: expected a DiameterIdentity (a domain name "
+					   "of at most 255 characters), got \"-a.b\""},
+    {"identity: { host: \"a\\0b\", realm: b }", "t:1: identity.host: expected a DiameterIdentity (a domain "
+						"name of at most 255 characters), got \"a?b\""},
+    {IDENTITY "workers: 65\n", "t:2: workers: expected a whole number from 1 to 64 processes, got \"65\""},
+    {IDENTITY "workers: -1\n", "t:2: workers: expected a whole number from 1 to 64 processes, got \"-1\""},
+    {IDENTITY "workers: '3'\n",
+     "t:2: workers: expected a whole number from 1 to 64 processes, got quoted \"3\""},
+    {IDENTITY "workers:\n", "t:2: workers: expected a whole number from 1 to 64 processes, got nothing"},
+    {IDENTITY "workers: [1]\n", "t:2: workers: expected a whole number from 1 to 64 processes, got a list"},
+    {IDENTITY "workers: !!int 3\n", "t:2: workers: expected a plain value, got a tag"},
+    {IDENTITY "workers: &n 3\n", "t:2: workers: expected a plain value, got an anchor"},
+    {IDENTITY "workers: *n\n", "t:2: workers: expected a value, got an alias"},
+    {IDENTITY "workres: 3\n", "t:2: file: expected the name of an option, got \"workres\""},
+    {IDENTITY "identity.realms: [x]\n", "t:2: file: expected the name of an option, got \"identity.realms\""},
+    {IDENTITY "? [a]\n: 1\n", "t:2: file: expected the name of an option, got a list"},
+    {IDENTITY "log:\n  level: info\n  colour: red\n",
+     "t:4: log: expected the name of an option, got \"colour\""},
+    {IDENTITY "log:\n  level: verbose\n",
+     "t:3: log.level: expected error, warn, info or debug, got \"verbose\""},
+    {IDENTITY "log: { level: info, level: info }", "t:2: log.level: expected to be given once, got it again"},
+    {IDENTITY IDENTITY, "t:2: identity: expected to be given once, got it again"},
+    {IDENTITY "log: info\n", "t:2: log: expected a mapping, got \"info\""},
+    {IDENTITY "sandbox: yes\n", "t:2: sandbox: expected true or false, got \"yes\""},
+    {IDENTITY "state_dir: var\n",
+     "t:2: state_dir: expected an absolute path of at most 255 octets, got \"var\""},
+    {IDENTITY "user: \"a\\nb\"\n",
+     "t:2: user: expected text of 0 to 63 printable ASCII characters, got \"a?b\""},
+    {IDENTITY "listen: []\n", "t:2: listen: expected at least one item, got none"},
+    {IDENTITY "listen: here\n", "t:2: listen: expected a list, got \"here\""},
+    {IDENTITY "listen:\n  - 3868\n", "t:3: listen[0]: expected a mapping, got \"3868\""},
+    {IDENTITY "listen:\n  - { port: 3868 }\n",
+     "t:3: listen[0].address: expected a numeric IPv4 or IPv6 address, got nothing"},
+    {IDENTITY "listen:\n  - { address: localhost }\n",
+     "t:3: listen[0].address: expected a numeric IPv4 or IPv6 address, got \"localhost\""},
+    {IDENTITY "listen:\n  - { address: 1.1.1.1 }\n  - { address: 1.1.1.1 }\n",
+     "t:4: listen[1]: expected an address and port of its own, got that of listen[0]"},
+    {IDENTITY "listen:\n  - { address: 1.1.1.1 }\n  - { address: 1.1.1.2, transport: sctp }\n",
+     "t:4: listen[1].transport: sctp is not supported yet in this version"},
+    {IDENTITY "listen: [{ address: 1.1.1.1, transport: tls }]\n",
+     "t:2: listen[0].transport: tls is not supported yet in this version"},
+    {IDENTITY "store:\n  type: mongodb\n", "t:3: store.type: mongodb is not supported yet in this version"},
+    {IDENTITY "store: { type: csv }\n", "t:2: store.type: csv is not supported yet in this version"},
+    {IDENTITY "store: { path: /etc/s.csv }\n",
+     "t:2: store.path: expected no path for store.type sqlite, got one"},
+    {IDENTITY "store: { uri: [secret] }\n",
+     "t:2: store.uri: expected text of 0 to 511 printable ASCII characters, got a list"},
+    {IDENTITY "store: { uri: \"mongodb://u:\\tsecret@h\" }\n",
+     "t:2: store.uri: expected text of 0 to 511 printable ASCII characters, got ***"},
+    {IDENTITY "store: { uri: \"mongodb://u:secret@h\" }\n",
+     "t:2: store.uri: expected no uri for store.type sqlite, got one"},
+    {IDENTITY "peers: { accept: listed }\n",
+     "t:2: peers.accept: expected any, or peers in peers.list, got \"listed\" and no peers"},
+    {IDENTITY "peers: { list: [{ host: a }, { host: A }] }\n",
+     "t:2: peers.list[1].host: expected a host of its own, got that of peers.list[0]"},
+    {IDENTITY "peers: { list: [{ host: HSS.example.org }] }\n",
+     "t:2: peers.list[0].host: expected another host than ours, got identity.host"},
+    {IDENTITY "metrics: { address: 127.0.0.1, port: 3868 }\n",
+     "t:2: metrics.port: expected another port than those of listen, got one that is used"},
+    {IDENTITY "---\nworkers: 3\n", "t:2: file: expected one document, got a second one"},
+    {"- a\n", "t:1: file: expected a mapping of options, got a list"},
+    {"identity: b: c\n", "t:1: file: expected well-formed YAML, got mapping values are not allowed in this context"},
+    {"identity:\n  \xff\xfe\n", "t:2: file: expected well-formed YAML, got bytes that are not UTF-8 text"},
+    {"identity: { host: a, realm: b, realms: [c, d, e, f, g, h, i, j, k] }",
+     "t:1: identity.realms: expected at most 8 items, got more"},
 };
 
 static void errors(void **state)
@@ -212,7 +220,8 @@ static void garbage(void **state)
 	for (unsigned round = 0; round < 64; round++) {
 		for (size_t i = 0; i < len; i++) {
 			seed = seed * 1664525 + 1013904223;
-			text[i] = round % 2 ? alphabet[(seed >> 16) % (sizeof(alphabet) - 1)] : (char)(seed >> 24);
+			text[i] =
+			    round % 2 ? alphabet[(seed >> 16) % (sizeof(alphabet) - 1)] : (char)(seed >> 24);
 		}
 		assert_int_equal(config_parse(text, len, "t", &c, &e), -EINVAL);
 		assert_memory_equal(e.text, "t:", 2);
@@ -237,9 +246,11 @@ static void printed_is_accepted(void **state)
 
 	(void)state;
 	assert_true(fd >= 0);
-	assert_int_equal(parse(IDENTITY "peers: { accept: listed, list: [{ host: a.b, refuse_in_aia: true }] }\n"
-				       "listen: [{ address: \"::1\", port: 1 }]\nuser: 'a\"\\b'\nlog: { format: json }\n"),
-			 0);
+	assert_int_equal(
+	    parse(IDENTITY
+		  "peers: { accept: listed, list: [{ host: a.b, refuse_in_aia: true }] }\n"
+		  "listen: [{ address: \"::1\", port: 1 }]\nuser: 'a\"\\b'\nlog: { format: json }\n"),
+	    0);
 	config_print(&c, fd);
 	len = pread(fd, text, sizeof(text) - 1, 0);
 	assert_true(len > 0);
@@ -266,7 +277,7 @@ static void reload(void **state)
 	assert_int_equal(parse(IDENTITY), 0);
 	old = c;
 	assert_int_equal(parse(IDENTITY "log: { level: debug }\npeers: { list: [{ host: x }] }\n"
-				       "limits: { watchdog_ms: 6000 }\n"),
+					"limits: { watchdog_ms: 6000 }\n"),
 			 0);
 	assert_null(config_not_reloadable(&old, &c));
 	assert_non_null(config_peer_find(&c, slice_str("X")));
@@ -282,10 +293,13 @@ static void reload(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(example_and_defaults), cmocka_unit_test(ranges),
-		cmocka_unit_test(errors),		cmocka_unit_test(files),
-		cmocka_unit_test(garbage),		cmocka_unit_test(printed_is_accepted),
-		cmocka_unit_test(reload),
+	    cmocka_unit_test(example_and_defaults),
+	    cmocka_unit_test(ranges),
+	    cmocka_unit_test(errors),
+	    cmocka_unit_test(files),
+	    cmocka_unit_test(garbage),
+	    cmocka_unit_test(printed_is_accepted),
+	    cmocka_unit_test(reload),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
