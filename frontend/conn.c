@@ -1,0 +1,414 @@
+// Connections: buffers, limits, deadlines (see conn.h). Runs in hss-frontend. Law 9: every buffer is bounded, and what
+// one peer does costs the others at most one read of CONN_READ_MAX octets.
+#include "frontend/conn.h"
+#include <errno.h>
+#include <stdlib.h>
+#include "frontend/frontend.h"
+#include "frontend/outbound.h"
+#include "frontend/peer.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/diameter/frame.h"
+
+#define NEVER UINT64_MAX
+
+int conn_table_init(struct conn_table *t, uint32_t cap)
+{
+	*t = (struct conn_table){.cap = cap};
+	t->conn = calloc(cap, sizeof *t->conn);
+	t->deadline_ms = malloc(cap * sizeof *t->deadline_ms);
+	t->free = malloc(cap * sizeof *t->free);
+	t->dirty = malloc(cap * sizeof *t->dirty);
+	t->scratch = malloc(CONN_TAIL_KEEP + CONN_READ_MAX);
+	if (!t->conn || !t->deadline_ms || !t->free || !t->dirty || !t->scratch) {
+		conn_table_fini(t);
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < cap; i++) {
+		t->deadline_ms[i] = NEVER;
+		t->free[i] = cap - 1 - i; // low numbers first
+	}
+	t->free_cnt = cap;
+	return 0;
+}
+
+void conn_table_fini(struct conn_table *t)
+{
+	for (uint32_t i = 0; t->conn && i < t->high; i++)
+		if (t->conn[i].used)
+			conn_close(&t->conn[i], "end");
+	while (t->pool_cnt)
+		free(t->pool[--t->pool_cnt]);
+	free(t->conn);
+	free(t->deadline_ms);
+	free(t->free);
+	free(t->dirty);
+	free(t->scratch);
+	*t = (struct conn_table){0};
+}
+
+void conn_rearm(struct conn *c)
+{
+	uint64_t at = NEVER;
+	if (c->phase_deadline_ms)
+		at = c->phase_deadline_ms;
+	if (c->stall_deadline_ms && c->stall_deadline_ms < at)
+		at = c->stall_deadline_ms;
+	if (c->watchdog.deadline_ms && !c->ending && c->watchdog.deadline_ms < at)
+		at = c->watchdog.deadline_ms;
+	c->fe->conns.deadline_ms[c->index] = at;
+}
+
+static void set_reading(struct conn *c, bool on)
+{
+	if (c->reading == on)
+		return;
+	if (on ? event_add(&c->read_event, NULL) : event_del(&c->read_event))
+		log_error("event_failed", LOG_STR("peer", c->address));
+	c->reading = on;
+}
+
+static void set_writing(struct conn *c, bool on)
+{
+	if (c->writing == on)
+		return;
+	if (on ? event_add(&c->write_event, NULL) : event_del(&c->write_event))
+		log_error("event_failed", LOG_STR("peer", c->address));
+	c->writing = on;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg);
+static void on_writable(evutil_socket_t fd, short what, void *arg);
+
+struct conn *conn_open_take(struct frontend *fe, const struct transport *transport)
+{
+	struct conn_table *t = &fe->conns;
+	struct transport own = *transport;
+	if (t->free_cnt == 0) {
+		own.ops->close(&own);
+		return NULL;
+	}
+	uint32_t index = t->free[--t->free_cnt];
+	struct conn *c = &t->conn[index];
+	uint32_t generation = c->generation + 1;
+	*c = (struct conn){.fe = fe, .index = index, .generation = generation, .used = true, .transport = own,
+			   .directory = -1, .dirty = c->dirty};
+	if (index >= t->high)
+		t->high = index + 1;
+	own.ops->remote(&own, c->address, sizeof c->address);
+	event_assign(&c->read_event, fe->base, own.fd, EV_READ | EV_PERSIST, on_readable, c);
+	event_assign(&c->write_event, fe->base, own.fd, EV_WRITE | EV_PERSIST, on_writable, c);
+	set_reading(c, true);
+	stat_add(fe->stats, STAT_CONNECTIONS_ACCEPTED, 1);
+	peer_connected(c, clock_mono_ms());
+	conn_rearm(c);
+	return c;
+}
+
+static void output_free(struct conn *c)
+{
+	struct conn_table *t = &c->fe->conns;
+	if (c->out && c->out_cap == CONN_OUT_CHUNK && t->pool_cnt < sizeof t->pool / sizeof t->pool[0])
+		t->pool[t->pool_cnt++] = c->out;
+	else
+		free(c->out);
+	c->out = NULL;
+	c->out_off = c->out_len = c->out_cap = 0;
+}
+
+void conn_close(struct conn *c, const char *why)
+{
+	struct conn_table *t = &c->fe->conns;
+	if (!c->used)
+		return;
+	peer_gone(c, why);
+	outbound_conn_lost(c->fe, c);
+	set_reading(c, false);
+	set_writing(c, false);
+	c->transport.ops->close(&c->transport);
+	output_free(c);
+	free(c->in);
+	c->in = NULL;
+	c->in_len = c->in_cap = 0;
+	c->used = false;
+	t->deadline_ms[c->index] = NEVER;
+	t->free[t->free_cnt++] = c->index;
+	stat_add(c->fe->stats, STAT_CONNECTIONS_CLOSED, 1);
+	frontend_conn_closed(c->fe);
+}
+
+static void mark_dirty(struct conn *c)
+{
+	if (c->dirty)
+		return;
+	c->dirty = true;
+	c->fe->conns.dirty[c->fe->conns.dirty_cnt++] = c->index;
+}
+
+void conn_end(struct conn *c, const char *why)
+{
+	if (!c->used || c->ending)
+		return;
+	peer_gone(c, why);
+	outbound_conn_lost(c->fe, c);
+	c->ending = true;
+	c->phase_deadline_ms = clock_mono_ms() + CONN_LINGER_MS;
+	conn_rearm(c);
+	mark_dirty(c);
+}
+
+struct conn *conn_find(struct frontend *fe, uint32_t index, uint32_t generation)
+{
+	if (index >= fe->conns.high)
+		return NULL;
+	struct conn *c = &fe->conns.conn[index];
+	return c->used && c->generation == generation ? c : NULL;
+}
+
+// ---- output --------------------------------------------------------------------------------------------------
+
+// Room for `more` octets behind out_len: first by moving what is unsent to the front, then by doubling.
+static bool output_room(struct conn *c, uint32_t more)
+{
+	struct conn_table *t = &c->fe->conns;
+	uint32_t unsent = c->out_len - c->out_off;
+	if (c->out_cap - c->out_len >= more)
+		return true;
+	if (unsent + more > CONN_OUT_MAX)
+		return false;
+	if (!c->out && more <= CONN_OUT_CHUNK && t->pool_cnt) {
+		c->out = t->pool[--t->pool_cnt];
+		c->out_cap = CONN_OUT_CHUNK;
+		return true;
+	}
+	if (c->out_off > c->out_cap / 2 && c->out_cap - unsent >= more) {
+		memmove(c->out, c->out + c->out_off, unsent);
+		c->out_off = 0;
+		c->out_len = unsent;
+		return true;
+	}
+	uint32_t cap = c->out_cap ? c->out_cap : CONN_OUT_CHUNK;
+	while (cap - c->out_len < more)
+		cap *= 2;
+	uint8_t *grown = realloc(c->out, cap);
+	if (!grown)
+		return false;
+	c->out = grown;
+	c->out_cap = cap;
+	return true;
+}
+
+struct wr conn_write(struct conn *c, uint32_t max)
+{
+	if (c->shut || !output_room(c, max)) {
+		struct wr none = wr_of(NULL, 0);
+		none.err = true;
+		return none;
+	}
+	return wr_of(c->out + c->out_len, max);
+}
+
+bool conn_written(struct conn *c, const struct wr *w)
+{
+	mark_dirty(c);
+	if (w->err) {
+		// an answer that finds no room cannot be left out in silence: the peer waits for it
+		if (!c->shut) {
+			c->out_len = c->out_off;
+			conn_end(c, "output overflow");
+		}
+		return false;
+	}
+	c->out_len += (uint32_t)wr_len(w);
+	return true;
+}
+
+static void sent_all(struct conn *c)
+{
+	output_free(c);
+	c->stall_deadline_ms = 0;
+	set_writing(c, false);
+	if (c->ending && !c->shut) {
+		c->transport.ops->shut(&c->transport);
+		c->shut = true;
+	}
+	set_reading(c, true);
+}
+
+static void flush(struct conn *c)
+{
+	uint32_t unsent = c->out_len - c->out_off;
+	ssize_t n = unsent ? c->transport.ops->send(&c->transport, c->out + c->out_off, unsent) : 0;
+	if (n < 0 && n != -EAGAIN) {
+		conn_close(c, "send failed");
+		return;
+	}
+	if (n > 0) {
+		c->out_off += (uint32_t)n;
+		unsent -= (uint32_t)n;
+		stat_add(c->fe->stats, STAT_BYTES_OUT, (uint64_t)n);
+	}
+	if (unsent == 0) {
+		sent_all(c);
+		return;
+	}
+	if (n > 0 || !c->stall_deadline_ms) {
+		c->stall_deadline_ms = c->fe->now_us / 1000 + CONN_STALL_MS;
+		conn_rearm(c);
+	}
+	set_writing(c, true);
+	// who does not take its answers is not asked for more requests
+	if (unsent > CONN_HIGH_WATER)
+		set_reading(c, false);
+	else if (unsent < CONN_HIGH_WATER / 2)
+		set_reading(c, true);
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+	(void)fd, (void)what;
+	c->fe->now_us = clock_mono_us();
+	flush(c);
+	frontend_flush(c->fe);
+}
+
+void conn_flush_all(struct frontend *fe)
+{
+	struct conn_table *t = &fe->conns;
+	// a flush that closes a connection may leave new output to others (never more than one entry each)
+	for (uint32_t i = 0; i < t->dirty_cnt; i++) {
+		struct conn *c = &t->conn[t->dirty[i]];
+		if (c->used && c->dirty) {
+			c->dirty = false;
+			flush(c);
+		}
+	}
+	t->dirty_cnt = 0;
+}
+
+// ---- input ---------------------------------------------------------------------------------------------------
+
+// Gives every whole message in the buffer to the peer machine. Returns the octets consumed.
+static size_t take_messages(struct conn *c, const uint8_t *p, size_t len, bool *any)
+{
+	size_t used = 0;
+	while (c->used && !c->ending && used < len) {
+		int n = frame_next(p + used, len - used, c->fe->config->max_message);
+		if (n == FRAME_MORE)
+			break;
+		if (n == FRAME_BROKEN) {
+			stat_add(c->fe->stats, STAT_FRAMING_LOST, 1);
+			conn_close(c, "framing lost");
+			break;
+		}
+		*any = true;
+		peer_message(c, p + used, (uint32_t)n);
+		used += (size_t)n;
+	}
+	return used;
+}
+
+static bool keep_tail(struct conn *c, const uint8_t *p, size_t len)
+{
+	if (len > c->in_cap) {
+		// not more than what has come: an announced length costs nothing
+		size_t cap = len < CONN_TAIL_KEEP ? CONN_TAIL_KEEP : len;
+		uint8_t *grown = malloc(cap);
+		if (!grown)
+			return false;
+		memcpy(grown, p, len);
+		free(c->in);
+		c->in = grown;
+		c->in_cap = (uint32_t)cap;
+	} else if (len) {
+		memmove(c->in, p, len);
+	} else if (c->in_cap > CONN_TAIL_KEEP) {
+		free(c->in);
+		c->in = NULL;
+		c->in_cap = 0;
+	}
+	c->in_len = (uint32_t)len;
+	return true;
+}
+
+// Where the next octets go. A short tail is copied to the front of the shared buffer; a long one grows where it lies,
+// up to its message's end, so that a message in small pieces is not copied once a piece.
+static uint8_t *read_target(struct conn *c, size_t *room)
+{
+	uint8_t *scratch = c->fe->conns.scratch;
+	if (c->in_len < CONN_TAIL_KEEP) {
+		if (c->in_len)
+			memcpy(scratch, c->in, c->in_len);
+		*room = CONN_READ_MAX;
+		return scratch;
+	}
+	uint32_t whole = be24_get(c->in + 1); // frame_next accepted it: at most max_message
+	if (c->in_cap == c->in_len) {
+		uint32_t cap = c->in_cap * 2 < whole ? c->in_cap * 2 : whole;
+		uint8_t *grown = realloc(c->in, cap);
+		if (!grown)
+			return NULL;
+		c->in = grown;
+		c->in_cap = cap;
+	}
+	*room = (c->in_cap < whole ? c->in_cap : whole) - c->in_len;
+	return c->in;
+}
+
+static void discard(struct conn *c)
+{
+	ssize_t n = c->transport.ops->recv(&c->transport, c->fe->conns.scratch, CONN_READ_MAX);
+	if (n <= 0 && n != -EAGAIN)
+		conn_close(c, "ended");
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+	struct frontend *fe = c->fe;
+	size_t room = 0;
+	bool any = false;
+	(void)fd, (void)what;
+
+	fe->now_us = clock_mono_us();
+	if (c->ending) {
+		discard(c);
+		return;
+	}
+	uint8_t *buf = read_target(c, &room);
+	ssize_t n = buf ? c->transport.ops->recv(&c->transport, buf + c->in_len, room) : -ENOMEM;
+	if (n == -EAGAIN)
+		return;
+	if (n <= 0) {
+		conn_close(c, n == 0 ? "closed by peer" : err_text((int)n));
+		frontend_flush(fe);
+		return;
+	}
+	stat_add(fe->stats, STAT_BYTES_IN, (uint64_t)n);
+	size_t have = c->in_len + (size_t)n;
+	size_t used = take_messages(c, buf, have, &any);
+	if (c->used && any && !c->ending)
+		peer_heard(c);
+	if (c->used && !c->ending && !keep_tail(c, buf + used, have - used))
+		conn_close(c, "out of memory");
+	frontend_flush(fe);
+}
+
+void conn_tick_all(struct frontend *fe, uint64_t now_ms)
+{
+	struct conn_table *t = &fe->conns;
+	for (uint32_t i = 0; i < t->high; i++) {
+		if (t->deadline_ms[i] > now_ms)
+			continue;
+		struct conn *c = &t->conn[i];
+		if (c->stall_deadline_ms && c->stall_deadline_ms <= now_ms)
+			conn_close(c, "does not take its answers");
+		else if (c->phase_deadline_ms && c->phase_deadline_ms <= now_ms)
+			peer_timeout(c);
+		else if (c->watchdog.deadline_ms && c->watchdog.deadline_ms <= now_ms)
+			peer_watchdog(c, now_ms);
+		if (c->used)
+			conn_rearm(c);
+	}
+}

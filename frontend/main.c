@@ -1,0 +1,57 @@
+// hss-frontend: the role that holds the peers' connections. What it does is in frontend.h; here it is tied to hssd.
+#include "frontend/frontend.h"
+#include "frontend/peerlist.h"
+#include "lib/base/log.h"
+#include "supervisor/role.h"
+#include <errno.h>
+#include <unistd.h>
+
+static struct frontend frontend;
+
+static int init(struct role_env *env)
+{
+	int err = frontend_init(&frontend, &env->config, env->base, env->control, env->stats, env->index,
+				env->worker_cnt);
+	for (unsigned i = 0; err == 0 && i < env->listener_cnt; i++) {
+		const struct transport_ops *ops = transport_find(env->config.listen[i].transport);
+		if (!ops)
+			log_error("transport_unsupported", LOG_STR("address", env->config.listen[i].address));
+		err = frontend_listen_take(&frontend, ops, env->listener[i]);
+	}
+	return err;
+}
+
+static void edge(struct role_env *env, enum role role, unsigned index, int fd)
+{
+	(void)env;
+	if (role == ROLE_WORKER)
+		frontend_worker_take(&frontend, index, fd);
+	else if (role == ROLE_ADMIN)
+		peerlist_admin_take(&frontend, fd);
+	else
+		close(fd);
+}
+
+static void reload(struct role_env *env, const struct config *fresh)
+{
+	env->config = *fresh;
+	log_set_level(fresh->log_level);
+	frontend_reload(&frontend);
+}
+
+static void stopped(void *ctx)
+{
+	role_stopped(ctx);
+}
+
+static void stop(struct role_env *env)
+{
+	frontend_stop(&frontend, stopped, env);
+}
+
+static const struct role_ops ops = {.init = init, .edge = edge, .reload = reload, .stop = stop};
+
+int main(int argc, char **argv)
+{
+	return role_main(argc, argv, ROLE_FRONTEND, &ops);
+}

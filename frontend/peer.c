@@ -1,0 +1,461 @@
+// What the actions of the peer machine do on an accepted connection (see peer.h). Runs in hss-frontend. Laws 2 and 9:
+// the peer's bytes are checked by the grammar before they are looked at, each defect costs one message or this one
+// connection, and every log line that a peer can provoke is rate-limited.
+#include "frontend/peer.h"
+#include <string.h>
+#include "frontend/frontend.h"
+#include "frontend/outbound.h"
+#include "frontend/route.h"
+#include "frontend/screen.h"
+#include "lib/base/clock.h"
+#include "lib/base/ident.h"
+#include "lib/base/log.h"
+
+#define RESULT_ELECTION_LOST 4003 // RFC 6733 7.1.4
+#define CLOSING_MS	     5000 // after a DPR of either side
+#define ANSWER_ROOM	     2048 // own base messages; error answers need the request's length beside
+
+static struct log_limit log_peers, log_unmatched;
+
+bool peer_is_open(const struct conn *c)
+{
+	return c->used && !c->ending && (c->state == PEER_R_OPEN || c->state == PEER_I_OPEN);
+}
+
+static struct slice peer_name(const struct conn *c)
+{
+	return c->host_len ? slice_of(c->host, c->host_len) : slice_str(c->address);
+}
+
+// ---- directory of peers --------------------------------------------------------------------------------------
+
+static struct control_peer *entry_of(struct conn *c)
+{
+	return c->directory >= 0 ? &c->fe->control->peer[c->directory] : NULL;
+}
+
+void peer_publish(struct conn *c)
+{
+	struct control_peer *p = entry_of(c);
+	if (!p)
+		return;
+	__atomic_store_n(&p->requests, c->requests, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->answers, c->answers, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->rejected, c->rejected, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->watchdog, c->watchdog.state, __ATOMIC_RELAXED);
+}
+
+static void directory_enter(struct conn *c)
+{
+	struct frontend *fe = c->fe;
+	c->directory = control_peer_claim(fe->control, fe->index);
+	c->directory_generation = c->generation;
+	struct control_peer *p = entry_of(c);
+	if (!p) {
+		// served all the same; requests of our own do not find it
+		log_warn("peer_directory_full", LOG_SLICE("peer", peer_name(c)));
+		return;
+	}
+	c->directory_generation = __atomic_load_n((uint32_t *)&p->generation, __ATOMIC_RELAXED);
+	p->frontend = fe->index;
+	p->conn = c->index;
+	p->since_us = c->since_us;
+	int s6a = frontend_app_index(fe, APP_S6A);
+	p->apps = (s6a >= 0 && c->app_mask >> s6a & 1 ? CONTROL_APP_S6A : 0) | (c->relay ? CONTROL_APP_RELAY : 0);
+	p->transport = TRANSPORT_TCP;
+	p->host_len = c->host_len;
+	p->realm_len = c->realm_len;
+	memcpy(p->host, c->host, sizeof p->host);
+	memcpy(p->realm, c->realm, sizeof p->realm);
+	memcpy(p->address, c->address, sizeof p->address);
+	__atomic_store_n((uint64_t *)&p->host_hash, c->host_hash, __ATOMIC_RELAXED);
+	peer_publish(c);
+	__atomic_store_n((uint32_t *)&p->state, PEER_SLOT_OPEN, __ATOMIC_RELEASE);
+}
+
+void peer_gone(struct conn *c, const char *why)
+{
+	if (c->directory >= 0)
+		control_peer_release(c->fe->control, c->directory);
+	c->directory = -1;
+	if (c->host_len && c->state != PEER_CLOSED && log_limit_pass(&log_peers, 50))
+		log_info("peer_down", LOG_SLICE("peer", peer_name(c)), LOG_STR("address", c->address),
+			 LOG_STR("reason", why));
+	else if (c->state == PEER_CLOSED && !c->ending && log_limit_pass(&log_peers, 10))
+		log_debug("connection_closed", LOG_STR("address", c->address), LOG_STR("reason", why));
+	c->state = PEER_CLOSED;
+}
+
+// ---- writing -------------------------------------------------------------------------------------------------
+
+static void send_dwr(struct conn *c)
+{
+	struct frontend *fe = c->fe;
+	struct wr w = conn_write(c, ANSWER_ROOM);
+	c->dwr_hop = fe->next_hop++;
+	base_dwr_write(&w, &fe->node, c->dwr_hop, fe->next_end++);
+	conn_written(c, &w);
+}
+
+static void send_dpr(struct conn *c, enum base_disconnect_cause cause)
+{
+	struct frontend *fe = c->fe;
+	struct wr w = conn_write(c, ANSWER_ROOM);
+	c->dpr_hop = fe->next_hop++;
+	base_dpr_write(&w, &fe->node, cause, c->dpr_hop, fe->next_end++);
+	conn_written(c, &w);
+}
+
+// Closing: the other side has some seconds to end the connection.
+static void await_end(struct conn *c)
+{
+	c->phase_deadline_ms = clock_mono_ms() + CLOSING_MS;
+	conn_rearm(c);
+}
+
+// The grammar of a base request; a defect is answered, and false returned.
+static bool base_checked(struct conn *c, enum command_id id, const uint8_t *msg, uint32_t len)
+{
+	struct avp_slot slots[GRAMMAR_SLOTS_MAX];
+	struct verdict v;
+	const struct command *cmd = grammar_by_id(id);
+	if (cmd && grammar_check(cmd, msg, len, slots, &v))
+		return true;
+	route_refuse(c->fe, c, cmd, msg, len, &v, "malformed");
+	return false;
+}
+
+static void note_origin_state(struct conn *c, uint32_t id)
+{
+	if (id > c->origin_state_id && c->origin_state_id)
+		log_info("peer_restarted", LOG_SLICE("peer", peer_name(c)), LOG_INT("origin_state_id", id));
+	if (id)
+		c->origin_state_id = id;
+}
+
+// ---- capabilities exchange -----------------------------------------------------------------------------------
+
+// The local address of the connection is what we announce, unless it has none.
+static struct base_node node_for(struct conn *c, struct base_addr *addr)
+{
+	struct base_node node = c->fe->node;
+	c->transport.ops->local(&c->transport, addr);
+	if (addr->len) {
+		node.addrs = addr;
+		node.addr_cnt = 1;
+	}
+	return node;
+}
+
+static void send_cea(struct conn *c, const uint8_t *msg, uint32_t result, const char *message)
+{
+	struct base_addr addr;
+	struct base_node node = node_for(c, &addr);
+	struct wr w = conn_write(c, ANSWER_ROOM);
+	base_cea_write(&w, &node, msg, result, NULL, slice_str(message));
+	conn_written(c, &w);
+}
+
+static void reject_cer(struct conn *c, const uint8_t *msg, struct slice host, uint32_t result, const char *why)
+{
+	stat_add(c->fe->stats, STAT_PEER_REJECTED, 1);
+	if (log_limit_pass(&log_peers, 50))
+		log_warn("peer_rejected", LOG_SLICE("peer", host), LOG_STR("address", c->address),
+			 LOG_INT("result", result), LOG_STR("reason", why));
+	send_cea(c, msg, result, why);
+	conn_end(c, why);
+}
+
+// The verdict on what a peer says about itself; 0 when it may come in.
+static uint32_t cer_result(const struct frontend *fe, const struct base_cer *cer, const char **why)
+{
+	if (slice_eq_nocase(cer->origin_host, fe->node.host)) {
+		*why = "claims our identity";
+		return RESULT_UNKNOWN_PEER;
+	}
+	if (fe->config->accept == ACCEPT_LISTED && !config_peer_find(fe->config, cer->origin_host)) {
+		*why = "peer is not listed";
+		return RESULT_UNKNOWN_PEER;
+	}
+	// Inband-Security-Id: TLS (1) without "none" (0) demands what this connection does not have
+	if (cer->inband_security & 2 && !(cer->inband_security & 1)) {
+		*why = "no common security";
+		return RESULT_NO_COMMON_SECURITY;
+	}
+	if (!base_cer_common(cer, &fe->node)) {
+		*why = "no common application";
+		return RESULT_NO_COMMON_APPLICATION;
+	}
+	return 0;
+}
+
+// Another connection of this frontend that is bound to the same Origin-Host.
+static struct conn *same_host(struct conn *c, struct slice host, uint64_t hash)
+{
+	struct conn_table *t = &c->fe->conns;
+	for (uint32_t i = 0; i < t->high; i++) {
+		struct conn *o = &t->conn[i];
+		if (o != c && o->used && o->state != PEER_CLOSED && o->host_hash == hash &&
+		    slice_eq_nocase(slice_of(o->host, o->host_len), host))
+			return o;
+	}
+	return NULL;
+}
+
+// What the machine says about a new connection of a host: accept it, or stay with the one it has. A dead one gives way.
+static bool old_connection_yields(struct conn *c, struct slice host, uint64_t hash)
+{
+	struct frontend *fe = c->fe;
+	struct conn *old = same_host(c, host, hash);
+	if (old) {
+		if (old->watchdog.state == WATCHDOG_SUSPECT ||
+		    peer_step(old->state, PEER_EV_R_CONN_CER).action == PEER_DO_ACCEPT) {
+			conn_close(old, "replaced by a new connection");
+			return true;
+		}
+		if (watchdog_probe(&old->watchdog, fe->now_us / 1000) & WATCHDOG_SEND_DWR) {
+			send_dwr(old);
+			conn_rearm(old);
+		}
+		return false;
+	}
+	uint32_t frontend, conn, generation;
+	int entry = control_peer_find(fe->control, host, &frontend, &conn, &generation);
+	return entry < 0 ||
+	       __atomic_load_n(&fe->control->peer[entry].watchdog, __ATOMIC_RELAXED) == WATCHDOG_SUSPECT;
+}
+
+static void bind_peer(struct conn *c, const struct base_cer *cer, uint64_t hash)
+{
+	struct frontend *fe = c->fe;
+	// DiameterIdentity of at most 255 octets: checked by the grammar, and again by the sizes here
+	c->host_len = (uint8_t)(cer->origin_host.len < 256 ? cer->origin_host.len : 255);
+	c->realm_len = (uint8_t)(cer->origin_realm.len < 256 ? cer->origin_realm.len : 255);
+	memcpy(c->host, cer->origin_host.p, c->host_len);
+	memcpy(c->realm, cer->origin_realm.p, c->realm_len);
+	c->host[c->host_len] = c->realm[c->realm_len] = 0;
+	c->host_hash = hash;
+	c->relay = cer->relay;
+	c->origin_state_id = cer->origin_state_id;
+	c->app_mask = 0;
+	for (unsigned i = 0; i < cer->app_cnt; i++) {
+		int app = frontend_app_index(fe, cer->apps[i]);
+		if (app >= 0)
+			c->app_mask |= 1ull << app;
+	}
+	const struct config_peer *known = config_peer_find(fe->config, cer->origin_host);
+	c->peer_flags = (known ? known->refuse_in_aia : fe->config->refuse_in_aia) ? IPC_PEER_REFUSE_IN_AIA : 0;
+	c->since_us = clock_wall_us();
+}
+
+static void process_cer(struct conn *c, const uint8_t *msg, uint32_t len)
+{
+	struct frontend *fe = c->fe;
+	struct base_cer cer;
+	const char *why = NULL;
+
+	if (!base_checked(c, CMD_CER, msg, len)) {
+		stat_add(fe->stats, STAT_PEER_REJECTED, 1);
+		conn_end(c, "malformed CER");
+		return;
+	}
+	base_cer_read(msg, len, &cer);
+	uint32_t result = cer_result(fe, &cer, &why);
+	if (result) {
+		reject_cer(c, msg, cer.origin_host, result, why);
+		return;
+	}
+	uint64_t hash = ident_hash_bytes(cer.origin_host, true);
+	if (!old_connection_yields(c, cer.origin_host, hash)) {
+		reject_cer(c, msg, cer.origin_host, RESULT_ELECTION_LOST, "already connected");
+		return;
+	}
+	bind_peer(c, &cer, hash);
+	c->phase_deadline_ms = 0;
+	watchdog_up(&c->watchdog, fe->now_us / 1000);
+	directory_enter(c);
+	conn_rearm(c);
+	send_cea(c, msg, RESULT_SUCCESS, "");
+	c->state = PEER_R_OPEN;
+	if (log_limit_pass(&log_peers, 50))
+		log_info("peer_up", LOG_SLICE("peer", cer.origin_host), LOG_SLICE("realm", cer.origin_realm),
+			 LOG_STR("address", c->address), LOG_STR("relay", c->relay ? "yes" : "no"));
+}
+
+// ---- messages of an open connection --------------------------------------------------------------------------
+
+static void process_request(struct conn *c, const struct header *h, const uint8_t *msg, uint32_t len)
+{
+	struct frontend *fe = c->fe;
+	struct avp_slot slots[GRAMMAR_SLOTS_MAX];
+	struct verdict v;
+
+	c->requests++;
+	const struct command *cmd = screen_command(fe, c, h, &v);
+	if (!cmd) {
+		route_refuse(fe, c, NULL, msg, len, &v, "header");
+		return;
+	}
+	// overload is refused before anything is spent on the message (law 9)
+	if (!route_has_room(fe, c)) {
+		stat_add(fe->stats, STAT_TOO_BUSY, 1);
+		screen_verdict(&v, RESULT_TOO_BUSY);
+		route_refuse(fe, c, cmd, msg, len, &v, "too busy");
+		return;
+	}
+	if (!screen_request(fe, cmd, msg, len, slots, &v)) {
+		route_refuse(fe, c, cmd, msg, len, &v, "malformed");
+		return;
+	}
+	if (!route_request(fe, c, cmd, msg, len, slots)) {
+		stat_add(fe->stats, STAT_TOO_BUSY, 1);
+		screen_verdict(&v, RESULT_TOO_BUSY);
+		route_refuse(fe, c, cmd, msg, len, &v, "no worker");
+	}
+}
+
+// An answer that nobody waits for is counted and dropped, never answered (RFC 6733 6.2.2).
+static void drop_answer(struct conn *c, const struct header *h)
+{
+	stat_add(c->fe->stats, STAT_UNMATCHED_ANSWERS, 1);
+	if (log_limit_pass(&log_unmatched, 5))
+		log_warn("answer_unmatched", LOG_SLICE("peer", peer_name(c)), LOG_INT("command", h->code),
+			 LOG_INT("application", h->app));
+}
+
+static void process_dwr(struct conn *c, const uint8_t *msg, uint32_t len)
+{
+	struct base_note note;
+	if (!base_checked(c, CMD_DWR, msg, len))
+		return;
+	base_note_read(msg, len, &note);
+	note_origin_state(c, note.origin_state_id);
+	struct wr w = conn_write(c, ANSWER_ROOM);
+	base_dwa_write(&w, &c->fe->node, msg, RESULT_SUCCESS);
+	conn_written(c, &w);
+}
+
+static void process_dpr(struct conn *c, const uint8_t *msg, uint32_t len)
+{
+	struct base_note note;
+	if (!base_checked(c, CMD_DPR, msg, len))
+		return;
+	base_note_read(msg, len, &note);
+	log_debug("peer_disconnects", LOG_SLICE("peer", peer_name(c)), LOG_INT("cause", note.disconnect_cause));
+	struct wr w = conn_write(c, ANSWER_ROOM);
+	base_dpa_write(&w, &c->fe->node, msg, RESULT_SUCCESS);
+	if (!conn_written(c, &w))
+		return;
+	// requests of our own go elsewhere from now on; the peer closes when it has the DPA
+	if (c->directory >= 0)
+		__atomic_store_n((uint32_t *)&entry_of(c)->state, PEER_SLOT_CLOSING, __ATOMIC_RELEASE);
+	c->state = PEER_CLOSING;
+	await_end(c);
+}
+
+static void process_dwa(struct conn *c, const struct header *h)
+{
+	if (!c->watchdog.pending || h->hop_by_hop != c->dwr_hop) {
+		drop_answer(c, h);
+		return;
+	}
+	if (watchdog_receive(&c->watchdog, c->fe->now_us / 1000, true) & WATCHDOG_FAILBACK)
+		peer_publish(c);
+}
+
+// Which event a message is. Base commands have application 0; anything else is the applications'.
+static enum peer_event event_of(const struct conn *c, const struct header *h)
+{
+	bool request = h->flags & HEADER_R;
+	if (h->app != APP_BASE || h->version != DIAMETER_VERSION)
+		return PEER_EV_MESSAGE;
+	if (h->code == 257 && request)
+		return c->state == PEER_CLOSED ? PEER_EV_R_CONN_CER : PEER_EV_CER_AGAIN;
+	if (h->code == 280)
+		return request ? PEER_EV_DWR : PEER_EV_DWA;
+	if (h->code == 282)
+		return request ? PEER_EV_DPR : PEER_EV_DPA;
+	return PEER_EV_MESSAGE;
+}
+
+static void process_message(struct conn *c, const struct header *h, const uint8_t *msg, uint32_t len)
+{
+	if (h->flags & HEADER_R)
+		process_request(c, h, msg, len);
+	else if (!outbound_answer(c->fe, c, msg, len))
+		drop_answer(c, h);
+}
+
+void peer_message(struct conn *c, const uint8_t *msg, uint32_t len)
+{
+	struct header h;
+	header_get(msg, &h);
+	enum peer_event event = event_of(c, &h);
+	switch ((enum peer_action)peer_step(c->state, event).action) {
+	case PEER_DO_ACCEPT: process_cer(c, msg, len); return;
+	case PEER_DO_PROCESS: process_message(c, &h, msg, len); return;
+	case PEER_DO_SEND_DWA: process_dwr(c, msg, len); return;
+	case PEER_DO_PROCESS_DWA: process_dwa(c, &h); return;
+	case PEER_DO_SEND_DPA: process_dpr(c, msg, len); return;
+	case PEER_DO_NOTHING: drop_answer(c, &h); return;
+	case PEER_DO_REFUSE_CER: reject_cer(c, msg, peer_name(c), RESULT_UNABLE_TO_COMPLY, "CER again"); return;
+	case PEER_DO_CLOSE:
+		if (event == PEER_EV_DPA && h.hop_by_hop != c->dpr_hop) {
+			drop_answer(c, &h);
+			return;
+		}
+		conn_end(c, "disconnected");
+		return;
+	default: conn_close(c, c->state == PEER_CLOSED ? "first message is not a CER" : "protocol error"); return;
+	}
+}
+
+// ---- time ----------------------------------------------------------------------------------------------------
+
+void peer_connected(struct conn *c, uint64_t now_ms)
+{
+	c->state = PEER_CLOSED;
+	watchdog_init(&c->watchdog, c->fe->config->watchdog_ms, clock_wall_us() + c->index);
+	c->phase_deadline_ms = now_ms + c->fe->config->cer_timeout_ms;
+}
+
+void peer_heard(struct conn *c)
+{
+	if (c->state != PEER_CLOSED && watchdog_receive(&c->watchdog, c->fe->now_us / 1000, false) & WATCHDOG_FAILBACK)
+		peer_publish(c);
+}
+
+void peer_timeout(struct conn *c)
+{
+	conn_close(c, c->ending ? "ended" : c->state == PEER_CLOSED ? "no CER in time" : "no end in time");
+}
+
+void peer_watchdog(struct conn *c, uint64_t now_ms)
+{
+	if (c->ending || c->state == PEER_CLOSED)
+		return;
+	unsigned actions = watchdog_expire(&c->watchdog, now_ms);
+	if (actions & WATCHDOG_SEND_DWR)
+		send_dwr(c);
+	if (actions & WATCHDOG_FAILOVER)
+		peer_publish(c);
+	if (actions & WATCHDOG_CLOSE) {
+		stat_add(c->fe->stats, STAT_WATCHDOG_FAILURES, 1);
+		conn_close(c, "watchdog");
+	}
+}
+
+void peer_stop(struct conn *c, enum base_disconnect_cause cause)
+{
+	switch ((enum peer_action)peer_step(c->state, PEER_EV_STOP).action) {
+	case PEER_DO_SEND_DPR:
+		send_dpr(c, cause);
+		if (c->directory >= 0)
+			__atomic_store_n((uint32_t *)&entry_of(c)->state, PEER_SLOT_CLOSING, __ATOMIC_RELEASE);
+		c->state = PEER_CLOSING;
+		await_end(c);
+		return;
+	case PEER_DO_CLOSE: conn_end(c, "stopping"); return;
+	default: return;
+	}
+}

@@ -1,0 +1,191 @@
+// `peer list` and `peer disconnect` of this frontend's peers (see peerlist.h). Runs in hss-frontend. Rows are sent as
+// far as the channel to hss-admin takes them and go on when it has drained: a list costs no memory.
+#include "frontend/peerlist.h"
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "frontend/frontend.h"
+#include "frontend/peer.h"
+#include "lib/base/log.h"
+
+#define CALLS_MAX   16 // lists on their way at a time
+#define ADMIN_WATER (256u << 10)
+
+struct call {
+	uint64_t id;
+	uint32_t next; // connection to go on with
+	bool used;
+};
+
+struct peerlist {
+	struct frontend *fe;
+	struct channel *admin;
+	struct call call[CALLS_MAX];
+};
+
+static void end(struct peerlist *l, uint64_t id, int status, const char *error)
+{
+	json_t *doc = json_object();
+	json_object_set_new(doc, "status", json_integer(status));
+	if (error)
+		json_object_set_new(doc, "error", json_string(error));
+	char *text = json_dumps(doc, JSON_COMPACT);
+	if (text)
+		channel_send(l->admin, IPC_ADMIN_END, id, text, strlen(text));
+	free(text);
+	json_decref(doc);
+}
+
+static json_t *row_of(const struct frontend *fe, const struct conn *c)
+{
+	json_t *apps = json_array(), *row = json_object();
+	for (uint32_t i = 0; i < fe->app_cnt; i++)
+		if (c->app_mask >> i & 1)
+			json_array_append_new(apps, json_integer(fe->apps[i]));
+	if (c->relay)
+		json_array_append_new(apps, json_string("relay"));
+	// DiameterIdentity: checked to be ASCII by the grammar
+	json_object_set_new(row, "host", json_stringn(c->host, c->host_len));
+	json_object_set_new(row, "realm", json_stringn(c->realm, c->realm_len));
+	json_object_set_new(row, "state", json_string(peer_state_name(c->state)));
+	json_object_set_new(row, "watchdog", json_string(watchdog_state_name(c->watchdog.state)));
+	json_object_set_new(row, "transport", json_string(c->transport.ops->name));
+	json_object_set_new(row, "address", json_string(c->address));
+	json_object_set_new(row, "apps", apps);
+	json_object_set_new(row, "requests", json_integer((json_int_t)c->requests));
+	json_object_set_new(row, "answers", json_integer((json_int_t)c->answers));
+	json_object_set_new(row, "rejected", json_integer((json_int_t)c->rejected));
+	json_object_set_new(row, "pending", json_integer(c->pending));
+	json_object_set_new(row, "since", json_integer((json_int_t)(c->since_us / 1000000)));
+	json_object_set_new(row, "frontend", json_integer(fe->index));
+	return row;
+}
+
+// false when the channel is full: to be tried again when it has drained.
+static bool send_row(struct peerlist *l, uint64_t id, const struct conn *c)
+{
+	json_t *row = row_of(l->fe, c);
+	char *text = json_dumps(row, JSON_COMPACT);
+	// a row that cannot be made (no memory) is left out
+	bool sent = !text || channel_send(l->admin, IPC_ADMIN_ROW, id, text, strlen(text));
+	free(text);
+	json_decref(row);
+	return sent;
+}
+
+static void go_on(struct peerlist *l, struct call *call)
+{
+	const struct conn_table *t = &l->fe->conns;
+	for (; call->next < t->high; call->next++) {
+		const struct conn *c = &t->conn[call->next];
+		if (c->used && c->state != PEER_CLOSED && !send_row(l, call->id, c))
+			return;
+	}
+	call->used = false;
+	end(l, call->id, 0, NULL);
+}
+
+static void list(struct peerlist *l, uint64_t id)
+{
+	for (unsigned i = 0; i < CALLS_MAX; i++) {
+		if (l->call[i].used)
+			continue;
+		l->call[i] = (struct call){.id = id, .used = true};
+		go_on(l, &l->call[i]);
+		return;
+	}
+	end(l, id, 1, "too many lists at a time");
+}
+
+static void disconnect(struct peerlist *l, uint64_t id, const char *host)
+{
+	struct frontend *fe = l->fe;
+	if (!host) {
+		end(l, id, 2, "a host is needed");
+		return;
+	}
+	for (uint32_t i = 0; i < fe->conns.high; i++) {
+		struct conn *c = &fe->conns.conn[i];
+		if (!peer_is_open(c) || !slice_eq_nocase(slice_of(c->host, c->host_len), slice_str(host)))
+			continue;
+		log_info("peer_disconnect_asked", LOG_STR("peer", c->host));
+		peer_stop(c, BASE_DO_NOT_WANT_TO_TALK_TO_YOU);
+		frontend_flush(fe);
+		end(l, id, 0, NULL);
+		return;
+	}
+	end(l, id, 1, "no such peer is connected here");
+}
+
+static void call_in(struct peerlist *l, uint64_t id, const uint8_t *body, size_t len)
+{
+	json_t *doc = json_loadb((const char *)body, len, 0, NULL);
+	const char *command = json_string_value(json_object_get(doc, "command"));
+	if (!command)
+		end(l, id, 2, "not a command");
+	else if (strcmp(command, "peer list") == 0)
+		list(l, id);
+	else if (strcmp(command, "peer disconnect") == 0)
+		disconnect(l, id, json_string_value(json_object_get(doc, "host")));
+	else
+		end(l, id, 2, "frontends serve no such command");
+	json_decref(doc);
+}
+
+static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, const uint8_t *body)
+{
+	struct peerlist *l = ctx;
+	(void)ch;
+	if (hdr->type == IPC_ADMIN_CALL)
+		call_in(l, hdr->id, body, hdr->len - sizeof *hdr);
+	for (unsigned i = 0; hdr->type == IPC_ADMIN_CANCEL && i < CALLS_MAX; i++)
+		if (l->call[i].id == hdr->id)
+			l->call[i].used = false;
+}
+
+static void on_drain(void *ctx, struct channel *ch)
+{
+	struct peerlist *l = ctx;
+	for (unsigned i = 0; i < CALLS_MAX; i++)
+		if (l->call[i].used)
+			go_on(l, &l->call[i]);
+	channel_flush(ch);
+}
+
+static void on_down(void *ctx, struct channel *ch, int why)
+{
+	struct peerlist *l = ctx;
+	(void)ch, (void)why;
+	channel_free(&l->admin);
+	memset(l->call, 0, sizeof l->call);
+}
+
+static const struct channel_ops admin_ops = {.on_frame = on_frame, .on_down = on_down, .on_drain = on_drain};
+
+int peerlist_new(struct frontend *fe)
+{
+	fe->peerlist = calloc(1, sizeof *fe->peerlist);
+	if (!fe->peerlist)
+		return -ENOMEM;
+	fe->peerlist->fe = fe;
+	return 0;
+}
+
+void peerlist_free(struct frontend *fe)
+{
+	if (fe->peerlist)
+		channel_free(&fe->peerlist->admin);
+	free(fe->peerlist);
+	fe->peerlist = NULL;
+}
+
+void peerlist_admin_take(struct frontend *fe, int fd)
+{
+	struct peerlist *l = fe->peerlist;
+	if (l->admin)
+		on_down(l, l->admin, 0);
+	l->admin = channel_new_take(fe->base, fd, ADMIN_WATER, &admin_ops, l);
+	if (!l->admin)
+		log_error("admin_channel_failed", LOG_STR("error", err_text(errno)));
+}
