@@ -1,0 +1,90 @@
+// hssd from inside: what its files share. One process, one thread, one `struct hssd`.
+//
+//   main.c     options, the configuration, signals, systemd
+//   listen.c   the listening sockets
+//   roles.c    the table of roles, the edges between them, and which descriptors each gets
+//   spawn.c    fork and exec, BOOT, the edges of a new instance
+//   reap.c     what follows a death: clean-up, restart, orderly stop
+#pragma once
+#include <event2/event.h>
+#include <sys/types.h>
+#include "cache/control.h"
+#include "config/config.h"
+#include "lib/ipc/channel.h"
+
+#define LISTENERS_MAX (CONFIG_LISTEN_MAX + 2)
+
+enum hssd_phase { PHASE_STARTING, PHASE_SERVING, PHASE_STOPPING };
+
+struct hssd;
+
+// One process of a role. Lives as long as hssd; `pid` and `ch` change with every restart.
+struct instance {
+	struct hssd *h;
+	enum role role;
+	unsigned index;
+	pid_t pid; // 0: not running
+	struct channel *ch;
+	bool ready;
+	uint64_t started_ms;
+	uint32_t next_delay_ms; // before the next restart
+	struct event *restart;
+	char name[24]; // "worker-0"
+};
+
+struct hssd {
+	struct event_base *base;
+	const char *config_path;
+	struct config config;
+	enum hssd_phase phase;
+	int exit_status;
+	bool stop_sent;	     // to the roles whose turn it is
+	unsigned stop_order; // whose turn it is to stop
+	struct event *stop_timer, *watchdog;
+	struct control *control;
+	int control_fd, control_ro_fd, records_fd, records_ro_fd, sqn_fd, state_dir_fd, op_fd; // -1: none
+	int diameter_fd[CONFIG_LISTEN_MAX];
+	unsigned diameter_cnt;
+	int admin_fd, metrics_fd; // -1: none
+	char program[ROLE_CNT][CONFIG_PATH_MAX + 32];
+	struct instance instance[ROLE_INSTANCE_MAX];
+	unsigned instance_cnt;
+};
+
+// --- roles.c
+// Fills in the instances that the configuration asks for, in the order of their start.
+void roles_plan(struct hssd *h);
+// Finds every role's program: beside hssd, or in libexec. false: told on stderr which one is missing.
+bool roles_find_programs(struct hssd *h);
+// The descriptors that this role gets: fills in mask and listener_cnt of `boot`, returns how many are in `fds`.
+unsigned roles_fds(const struct hssd *h, enum role role, struct ipc_boot *boot, int fds[CHANNEL_FD_MAX]);
+// Whether instances of these two roles have a channel between them.
+bool roles_edge(enum role a, enum role b);
+// 0 is stopped first.
+#define STOP_ORDER_CNT 4
+unsigned roles_stop_order(enum role role);
+// How long the roles of this turn may take to stop before they are killed.
+unsigned roles_stop_ms(unsigned order);
+
+// --- listen.c
+// Makes every listening socket of the configuration. false: told on stderr which one, and why.
+bool listen_open(struct hssd *h) MUST_USE;
+// The admin socket's file; only once listen_open has made it.
+void listen_unlink(const struct hssd *h);
+
+// --- spawn.c
+// Starts this instance and connects it to every living one that it has an edge to. false: logged; nothing runs.
+bool spawn_instance(struct instance *in) MUST_USE;
+// A message without descriptors to every living instance; one that does not take it is killed (and restarted).
+void spawn_tell_all(struct hssd *h, uint16_t type, const void *body, size_t len);
+
+// --- reap.c
+// SIGCHLD: buries the dead, and starts them again or goes on stopping.
+void reap_children(struct hssd *h);
+void reap_restart_later(struct instance *in);
+// SIGTERM, or a failure that ends everything: the roles in their order, then the event loop ends.
+void reap_stop(struct hssd *h, int exit_status);
+
+// --- main.c
+// A role said READY or died: tells systemd what the HSS is doing, and when it first serves.
+void hssd_progress(struct hssd *h);

@@ -1,0 +1,173 @@
+// The listening sockets: made by hssd before it gives up its user, held by it as long as it lives, so that no port is
+// lost or missed while a role restarts. hssd; before anything is started, so failures are told on stderr.
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "supervisor/hssd.h"
+
+#define BACKLOG 1024
+
+struct address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} u;
+	socklen_t len;
+};
+
+static bool address_parse(const char *text, uint16_t port, struct address *a)
+{
+	memset(a, 0, sizeof(*a));
+	if (inet_pton(AF_INET, text, &a->u.v4.sin_addr) == 1) {
+		a->u.v4.sin_family = AF_INET;
+		a->u.v4.sin_port = htons(port);
+		a->len = sizeof(a->u.v4);
+		return true;
+	}
+	if (inet_pton(AF_INET6, text, &a->u.v6.sin6_addr) == 1) {
+		a->u.v6.sin6_family = AF_INET6;
+		a->u.v6.sin6_port = htons(port);
+		a->len = sizeof(a->u.v6);
+		return true;
+	}
+	return false;
+}
+
+// A bound, listening stream socket, or a negative errno.
+static int inet_listen(const char *text, uint16_t port, bool sctp)
+{
+	struct address a;
+	int on = 1, rc = 0;
+
+	if (!address_parse(text, port, &a))
+		return -EINVAL;
+	int fd = socket(a.u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, sctp ? IPPROTO_SCTP : 0);
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		rc = -errno;
+	// [::] and 0.0.0.0 can be listened on side by side: each line of the configuration means just what it says.
+	if (!rc && a.u.any.sa_family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		rc = -errno;
+	if (!rc && (bind(fd, &a.u.any, a.len) < 0 || listen(fd, BACKLOG) < 0))
+		rc = -errno;
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+// A socket file that nobody answers on is what a killed HSS left behind. Anything else stays and is an error.
+static int stale_remove(const struct sockaddr_un *name)
+{
+	struct stat st;
+	if (lstat(name->sun_path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	int rc = connect(fd, (const struct sockaddr *)name, sizeof(*name)) < 0 ? errno : 0;
+	close(fd);
+	if (rc != ECONNREFUSED)
+		return -EADDRINUSE;
+	return unlink(name->sun_path) < 0 ? -errno : 0;
+}
+
+static int admin_listen(const char *path, const char *group)
+{
+	struct sockaddr_un name = {.sun_family = AF_UNIX};
+	gid_t gid = (gid_t)-1;
+
+	if (strlen(path) >= sizeof(name.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(name.sun_path, path, strlen(path) + 1);
+	if (group[0]) {
+		const struct group *g = getgrnam(group);
+		if (!g)
+			return -ENOENT;
+		gid = g->gr_gid;
+	}
+	int rc = stale_remove(&name);
+	if (rc < 0)
+		return rc;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	mode_t mask = umask(0177); // closed to all others until group and mode are set
+	rc = bind(fd, (const struct sockaddr *)&name, sizeof(name)) < 0 ? -errno : 0;
+	umask(mask);
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	if ((gid != (gid_t)-1 && chown(path, (uid_t)-1, gid) < 0) || chmod(path, 0660) < 0 ||
+	    listen(fd, BACKLOG) < 0) {
+		rc = -errno;
+		unlink(path);
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+static bool diameter_open(struct hssd *h)
+{
+	static const char *const transports[] = {"tcp", "sctp", "tls"};
+	for (unsigned i = 0; i < h->config.listen_cnt; i++) {
+		const struct config_listen *l = &h->config.listen[i];
+		int fd = inet_listen(l->address, l->port, l->transport == TRANSPORT_SCTP);
+		if (fd < 0) {
+			fprintf(stderr, "hssd: listen: { transport: %s, address: %s, port: %u }: %s\n",
+				transports[l->transport], l->address, l->port, err_text(fd));
+			return false;
+		}
+		h->diameter_fd[h->diameter_cnt++] = fd;
+	}
+	return true;
+}
+
+bool listen_open(struct hssd *h)
+{
+	const struct config *c = &h->config;
+
+	if (!diameter_open(h))
+		return false;
+	if (c->metrics_address[0]) {
+		h->metrics_fd = inet_listen(c->metrics_address, c->metrics_port, false);
+		if (h->metrics_fd < 0) {
+			fprintf(stderr, "hssd: metrics: { address: %s, port: %u }: %s\n", c->metrics_address,
+				c->metrics_port, err_text(h->metrics_fd));
+			return false;
+		}
+	}
+	h->admin_fd = admin_listen(c->admin_socket, c->admin_group);
+	if (h->admin_fd < 0) {
+		fprintf(stderr, "hssd: admin: { socket: %s%s%s }: %s\n", c->admin_socket,
+			c->admin_group[0] ? ", group: " : "", c->admin_group,
+			h->admin_fd == -ENOENT && c->admin_group[0] ? "no such directory or group" :
+								      err_text(h->admin_fd));
+		return false;
+	}
+	return true;
+}
+
+void listen_unlink(const struct hssd *h)
+{
+	// May fail once the user was changed; the next start then finds it stale and removes it.
+	if (h->admin_fd >= 0)
+		(void)unlink(h->config.admin_socket);
+}

@@ -1,0 +1,320 @@
+// hssd: reads the configuration, makes what the roles share (memory, sockets, directory), starts them, and watches. It
+// parses no peer's byte, maps no record and reads no secret. One thread; roles.c has the graph of what it starts.
+//
+// Order at start: options, configuration, programs (nothing touched so far: exit 1 with a message), sockets, state
+// directory, memory, user, roles. Messages of the start go to stderr as plain text for whoever typed the command; from
+// then on everything is a log line.
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "cache/build.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "supervisor/hssd.h"
+
+static struct hssd hssd = {
+	.control_fd = -1,
+	.control_ro_fd = -1,
+	.records_fd = -1,
+	.records_ro_fd = -1,
+	.sqn_fd = -1,
+	.state_dir_fd = -1,
+	.op_fd = -1,
+	.admin_fd = -1,
+	.metrics_fd = -1,
+};
+
+// --- the start
+
+static bool state_dir_open(struct hssd *h)
+{
+	const char *path = h->config.state_dir;
+	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+		fprintf(stderr, "hssd: state_dir: %s: %s\n", path, err_text(errno));
+		return false;
+	}
+	h->state_dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (h->state_dir_fd < 0) {
+		fprintf(stderr, "hssd: state_dir: %s: %s\n", path, err_text(errno));
+		return false;
+	}
+	return true;
+}
+
+static bool op_file_open(struct hssd *h)
+{
+	if (!h->config.op_file[0])
+		return true;
+	h->op_fd = open(h->config.op_file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (h->op_fd < 0) {
+		fprintf(stderr, "hssd: op_file: %s: %s\n", h->config.op_file, err_text(errno));
+		return false;
+	}
+	return true;
+}
+
+static bool memory_make(struct hssd *h)
+{
+	char path[48];
+	int rc = cache_create(h->config.max_subscribers, &h->records_fd, &h->records_ro_fd, &h->sqn_fd);
+	if (rc < 0) {
+		fprintf(stderr, "hssd: cache: memory for %u subscribers: %s\n", h->config.max_subscribers,
+			err_text(rc));
+		return false;
+	}
+	h->control_fd = control_create(h->config.frontends, h->config.workers);
+	if (h->control_fd >= 0) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", h->control_fd);
+		h->control_ro_fd = open(path, O_RDONLY | O_CLOEXEC);
+		h->control = control_map(h->control_fd, true);
+	}
+	if (!h->control || h->control_ro_fd < 0) {
+		fprintf(stderr, "hssd: control segment: %s\n", err_text(errno));
+		return false;
+	}
+	return true;
+}
+
+// Gives up root when the configuration names a user; what was made for it becomes its own.
+static bool user_change(struct hssd *h)
+{
+	const char *user = h->config.user;
+	if (!user[0] || geteuid() != 0)
+		return true;
+	const struct passwd *pw = getpwnam(user);
+	if (!pw) {
+		fprintf(stderr, "hssd: user: %s: no such user\n", user);
+		return false;
+	}
+	struct stat st;
+	if (fstat(h->state_dir_fd, &st) == 0 && st.st_uid == 0 && pw->pw_uid != 0 &&
+	    fchown(h->state_dir_fd, pw->pw_uid, pw->pw_gid) < 0) {
+		fprintf(stderr, "hssd: state_dir: %s: %s\n", h->config.state_dir, err_text(errno));
+		return false;
+	}
+	gid_t group = pw->pw_gid;
+	if (chown(h->config.admin_socket, pw->pw_uid, h->config.admin_group[0] ? (gid_t)-1 : group) < 0 ||
+	    initgroups(user, group) < 0 || setgid(group) < 0 || setuid(pw->pw_uid) < 0) {
+		fprintf(stderr, "hssd: user: %s: %s\n", user, err_text(errno));
+		return false;
+	}
+	return true;
+}
+
+// As many descriptors as the system allows: edges in flight count, and the roles inherit it.
+static void limits_set(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	limit.rlim_cur = limit.rlim_max = 0;
+	(void)setrlimit(RLIMIT_CORE, &limit);
+#ifndef HSS_SANITIZED // the leak checker attaches to its own process
+	(void)prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+static bool roles_start(struct hssd *h)
+{
+	roles_plan(h);
+	for (unsigned i = 0; i < h->instance_cnt; i++) {
+		if (!spawn_instance(&h->instance[i]))
+			return false;
+	}
+	return true;
+}
+
+// --- events
+
+void hssd_progress(struct hssd *h)
+{
+	unsigned ready = 0;
+	const char *waiting = NULL;
+
+	for (unsigned i = 0; i < h->instance_cnt; i++) {
+		if (h->instance[i].ready)
+			ready++;
+		else if (!waiting)
+			waiting = h->instance[i].name;
+	}
+	if (h->phase == PHASE_STOPPING) {
+		sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+	} else if (waiting) {
+		sd_notifyf(0, "STATUS=%u of %u processes ready, waiting for %s", ready, h->instance_cnt, waiting);
+	} else if (h->phase == PHASE_STARTING) {
+		h->phase = PHASE_SERVING;
+		log_info("ready", LOG_INT("processes", ready));
+		sd_notifyf(0, "READY=1\nSTATUS=%u processes ready", ready);
+	} else {
+		sd_notifyf(0, "STATUS=%u processes ready", ready);
+	}
+}
+
+static void reload(struct hssd *h)
+{
+	static struct {
+		uint64_t size;
+		struct config config;
+	} body = {.size = sizeof(struct config)};
+	static struct config_error e;
+	const char *key;
+
+	if (h->phase != PHASE_SERVING)
+		return;
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_mono_us());
+	if (config_load(h->config_path, &body.config, &e) < 0) {
+		log_error("reload_refused", LOG_STR("why", e.text));
+	} else {
+		while ((key = config_not_reloadable(&h->config, &body.config))) {
+			log_warn("reload_needs_restart", LOG_STR("key", key));
+			config_keep(&h->config, &body.config, key);
+		}
+		h->config = body.config;
+		log_set_level(h->config.log_level);
+		spawn_tell_all(h, IPC_RELOAD, &body, sizeof(body));
+		log_info("reloaded");
+	}
+	sd_notify(0, "READY=1");
+}
+
+static void on_signal(evutil_socket_t signal, short what, void *arg)
+{
+	struct hssd *h = arg;
+	(void)what;
+	switch ((int)signal) {
+	case SIGCHLD: reap_children(h); break;
+	case SIGHUP: reload(h); break;
+	default:
+		log_info("stopping", LOG_INT("signal", signal));
+		reap_stop(h, 0);
+	}
+}
+
+static void on_watchdog(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	sd_notify(0, "WATCHDOG=1");
+}
+
+static bool events_make(struct hssd *h)
+{
+	static const int signals[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT};
+	uint64_t usec;
+
+	signal(SIGPIPE, SIG_IGN);
+	h->base = event_base_new();
+	for (unsigned i = 0; h->base && i < sizeof(signals) / sizeof(signals[0]); i++) {
+		struct event *ev = evsignal_new(h->base, signals[i], on_signal, h);
+		if (!ev || event_add(ev, NULL) < 0)
+			return false;
+	}
+	if (h->base && sd_watchdog_enabled(0, &usec) > 0) {
+		struct timeval tv = {.tv_sec = (time_t)(usec / 3000000), .tv_usec = (suseconds_t)(usec / 3 % 1000000)};
+		h->watchdog = event_new(h->base, -1, EV_PERSIST, on_watchdog, h);
+		if (!h->watchdog || event_add(h->watchdog, &tv) < 0)
+			return false;
+	}
+	return h->base != NULL;
+}
+
+// --- the command
+
+static int serve(struct hssd *h)
+{
+	if (!roles_find_programs(h) || !listen_open(h))
+		goto out;
+	if (!state_dir_open(h) || !op_file_open(h) || !memory_make(h) || !user_change(h))
+		goto out;
+	limits_set();
+	log_init("hssd", h->config.log_level, h->config.log_json, h->config.log_mask_imsi);
+	if (!events_make(h)) {
+		fprintf(stderr, "hssd: event loop: %s\n", err_text(errno));
+		goto out;
+	}
+	h->control->role[control_instance(ROLE_HSSD, 0)].pid = getpid();
+	h->control->role[control_instance(ROLE_HSSD, 0)].started_us = clock_wall_us();
+	log_info("starting", LOG_STR("version", HSS_VERSION), LOG_STR("host", h->config.host),
+		 LOG_INT("frontends", h->config.frontends), LOG_INT("workers", h->config.workers));
+	if (!roles_start(h))
+		goto out; // those that run end with us
+	event_base_dispatch(h->base);
+	log_info("stopped");
+	listen_unlink(h);
+	return h->exit_status;
+out:
+	listen_unlink(h);
+	return 1;
+}
+
+static int usage(FILE *out, int status)
+{
+	fputs("usage: hssd [--check] --config FILE\n"
+	      "  -c, --config FILE  the configuration (default /etc/corehss/hss.yaml)\n"
+	      "      --check        check it, and exit: 0 good, 1 refused\n"
+	      "      --version      print the version\n"
+	      "  -h, --help         print this\n"
+	      "SIGHUP reads the configuration again, SIGTERM stops in order.\n",
+	      out);
+	return status;
+}
+
+static void standard_fds(void)
+{
+	int fd;
+	do // a socket must never become stderr
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= 2);
+	if (fd > 2)
+		close(fd);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'C'},
+		{"version", no_argument, NULL, 'V'},	  {"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	static struct config_error e;
+	bool check = false;
+	int opt;
+
+	standard_fds();
+	hssd.config_path = "/etc/corehss/hss.yaml";
+	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		switch (opt) {
+		case 'c': hssd.config_path = optarg; break;
+		case 'C': check = true; break;
+		case 'V': puts("hssd (corehss) " HSS_VERSION); return 0;
+		case 'h': return usage(stdout, 0);
+		default: return usage(stderr, 2);
+		}
+	}
+	if (optind != argc)
+		return usage(stderr, 2);
+	if (config_load(hssd.config_path, &hssd.config, &e) < 0) {
+		fprintf(stderr, "hssd: %s\n", e.text);
+		return 1;
+	}
+	if (check) {
+		printf("%s: good\n", hssd.config_path);
+		return 0;
+	}
+	return serve(&hssd);
+}

@@ -1,0 +1,191 @@
+// Starting a role's process: fork and exec with nothing but descriptors 0 to 3, then BOOT and its edges. hssd.
+//
+// Every other descriptor of hssd is close-on-exec and reaches a role only as the table in roles.c says, beside BOOT. An
+// edge is a fresh socket pair, one end to each side: after a restart the living side takes the new end in place of the
+// old one.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "supervisor/hssd.h"
+
+#define ROLE_HIGH_WATER (512u << 10)
+#define ROLE_FD		3
+
+__attribute__((noreturn)) static void exec_role(const struct instance *in, int fd)
+{
+	char *argv[] = {(char *)in->h->program[in->role], (char *)in->name, NULL};
+	sigset_t none;
+
+	// Only what POSIX allows between fork and exec in a process with one thread.
+	int null = open("/dev/null", O_RDWR);
+	if (null > 0)
+		dup2(null, 0);
+	if (fd == ROLE_FD)
+		fcntl(fd, F_SETFD, 0);
+	else if (dup2(fd, ROLE_FD) < 0)
+		_exit(127);
+	close_range(ROLE_FD + 1, ~0u, 0);
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_PID");
+	unsetenv("WATCHDOG_USEC");
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	execv(argv[0], argv);
+	_exit(127);
+}
+
+static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, const uint8_t *body)
+{
+	struct instance *in = ctx;
+	uint32_t level;
+
+	switch (hdr->type) {
+	case IPC_READY:
+		in->ready = true;
+		in->h->control->role[control_instance(in->role, in->index)].ready = 1;
+		log_info("role_ready", LOG_STR("role", in->name), LOG_INT("pid", in->pid),
+			 LOG_INT("ms", clock_mono_ms() - in->started_ms));
+		hssd_progress(in->h);
+		break;
+	case IPC_LOG_LEVEL:
+		memcpy(&level, body, sizeof(level));
+		if (in->role != ROLE_ADMIN || level > LOG_LEVEL_DEBUG) {
+			channel_fail(ch, -EPROTO);
+			break;
+		}
+		log_set_level((enum log_level)level);
+		spawn_tell_all(in->h, IPC_LOG_LEVEL, &level, sizeof(level));
+		break;
+	default: channel_fail(ch, -EPROTO);
+	}
+}
+
+// The process is dead (SIGCHLD comes), or not to be trusted any more.
+static void on_down(void *ctx, struct channel *ch, int why)
+{
+	struct instance *in = ctx;
+	(void)ch;
+	if (why == -EPROTO)
+		log_error("role_channel_broken", LOG_STR("role", in->name), LOG_INT("pid", in->pid));
+	channel_free(&in->ch);
+	if (in->h->phase != PHASE_STOPPING || why)
+		kill(in->pid, SIGKILL);
+}
+
+static const struct channel_ops role_channel_ops = {.on_frame = on_frame, .on_down = on_down};
+
+static void not_listening(struct instance *in)
+{
+	log_error("role_not_listening", LOG_STR("role", in->name), LOG_INT("pid", in->pid));
+	kill(in->pid, SIGKILL);
+}
+
+static bool boot_send(struct instance *in)
+{
+	static struct {
+		struct ipc_boot boot;
+		struct config config;
+	} body; // 70 KiB: not for the stack
+	int fds[CHANNEL_FD_MAX];
+	struct hssd *h = in->h;
+
+	memset(&body.boot, 0, sizeof(body.boot));
+	body.boot.role = in->role;
+	body.boot.index = in->index;
+	body.boot.config_size = sizeof(struct config);
+	body.boot.frontend_cnt = h->config.frontends;
+	body.boot.worker_cnt = h->config.workers;
+	body.config = h->config;
+	unsigned cnt = roles_fds(h, in->role, &body.boot, fds);
+	return channel_send_fds(in->ch, IPC_BOOT, 0, &body, sizeof(body.boot) + sizeof(body.config), fds, cnt);
+}
+
+// One end of a new pair to each. false: `in` did not take its end.
+static bool connect_pair(struct instance *in, struct instance *other)
+{
+	struct ipc_edge to_other = {.role = other->role, .index = other->index};
+	struct ipc_edge to_in = {.role = in->role, .index = in->index};
+	int pair[2];
+	int rc = channel_pair(pair);
+	if (rc < 0) {
+		log_error("edge_failed", LOG_STR("role", in->name), LOG_STR("error", err_text(rc)));
+		return false;
+	}
+	bool ok = channel_send_fds(in->ch, IPC_EDGE, 0, &to_other, sizeof(to_other), &pair[0], 1);
+	if (ok && !channel_send_fds(other->ch, IPC_EDGE, 0, &to_in, sizeof(to_in), &pair[1], 1))
+		not_listening(other);
+	close(pair[0]);
+	close(pair[1]);
+	return ok;
+}
+
+static bool connect_all(struct instance *in)
+{
+	struct hssd *h = in->h;
+	for (unsigned i = 0; i < h->instance_cnt; i++) {
+		struct instance *other = &h->instance[i];
+		if (other == in || !other->pid || !other->ch || !roles_edge(in->role, other->role))
+			continue;
+		if (!connect_pair(in, other))
+			return false;
+	}
+	return true;
+}
+
+bool spawn_instance(struct instance *in)
+{
+	struct hssd *h = in->h;
+	int pair[2];
+	int rc = channel_pair(pair);
+	if (rc < 0) {
+		log_error("role_start_failed", LOG_STR("role", in->name), LOG_STR("error", err_text(rc)));
+		return false;
+	}
+	pid_t pid = fork();
+	if (pid == 0)
+		exec_role(in, pair[1]);
+	int fork_error = errno;
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		log_error("role_start_failed", LOG_STR("role", in->name), LOG_STR("error", err_text(fork_error)));
+		return false;
+	}
+	in->pid = pid;
+	in->ready = false;
+	in->started_ms = clock_mono_ms();
+	struct control_role *row = &h->control->role[control_instance(in->role, in->index)];
+	row->started_us = clock_wall_us();
+	row->ready = 0;
+	row->pid = pid;
+	log_debug("role_started", LOG_STR("role", in->name), LOG_INT("pid", pid));
+
+	in->ch = channel_new_take(h->base, pair[0], ROLE_HIGH_WATER, &role_channel_ops, in);
+	if (!in->ch) {
+		kill(pid, SIGKILL); // SIGCHLD does the rest
+		return true;
+	}
+	channel_set_sides(in->ch, (enum ipc_side)in->role, IPC_SIDE_HSSD);
+	if (!boot_send(in) || !connect_all(in))
+		not_listening(in);
+	return true;
+}
+
+void spawn_tell_all(struct hssd *h, uint16_t type, const void *body, size_t len)
+{
+	for (unsigned i = 0; i < h->instance_cnt; i++) {
+		struct instance *in = &h->instance[i];
+		if (!in->pid || !in->ch)
+			continue;
+		if (channel_send(in->ch, type, 0, body, len))
+			channel_flush(in->ch);
+		else
+			not_listening(in);
+	}
+}
