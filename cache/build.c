@@ -348,17 +348,22 @@ struct each {
 	const struct builder *b;
 	bool (*fn)(void *ctx, const struct cache_record *r);
 	void *ctx;
+	imsi_t last;
 };
 
 static bool each_entry(void *ctx, uint32_t *entry)
 {
 	struct each *e = ctx;
-	return e->fn(e->ctx, &e->b->record[index_slot(&e->b->c, *entry)]);
+	const struct cache_record *r = &e->b->record[index_slot(&e->b->c, *entry)];
+	if (r->imsi.v == e->last.v)
+		return true; // `fn` has replaced it
+	e->last = r->imsi;
+	return e->fn(e->ctx, r);
 }
 
 void builder_each(const struct builder *b, bool (*fn)(void *ctx, const struct cache_record *r), void *ctx)
 {
 	struct each e = {.b = b, .fn = fn, .ctx = ctx};
-	if (builder_index_each(b, b->imsi_index, b->c.imsi_mask, each_entry, &e) < 0)
+	if (builder_imsi_each(b, each_entry, &e) < 0)
 		bug("the records file cannot be searched for data");
 }

@@ -57,5 +57,6 @@ int builder_ind_add(struct builder *b, uint64_t host_hash);
 // Frees what every reader has left behind; call after each batch. Cheap when there is nothing.
 void builder_reclaim(struct builder *b);
 
-// Calls `fn` for every published record until it returns false. `fn` may put and delete; what it adds may be visited.
+// Calls `fn` for every published record until it returns false. `fn` may put, and delete the record
+// that it was given; what it adds may be visited.
 void builder_each(const struct builder *b, bool (*fn)(void *ctx, const struct cache_record *r), void *ctx);

@@ -101,11 +101,12 @@ void builder_imsi_point(struct builder *b, uint32_t *entry, imsi_t imsi, uint32_
 void builder_msisdn_point(struct builder *b, uint32_t *entry, msisdn_t msisdn, uint32_t slot, unsigned role);
 void builder_imsi_remove(struct builder *b, uint32_t *entry);
 void builder_msisdn_remove(struct builder *b, uint32_t *entry);
-// Walks the committed part of an index; `fn` gets the entries that name a slot until it returns false.
-int builder_index_each(const struct builder *b, const uint32_t *index, uint32_t mask,
-		       bool (*fn)(void *ctx, uint32_t *entry), void *ctx) MUST_USE;
-// Empties tombstones that need not be, left by a loader that was killed while it removed some.
-int builder_index_tidy(struct builder *b, uint32_t *index, uint32_t mask) MUST_USE;
+// Walks the committed part of an index; `fn` gets the entries in use until it returns false, and again when it has put
+// something else in their place.
+int builder_imsi_each(const struct builder *b, bool (*fn)(void *ctx, uint32_t *entry), void *ctx) MUST_USE;
+int builder_msisdn_each(const struct builder *b, bool (*fn)(void *ctx, uint32_t *entry), void *ctx) MUST_USE;
+// Finishes the removal that a killed loader had begun.
+int builder_index_tidy(struct builder *b) MUST_USE;
 
 // reclaim.c
 int pool_init(struct pool *p, uint32_t cnt, uint32_t *high) MUST_USE;

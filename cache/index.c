@@ -69,37 +69,72 @@ void builder_msisdn_point(struct builder *b, uint32_t *entry, msisdn_t msisdn, u
 	entry_set(entry, (index_tag(&b->c, hash) & ~role_bit) | (role ? role_bit : 0) | (slot + 1));
 }
 
-// Tombstones that no chain runs through any more, from `at` backwards.
-static void index_tidy(uint32_t *index, uint32_t mask, uint32_t at)
+struct index {
+	uint32_t *e;
+	uint32_t mask;
+	uint32_t *moves;
+	bool msisdn;
+};
+
+static struct index imsi_index(const struct builder *b)
 {
-	if (index[(at + 1) & mask] != INDEX_EMPTY)
-		return;
-	for (uint64_t n = 0; n <= mask && index[at] == INDEX_TOMBSTONE; n++, at = (at - 1) & mask)
-		entry_set(&index[at], INDEX_EMPTY);
+	return (struct index){b->imsi_index, b->c.imsi_mask, (uint32_t *)&b->h->imsi_moves, false};
 }
 
-static void index_remove(uint32_t *index, uint32_t mask, uint32_t *entry)
+static struct index msisdn_index(const struct builder *b)
+{
+	return (struct index){b->msisdn_index, b->c.msisdn_mask, (uint32_t *)&b->h->msisdn_moves, true};
+}
+
+static uint32_t entry_home(const struct builder *b, const struct index *x, uint32_t e)
+{
+	const struct cache_record *r = &b->record[index_slot(&b->c, e)];
+	if (!x->msisdn)
+		return (uint32_t)ident_hash(r->imsi.v) & x->mask;
+	return (uint32_t)ident_hash(r->msisdn[(e & index_role_bit(&b->c)) != 0].v) & x->mask;
+}
+
+// Closes the gap at a tombstone, in the order that layout.h argues for.
+static void gap_close(const struct builder *b, const struct index *x, uint32_t gap)
+{
+	uint32_t at = (gap + 1) & x->mask;
+	for (uint64_t n = 0; n < x->mask; n++, at = (at + 1) & x->mask) {
+		uint32_t e = x->e[at];
+		if (e == INDEX_EMPTY)
+			break;
+		// may it stand at the gap? Not when that lies before its home.
+		if (e == INDEX_TOMBSTONE || ((at - entry_home(b, x, e)) & x->mask) < ((at - gap) & x->mask))
+			continue;
+		entry_set(&x->e[gap], e);
+		entry_set(x->moves, *x->moves + 1);
+		entry_set(&x->e[at], INDEX_TOMBSTONE);
+		gap = at;
+	}
+	entry_set(&x->e[gap], INDEX_EMPTY);
+}
+
+static void index_remove(const struct builder *b, struct index x, uint32_t *entry)
 {
 	entry_set(entry, INDEX_TOMBSTONE);
-	index_tidy(index, mask, (uint32_t)(entry - index));
+	gap_close(b, &x, (uint32_t)(entry - x.e));
 }
 
 void builder_imsi_remove(struct builder *b, uint32_t *entry)
 {
-	index_remove(b->imsi_index, b->c.imsi_mask, entry);
+	index_remove(b, imsi_index(b), entry);
 }
 
 void builder_msisdn_remove(struct builder *b, uint32_t *entry)
 {
-	index_remove(b->msisdn_index, b->c.msisdn_mask, entry);
+	index_remove(b, msisdn_index(b), entry);
 }
 
-// Calls `fn` for what is not EMPTY. Holes of the file are left alone: looking at them would commit them.
-static int index_walk(const struct builder *b, const uint32_t *index, uint32_t mask,
-		      bool (*fn)(void *ctx, uint32_t *entry), void *ctx)
+// Calls `fn` for what is not EMPTY, again when `fn` put something else there. Holes of the file are left alone: looking
+// at them would commit them.
+static int index_walk(const struct builder *b, const struct index *x, bool (*fn)(void *ctx, uint32_t *entry), void *ctx)
 {
-	off_t begin = (off_t)((const uint8_t *)index - b->base);
-	off_t end = begin + (off_t)(((uint64_t)mask + 1) * sizeof(uint32_t));
+	off_t begin = (off_t)((const uint8_t *)x->e - b->base);
+	off_t end = begin + (off_t)(((uint64_t)x->mask + 1) * sizeof(uint32_t));
 	for (off_t at = begin; at < end;) {
 		off_t data = lseek(b->fd, at, SEEK_DATA);
 		if (data < 0)
@@ -112,43 +147,57 @@ static int index_walk(const struct builder *b, const uint32_t *index, uint32_t m
 		at = hole < end ? hole : end;
 		for (off_t o = data; o < at; o += (off_t)sizeof(uint32_t)) {
 			uint32_t *entry = (uint32_t *)(void *)(b->base + o);
-			if (*entry != INDEX_EMPTY && !fn(ctx, entry))
-				return 0;
+			for (uint32_t e = INDEX_EMPTY; *entry != INDEX_EMPTY && *entry != e;) {
+				e = *entry;
+				if (!fn(ctx, entry))
+					return 0;
+			}
 		}
 	}
 	return 0;
 }
 
-struct walk {
-	bool (*fn)(void *ctx, uint32_t *entry);
-	void *ctx;
-	uint32_t *index;
-	uint32_t mask;
+int builder_imsi_each(const struct builder *b, bool (*fn)(void *ctx, uint32_t *entry), void *ctx)
+{
+	struct index x = imsi_index(b);
+	return index_walk(b, &x, fn, ctx);
+}
+
+int builder_msisdn_each(const struct builder *b, bool (*fn)(void *ctx, uint32_t *entry), void *ctx)
+{
+	struct index x = msisdn_index(b);
+	return index_walk(b, &x, fn, ctx);
+}
+
+struct tidy {
+	const struct builder *b;
+	struct index x;
 };
 
-static bool walk_entry(void *ctx, uint32_t *entry)
+static bool tidy_entry(void *ctx, uint32_t *entry)
 {
-	const struct walk *w = ctx;
-	return *entry == INDEX_TOMBSTONE || w->fn(w->ctx, entry);
-}
-
-int builder_index_each(const struct builder *b, const uint32_t *index, uint32_t mask,
-		       bool (*fn)(void *ctx, uint32_t *entry), void *ctx)
-{
-	struct walk w = {.fn = fn, .ctx = ctx};
-	return index_walk(b, index, mask, walk_entry, &w);
-}
-
-static bool walk_tidy(void *ctx, uint32_t *entry)
-{
-	const struct walk *w = ctx;
-	if (*entry == INDEX_TOMBSTONE)
-		index_tidy(w->index, w->mask, (uint32_t)(entry - w->index));
+	const struct tidy *t = ctx;
+	uint32_t pos = (uint32_t)(entry - t->x.e), at = (pos + 1) & t->x.mask;
+	if (*entry == INDEX_TOMBSTONE) {
+		gap_close(t->b, &t->x, pos);
+		return true;
+	}
+	// the same entry once more in its run: copied, the original not cleared yet
+	for (uint64_t n = 0; n < t->x.mask && t->x.e[at] != INDEX_EMPTY; n++, at = (at + 1) & t->x.mask)
+		if (t->x.e[at] == *entry) {
+			index_remove(t->b, t->x, &t->x.e[at]);
+			return true;
+		}
 	return true;
 }
 
-int builder_index_tidy(struct builder *b, uint32_t *index, uint32_t mask)
+int builder_index_tidy(struct builder *b)
 {
-	struct walk w = {.index = index, .mask = mask};
-	return index_walk(b, index, mask, walk_tidy, &w);
+	struct tidy t = {.b = b, .x = imsi_index(b)};
+	int rc = index_walk(b, &t.x, tidy_entry, &t);
+	if (rc == 0) {
+		t.x = msisdn_index(b);
+		rc = index_walk(b, &t.x, tidy_entry, &t);
+	}
+	return rc;
 }

@@ -9,7 +9,8 @@
 //   +--------------------+ 0
 //   | cache_header       |
 //   +--------------------+ imsi_index_off      2^index_bits entries: u32 = tag << slot_bits | slot + 1; 0 empty,
-//   | IMSI index         |                     tombstone = all ones. Open addressing, linear probing.
+//   | IMSI index         |                     tombstone (only while a removal is under way) = all
+//   |                    |                     ones. Open addressing, linear probing.
 //   +--------------------+ msisdn_index_off    the same over both MSISDNs of a record (2^msisdn_bits entries)
 //   | MSISDN index       |
 //   +--------------------+ node_off            NODE_MAX x cache_node: serving nodes, interned by Origin-Host and realm
@@ -42,11 +43,14 @@
 //     spare slots, then builder_put says -EAGAIN. hssd clears the words of dead workers.
 //   E never goes back (it lives in control, outside the loader), so that a new loader's tags are right for old readers.
 //
-// How an index stays searchable while it changes. A key keeps its entry for as long as it is published. Between its home
-// and its entry no entry is EMPTY at any moment: a removed entry becomes a tombstone, or EMPTY when the entry
-// after it is EMPTY (then tombstones before it become EMPTY too, last first), in which case no chain runs through it.
-// So a reader that walks from the home finds every key that was published all the time. Insertion takes the first
-// tombstone of the chain. At a load of at most 1/2 endless deleting and inserting settles with few tombstones.
+// How an index stays searchable while it changes. Between a key's home and its entry no entry is EMPTY at any moment, so a
+// reader that walks from the home meets every key that stays where it is. Tombstones would fill the index in the end, so a
+// removal closes its gap: the entry becomes a tombstone, the next entry of the run that may stand there is copied
+// into it, `imsi_moves` (`msisdn_moves`) is raised, the original becomes the tombstone, and so on; the last one has nothing
+// behind it that needs it and becomes EMPTY. A reader can miss a moving key only when it has passed the new place before
+// the copy and reaches the old one after it was cleared; then the count has risen in between (all SC): who finds nothing
+// and sees another count than before looks again. Who finds something never needs to. A loader killed on the way leaves one
+// tombstone, or one entry twice, both harmless to readers; attaching closes the gap.
 //
 // MSISDN entries keep one bit of the tag for the number's place in the record (0 MSISDN, 1 A-MSISDN). They may lag behind
 // the IMSI index for some instructions, so a reader that comes by MSISDN takes the IMSI from what it found, looks that up
@@ -104,6 +108,9 @@ struct cache_header {
 	_Atomic uint32_t slot_high, sqn_high, node_high;
 	uint32_t spare;
 	_Atomic uint64_t blob_high; // octets
+	// a line of their own: every look-up reads one of them
+	_Alignas(64) _Atomic uint32_t imsi_moves;
+	_Atomic uint32_t msisdn_moves;
 };
 
 enum cache_load_state { CACHE_EMPTY = 0, CACHE_LOADING = 1, CACHE_COMPLETE = 2 };

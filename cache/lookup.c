@@ -7,6 +7,10 @@
 #include "cache/index.h"
 #include "cache/segment.h"
 
+// Looks again after a removal moved entries under us. Should that ever not be enough, the miss is a question to the loader,
+// like every miss.
+#define LOOKS 64
+
 int cache_open(struct cache *c, int records_fd, int sqn_fd, struct control *control, unsigned worker)
 {
 	struct cache_header want;
@@ -53,11 +57,8 @@ void cache_close(struct cache *c)
 	memset(c, 0, sizeof(*c));
 }
 
-const struct cache_record *cache_find(const struct cache *c, imsi_t imsi)
+static const struct cache_record *find_once(const struct cache *c, imsi_t imsi, uint64_t hash)
 {
-	if (imsi.v == 0)
-		return NULL;
-	uint64_t hash = ident_hash(imsi.v);
 	uint32_t want = index_tag(c, hash);
 	uint32_t at = (uint32_t)hash & c->imsi_mask;
 	for (uint64_t n = 0; n <= c->imsi_mask; n++, at = (at + 1) & c->imsi_mask) {
@@ -73,11 +74,23 @@ const struct cache_record *cache_find(const struct cache *c, imsi_t imsi)
 	return NULL;
 }
 
-const struct cache_record *cache_find_msisdn(const struct cache *c, msisdn_t msisdn)
+const struct cache_record *cache_find(const struct cache *c, imsi_t imsi)
 {
-	if (msisdn.v == 0)
+	if (imsi.v == 0)
 		return NULL;
-	uint64_t hash = ident_hash(msisdn.v);
+	uint64_t hash = ident_hash(imsi.v);
+	const uint32_t *moves = (const uint32_t *)&c->h->imsi_moves;
+	for (unsigned n = 0; n < LOOKS; n++) {
+		uint32_t before = index_load(moves);
+		const struct cache_record *r = find_once(c, imsi, hash);
+		if (r || index_load(moves) == before)
+			return r;
+	}
+	return NULL;
+}
+
+static const struct cache_record *find_msisdn_once(const struct cache *c, msisdn_t msisdn, uint64_t hash)
+{
 	uint32_t role_bit = index_role_bit(c);
 	uint32_t want = index_tag(c, hash) & ~role_bit;
 	uint32_t at = (uint32_t)hash & c->msisdn_mask;
@@ -93,6 +106,21 @@ const struct cache_record *cache_find_msisdn(const struct cache *c, msisdn_t msi
 		// This may be a copy that has been replaced since: the IMSI index decides.
 		const struct cache_record *r = cache_find(c, c->record[slot].imsi);
 		if (r && (r->msisdn[0].v == msisdn.v || r->msisdn[1].v == msisdn.v))
+			return r;
+	}
+	return NULL;
+}
+
+const struct cache_record *cache_find_msisdn(const struct cache *c, msisdn_t msisdn)
+{
+	if (msisdn.v == 0)
+		return NULL;
+	uint64_t hash = ident_hash(msisdn.v);
+	const uint32_t *moves = (const uint32_t *)&c->h->msisdn_moves;
+	for (unsigned n = 0; n < LOOKS; n++) {
+		uint32_t before = index_load(moves);
+		const struct cache_record *r = find_msisdn_once(c, msisdn, hash);
+		if (r || index_load(moves) == before)
 			return r;
 	}
 	return NULL;

@@ -318,21 +318,19 @@ int builder_attach(struct builder *b)
 	__atomic_store_n((uint32_t *)&h->profile_cnt, 0, __ATOMIC_RELAXED);
 	int rc = attach_nodes(b);
 	if (rc == 0)
-		rc = builder_index_each(b, b->imsi_index, b->c.imsi_mask, attach_record, &a);
+		rc = builder_index_tidy(b);
+	if (rc == 0)
+		rc = builder_imsi_each(b, attach_record, &a);
 	if (rc == 0)
 		rc = a.rc;
 	if (rc == 0)
-		rc = builder_index_each(b, b->msisdn_index, b->c.msisdn_mask, attach_number, &a);
+		rc = builder_msisdn_each(b, attach_number, &a);
 	if (rc == 0)
 		rc = a.rc;
 	if (rc < 0)
 		return rc;
 	attach_missing_numbers(b);
-	rc = builder_index_tidy(b, b->imsi_index, b->c.imsi_mask);
-	if (rc == 0)
-		rc = builder_index_tidy(b, b->msisdn_index, b->c.msisdn_mask);
-	if (rc == 0)
-		rc = attach_gaps(b);
+	rc = attach_gaps(b);
 	if (rc < 0)
 		return rc;
 	unmarked_retire(b, &b->slots, RETIRED_SLOT);

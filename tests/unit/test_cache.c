@@ -1,120 +1,9 @@
 // The cache against a model: random puts, deletions, renumberings; after each step what the model holds is found with its
 // exact content and what it does not hold is not found; a new builder attached in between finds the same. Then the
 // edges: full, stuck readers, profiles and nodes coming and going, numbers that two records claim, concurrent readers.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-// cmocka wants the three above
-#include <cmocka.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdio.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-#include "cache/builder.h"
-
-struct fixture {
-	int records, records_ro, sqn, control_fd;
-	struct control *control;
-	struct builder *b;
-	struct cache reader;
-	uint32_t max;
-};
-
-static uint64_t rng_state;
-
-static uint32_t rng(uint32_t below)
-{
-	rng_state = rng_state * 6364136223846793005ull + 1442695040888963407ull;
-	return (uint32_t)((rng_state >> 33) % below);
-}
-
-static void fixture_open(struct fixture *f, uint32_t max)
-{
-	bool fresh;
-	f->max = max;
-	assert_int_equal(cache_create(max, &f->records, &f->records_ro, &f->sqn), 0);
-	f->control_fd = control_create(1, 4);
-	assert_true(f->control_fd >= 0);
-	f->control = control_map(f->control_fd, true);
-	assert_non_null(f->control);
-	assert_int_equal(cache_open(&f->reader, f->records_ro, f->sqn, f->control, 0), 0);
-	assert_null(cache_find(&f->reader, (imsi_t){1}));
-	f->b = builder_open(f->records, f->sqn, f->control, max, &fresh);
-	assert_non_null(f->b);
-	assert_true(fresh);
-}
-
-static void fixture_close(struct fixture *f)
-{
-	builder_free(&f->b);
-	cache_close(&f->reader);
-	munmap(f->control, sizeof(*f->control));
-	close(f->records);
-	close(f->records_ro);
-	close(f->sqn);
-	close(f->control_fd);
-}
-
-static void fixture_attach(struct fixture *f)
-{
-	bool fresh;
-	builder_free(&f->b);
-	f->b = builder_open(f->records, f->sqn, f->control, f->max, &fresh);
-	assert_non_null(f->b);
-	assert_false(fresh);
-}
-
-static imsi_t imsi_no(uint32_t n)
-{
-	return (imsi_t){15ull << 60 | (1010000000001ull + n)};
-}
-
-static msisdn_t msisdn_no(uint32_t n)
-{
-	return (msisdn_t){12ull << 60 | (491700000000ull + n)};
-}
-
-static uint32_t profile_no(struct builder *b, uint32_t n)
-{
-	uint8_t bytes[1200] __attribute__((aligned(8))) = {0};
-	struct cache_profile *p = (void *)bytes;
-	p->len = (uint32_t)sizeof(*p) + 40 + n % 37 * 29;
-	p->access_restriction = n;
-	p->head_len = 40;
-	for (uint32_t i = 0; i < p->len - sizeof(*p); i++)
-		p->avps[i] = (uint8_t)(n + i * 7);
-	return builder_profile(b, p);
-}
-
-static bool profile_is(const struct cache_profile *p, uint32_t n)
-{
-	if (!p || p->access_restriction != n || p->len != sizeof(*p) + 40 + n % 37 * 29)
-		return false;
-	for (uint32_t i = 0; i < p->len - sizeof(*p); i++)
-		if (p->avps[i] != (uint8_t)(n + i * 7))
-			return false;
-	return true;
-}
-
-static uint32_t node_no(struct builder *b, uint32_t n)
-{
-	char host[64];
-	snprintf(host, sizeof(host), "mme%u.epc.example.net", n);
-	return builder_node(b, slice_str(host), slice_str("epc.example.net"));
-}
-
-static void keys_fill(struct cache_record *r, uint32_t version)
-{
-	for (unsigned i = 0; i < 16; i++) {
-		r->k[i] = (uint8_t)(r->imsi.v + version * 3 + i);
-		r->opc[i] = (uint8_t)(r->k[i] ^ 0xa5);
-	}
-	r->mme_time_us = version;
-	r->sgsn_time_us = ~(uint64_t)version;
-}
+#include "cache/segment.h"
+#include "cache_fixture.h"
 
 // Model: what is expected of IMSI number n.
 struct model {
@@ -247,7 +136,7 @@ static void random_walk(uint64_t seed)
 	builder_reclaim(f.b);
 	assert_int_equal(f.reader.h->subscriber_cnt, 0);
 	assert_int_equal(f.reader.h->profile_cnt, 0);
-	// with every key gone no tombstone is left
+	// with every key gone nothing is left
 	for (uint64_t i = 0; i <= f.reader.imsi_mask; i++)
 		assert_int_equal(f.reader.imsi_index[i], INDEX_EMPTY);
 	for (uint64_t i = 0; i <= f.reader.msisdn_mask; i++)
@@ -262,10 +151,444 @@ static void test_model(void **state)
 		random_walk(seed);
 }
 
+static int put_plain(struct builder *b, uint32_t n, uint32_t version, uint32_t number, uint32_t profile)
+{
+	const struct cache_record *old = cache_find(builder_cache(b), imsi_no(n));
+	struct cache_record r = {.imsi = imsi_no(n), .profile = profile};
+	r.sqn = old ? old->sqn : builder_sqn_take(b, 1, 257);
+	r.msisdn[0] = number ? msisdn_no(number) : (msisdn_t){0};
+	keys_fill(&r, version);
+	int rc = builder_put(b, &r);
+	if (rc < 0 && !old)
+		builder_sqn_return(b, r.sqn);
+	return rc;
+}
+
+static void test_full(void **state)
+{
+	(void)state;
+	struct fixture f;
+	fixture_open(&f, 8);
+	for (uint32_t n = 0; n < 8; n++)
+		assert_int_equal(put_plain(f.b, n, 1, n + 1, 0), 0);
+	assert_int_equal(put_plain(f.b, 8, 1, 9, 0), -ENOSPC);
+	assert_null(cache_find(&f.reader, imsi_no(8)));
+	assert_null(cache_find_msisdn(&f.reader, msisdn_no(9)));
+	assert_int_equal(put_plain(f.b, 3, 2, 4, 0), 0);
+	assert_true(builder_delete(f.b, imsi_no(5)));
+	assert_false(builder_delete(f.b, imsi_no(5)));
+	assert_int_equal(put_plain(f.b, 8, 1, 9, 0), 0);
+	assert_non_null(cache_find_msisdn(&f.reader, msisdn_no(9)));
+	assert_nothing_lost(f.b);
+	fixture_close(&f);
+}
+
+static void test_invalid_records_refused(void **state)
+{
+	(void)state;
+	struct fixture f;
+	fixture_open(&f, 8);
+	uint32_t sqn = builder_sqn_take(f.b, 1, 257);
+	struct cache_record r = {.imsi = imsi_no(1), .sqn = sqn};
+	r.imsi.v = 0;
+	assert_int_equal(builder_put(f.b, &r), -EINVAL);
+	r.imsi = imsi_no(1);
+	r.profile = 77;
+	assert_int_equal(builder_put(f.b, &r), -EINVAL);
+	r.profile = 0;
+	r.mme = 1;
+	assert_int_equal(builder_put(f.b, &r), -EINVAL);
+	r.mme = 0;
+	r.sqn = sqn + 1;
+	assert_int_equal(builder_put(f.b, &r), -EINVAL);
+	r.sqn = sqn;
+	assert_int_equal(builder_put(f.b, &r), 0);
+	struct cache_profile p = {.len = sizeof(p) - 1};
+	assert_int_equal(builder_profile(f.b, &p), 0);
+	p.len = CACHE_BLOB_MAX + 1;
+	assert_int_equal(builder_profile(f.b, &p), 0);
+	p.len = sizeof(p);
+	p.head_len = 1;
+	assert_int_equal(builder_profile(f.b, &p), 0);
+	assert_int_equal(builder_node(f.b, slice_str(""), slice_str("x")), 0);
+	assert_nothing_lost(f.b);
+	fixture_close(&f);
+}
+
+// A reader that stays pinned: what it holds never changes, updates go on until the spare is used up, then -EAGAIN.
+static void test_stuck_reader(void **state)
+{
+	(void)state;
+	struct fixture f;
+	fixture_open(&f, 4);
+	assert_int_equal(put_plain(f.b, 1, 1, 1, 0), 0);
+	cache_pin(&f.reader);
+	const struct cache_record *held = cache_find(&f.reader, imsi_no(1));
+	struct cache_record copy = *held;
+	uint32_t version = 2;
+	int rc;
+	while ((rc = put_plain(f.b, 1, version, 1, 0)) == 0)
+		version++;
+	assert_int_equal(rc, -EAGAIN);
+	assert_true(version > 60000);
+	assert_memory_equal(held, &copy, sizeof(copy));
+	assert_int_equal(cache_find(&f.reader, imsi_no(1))->mme_time_us, version - 1);
+	// a new loader does not reuse it either
+	fixture_attach(&f);
+	assert_int_equal(put_plain(f.b, 1, version, 1, 0), -EAGAIN);
+	assert_memory_equal(held, &copy, sizeof(copy));
+	cache_unpin(&f.reader);
+	assert_int_equal(put_plain(f.b, 1, version, 1, 0), 0);
+	assert_int_equal(cache_find_msisdn(&f.reader, msisdn_no(1))->mme_time_us, version);
+	assert_nothing_lost(f.b);
+	fixture_close(&f);
+}
+
+static void test_number_conflict(void **state)
+{
+	(void)state;
+	struct fixture f;
+	fixture_open(&f, 8);
+	assert_int_equal(put_plain(f.b, 1, 1, 7, 0), 0);
+	assert_int_equal(put_plain(f.b, 2, 1, 7, 0), 0);
+	assert_int_equal(cache_find_msisdn(&f.reader, msisdn_no(7))->imsi.v, imsi_no(2).v);
+	// an update that claims nothing new takes nothing
+	assert_int_equal(put_plain(f.b, 1, 2, 7, 0), 0);
+	assert_int_equal(cache_find_msisdn(&f.reader, msisdn_no(7))->imsi.v, imsi_no(2).v);
+	fixture_attach(&f);
+	assert_int_equal(cache_find_msisdn(&f.reader, msisdn_no(7))->imsi.v, imsi_no(2).v);
+	// the loser's end changes nothing for the winner
+	assert_true(builder_delete(f.b, imsi_no(1)));
+	assert_int_equal(cache_find_msisdn(&f.reader, msisdn_no(7))->imsi.v, imsi_no(2).v);
+	assert_int_equal(put_plain(f.b, 2, 2, 8, 0), 0);
+	assert_null(cache_find_msisdn(&f.reader, msisdn_no(7)));
+	// one number twice in a record
+	struct cache_record r = *cache_find(&f.reader, imsi_no(2));
+	r.msisdn[1] = r.msisdn[0];
+	assert_int_equal(builder_put(f.b, &r), 0);
+	assert_non_null(cache_find_msisdn(&f.reader, msisdn_no(8)));
+	assert_true(builder_delete(f.b, imsi_no(2)));
+	assert_null(cache_find_msisdn(&f.reader, msisdn_no(8)));
+	fixture_close(&f);
+}
+
+static uint32_t big_profile(struct builder *b, uint32_t n)
+{
+	static uint8_t bytes[200000] __attribute__((aligned(8)));
+	struct cache_profile *p = (void *)bytes;
+	p->len = 100000 + n % 5 * 20000;
+	p->access_restriction = n;
+	return builder_profile(b, p);
+}
+
+static void test_profiles(void **state)
+{
+	(void)state;
+	struct fixture f;
+	fixture_open(&f, 1000);
+	uint32_t a = profile_no(f.b, 1);
+	assert_int_equal(profile_no(f.b, 1), a);
+	assert_int_not_equal(profile_no(f.b, 2), a);
+	assert_int_equal(put_plain(f.b, 1, 1, 0, a), 0);
+	assert_int_equal(f.reader.h->profile_cnt, 2);
+	builder_reclaim(f.b); // nobody names 2
+	assert_int_equal(f.reader.h->profile_cnt, 1);
+	assert_true(profile_is(cache_profile(&f.reader, cache_find(&f.reader, imsi_no(1))), 1));
+	assert_int_equal(put_plain(f.b, 1, 2, 0, 0), 0);
+	builder_reclaim(f.b);
+	assert_int_equal(f.reader.h->profile_cnt, 0);
+	assert_int_equal(f.reader.h->blob_used, 0);
+	// fill the area, free every other one: the gaps are found again, for larger ones by joining neighbours
+	uint32_t cnt = 0, value;
+	for (; (value = big_profile(f.b, cnt)) != 0; cnt++)
+		assert_int_equal(put_plain(f.b, cnt, 1, 0, value), 0);
+	assert_true(cnt > 300 && cnt < 1000);
+	builder_reclaim(f.b);
+	assert_int_equal(big_profile(f.b, cnt), 0);
+	for (uint32_t n = 0; n < cnt; n++)
+		if (n % 5 < 4)
+			assert_true(builder_delete(f.b, imsi_no(n)));
+	builder_reclaim(f.b);
+	for (uint32_t n = 0; n < cnt / 3; n++) {
+		value = big_profile(f.b, 10004 + n * 5); // the largest size
+		assert_int_not_equal(value, 0);
+		assert_int_equal(put_plain(f.b, n / 4 * 5 + n % 4, 2, 0, value), 0);
+	}
+	fixture_attach(&f);
+	assert_nothing_lost(f.b);
+	fixture_close(&f);
+}
+
+static void test_nodes(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct slice host, realm;
+	fixture_open(&f, 8);
+	uint32_t first = node_no(f.b, 0);
+	assert_int_equal(builder_node(f.b, slice_str("MME0.epc.EXAMPLE.net"), slice_str("EPC.example.net")), first);
+	assert_int_not_equal(builder_node(f.b, slice_str("mme0.epc.example.net"), slice_str("other")), first);
+	struct cache_record r = {.imsi = imsi_no(1), .sqn = builder_sqn_take(f.b, 1, 257), .sgsn = first};
+	assert_int_equal(builder_put(f.b, &r), 0);
+	uint32_t n = 1;
+	while (node_no(f.b, n))
+		n++;
+	assert_int_equal(n, NODE_MAX - 1); // two were there
+	// all of them may be about to be used, until the batch is over
+	builder_reclaim(f.b);
+	assert_int_not_equal(node_no(f.b, n), 0);
+	assert_int_equal(node_no(f.b, 0), first);
+	assert_true(cache_node_get(&f.reader, cache_find(&f.reader, imsi_no(1))->sgsn, &host, &realm));
+	assert_true(slice_eq(host, slice_str("mme0.epc.example.net")));
+	assert_false(cache_node_get(&f.reader, NODE_MAX + 1, &host, &realm));
+	assert_false(cache_node_get(&f.reader, 0, &host, &realm));
+	fixture_attach(&f);
+	assert_int_equal(node_no(f.b, 0), first);
+	assert_nothing_lost(f.b);
+	fixture_close(&f);
+}
+
+// Endless deleting and inserting at the highest load must not fill the index with tombstones.
+static void test_churn(void **state)
+{
+	(void)state;
+	enum { CNT = 4096 };
+	static uint32_t there[CNT];
+	struct fixture f;
+	uint32_t next = CNT;
+	fixture_open(&f, CNT);
+	assert_int_equal(f.reader.imsi_mask + 1, 2 * CNT); // as full as it gets
+	for (uint32_t n = 0; n < CNT; n++) {
+		there[n] = n;
+		assert_int_equal(put_plain(f.b, n, 1, n + 1, 0), 0);
+	}
+	rng_state = 42;
+	for (uint32_t step = 0; step < 200000; step++) {
+		uint32_t i = rng(CNT);
+		assert_true(builder_delete(f.b, imsi_no(there[i])));
+		there[i] = next++;
+		assert_int_equal(put_plain(f.b, there[i], 1, there[i] + 1, 0), 0);
+		if (step % 64 == 0)
+			builder_reclaim(f.b);
+	}
+	uint32_t tombstones = 0;
+	for (uint64_t i = 0; i <= f.reader.imsi_mask; i++)
+		tombstones += f.reader.imsi_index[i] == INDEX_TOMBSTONE;
+	assert_int_equal(tombstones, 0);
+	for (uint32_t i = 0; i < CNT; i++)
+		assert_non_null(cache_find_msisdn(&f.reader, msisdn_no(there[i] + 1)));
+	assert_true(f.reader.h->slot_high <= CNT + 1024);
+	assert_nothing_lost(f.b);
+	fixture_close(&f);
+}
+
+static void test_rebuilt_when_foreign(void **state)
+{
+	(void)state;
+	struct fixture f;
+	bool fresh;
+	fixture_open(&f, 8);
+	assert_int_equal(put_plain(f.b, 1, 1, 1, 0), 0);
+	// another version: rebuilt, never guessed
+	builder_header(f.b)->version = CACHE_VERSION + 1;
+	struct cache other;
+	assert_int_equal(cache_open(&other, f.records_ro, f.sqn, f.control, 1), -EPROTO);
+	builder_free(&f.b);
+	f.b = builder_open(f.records, f.sqn, f.control, 8, &fresh);
+	assert_non_null(f.b);
+	assert_true(fresh);
+	assert_int_equal(builder_header(f.b)->subscriber_cnt, 0);
+	assert_null(cache_find(&f.reader, imsi_no(1)));
+	// an entry that names what was never used: rebuilt
+	assert_int_equal(put_plain(f.b, 1, 1, 1, 0), 0);
+	f.b->imsi_index[5] = 4001;
+	builder_free(&f.b);
+	f.b = builder_open(f.records, f.sqn, f.control, 8, &fresh);
+	assert_non_null(f.b);
+	assert_true(fresh);
+	assert_null(cache_find(&f.reader, imsi_no(1)));
+	assert_int_equal(put_plain(f.b, 1, 1, 1, 0), 0);
+	assert_nothing_lost(f.b);
+	fixture_close(&f);
+}
+
+static void test_files(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct cache c;
+	struct stat st;
+	fixture_open(&f, 1000000);
+	// sealed, read-only where it should be, and sparse
+	assert_int_equal(ftruncate(f.records, 4096), -1);
+	assert_int_equal(ftruncate(f.sqn, 1ll << 40), -1);
+	assert_ptr_equal(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, f.records_ro, 0), MAP_FAILED);
+	assert_int_equal(fstat(f.records, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0400);
+	assert_true(st.st_blocks * 512 < 256 * 1024);
+	assert_int_equal(cache_open(&c, f.records_ro, f.records, f.control, 0), -EPROTO);
+	assert_int_equal(cache_open(&c, f.sqn, f.sqn, f.control, 0), -EPROTO);
+	assert_int_equal(cache_open(&c, f.records_ro, f.sqn, f.control, WORKER_MAX), -EINVAL);
+	int a, b, d;
+	assert_int_equal(cache_create(0, &a, &b, &d), -EINVAL);
+	assert_int_equal(cache_create(CACHE_SUBSCRIBERS_MAX + 1, &a, &b, &d), -EINVAL);
+	fixture_close(&f);
+	// every size has a layout whose numbers fit
+	for (uint64_t max = 1; max <= CACHE_SUBSCRIBERS_MAX; max = max * 3 / 2 + 1) {
+		struct cache_header h;
+		segment_geometry((uint32_t)max, &h);
+		assert_true((1ull << h.slot_bits) > (uint64_t)h.slot_cnt + 1 && h.slot_bits <= 29);
+		assert_true((1ull << h.index_bits) >= 2 * max && h.msisdn_bits < 32);
+		assert_true(h.blob_len / CACHE_BLOB_ALIGN <= UINT32_MAX && h.record_off % 4096 == 0);
+	}
+}
+
+static bool count_record(void *ctx, const struct cache_record *r)
+{
+	uint32_t *cnt = ctx;
+	(*cnt)++;
+	return keys_whole(r);
+}
+
+static void test_each_and_ind(void **state)
+{
+	(void)state;
+	struct fixture f;
+	uint32_t cnt = 0;
+	fixture_open(&f, 1000);
+	for (uint32_t n = 0; n < 700; n++)
+		assert_int_equal(put_plain(f.b, n, n, 0, 0), 0);
+	builder_each(f.b, count_record, &cnt);
+	assert_int_equal(cnt, 700);
+	assert_int_equal(cache_ind_find(&f.reader, 5), -1);
+	for (uint64_t h = 0; h < IND_HOST_MAX; h++)
+		assert_int_equal(builder_ind_add(f.b, h * 31 + 5), h);
+	assert_int_equal(builder_ind_add(f.b, 5), 0);
+	assert_int_equal(builder_ind_add(f.b, 4), -1);
+	assert_int_equal(cache_ind_find(&f.reader, 36), 1);
+	fixture_attach(&f);
+	assert_int_equal(cache_ind_find(&f.reader, 1023 * 31 + 5), 1023);
+	fixture_close(&f);
+}
+
+// Readers against a writer that never rests. What a reader finds is whole for as long as it is pinned.
+struct reading {
+	pthread_t thread;
+	struct cache c;
+	const bool *stop;
+	uint64_t found;
+	const char *wrong;
+};
+
+enum { READ_CNT = 64, WRITER_ROUNDS = 40000 };
+
+static const char *reading_check(const struct cache *c, const struct cache_record *r, uint32_t n)
+{
+	struct slice host, realm;
+	if (r->imsi.v != imsi_no(n).v)
+		return "another subscriber";
+	if (!keys_whole(r))
+		return "torn keys";
+	const struct cache_profile *p = cache_profile(c, r);
+	if (!p || !profile_is(p, p->access_restriction))
+		return "torn profile";
+	if (!cache_node_get(c, r->mme, &host, &realm) || host.len < 10 || memcmp(host.p, "mme", 3) != 0 ||
+	    !slice_eq(realm, slice_str("epc.example.net")))
+		return "torn node";
+	return NULL;
+}
+
+static void *reading_run(void *arg)
+{
+	struct reading *me = arg;
+	uint32_t n = me->c.worker;
+	while (!me->wrong && !__atomic_load_n(me->stop, __ATOMIC_RELAXED)) {
+		const struct cache_record *held[8];
+		uint32_t held_n[8];
+		unsigned cnt = 0;
+		cache_pin(&me->c);
+		for (unsigned i = 0; i < 8; i++) {
+			n = (n * 1103515245u + 12345u) & 0x7fffffff;
+			uint32_t who = n / 65536 % READ_CNT;
+			const struct cache_record *r = i % 2 ? cache_find_msisdn(&me->c, msisdn_no(who + 1))
+							     : cache_find(&me->c, imsi_no(who));
+			if (!r)
+				continue;
+			held[cnt] = r;
+			held_n[cnt++] = who;
+		}
+		for (unsigned i = 0; i < cnt && !me->wrong; i++)
+			me->wrong = reading_check(&me->c, held[i], held_n[i]);
+		cache_unpin(&me->c);
+		me->found += cnt;
+	}
+	return NULL;
+}
+
+static void writing_round(struct builder *b, uint32_t round)
+{
+	uint32_t n = rng(READ_CNT);
+	if (n < 4 || rng(8)) {
+		const struct cache_record *old = cache_find(builder_cache(b), imsi_no(n));
+		struct cache_record r = {.imsi = imsi_no(n), .msisdn = {msisdn_no(n + 1)}};
+		r.sqn = old ? old->sqn : builder_sqn_take(b, 1, 257);
+		r.profile = profile_no(b, 1 + rng(30));
+		r.mme = node_no(b, rng(100));
+		keys_fill(&r, round);
+		assert_int_equal(builder_put(b, &r), 0);
+	} else {
+		builder_delete(b, imsi_no(n));
+	}
+	if (round % 8 == 0)
+		builder_reclaim(b);
+}
+
+static void test_readers_under_a_writer(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct reading reading[2] = {0};
+	bool stop = false;
+	uint64_t found = 0;
+	rng_state = 7;
+	fixture_open(&f, READ_CNT);
+	for (unsigned i = 0; i < 2; i++) {
+		reading[i].c = f.reader;
+		reading[i].c.worker = i + 1;
+		reading[i].stop = &stop;
+		assert_int_equal(pthread_create(&reading[i].thread, NULL, reading_run, &reading[i]), 0);
+	}
+	for (uint32_t round = 0; round < WRITER_ROUNDS; round++) {
+		writing_round(f.b, round);
+		if (round % 10000 == 9999)
+			fixture_attach(&f);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < 2; i++) {
+		pthread_join(reading[i].thread, NULL);
+		assert_null(reading[i].wrong);
+		found += reading[i].found;
+	}
+	assert_true(found > 0);
+	assert_nothing_lost(f.b);
+	fixture_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_model),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_invalid_records_refused),
+		cmocka_unit_test(test_stuck_reader),
+		cmocka_unit_test(test_number_conflict),
+		cmocka_unit_test(test_profiles),
+		cmocka_unit_test(test_nodes),
+		cmocka_unit_test(test_churn),
+		cmocka_unit_test(test_rebuilt_when_foreign),
+		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_each_and_ind),
+		cmocka_unit_test(test_readers_under_a_writer),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
