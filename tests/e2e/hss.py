@@ -1,0 +1,317 @@
+"""A whole HSS for end-to-end tests: the built hssd with its roles, in a temporary directory, on free ports.
+
+    with Hss(workers=2) as hss:                 # started, all roles ready
+        hss.ctl("subscriber", "add", "001010000000001", "--k", K, "--opc", OPC)
+        result = hss.load("air", imsi="001010000000001", subscribers=1, requests=100, k=K, opc=OPC)
+        old = hss.kill_role("worker-0")         # kill -9; returns when it serves again
+        assert hss.stop() == 0                  # SIGTERM
+
+Programs are taken from $HSS_BIN. Everything is awaited by events (sd_notify datagrams, pidfds), never by sleeping.
+$HSS_TEST_KEEP=1 keeps the temporary directory. Standard library only.
+"""
+import json
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BIN = os.environ.get("HSS_BIN", os.path.join(ROOT, "build", "dev", "bin"))
+TIMEOUT = float(os.environ.get("HSS_TEST_TIMEOUT", "60"))
+ROLES = ("hss-frontend", "hss-worker", "hss-loader", "hss-admin")
+
+
+def have(*programs):
+    """Whether all these programs were built; tests skip what is not there."""
+    return all(os.access(os.path.join(BIN, p), os.X_OK) for p in programs)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def yaml_of(config):
+    """One top-level key a line; values as JSON, which YAML reads."""
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in config.items())
+
+
+def children(pid):
+    """{name: pid} of the living roles of this hssd; hssd names them in argv[1]: "worker-0", "loader"."""
+    found = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat") as f:
+                state, ppid = f.read().rsplit(")", 1)[1].split()[:2]
+            with open(f"/proc/{entry}/cmdline", "rb") as f:
+                argv = f.read().split(b"\0")
+        except OSError:
+            continue
+        if int(ppid) == pid and state not in "ZX" and len(argv) > 1 and b"/hss-" in argv[0]:
+            found[argv[1].decode()] = int(entry)
+    return found
+
+
+def wait_dead(pid, timeout=TIMEOUT):
+    """Waits until this process, not necessarily a child, is gone (or a zombie). False: it still lives."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([fd], [], [], timeout)[0])
+    finally:
+        os.close(fd)
+
+
+class Failed(AssertionError):
+    pass
+
+
+class Result(subprocess.CompletedProcess):
+    """Of hssctl and hss-load; `.json` is the parsed output."""
+
+    @property
+    def json(self):
+        return json.loads(self.stdout)
+
+    @property
+    def lines(self):
+        """One JSON value a line, as lists are streamed."""
+        return [json.loads(line) for line in self.stdout.splitlines() if line.strip()]
+
+
+class Hss:
+    def __init__(self, bin=None, config=None, directory=None, start=True, env=None, **options):
+        """options and config: top-level keys of the configuration (workers=3, cache={...}); None removes a key."""
+        self.bin = bin or BIN
+        self.own_dir = directory is None
+        self.dir = directory or tempfile.mkdtemp(prefix="hss-e2e-")
+        self.port = free_port()
+        self.metrics_port = free_port()
+        self.socket = os.path.join(self.dir, "admin.sock")
+        self.state_dir = os.path.join(self.dir, "state")
+        self.log_path = os.path.join(self.dir, "log")
+        self.config_path = os.path.join(self.dir, "hss.yaml")
+        self.env = dict(env or {})
+        self.process = None
+        self.notify = None
+        self.status = {}  # last value of each sd_notify key
+        self.config = {
+            "identity": {"host": "hss01.epc.mnc001.mcc001.3gppnetwork.org",
+                         "realm": "epc.mnc001.mcc001.3gppnetwork.org"},
+            "listen": [{"transport": "tcp", "address": "127.0.0.1", "port": self.port}],
+            "frontends": 1,
+            "workers": 2,
+            "store": {"type": "sqlite"},
+            "state_dir": self.state_dir,
+            "cache": {"max_subscribers": 10000},
+            "admin": {"socket": self.socket},
+            "metrics": {"address": "127.0.0.1", "port": self.metrics_port},
+            "log": {"level": "info"},
+        }
+        self.configure(**(config or {}), **options)
+        if start:
+            try:
+                self.start()
+            except BaseException:
+                self.close()
+                raise
+
+    # --- life
+
+    def configure(self, **options):
+        """Changes top-level keys and writes the file; hssd reads it at its next start or `reload`."""
+        for key, value in options.items():
+            if value is None:
+                self.config.pop(key, None)
+            else:
+                self.config[key] = value
+        with open(self.config_path, "w") as f:
+            f.write(yaml_of(self.config))
+
+    @property
+    def target(self):
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def role_cnt(self):
+        return self.config["frontends"] + self.config["workers"] + 2
+
+    def start(self, wait=True, timeout=TIMEOUT):
+        assert self.process is None, "running already"
+        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        path = os.path.join(self.dir, "notify.sock")
+        if os.path.exists(path):
+            os.unlink(path)
+        self.notify.bind(path)
+        self.status = {}
+        env = {**os.environ, **self.env, "NOTIFY_SOCKET": path}
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([os.path.join(self.bin, "hssd"), "--config", self.config_path], env=env,
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if wait:
+            self.wait(lambda s: "READY" in s, "all roles are ready", timeout)
+        return self
+
+    def _take_notification(self):
+        for line in self.notify.recv(65536).decode().splitlines():
+            key, _, value = line.partition("=")
+            self.status[key] = value
+
+    def wait(self, condition, what="", timeout=TIMEOUT):
+        """Takes sd_notify messages until condition(status). Fails when hssd ends first, or after `timeout`."""
+        deadline = time.monotonic() + timeout
+        pidfd = os.pidfd_open(self.process.pid)
+        try:
+            while not condition(self.status):
+                ready, _, _ = select.select([self.notify, pidfd], [], [], max(0, deadline - time.monotonic()))
+                if self.notify in ready:
+                    self._take_notification()
+                elif pidfd in ready:
+                    raise Failed(f"hssd ended ({self.process.wait()}) before: {what}\n{self.log_tail()}")
+                else:
+                    raise Failed(f"not within {timeout} s: {what}; {self.status}\n{self.log_tail()}")
+        finally:
+            os.close(pidfd)
+
+    def drain_notifications(self):
+        while select.select([self.notify], [], [], 0)[0]:
+            self._take_notification()
+
+    def wait_exit(self, timeout=TIMEOUT):
+        """The exit status of hssd."""
+        try:
+            status = self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"hssd still runs after {timeout} s\n{self.log_tail()}") from None
+        self.process = None
+        self.notify.close()
+        return status
+
+    def stop(self, timeout=15):
+        """SIGTERM; the exit status (0 is right)."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait_exit(timeout)
+
+    def kill(self):
+        """kill -9 of everything at once, as a power cut would be; returns when all processes are gone."""
+        pids = [self.process.pid, *self.pids().values()]
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.wait_exit()
+        for pid in pids[1:]:
+            if not wait_dead(pid):
+                raise Failed(f"process {pid} outlived kill -9")
+
+    def reload(self, timeout=TIMEOUT):
+        """SIGHUP; returns when hssd has read its configuration again."""
+        self.drain_notifications()
+        self.status.pop("READY", None)
+        self.process.send_signal(signal.SIGHUP)
+        self.wait(lambda s: "READY" in s, "reloaded", timeout)
+
+    def close(self):
+        if self.process:
+            try:
+                self.kill()
+            except Failed:
+                pass
+        if self.own_dir and os.environ.get("HSS_TEST_KEEP") != "1":
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind:
+            print(self.log_tail())
+        self.close()
+
+    # --- roles
+
+    def pids(self):
+        return children(self.process.pid)
+
+    def pid(self, name):
+        return self.pids()[name]
+
+    def kill_role(self, name, sig=signal.SIGKILL, timeout=TIMEOUT):
+        """Kills one role and waits until hssd has it serving again. Returns (old pid, new pid)."""
+        old = self.pid(name)
+        self.drain_notifications()
+        self.status["STATUS"] = ""
+        os.kill(old, sig)
+        self.wait(lambda s: s["STATUS"].startswith(f"{self.role_cnt} processes ready") and
+                  self.pids().get(name, old) != old, f"{name} restarted", timeout)
+        return old, self.pid(name)
+
+    # --- what it said
+
+    def log(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read()
+
+    def log_tail(self, lines=60):
+        return "\n".join(self.log().splitlines()[-lines:])
+
+    def wait_log(self, pattern, timeout=TIMEOUT, start=0):
+        """The first match of this pattern in the log. The only wait that polls: a file tells nobody that it grew."""
+        deadline = time.monotonic() + timeout
+        while True:
+            match = re.compile(pattern).search(self.log(), start)
+            if match:
+                return match
+            if time.monotonic() > deadline:
+                raise Failed(f"not in the log within {timeout} s: {pattern}\n{self.log_tail()}")
+            select.select([], [], [], 0.02)
+
+    # --- tools
+
+    def run(self, program, *args, check=True, timeout=TIMEOUT, input=None):
+        done = subprocess.run([os.path.join(self.bin, program), *map(str, args)], capture_output=True, text=True,
+                              timeout=timeout, input=input, check=False)
+        if check and done.returncode != 0:
+            raise Failed(f"{program} {' '.join(map(str, args))}: {done.returncode}\n{done.stdout}{done.stderr}\n"
+                         f"{self.log_tail(20)}")
+        return Result(done.args, done.returncode, done.stdout, done.stderr)
+
+    def ctl(self, *args, **how):
+        """hssctl NOUN VERB ...; fails unless it exits 0, or check=False."""
+        return self.run("hssctl", "--socket", self.socket, *args, **how)
+
+    def ctl_json(self, *args, **how):
+        return self.run("hssctl", "--socket", self.socket, "--json", *args, **how).json
+
+    def load(self, case, check=True, timeout=TIMEOUT, **options):
+        """hss-load CASE --connect ... --json; options are its long options (imsi=..., requests=100). The report."""
+        args = [case, "--connect", self.target, "--json"]
+        for key, value in options.items():
+            args += ["--" + key.replace("_", "-")] + ([] if value is True else [str(value)])
+        return self.run("hss-load", *args, check=check, timeout=timeout).json
+
+    def metrics(self):
+        """The text of the metrics endpoint."""
+        with socket.create_connection(("127.0.0.1", self.metrics_port), timeout=TIMEOUT) as s:
+            s.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            answer = b""
+            while True:
+                some = s.recv(65536)
+                if not some:
+                    break
+                answer += some
+        head, _, body = answer.partition(b"\r\n\r\n")
+        if b" 200 " not in head.split(b"\r\n")[0] + b" ":
+            raise Failed(head.decode(errors="replace"))
+        return body.decode()

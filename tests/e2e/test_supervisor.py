@@ -1,0 +1,292 @@
+"""hssd: the start, the edges, deaths and restarts, reload, the stop. With stub roles, so that the cases of failure can be
+asked for; and with the real roles when they are built."""
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import tempfile
+import time
+import unittest
+
+import hss
+from hss import Hss
+
+TEST_BIN = os.environ.get("HSS_TEST_BIN", os.path.join(os.path.dirname(hss.BIN), "tests", "bin"))
+
+
+def stub_bin():
+    """A directory with hssd and the stub under the names of all roles."""
+    directory = tempfile.mkdtemp(prefix="hss-stub-")
+    shutil.copy(os.path.join(hss.BIN, "hssd"), directory)
+    for role in hss.ROLES:
+        shutil.copy(os.path.join(TEST_BIN, "hss-stub-role"), os.path.join(directory, role))
+    return directory
+
+
+class Case(unittest.TestCase):
+    """Cases that must hold for stubs and for the real roles."""
+
+    bin = None
+    options = {}
+
+    def hss(self, **options):
+        h = Hss(bin=self.bin, start=False, **{**self.options, **options})
+        self.addCleanup(h.close)
+        return h
+
+    def started(self, **options):
+        return self.hss(**options).start()
+
+
+class Common:
+    def test_start_and_stop(self):
+        h = self.started(workers=3, frontends=2)
+        self.assertEqual(set(h.pids()), {"loader", "admin", "worker-0", "worker-1", "worker-2", "frontend-0",
+                                         "frontend-1"})
+        self.assertEqual(stat.S_IMODE(os.stat(h.socket).st_mode), 0o660)
+        self.assertEqual(stat.S_IMODE(os.stat(h.state_dir).st_mode), 0o700)
+        pids = list(h.pids().values())
+        began = time.monotonic()
+        self.assertEqual(h.stop(), 0)
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertTrue(all(hss.wait_dead(p, 0) for p in pids))
+        self.assertFalse(os.path.exists(h.socket))
+
+    def test_role_has_only_its_descriptors(self):
+        h = self.started()
+        held = {}
+        for name, pid in h.pids().items():
+            held[name] = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        for name in ("frontend-0", "admin"):
+            for what in ("hss-records", "hss-sqn", h.state_dir):
+                self.assertFalse([f for f in held[name] if what in f], (name, what))
+        self.assertFalse([f for f in held["worker-0"] if h.state_dir in f])
+        self.assertFalse([f for f in held["worker-0"] if "memfd:hss-control" in f], "mapped and closed")
+
+    def test_each_role_is_restarted_alone(self):
+        h = self.started()
+        for name in ("worker-0", "worker-1", "frontend-0", "loader", "admin"):
+            before = h.pids()
+            old, new = h.kill_role(name)
+            self.assertEqual(before[name], old)
+            self.assertNotEqual(old, new)
+            after = h.pids()
+            del before[name], after[name]
+            self.assertEqual(before, after, f"only {name} was replaced")
+        self.assertEqual(h.stop(), 0)
+
+    def test_hssd_killed_ends_every_role(self):
+        h = self.started()
+        pids = h.pids()
+        os.kill(h.process.pid, signal.SIGKILL)
+        h.wait_exit()
+        for name, pid in pids.items():
+            self.assertTrue(hss.wait_dead(pid, 5), name)
+        h.start()  # a stale admin socket and a dead lock are no obstacle
+        self.assertEqual(h.stop(), 0)
+
+    def test_reload(self):
+        h = self.started()
+        pids = h.pids()
+        h.configure(limits={"watchdog_ms": 6001}, workers=7)
+        h.reload()
+        h.wait_log('reload_needs_restart key="workers"')
+        h.wait_log("hssd: reloaded")
+        h.configure(nonsense=1)
+        h.reload()
+        h.wait_log("reload_refused .*nonsense")
+        h.configure(nonsense=None)
+        self.assertEqual(h.pids(), pids)
+        self.assertEqual(h.stop(), 0)
+
+
+class WithStubs(Common, Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.bin = stub_bin()
+        cls.addClassCleanup(shutil.rmtree, cls.bin)
+
+    def test_every_edge_once(self):
+        h = self.started()
+        for role, to in (("frontend-0", "worker"), ("worker-1", "frontend"), ("worker-1", "loader"),
+                         ("loader", "worker"), ("loader", "admin"), ("admin", "loader"), ("admin", "worker"),
+                         ("admin", "frontend"), ("frontend-0", "admin"), ("worker-0", "admin")):
+            h.wait_log(f'{role}: stub_edge to="{to}" index=0')
+        self.assertNotIn('frontend-0: stub_edge to="loader"', h.log())
+        self.assertNotIn('worker-0: stub_edge to="worker"', h.log())
+
+    def test_restart_reconnects_both_sides(self):
+        h = self.started()
+        h.wait_log('frontend-0: stub_edge to="worker" index=1')
+        h.wait_log('loader: stub_edge to="worker" index=1')
+        end = len(h.log())
+        h.kill_role("worker-1")
+        for line in ('frontend-0: stub_edge to="worker" index=1', 'loader: stub_edge to="worker" index=1',
+                     'admin: stub_edge to="worker" index=1', 'worker-1: stub_edge to="frontend" index=0',
+                     'worker-1: stub_edge to="loader" index=0', 'worker-1: stub_edge to="admin" index=0'):
+            h.wait_log(line, start=end)
+
+    def test_descriptors_follow_the_table(self):
+        with tempfile.NamedTemporaryFile() as op:
+            h = self.started(s6a={"op_file": op.name})
+            h.wait_log("frontend-0: stub_init records=0 sqn=0 state_dir=0 op=0 listeners=1 stats=1")
+            h.wait_log("worker-0: stub_init records=1 sqn=1 state_dir=0 op=0 listeners=0 stats=1")
+            h.wait_log("loader: stub_init records=1 sqn=1 state_dir=1 op=1 listeners=0 stats=1")
+            h.wait_log("admin: stub_init records=0 sqn=0 state_dir=0 op=0 listeners=2 stats=0")
+
+    def test_delay_doubles(self):
+        h = self.started()
+        for delay in (0, 100, 200, 400):
+            end = len(h.log())
+            h.kill_role("admin")
+            h.wait_log(f'role_restart role="admin" delay_ms={delay}', start=end)
+
+    def test_reload_keeps_what_cannot_change(self):
+        h = self.started()
+        h.configure(limits={"watchdog_ms": 6001}, workers=7)
+        h.reload()
+        for role in ("loader", "worker-0", "worker-1", "frontend-0", "admin"):
+            h.wait_log(f"{role}: stub_reload watchdog_ms=6001 workers=2")
+
+    def test_stop_in_order(self):
+        h = self.started(workers=1)
+        self.assertEqual(h.stop(), 0)
+        at = [h.log().index(f"{r}: stub_stop") for r in ("frontend-0", "worker-0", "admin", "loader")]
+        self.assertEqual(at, sorted(at))
+
+    def test_stop_of_a_hanging_role(self):
+        h = self.hss(env={"HSS_STUB_HANG": "worker"})
+        h.start()
+        began = time.monotonic()
+        self.assertEqual(h.stop(), 0)
+        self.assertLess(time.monotonic() - began, 10)
+        self.assertIn("role_stop_timeout", h.log())
+        self.assertIn("loader: stub_stop", h.log())
+
+    def test_state_dir_in_use(self):
+        h = self.hss(env={"HSS_STUB_EXIT": "loader:3"})
+        h.start(wait=False)
+        self.assertEqual(h.wait_exit(), 1)
+        self.assertEqual(h.log().count(f"hssd: state_dir: {h.state_dir} is in use by another HSS"), 1)
+
+    def test_first_start_fails(self):
+        for role in ("loader", "worker", "frontend", "admin"):
+            h = self.hss(env={"HSS_STUB_EXIT": f"{role}:1"})
+            h.start(wait=False)
+            self.assertEqual(h.wait_exit(), 1)
+            self.assertRegex(h.log(), f"hssd: {role}(-[01])? failed to start")
+
+    def test_missing_program(self):
+        h = self.hss()
+        directory = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, directory)
+        shutil.copy(os.path.join(self.bin, "hssd"), directory)
+        h.bin = directory
+        h.start(wait=False)
+        self.assertEqual(h.wait_exit(), 1)
+        self.assertRegex(h.log(), "hssd: hss-(frontend|worker|loader|admin): no such program in ")
+        self.assertFalse(os.path.exists(h.state_dir), "nothing was touched")
+
+    def test_role_by_hand(self):
+        done = subprocess.run([os.path.join(self.bin, "hss-worker")], capture_output=True, text=True, timeout=20,
+                              stdin=subprocess.DEVNULL, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is started by hssd", done.stderr)
+
+
+@unittest.skipUnless(hss.have("hssd", *hss.ROLES), "roles are not built")
+class WithRoles(Common, Case):
+    def test_second_on_the_same_state_dir(self):
+        h = self.started()
+        other = self.hss(state_dir=h.state_dir)
+        other.start(wait=False)
+        self.assertEqual(other.wait_exit(20), 1)
+        self.assertIn("is in use by another HSS", other.log())
+        self.assertEqual(len(h.pids()), h.role_cnt)
+
+
+class Messages(Case):
+    """What somebody reads who typed the command."""
+
+    def hssd(self, *args):
+        return subprocess.run([os.path.join(hss.BIN, "hssd"), *args], capture_output=True, text=True, timeout=20,
+                              check=False)
+
+    def test_check(self):
+        h = self.hss()
+        done = self.hssd("--check", "--config", h.config_path)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertFalse(os.path.exists(h.state_dir))
+
+    def test_check_refuses_with_line(self):
+        h = self.hss()
+        with open(h.config_path, "a") as f:
+            f.write("worker: 3\n")
+        line = len(h.config) + 1
+        for args in (("--check", "--config", h.config_path), ("--config", h.config_path)):
+            done = self.hssd(*args)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"hss.yaml:{line}: ", done.stderr)
+            self.assertIn("\"worker\"", done.stderr)
+            self.assertFalse(os.path.exists(h.state_dir))
+
+    def test_no_file(self):
+        done = self.hssd("--config", "/nonexistent/hss.yaml")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("/nonexistent/hss.yaml", done.stderr)
+
+    def test_usage(self):
+        self.assertEqual(self.hssd("--nonsense").returncode, 2)
+        self.assertEqual(self.hssd("--config", "x", "more").returncode, 2)
+        self.assertEqual(self.hssd("--help").returncode, 0)
+        self.assertRegex(self.hssd("--version").stdout, r"^hssd \(corehss\) [0-9.]+\n$")
+
+    def failing(self, bin_dir, **options):
+        h = self.hss(**options)
+        h.bin = bin_dir
+        h.start(wait=False)
+        self.assertEqual(h.wait_exit(20), 1)
+        return h.log()
+
+    def test_listeners(self):
+        directory = stub_bin()
+        self.addCleanup(shutil.rmtree, directory)
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            log = self.failing(directory, listen=[{"transport": "tcp", "address": "127.0.0.1", "port": port}])
+            self.assertIn(f"listen: {{ transport: tcp, address: 127.0.0.1, port: {port} }}: Address already in use",
+                          log)
+            log = self.failing(directory, metrics={"address": "127.0.0.1", "port": port})
+            self.assertIn(f"metrics: {{ address: 127.0.0.1, port: {port} }}: Address already in use", log)
+
+    def test_admin_socket_in_use(self):
+        directory = stub_bin()
+        self.addCleanup(shutil.rmtree, directory)
+        h = self.hss()
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(h.socket)
+            other.listen()
+            h.bin = directory
+            h.start(wait=False)
+            self.assertEqual(h.wait_exit(20), 1)
+            self.assertIn(f"admin: {{ socket: {h.socket} }}: Address already in use", h.log())
+        with open(os.path.join(h.dir, "file"), "w"):
+            pass
+        h.configure(admin={"socket": os.path.join(h.dir, "file")})
+        h.start(wait=False)
+        self.assertEqual(h.wait_exit(20), 1)
+        self.assertTrue(os.path.exists(os.path.join(h.dir, "file")), "not ours to remove")
+
+    def test_state_dir_without_parent(self):
+        directory = stub_bin()
+        self.addCleanup(shutil.rmtree, directory)
+        log = self.failing(directory, state_dir="/nonexistent/state")
+        self.assertIn("hssd: state_dir: /nonexistent/state: No such file or directory", log)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
