@@ -1,5 +1,5 @@
-// CER/CEA, DWR/DWA, DPR/DPA and error answers: see base.h. A message is read in one walk over its top level, since
-// most of what is wanted may occur several times.
+// CER/CEA, DWR/DWA, DPR/DPA and error answers: see base.h. A message is read in one walk over its top level,
+// since most of what is wanted may occur several times.
 #include "lib/diameter/base.h"
 #include "lib/diameter/avp.h"
 
@@ -66,7 +66,7 @@ static uint32_t code_of(enum command_id id)
 	return grammar_by_id(id)->code;
 }
 
-// ---- capabilities --------------------------------------------------------------------------------------------
+// ---- capabilities ----
 
 static void add_app(struct base_cer *out, uint32_t app)
 {
@@ -227,7 +227,7 @@ void base_cea_write(struct wr *w, const struct base_node *me, const uint8_t *req
 	header_finish(w, at);
 }
 
-// ---- watchdog and disconnection ------------------------------------------------------------------------------
+// ---- watchdog and disconnection ----
 
 void base_note_read(const uint8_t *msg, uint32_t len, struct base_note *out)
 {
@@ -267,8 +267,8 @@ void base_dwa_write(struct wr *w, const struct base_node *me, const uint8_t *req
 	header_finish(w, at);
 }
 
-void base_dpr_write(struct wr *w, const struct base_node *me, enum base_disconnect_cause cause, uint32_t hop_by_hop,
-		    uint32_t end_to_end)
+void base_dpr_write(struct wr *w, const struct base_node *me, enum base_disconnect_cause cause,
+		    uint32_t hop_by_hop, uint32_t end_to_end)
 {
 	size_t at = begin_request(w, code_of(CMD_DPR), hop_by_hop, end_to_end);
 	put_origin(w, me);
@@ -284,7 +284,7 @@ void base_dpa_write(struct wr *w, const struct base_node *me, const uint8_t *req
 	header_finish(w, at);
 }
 
-// ---- error answers -------------------------------------------------------------------------------------------
+// ---- error answers ----
 
 static void put_proxy_infos(struct wr *w, const uint8_t *request, uint32_t len)
 {

@@ -1,5 +1,5 @@
-// The dictionary's rows and the hash over them (every process that reads Diameter). The hash is filled before main
-// and never written again.
+// The dictionary's rows and the hash over them (every process that reads Diameter). The hash is filled before
+// main and never written again.
 #include "lib/diameter/dict.h"
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
-// Framing of the byte stream of one connection (frontend). The length is judged as soon as its four octets are there,
-// so that a peer can make nobody allocate or wait for an impossible message.
+// Framing of the byte stream of one connection (frontend). The length is judged as soon as its four octets
+// are there, so that a peer can make nobody allocate or wait for an impossible message.
 #include "lib/diameter/frame.h"
 #include "lib/diameter/header.h"
 

@@ -1,14 +1,14 @@
-// The tables that grammar.def's rows expand to, and the check of a message against them (frontend, for everything a
-// peer sends; load generator and tests for answers).
-// Laws: no byte beyond the message is looked at; one defect is reported, the one that stands first in the order of
-// `enum rank` and then first in the message; time is linear in the message, stack use bounded by GRAMMAR_DEPTH_MAX.
-// All tables are constant data: processes share them and nothing has to be set up.
+// The tables that grammar.def's rows expand to, and the check of a message against them (frontend, for
+// everything a peer sends; load generator and tests for answers).
+// Laws: no byte beyond the message is looked at; one defect is reported, the one that stands first in the
+// order of `enum rank` and then first in the message; time is linear in the message, stack use bounded by
+// GRAMMAR_DEPTH_MAX. All tables are constant data: processes share them and nothing has to be set up.
 #include "lib/diameter/grammar.h"
 #include "lib/diameter/avp.h"
 #include "lib/base/err.h"
 #include <stddef.h>
 
-// ---- tables --------------------------------------------------------------------------------------------------
+// ---- tables ----
 
 struct rule {
 	uint16_t avp;
@@ -33,6 +33,8 @@ struct shape {
 	}                                                                                                    \
 	;
 
+// Tables of macros, which the formatter does not understand.
+// clang-format off
 #define GROUP(avp, open)             enum member_##avp {
 #define MEMBER(group, avp, min, max) MEMBER_##group##_##avp,
 #define GROUP_END(avp)                                                                                       \
@@ -61,7 +63,11 @@ struct shape {
 
 static const struct shape command_shapes[CMD_CNT] = {
 #define COMMAND(id, name, code, app, flags)                                                                  \
-	[CMD_##id] = {.rules = rules_##id, .slot_of = slot_of_##id, .cnt = SLOT_##id##_CNT, .open = true, .required = 0
+	[CMD_##id] = {.rules = rules_##id,                                                                   \
+		      .slot_of = slot_of_##id,                                                               \
+		      .cnt = SLOT_##id##_CNT,                                                                \
+		      .open = true,                                                                          \
+		      .required = 0
 #define RULE(id, avp, min, max) | (uint64_t)((min) > 0) << SLOT_##id##_##avp
 #define COMMAND_END(id)         },
 #include "lib/diameter/grammar.def"
@@ -91,7 +97,9 @@ static const struct command commands[CMD_CNT] = {
 #include "lib/diameter/grammar.def"
 };
 
-// ---- finding a command ---------------------------------------------------------------------------------------
+// clang-format on
+
+// ---- finding a command ----
 
 #define APPS_MAX 16
 static uint32_t apps[APPS_MAX];
@@ -116,15 +124,15 @@ bool grammar_app_enabled(uint32_t app)
 	return false;
 }
 
-// Command codes have 24 bits: one number names a command, and the compiler turns the rows into a search tree (and
-// refuses two rows with the same number).
+// Command codes have 24 bits: one number names a command, and the compiler turns the rows into a search tree
+// (and refuses two rows with the same number).
 #define COMMAND_KEY(code, app, request) ((uint64_t)(app) << 32 | (uint64_t)(code) << 8 | (request))
 
 static enum command_id command_id_of(uint32_t code, uint32_t app, bool request)
 {
 	switch (COMMAND_KEY(code & 0xffffff, app, request)) {
 #define COMMAND(id, name, code, app, flags)                                                                  \
-	case COMMAND_KEY(code, APP_##app, ((flags) & HEADER_R) != 0):                                        \
+	case COMMAND_KEY(code, APP_##app, ((flags)&HEADER_R) != 0):                                          \
 		return CMD_##id;
 #include "lib/diameter/grammar.def"
 	default:
@@ -148,9 +156,10 @@ const struct avp_def *grammar_slot_avp(const struct command *cmd, unsigned slot)
 	return slot < cmd->slot_cnt ? dict_by_id(command_shapes[cmd->id].rules[slot].avp) : NULL;
 }
 
-// ---- verdicts ------------------------------------------------------------------------------------------------
+// ---- verdicts ----
 
-// Which of several defects is reported: framing before meaning. SYNTAX ends the check, what follows can't be trusted.
+// Which of several defects is reported: framing before meaning. SYNTAX ends the check, what follows can't be
+// trusted.
 enum rank { RANK_SYNTAX, RANK_FLAGS, RANK_UNKNOWN, RANK_COUNT, RANK_MISSING, RANK_VALUE, RANK_NONE };
 
 struct check {
@@ -174,8 +183,8 @@ static void put_header_of(struct wr *w, const uint8_t *head)
 	wr_bytes(w, head, vendor ? 12 : 8);
 }
 
-// Copies an AVP that is whole. One that does not fit is cut, and a group is cut to its header, so that what the peer
-// gets can be parsed.
+// Copies an AVP that is whole. One that does not fit is cut, and a group is cut to its header, so that what
+// the peer gets can be parsed.
 static void put_offending(struct wr *w, struct slice whole, bool header_only)
 {
 	struct rd r = rd_slice(whole);
@@ -198,8 +207,8 @@ static void put_offending(struct wr *w, struct slice whole, bool header_only)
 	wr_zero(w, -len & 3u);
 }
 
-// An AVP whose length can't be right: its header, padded with zeros when it is cut off, and a zero value of the
-// shortest length of its type (RFC 6733 7.1.5, 5014).
+// An AVP whose length can't be right: its header, padded with zeros when it is cut off, and a zero value of
+// the shortest length of its type (RFC 6733 7.1.5, 5014).
 static void put_broken(struct wr *w, struct slice there)
 {
 	uint8_t head[12] = {0};
@@ -244,7 +253,8 @@ static void defect_end(struct check *c, struct wr *w, const size_t at[])
 	c->v->failed_len = (uint16_t)wr_done(w).len;
 }
 
-static void defect(struct check *c, enum rank rank, uint32_t result, struct slice whole, enum failed_form form)
+static void defect(struct check *c, enum rank rank, uint32_t result, struct slice whole,
+		   enum failed_form form)
 {
 	struct wr w;
 	size_t at[GRAMMAR_DEPTH_MAX];
@@ -291,11 +301,12 @@ void verdict_put_failed_avp(const struct verdict *v, struct wr *w)
 		avp_put(w, AVP_CODE_Failed_AVP, 0, AVP_M, v->failed, v->failed_len);
 }
 
-// ---- values --------------------------------------------------------------------------------------------------
+// ---- values ----
 
 // Letters, digits, '-' and '.' (RFC 6733 4.3.1), and '_', which host names of real nodes contain.
 static const bool fqdn_char[256] = {
-	['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true, ['.'] = true, ['_'] = true,
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true,
+    ['-'] = true,         ['.'] = true,         ['_'] = true,
 };
 
 static bool identity_ok(struct slice s)
@@ -308,8 +319,8 @@ static bool identity_ok(struct slice s)
 	return true;
 }
 
-// Octets of the UTF-8 sequence at p, of which n are there; 0 when it is none (RFC 3629: no overlong form, no surrogate,
-// nothing above U+10FFFF) or a NUL.
+// Octets of the UTF-8 sequence at p, of which n are there; 0 when it is none (RFC 3629: no overlong form, no
+// surrogate, nothing above U+10FFFF) or a NUL.
 static unsigned utf8_len(const uint8_t *p, uint32_t n)
 {
 	uint8_t c = p[0], lo = 0x80, hi = 0xbf;
@@ -373,7 +384,7 @@ static bool address_len_ok(struct slice s)
 	return family == 1 ? s.len == 6 : family == 2 ? s.len == 18 : true;
 }
 
-// ---- the walk ------------------------------------------------------------------------------------------------
+// ---- the walk ----
 
 static void check_group(struct check *c, const struct avp_def *def, const struct avp *a);
 
@@ -420,8 +431,9 @@ static void check_value(struct check *c, const struct avp_def *def, const struct
 		defect(c, RANK_VALUE, RESULT_INVALID_AVP_VALUE, a->whole, FAILED_COPY);
 }
 
-// An AVP that the dictionary doesn't have is ignored, unless its sender insists (M bit). Inside a group he only does
-// when the group has the M bit as well: without it the whole group may be ignored (RFC 6733 4.1, 4.4).
+// An AVP that the dictionary doesn't have is ignored, unless its sender insists (M bit). Inside a group he
+// only does when the group has the M bit as well: without it the whole group may be ignored (RFC
+// 6733 4.1, 4.4).
 static void check_unknown(struct check *c, const struct avp *a)
 {
 	if ((a->flags & AVP_V) && a->vendor == 0) {
@@ -443,7 +455,8 @@ static int check_one(struct check *c, const struct shape *shape, const struct av
 		defect(c, RANK_SYNTAX, RESULT_AVP_OCCURS_TOO_MANY_TIMES, a->whole, FAILED_HEADER);
 		return -1;
 	}
-	const struct avp_def *def = (a->flags & AVP_V) && a->vendor == 0 ? NULL : dict_find(a->code, a->vendor);
+	const struct avp_def *def =
+	    (a->flags & AVP_V) && a->vendor == 0 ? NULL : dict_find(a->code, a->vendor);
 	if (!def) {
 		check_unknown(c, a);
 		return -1;
@@ -495,8 +508,8 @@ static void check_group(struct check *c, const struct avp_def *def, const struct
 	c->depth--;
 }
 
-// The fixed position of Session-Id (RFC 6733 8.8: directly after the header). No result code is made for it; 5012 with
-// the AVP says which one is meant without claiming that its value or length were wrong.
+// The fixed position of Session-Id (RFC 6733 8.8: directly after the header). No result code is made for it;
+// 5012 with the AVP says which one is meant without claiming that its value or length were wrong.
 static void check_session_id(struct check *c, const struct avp *a, const uint8_t *body)
 {
 	if (a->data.len)
@@ -550,12 +563,14 @@ static uint32_t check_header(const struct command *cmd, const uint8_t *msg, uint
 }
 
 // An answer: Result-Code or Experimental-Result must be there. With the E bit it follows the short grammar of
-// RFC 6733 7.2, of which only the origin is required (Session-Id only if the request had one that could be read).
+// RFC 6733 7.2, of which only the origin is required (Session-Id only if the request had one that could be
+// read).
 static uint64_t answer_required(struct check *c, const struct shape *shape, uint8_t flags, uint64_t present)
 {
-	unsigned result = shape->slot_of[AVP_ID_Result_Code], experimental = shape->slot_of[AVP_ID_Experimental_Result];
-	bool has_result = (result && present >> (result - 1) & 1) || (experimental && present >> (experimental - 1) & 1);
-	if (!has_result)
+	unsigned base = shape->slot_of[AVP_ID_Result_Code];
+	unsigned experimental = shape->slot_of[AVP_ID_Experimental_Result];
+	uint64_t results = (base ? 1ull << (base - 1) : 0) | (experimental ? 1ull << (experimental - 1) : 0);
+	if (!(present & results))
 		defect_missing(c, dict_by_id(AVP_ID_Result_Code));
 	if (!(flags & HEADER_E))
 		return shape->required;

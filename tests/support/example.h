@@ -1,5 +1,5 @@
-// Builds messages out of the grammar's own rows, so that every command is tried without being written down again:
-// "minimal" has what is required, "maximal" every AVP that is named, repeated where that is allowed.
+// Builds messages out of the grammar's own rows, so that every command is tried without being written down
+// again: "minimal" has what is required, "maximal" every AVP that is named, repeated where that is allowed.
 #pragma once
 #include "lib/diameter/avp.h"
 #include "lib/diameter/grammar.h"
@@ -66,7 +66,8 @@ static inline void example_put_avp(struct wr *w, enum avp_id id, bool maximal, u
 	size_t at = avp_group_begin(w, def->code, def->vendor, flags);
 	for (size_t i = 0; i < sizeof example_members / sizeof *example_members; i++) {
 		const struct example_row *m = &example_members[i];
-		// The inner groups stay small: a maximal Subscription-Data would have more AVPs than any message.
+		// The inner groups stay small: a maximal Subscription-Data would have more AVPs than any
+		// message.
 		bool all = maximal && depth < 2;
 		for (unsigned n = 0; m->of == id && n < (all ? 1u : m->min); n++)
 			example_put_avp(w, m->avp, all, depth + 1);

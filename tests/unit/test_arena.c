@@ -91,11 +91,11 @@ static void test_secrets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_takes_aligned_and_zeroed),
-		cmocka_unit_test(test_refuses_what_does_not_fit),
-		cmocka_unit_test(test_reset_wipes),
-		cmocka_unit_test(test_an_impossible_size),
-		cmocka_unit_test(test_secrets),
+	    cmocka_unit_test(test_takes_aligned_and_zeroed),
+	    cmocka_unit_test(test_refuses_what_does_not_fit),
+	    cmocka_unit_test(test_reset_wipes),
+	    cmocka_unit_test(test_an_impossible_size),
+	    cmocka_unit_test(test_secrets),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

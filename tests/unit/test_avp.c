@@ -14,8 +14,8 @@ static struct rd rd_guarded(const void *p, size_t len)
 }
 
 static const uint8_t two_avps[] = {
-	0, 0, 0, 1, 0x40, 0, 0, 11, 'a', 'b', 'c', 0,                           // 1, 3 octets and padding
-	0, 0, 5, 0x80, 0xc0, 0, 0, 16, 0, 0, 0x28, 0xaf, 0xde, 0xad, 0xbe, 0xef, // 1408 of 3GPP
+    0, 0, 0, 1,    0x40, 0, 0, 11, 'a', 'b', 'c',  0,                            // 1, 3 octets and padding
+    0, 0, 5, 0x80, 0xc0, 0, 0, 16, 0,   0,   0x28, 0xaf, 0xde, 0xad, 0xbe, 0xef, // 1408 of 3GPP
 };
 
 static void test_walks_a_list(void **state)
@@ -158,15 +158,15 @@ static void test_unsigned32_has_four_octets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_walks_a_list),
-		cmocka_unit_test(test_last_padding_may_be_missing),
-		cmocka_unit_test(test_every_truncation_is_broken_or_ends),
-		cmocka_unit_test(test_every_length_of_one_avp),
-		cmocka_unit_test(test_find),
-		cmocka_unit_test(test_writes_what_it_reads),
-		cmocka_unit_test(test_groups_get_the_length_of_their_children),
-		cmocka_unit_test(test_a_group_of_16_mib_is_refused),
-		cmocka_unit_test(test_unsigned32_has_four_octets),
+	    cmocka_unit_test(test_walks_a_list),
+	    cmocka_unit_test(test_last_padding_may_be_missing),
+	    cmocka_unit_test(test_every_truncation_is_broken_or_ends),
+	    cmocka_unit_test(test_every_length_of_one_avp),
+	    cmocka_unit_test(test_find),
+	    cmocka_unit_test(test_writes_what_it_reads),
+	    cmocka_unit_test(test_groups_get_the_length_of_their_children),
+	    cmocka_unit_test(test_a_group_of_16_mib_is_refused),
+	    cmocka_unit_test(test_unsigned32_has_four_octets),
 	};
 	guard_init(&guard, 4096);
 	return cmocka_run_group_tests(tests, NULL, NULL);

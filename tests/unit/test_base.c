@@ -1,5 +1,5 @@
-// The base protocol's own messages: what we write passes our grammar and reads back, and error answers carry what
-// RFC 6733 6.2 and 7 ask for, however broken the request is.
+// The base protocol's own messages: what we write passes our grammar and reads back, and error answers carry
+// what RFC 6733 6.2 and 7 ask for, however broken the request is.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +10,8 @@
 #include "tests/support/guard.h"
 
 static const struct base_addr addrs[] = {
-	{4, {192, 0, 2, 1}},
-	{16, {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}},
+    {4, {192, 0, 2, 1}},
+    {16, {0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}},
 };
 static const uint32_t our_apps[] = {APP_S6A, APP_CX};
 static struct base_node me;
@@ -25,16 +25,16 @@ static int setup(void **state)
 {
 	(void)state;
 	me = (struct base_node){
-		.host = slice_str("hss.example"),
-		.realm = slice_str("example"),
-		.product = slice_str("corehss"),
-		.vendor_id = VENDOR_3GPP,
-		.firmware = 7,
-		.origin_state_id = 1234,
-		.addrs = addrs,
-		.addr_cnt = 2,
-		.apps = our_apps,
-		.app_cnt = 2,
+	    .host = slice_str("hss.example"),
+	    .realm = slice_str("example"),
+	    .product = slice_str("corehss"),
+	    .vendor_id = VENDOR_3GPP,
+	    .firmware = 7,
+	    .origin_state_id = 1234,
+	    .addrs = addrs,
+	    .addr_cnt = 2,
+	    .apps = our_apps,
+	    .app_cnt = 2,
 	};
 	return 0;
 }
@@ -77,7 +77,7 @@ static void assert_text(struct slice s, const char *text)
 	assert_memory_equal(s.p, text, s.len);
 }
 
-// ---- capabilities --------------------------------------------------------------------------------------------
+// ---- capabilities ----
 
 static void assert_is_me(const struct base_cer *c)
 {
@@ -202,7 +202,10 @@ static void put_too_much(struct wr *w)
 
 static void put_odd_addresses(struct wr *w)
 {
-	avp_put(w, AVP_CODE_Host_IP_Address, 0, AVP_M, "\0\x08" "49170", 7);
+	avp_put(w, AVP_CODE_Host_IP_Address, 0, AVP_M,
+		"\0\x08"
+		"49170",
+		7);
 	avp_put(w, AVP_CODE_Host_IP_Address, 0, AVP_M, "\0\1\1\2\3\4", 6);
 }
 
@@ -245,6 +248,41 @@ static void test_cer_of_a_relay(void **state)
 	assert_false(has(m, AVP_CODE_Vendor_Specific_Application_Id));
 }
 
+// open5gs #4155: broken Vendor-Specific-Application-Ids are answered with the group that is wrong.
+static void test_cer_with_broken_vendor_groups(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *octets;
+		uint32_t len;
+		uint32_t result;
+	} cases[] = {
+	    {"\0\0\1\4\x40\0\0\x08", 8, 5005},                                 // empty
+	    {"\0\0\1\4\x40\0\0\x14\0\0\1\2\x40\0\0\x0c\1\0\0\x23", 20, 5005},  // no Vendor-Id
+	    {"\0\0\1\4\x40\0\0\x14\0\0\1\x0a\x40\0\0\x0c\0\0\x28\xaf", 20, 0}, // no application
+	    {"\0\0\1\4\x40\0\0\x14\0\0\1\x0a\x40\0\0\x0d\0\0\x28\xaf", 20, 5014},
+	    {"\0\0\1\4\x40\0\0\x10\0\0\1\x0a\x40\0\0\x08", 16, 5014},
+	    {"\0\0\1\4\x40\0\0\x0f\0\0\1\x0a\x40\0\0\x0c", 16, 5014},
+	    {"\0\0\1\4\x40\0\0\x07", 8, 5014},
+	};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct wr w = wr_of(request, sizeof request);
+		uint32_t len = example_message(grammar_by_id(CMD_CER), false, request, sizeof request);
+		wr_reserve(&w, len);
+		wr_bytes(&w, cases[i].octets, cases[i].len);
+		header_finish(&w, 0);
+		len = wr_done(&w).len;
+		const uint8_t *at = guard_copy(&guard, request, len);
+		assert_int_equal(grammar_check(grammar_by_id(CMD_CER), at, len, slots, &verdict),
+				 cases[i].result == 0);
+		assert_int_equal(verdict.result, cases[i].result);
+		if (cases[i].result) {
+			assert_true(verdict.failed_len >= 8);
+			assert_int_equal(be32_get(verdict.failed), AVP_CODE_Vendor_Specific_Application_Id);
+		}
+	}
+}
+
 static void test_cer_beyond_the_bounds(void **state)
 {
 	(void)state;
@@ -272,7 +310,7 @@ static void test_readers_survive_every_truncation(void **state)
 	}
 }
 
-// ---- watchdog and disconnection ------------------------------------------------------------------------------
+// ---- watchdog and disconnection ----
 
 static void test_dwr_dwa(void **state)
 {
@@ -330,7 +368,7 @@ static void test_writers_report_what_does_not_fit(void **state)
 	}
 }
 
-// ---- error answers -------------------------------------------------------------------------------------------
+// ---- error answers ----
 
 static uint32_t air_with_proxies(void)
 {
@@ -442,19 +480,20 @@ static void test_error_answers_to_broken_requests(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_cer_reads_back, setup),
-		cmocka_unit_test_setup(test_cea_answers_a_cer, setup),
-		cmocka_unit_test_setup(test_cer_of_peers, setup),
-		cmocka_unit_test_setup(test_cer_of_a_relay, setup),
-		cmocka_unit_test_setup(test_cer_beyond_the_bounds, setup),
-		cmocka_unit_test_setup(test_readers_survive_every_truncation, setup),
-		cmocka_unit_test_setup(test_dwr_dwa, setup),
-		cmocka_unit_test_setup(test_dpr_dpa, setup),
-		cmocka_unit_test_setup(test_writers_report_what_does_not_fit, setup),
-		cmocka_unit_test_setup(test_error_answer_of_an_application, setup),
-		cmocka_unit_test_setup(test_error_answer_with_e_bit, setup),
-		cmocka_unit_test_setup(test_error_answer_to_a_cer_is_a_cea, setup),
-		cmocka_unit_test_setup(test_error_answers_to_broken_requests, setup),
+	    cmocka_unit_test_setup(test_cer_reads_back, setup),
+	    cmocka_unit_test_setup(test_cea_answers_a_cer, setup),
+	    cmocka_unit_test_setup(test_cer_of_peers, setup),
+	    cmocka_unit_test_setup(test_cer_of_a_relay, setup),
+	    cmocka_unit_test_setup(test_cer_with_broken_vendor_groups, setup),
+	    cmocka_unit_test_setup(test_cer_beyond_the_bounds, setup),
+	    cmocka_unit_test_setup(test_readers_survive_every_truncation, setup),
+	    cmocka_unit_test_setup(test_dwr_dwa, setup),
+	    cmocka_unit_test_setup(test_dpr_dpa, setup),
+	    cmocka_unit_test_setup(test_writers_report_what_does_not_fit, setup),
+	    cmocka_unit_test_setup(test_error_answer_of_an_application, setup),
+	    cmocka_unit_test_setup(test_error_answer_with_e_bit, setup),
+	    cmocka_unit_test_setup(test_error_answer_to_a_cer_is_a_cea, setup),
+	    cmocka_unit_test_setup(test_error_answers_to_broken_requests, setup),
 	};
 	guard_init(&guard, sizeof request);
 	example_enable_all();

@@ -79,11 +79,11 @@ static void test_the_shortest_value_follows_from_the_type(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_row_is_found_by_code_and_vendor),
-		cmocka_unit_test(test_what_is_not_there_is_not_found),
-		cmocka_unit_test(test_rows_hold_what_their_documents_say),
-		cmocka_unit_test(test_enumerators_have_names),
-		cmocka_unit_test(test_the_shortest_value_follows_from_the_type),
+	    cmocka_unit_test(test_every_row_is_found_by_code_and_vendor),
+	    cmocka_unit_test(test_what_is_not_there_is_not_found),
+	    cmocka_unit_test(test_rows_hold_what_their_documents_say),
+	    cmocka_unit_test(test_enumerators_have_names),
+	    cmocka_unit_test(test_the_shortest_value_follows_from_the_type),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

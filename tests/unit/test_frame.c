@@ -66,11 +66,11 @@ static void test_does_not_judge_the_version(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_waits_for_what_is_missing),
-		cmocka_unit_test(test_refuses_a_length_below_the_header),
-		cmocka_unit_test(test_refuses_more_than_the_maximum_at_once),
-		cmocka_unit_test(test_refuses_lengths_that_are_no_multiple_of_four),
-		cmocka_unit_test(test_does_not_judge_the_version),
+	    cmocka_unit_test(test_waits_for_what_is_missing),
+	    cmocka_unit_test(test_refuses_a_length_below_the_header),
+	    cmocka_unit_test(test_refuses_more_than_the_maximum_at_once),
+	    cmocka_unit_test(test_refuses_lengths_that_are_no_multiple_of_four),
+	    cmocka_unit_test(test_does_not_judge_the_version),
 	};
 	guard_init(&guard, 4096);
 	return cmocka_run_group_tests(tests, NULL, NULL);

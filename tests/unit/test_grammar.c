@@ -1,5 +1,6 @@
-// The defect table: for every way in which a request can be wrong, the result code, the E bit and the exact octets of
-// the Failed-AVP (RFC 6733 7.1, 7.5). All of it on an AIR, built afresh by each test and checked at a guard page.
+// The defect table: for every way in which a request can be wrong, the result code, the E bit and the exact
+// octets of the Failed-AVP (RFC 6733 7.1, 7.5). All of it on an AIR, built afresh by each test and checked at
+// a guard page.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -59,8 +60,8 @@ static bool check_as(bool request)
 	header_finish(&w, 0);
 	assert_false(w.err);
 	struct slice m = wr_done(&w);
-	return grammar_check(grammar_find(318, APP_S6A, request), guard_copy(&guard, m.p, m.len), m.len, slots,
-			     &verdict);
+	return grammar_check(grammar_find(318, APP_S6A, request), guard_copy(&guard, m.p, m.len), m.len,
+			     slots, &verdict);
 }
 
 static void expect_ok(void)
@@ -86,7 +87,7 @@ static void expect(uint32_t result, const void *failed, size_t failed_len)
 	} while (0)
 #define VENDOR_OCTETS 0, 0, 0x28, 0xaf
 
-// ---- what is right -------------------------------------------------------------------------------------------
+// ---- what is right ----
 
 static void test_slots_point_at_the_values(void **state)
 {
@@ -112,11 +113,11 @@ static void test_accepts_what_it_may_ignore(void **state)
 {
 	(void)state;
 	begin_air(ALL);
-	avp_put_u32(&w, 9999999, 0, 0, 1);               // unknown, M clear
-	avp_put_u32(&w, 7777, 4711, 0, 1);               // unknown vendor, M clear
-	avp_put_u32(&w, AVP_CODE_RAT_Type, V3, AVP_M, 1); // known, of another command
+	avp_put_u32(&w, 9999999, 0, 0, 1);                 // unknown, M clear
+	avp_put_u32(&w, 7777, 4711, 0, 1);                 // unknown vendor, M clear
+	avp_put_u32(&w, AVP_CODE_RAT_Type, V3, AVP_M, 1);  // known, of another command
 	avp_put_u32(&w, AVP_CODE_AIR_Flags, V3, AVP_M, 1); // M although "must not"
-	size_t at = avp_group_begin(&w, 9999998, 0, 0);  // an unknown group is not looked into
+	size_t at = avp_group_begin(&w, 9999998, 0, 0);    // an unknown group is not looked into
 	avp_put_u32(&w, 9999999, 0, AVP_M, 1);
 	avp_group_end(&w, at);
 	expect_ok();
@@ -128,7 +129,20 @@ static void test_accepts_what_it_may_ignore(void **state)
 	expect_ok();
 }
 
-// ---- the header ----------------------------------------------------------------------------------------------
+// open5gs #4309: an enumerated value beyond those that are defined is the application's to answer.
+static void test_unknown_enumerators_pass(void **state)
+{
+	(void)state;
+	static const uint32_t values[] = {0x7fffffff, 0xffffffff, 5000};
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
+		begin_air(ALL & ~STATE);
+		avp_put_u32(&w, AVP_CODE_Auth_Session_State, 0, AVP_M, values[i]);
+		avp_put_u32(&w, AVP_CODE_RAT_Type, V3, AVP_M, values[i]);
+		expect_ok();
+	}
+}
+
+// ---- the header ----
 
 static void test_3008_header_bits(void **state)
 {
@@ -184,7 +198,7 @@ static void test_finds_only_what_is_enabled(void **state)
 	assert_null(grammar_by_id(CMD_CNT));
 }
 
-// ---- AVPs ----------------------------------------------------------------------------------------------------
+// ---- AVPs ----
 
 static void test_3009_vendor_bit_without_vendor(void **state)
 {
@@ -223,8 +237,8 @@ static void test_5001_inside_a_group_shows_only_the_offender(void **state)
 	(void)state;
 	begin_air(ALL);
 	put_requested(AVP_M, AVP_M);
-	EXPECT(5001, 0, 0, 0x05, 0x80, 0xc0, 0, 0, 24, VENDOR_OCTETS, 0, 0x99, 0x99, 0x99, 0x40, 0, 0, 12, 0, 0, 0,
-	       5);
+	EXPECT(5001, 0, 0, 0x05, 0x80, 0xc0, 0, 0, 24, VENDOR_OCTETS, 0, 0x99, 0x99, 0x99, 0x40, 0, 0, 12, 0,
+	       0, 0, 5);
 	begin_air(ALL);
 	put_requested(0, AVP_M); // the group itself may be ignored
 	expect_ok();
@@ -278,13 +292,30 @@ static bool user_name_ok(const char *text, size_t len)
 static void test_5004_utf8(void **state)
 {
 	(void)state;
-	static const char *const good[] = {"\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
-					   "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "12345678\xc3\xa9",
-					   "1234567\xc3\xa9zzzzzzzz"};
-	static const char *const bad[] = {"\x80", "\xbf", "\xc0\x80", "\xc1\xbf", "\xc2", "\xc2\x41", "\xe0\x9f\xbf",
-					  "\xe1\x80", "\xed\xa0\x80", "\xed\xbf\xbf", "\xf0\x8f\xbf\xbf", "\xf0\x90\x80",
-					  "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "12345678\xff", "1234567\xc3",
-					  "\xe1\x80\x41", "\xf1\x80\x80\x41"};
+	static const char *const good[] = {"\xc2\x80",         "\xdf\xbf",
+					   "\xe0\xa0\x80",     "\xed\x9f\xbf",
+					   "\xee\x80\x80",     "\xef\xbf\xbf",
+					   "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf",
+					   "12345678\xc3\xa9", "1234567\xc3\xa9zzzzzzzz"};
+	static const char *const bad[] = {"\x80",
+					  "\xbf",
+					  "\xc0\x80",
+					  "\xc1\xbf",
+					  "\xc2",
+					  "\xc2\x41",
+					  "\xe0\x9f\xbf",
+					  "\xe1\x80",
+					  "\xed\xa0\x80",
+					  "\xed\xbf\xbf",
+					  "\xf0\x8f\xbf\xbf",
+					  "\xf0\x90\x80",
+					  "\xf4\x90\x80\x80",
+					  "\xf5\x80\x80\x80",
+					  "\xff",
+					  "12345678\xff",
+					  "1234567\xc3",
+					  "\xe1\x80\x41",
+					  "\xf1\x80\x80\x41"};
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++)
 		assert_true(user_name_ok(good[i], strlen(good[i])));
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -324,8 +355,8 @@ static void test_5005_missing_in_a_group(void **state)
 	avp_put_u32(&w, AVP_CODE_Vendor_Id, 0, AVP_M, V3);
 	avp_put_u32(&w, AVP_CODE_Feature_List_ID, V3, 0, 1);
 	avp_group_end(&w, at);
-	EXPECT(5005, 0, 0, 2, 0x74, 0x80, 0, 0, 28, VENDOR_OCTETS, 0, 0, 2, 0x76, 0x80, 0, 0, 16, VENDOR_OCTETS, 0, 0,
-	       0, 0);
+	EXPECT(5005, 0, 0, 2, 0x74, 0x80, 0, 0, 28, VENDOR_OCTETS, 0, 0, 2, 0x76, 0x80, 0, 0, 16,
+	       VENDOR_OCTETS, 0, 0, 0, 0);
 }
 
 static void test_5008_in_a_closed_group(void **state)
@@ -362,8 +393,8 @@ static void test_5009_in_a_group(void **state)
 	for (uint32_t i = 1; i <= 3; i++)
 		avp_put_u32(&w, AVP_CODE_Number_Of_Requested_Vectors, V3, AVP_M, i);
 	avp_group_end(&w, at);
-	EXPECT(5009, 0, 0, 5, 0x80, 0xc0, 0, 0, 28, VENDOR_OCTETS, 0, 0, 5, 0x82, 0xc0, 0, 0, 16, VENDOR_OCTETS, 0, 0,
-	       0, 2);
+	EXPECT(5009, 0, 0, 5, 0x80, 0xc0, 0, 0, 28, VENDOR_OCTETS, 0, 0, 5, 0x82, 0xc0, 0, 0, 16,
+	       VENDOR_OCTETS, 0, 0, 0, 2);
 }
 
 static void test_5012_session_id_not_first(void **state)
@@ -371,8 +402,8 @@ static void test_5012_session_id_not_first(void **state)
 	(void)state;
 	begin_air(STATE);
 	put_parts(ALL & ~STATE);
-	EXPECT(5012, 0, 0, 1, 7, 0x40, 0, 0, 23, 'm', 'm', 'e', '.', 'e', 'x', 'a', 'm', 'p', 'l', 'e', ';', '1', ';',
-	       '2', 0);
+	EXPECT(5012, 0, 0, 1, 7, 0x40, 0, 0, 23, 'm', 'm', 'e', '.', 'e', 'x', 'a', 'm', 'p', 'l', 'e', ';',
+	       '1', ';', '2', 0);
 	assert_int_equal(verdict.session_id.len, 15);
 }
 
@@ -399,18 +430,20 @@ static void test_5014_addresses(void **state)
 		uint32_t len;
 		bool ok;
 	} cases[] = {
-		{"", 0, false},
-		{"\0", 1, false},
-		{"\0\1", 2, false},
-		{"\0\1\1\2\3", 5, false},
-		{"\0\1\1\2\3\4", 6, true},
-		{"\0\1\1\2\3\4\5", 7, false},
-		{"\0\2\1\2\3\4\5\6\7\1\2\3\4\5\6\7\1", 17, false},
-		{"\0\2\1\2\3\4\5\6\7\1\2\3\4\5\6\7\1\2", 18, true},
-		{"\0\2\1\2\3\4", 6, false},
-		{"\0\x08" "49170", 7, true}, // E.164
-		{"\0\x08", 2, true},
-		{"\xff\xff\1", 3, true},
+	    {"", 0, false},
+	    {"\0", 1, false},
+	    {"\0\1", 2, false},
+	    {"\0\1\1\2\3", 5, false},
+	    {"\0\1\1\2\3\4", 6, true},
+	    {"\0\1\1\2\3\4\5", 7, false},
+	    {"\0\2\1\2\3\4\5\6\7\1\2\3\4\5\6\7\1", 17, false},
+	    {"\0\2\1\2\3\4\5\6\7\1\2\3\4\5\6\7\1\2", 18, true},
+	    {"\0\2\1\2\3\4", 6, false},
+	    {"\0\x08"
+	     "49170",
+	     7, true}, // E.164
+	    {"\0\x08", 2, true},
+	    {"\xff\xff\1", 3, true},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		begin_air(ALL);
@@ -467,11 +500,11 @@ static void test_5014_inside_a_group(void **state)
 static void test_reports_framing_before_meaning(void **state)
 {
 	(void)state;
-	begin_air(ALL & ~USER & ~PLMN);                          // 5005, and
-	put_text(AVP_CODE_Destination_Host, "");                 // 5004
-	put_text(AVP_CODE_Origin_Host, "again");                 // 5009
-	avp_put_u32(&w, 0x123456, 0, AVP_M, 1);                  // 5001
-	wr_bytes(&w, "\0\0\0\x01\xc0\0\0\x0c\0\0\0\0", 12);      // 3009
+	begin_air(ALL & ~USER & ~PLMN);                     // 5005, and
+	put_text(AVP_CODE_Destination_Host, "");            // 5004
+	put_text(AVP_CODE_Origin_Host, "again");            // 5009
+	avp_put_u32(&w, 0x123456, 0, AVP_M, 1);             // 5001
+	wr_bytes(&w, "\0\0\0\x01\xc0\0\0\x0c\0\0\0\0", 12); // 3009
 	size_t good = wr_len(&w);
 	avp_put(&w, AVP_CODE_Auth_Session_State, 0, 0, "x", 1); // 5014
 	EXPECT(5014, 0, 0, 1, 0x15, 0, 0, 0, 9, 'x', 0, 0, 0);
@@ -490,28 +523,29 @@ static void test_reports_framing_before_meaning(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_slots_point_at_the_values),
-		cmocka_unit_test(test_accepts_what_it_may_ignore),
-		cmocka_unit_test(test_3008_header_bits),
-		cmocka_unit_test(test_5011_version_5015_length),
-		cmocka_unit_test(test_finds_only_what_is_enabled),
-		cmocka_unit_test(test_3009_vendor_bit_without_vendor),
-		cmocka_unit_test(test_5001_unknown_avp_with_m),
-		cmocka_unit_test(test_5001_inside_a_group_shows_only_the_offender),
-		cmocka_unit_test(test_5004_values),
-		cmocka_unit_test(test_5004_utf8),
-		cmocka_unit_test(test_5005_missing),
-		cmocka_unit_test(test_5005_missing_in_a_group),
-		cmocka_unit_test(test_5008_in_a_closed_group),
-		cmocka_unit_test(test_5009_shows_the_first_over_the_limit),
-		cmocka_unit_test(test_5009_in_a_group),
-		cmocka_unit_test(test_5012_session_id_not_first),
-		cmocka_unit_test(test_5014_length_of_a_fixed_type),
-		cmocka_unit_test(test_5014_addresses),
-		cmocka_unit_test(test_5014_length_beyond_the_message),
-		cmocka_unit_test(test_5014_length_below_the_header),
-		cmocka_unit_test(test_5014_inside_a_group),
-		cmocka_unit_test(test_reports_framing_before_meaning),
+	    cmocka_unit_test(test_slots_point_at_the_values),
+	    cmocka_unit_test(test_accepts_what_it_may_ignore),
+	    cmocka_unit_test(test_unknown_enumerators_pass),
+	    cmocka_unit_test(test_3008_header_bits),
+	    cmocka_unit_test(test_5011_version_5015_length),
+	    cmocka_unit_test(test_finds_only_what_is_enabled),
+	    cmocka_unit_test(test_3009_vendor_bit_without_vendor),
+	    cmocka_unit_test(test_5001_unknown_avp_with_m),
+	    cmocka_unit_test(test_5001_inside_a_group_shows_only_the_offender),
+	    cmocka_unit_test(test_5004_values),
+	    cmocka_unit_test(test_5004_utf8),
+	    cmocka_unit_test(test_5005_missing),
+	    cmocka_unit_test(test_5005_missing_in_a_group),
+	    cmocka_unit_test(test_5008_in_a_closed_group),
+	    cmocka_unit_test(test_5009_shows_the_first_over_the_limit),
+	    cmocka_unit_test(test_5009_in_a_group),
+	    cmocka_unit_test(test_5012_session_id_not_first),
+	    cmocka_unit_test(test_5014_length_of_a_fixed_type),
+	    cmocka_unit_test(test_5014_addresses),
+	    cmocka_unit_test(test_5014_length_beyond_the_message),
+	    cmocka_unit_test(test_5014_length_below_the_header),
+	    cmocka_unit_test(test_5014_inside_a_group),
+	    cmocka_unit_test(test_reports_framing_before_meaning),
 	};
 	guard_init(&guard, sizeof buffer);
 	grammar_enable(APP_S6A);

@@ -1,5 +1,6 @@
-// Hostile and odd bytes: every command of every application at its least and at its most, cut at every octet, with
-// every AVP length wrong, always against a guard page; nesting and numbers beyond all limits; what real nodes sent.
+// Hostile and odd bytes: every command of every application at its least and at its most, cut at every octet,
+// with every AVP length wrong, always against a guard page; nesting and numbers beyond all limits; what real
+// nodes sent.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -338,18 +339,18 @@ static void test_messages_of_real_nodes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_every_command_minimal_and_maximal),
-		cmocka_unit_test(test_every_required_avp_is_missed),
-		cmocka_unit_test(test_every_truncation),
-		cmocka_unit_test(test_every_avp_length_wrong),
-		cmocka_unit_test(test_every_octet_changed),
-		cmocka_unit_test(test_nesting),
-		cmocka_unit_test(test_a_hundred_thousand_avps),
-		cmocka_unit_test(test_exactly_the_limit_of_avps),
-		cmocka_unit_test(test_offending_avps_are_cut_to_fit),
-		cmocka_unit_test(test_examples_of_missing_avps),
-		cmocka_unit_test(test_answers),
-		cmocka_unit_test(test_messages_of_real_nodes),
+	    cmocka_unit_test(test_every_command_minimal_and_maximal),
+	    cmocka_unit_test(test_every_required_avp_is_missed),
+	    cmocka_unit_test(test_every_truncation),
+	    cmocka_unit_test(test_every_avp_length_wrong),
+	    cmocka_unit_test(test_every_octet_changed),
+	    cmocka_unit_test(test_nesting),
+	    cmocka_unit_test(test_a_hundred_thousand_avps),
+	    cmocka_unit_test(test_exactly_the_limit_of_avps),
+	    cmocka_unit_test(test_offending_avps_are_cut_to_fit),
+	    cmocka_unit_test(test_examples_of_missing_avps),
+	    cmocka_unit_test(test_answers),
+	    cmocka_unit_test(test_messages_of_real_nodes),
 	};
 	guard_init(&guard, sizeof buffer);
 	example_enable_all();

@@ -17,9 +17,11 @@ static struct slice text(const char *s)
 static void test_imsi(void **state)
 {
 	(void)state;
-	static const char *const good[] = {"00101", "001010000000001", "999999999999999", "000000000000000", "262019"};
-	static const char *const bad[] = {"", "0010", "0010100000000012", "00101000000000a", " 00101", "00101 ",
-					  "+00101", "-1234567", "0x101010", "001.01", "001010000/", "001010000:"};
+	static const char *const good[] = {"00101", "001010000000001", "999999999999999", "000000000000000",
+					   "262019"};
+	static const char *const bad[] = {"",         "0010",   "0010100000000012", "00101000000000a",
+					  " 00101",   "00101 ", "+00101",           "-1234567",
+					  "0x101010", "001.01", "001010000/",       "001010000:"};
 	imsi_t imsi;
 	char out[16];
 	for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
@@ -91,8 +93,8 @@ static void test_plmn(void **state)
 	assert_string_equal(out, "310410");
 	assert_true(plmn_valid((const uint8_t *)"\x00\xf1\x10"));
 	assert_true(plmn_valid((const uint8_t *)"\x13\x00\x14"));
-	static const char *const bad[] = {"\x0a\xf1\x10", "\xa0\xf1\x10", "\x00\xfa\x10", "\x00\xa1\x10", "\x00\xe1\x10",
-					  "\x00\xf1\x1a", "\x00\xf1\xa0", "\xff\xff\xff"};
+	static const char *const bad[] = {"\x0a\xf1\x10", "\xa0\xf1\x10", "\x00\xfa\x10", "\x00\xa1\x10",
+					  "\x00\xe1\x10", "\x00\xf1\x1a", "\x00\xf1\xa0", "\xff\xff\xff"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
 		assert_false(plmn_valid(guard_copy(&guard, bad[i], 3)));
 }
@@ -106,7 +108,8 @@ static void test_hex(void **state)
 	assert_memory_equal(out, "\x00\xff\xa5\x3c", 4);
 	hex_text(out, 4, back);
 	assert_string_equal(back, "00ffa53c");
-	static const char *const bad[] = {"", "00", "00ffa53", "00ffa53c0", "00ffa53g", "00ffa5:3", "00ffa53c\n"};
+	static const char *const bad[] = {"",         "00",       "00ffa53",   "00ffa53c0",
+					  "00ffa53g", "00ffa5:3", "00ffa53c\n"};
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		memset(out, 0x55, sizeof out);
 		assert_false(hex_parse(text(bad[i]), out, 4));
@@ -117,7 +120,8 @@ static void test_hex(void **state)
 static void test_hash_folds_case_on_request(void **state)
 {
 	(void)state;
-	assert_int_equal(ident_hash_bytes(text("MME.Example"), true), ident_hash_bytes(text("mme.example"), true));
+	assert_int_equal(ident_hash_bytes(text("MME.Example"), true),
+			 ident_hash_bytes(text("mme.example"), true));
 	assert_int_not_equal(ident_hash_bytes(text("MME.Example"), false),
 			     ident_hash_bytes(text("mme.example"), false));
 	assert_int_not_equal(ident_hash_bytes(text("@"), true), ident_hash_bytes(text("`"), true));
@@ -139,14 +143,14 @@ static void test_hash_spreads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_imsi),
-		cmocka_unit_test(test_leading_zeros_count),
-		cmocka_unit_test(test_msisdn),
-		cmocka_unit_test(test_tbcd),
-		cmocka_unit_test(test_plmn),
-		cmocka_unit_test(test_hex),
-		cmocka_unit_test(test_hash_folds_case_on_request),
-		cmocka_unit_test(test_hash_spreads),
+	    cmocka_unit_test(test_imsi),
+	    cmocka_unit_test(test_leading_zeros_count),
+	    cmocka_unit_test(test_msisdn),
+	    cmocka_unit_test(test_tbcd),
+	    cmocka_unit_test(test_plmn),
+	    cmocka_unit_test(test_hex),
+	    cmocka_unit_test(test_hash_folds_case_on_request),
+	    cmocka_unit_test(test_hash_spreads),
 	};
 	guard_init(&guard, 4096);
 	return cmocka_run_group_tests(tests, NULL, NULL);

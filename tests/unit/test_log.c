@@ -70,7 +70,8 @@ static void test_no_peer_can_forge_a_line(void **state)
 	log_info("peer", LOG_SLICE("host", slice_of(evil, sizeof evil)));
 	const char *line = capture_end();
 	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
-	assert_non_null(strstr(line, "host=\"x\\\" n=1\\u000aerror: forged\\\\\\u000d\\u001b[2J\\u00ff\\u007f\\u0000\"\n"));
+	assert_non_null(strstr(
+	    line, "host=\"x\\\" n=1\\u000aerror: forged\\\\\\u000d\\u001b[2J\\u00ff\\u007f\\u0000\"\n"));
 	for (const char *p = line; p[1]; p++)
 		assert_in_range(*p, 0x20, 0x7e);
 }
@@ -111,7 +112,8 @@ static void test_long_values_keep_the_line_whole(void **state)
 		for (size_t len = 0; len < sizeof octets; len += 97) {
 			struct slice s = slice_of(octets, len);
 			capture_begin();
-			log_info("peer", LOG_SLICE("a", s), LOG_SLICE("b", s), LOG_SLICE("c", s), LOG_INT("z", 1));
+			log_info("peer", LOG_SLICE("a", s), LOG_SLICE("b", s), LOG_SLICE("c", s),
+				 LOG_INT("z", 1));
 			const char *line = capture_end();
 			assert_true(strlen(line) <= 2048);
 			assert_int_equal(line[strlen(line) - 1], '\n');
@@ -129,7 +131,8 @@ static void test_imsi_masked(void **state)
 	(void)state;
 	log_init("w", LOG_LEVEL_INFO, false, true);
 	capture_begin();
-	log_info("air", LOG_IMSI("imsi", "001010000000001"), LOG_IMSI("short", "00101"), LOG_IMSI("none", NULL));
+	log_info("air", LOG_IMSI("imsi", "001010000000001"), LOG_IMSI("short", "00101"),
+		 LOG_IMSI("none", NULL));
 	assert_non_null(strstr(capture_end(), "imsi=\"00101**********\" short=\"00101\" none=\"\""));
 	log_init("w", LOG_LEVEL_INFO, false, false);
 	capture_begin();
@@ -175,13 +178,13 @@ static void test_limit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_text_line, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_no_peer_can_forge_a_line, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_json_line, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_long_values_keep_the_line_whole, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_imsi_masked, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_levels, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_text_line, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_no_peer_can_forge_a_line, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_json_line, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_long_values_keep_the_line_whole, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_imsi_masked, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_levels, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-// The bounded reader and writer: every operation at the very end of its bytes, and what comes after a refusal.
+// The bounded reader and writer: every operation at the very end of its bytes, and what comes after a
+// refusal.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,7 +18,8 @@ static struct rd rd_guarded(const void *p, size_t len)
 static void test_numbers_are_big_endian(void **state)
 {
 	(void)state;
-	struct rd r = rd_guarded("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12", 18);
+	struct rd r =
+	    rd_guarded("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12", 18);
 	assert_int_equal(rd_u8(&r), 0x01);
 	assert_int_equal(rd_u16(&r), 0x0203);
 	assert_int_equal(rd_u24(&r), 0x040506);
@@ -37,7 +39,8 @@ static void test_writing_is_the_inverse_of_reading(void **state)
 	wr_u24(&w, 0x040506);
 	wr_u32(&w, 0x0708090a);
 	wr_u64(&w, 0x0b0c0d0e0f101112);
-	assert_memory_equal(out, "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12", 18);
+	assert_memory_equal(out, "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12",
+			    18);
 	assert_int_equal(wr_room(&w), 0);
 	assert_int_equal(wr_done(&w).len, 18);
 }
@@ -170,14 +173,14 @@ static void test_comparing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_numbers_are_big_endian),
-		cmocka_unit_test(test_writing_is_the_inverse_of_reading),
-		cmocka_unit_test(test_a_refused_read_is_sticky),
-		cmocka_unit_test(test_blobs),
-		cmocka_unit_test(test_blobs_written),
-		cmocka_unit_test(test_a_refused_write_voids_everything),
-		cmocka_unit_test(test_empty_slices),
-		cmocka_unit_test(test_comparing),
+	    cmocka_unit_test(test_numbers_are_big_endian),
+	    cmocka_unit_test(test_writing_is_the_inverse_of_reading),
+	    cmocka_unit_test(test_a_refused_read_is_sticky),
+	    cmocka_unit_test(test_blobs),
+	    cmocka_unit_test(test_blobs_written),
+	    cmocka_unit_test(test_a_refused_write_voids_everything),
+	    cmocka_unit_test(test_empty_slices),
+	    cmocka_unit_test(test_comparing),
 	};
 	guard_init(&guard, 4096);
 	return cmocka_run_group_tests(tests, NULL, NULL);
