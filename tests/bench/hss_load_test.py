@@ -45,6 +45,25 @@ def avp(code, data):
     return struct.pack(">IB", code, 0x40) + struct.pack(">I", 8 + len(data))[1:] + data + bytes(-len(data) % 4)
 
 
+def avp3(code, data):
+    """An AVP of 3GPP; a number means Unsigned32."""
+    data = struct.pack(">I", data) if isinstance(data, int) else data
+    return struct.pack(">IB", code, 0xc0) + struct.pack(">I", 12 + len(data))[1:] + struct.pack(">I", 10415) + data + \
+        bytes(-len(data) % 4)
+
+
+def ambr(down, up):
+    return avp3(1435, avp3(516, up) + avp3(515, down))
+
+
+# what an HSS gives for a subscriber with one APN (TS 29.272 7.3.2)
+SUBSCRIPTION = avp3(1400, avp3(701, bytes.fromhex("945111325476f8")) + avp3(1417, 2) + avp3(1424, 0) +
+                    ambr(1000000000, 5000001) + avp3(1429, avp3(1423, 1) + avp3(1428, 0) + avp3(
+                        1430, avp3(1423, 1) + avp3(1456, 2) + avp(493, b"inter\nnet") + avp3(
+                            1431, avp3(1028, 9) + avp3(1034, avp3(1046, 8) + avp3(1047, 1) + avp3(1048, 0))) +
+                        ambr(2000000, 1000000))))
+
+
 class Peer:
     """A scripted Diameter server: `script(peer)` runs in a thread, its exception fails the test."""
 
@@ -94,8 +113,8 @@ class Peer:
             raise AssertionError("command %d expected, got %d" % (command, int.from_bytes(data[5:8], "big")))
         return data
 
-    def answer(self, request, code=2001):
-        body = avp(268, struct.pack(">I", code)) + avp(264, b"peer.test") + avp(296, b"test")
+    def answer(self, request, code=2001, more=b""):
+        body = avp(268, struct.pack(">I", code)) + avp(264, b"peer.test") + avp(296, b"test") + more
         self.connection.sendall(b"\1" + struct.pack(">I", 20 + len(body))[1:] + bytes([request[4] & 0x40]) +
                                 request[5:20] + body)
 
@@ -143,6 +162,7 @@ class AgainstRelay(unittest.TestCase):
             done = run(relay.port, "air", "--k", OPC, "--opc", K, "--json")
         self.assertEqual(done.returncode, 1)
         self.assertEqual(json.loads(done.stdout)["bad_vectors"], 1)
+        self.assertEqual(json.loads(done.stdout)["first_bad"], "MAC of AUTN")
 
     def test_missing_vector_is_found(self):
         with Relay() as relay:
@@ -216,6 +236,20 @@ class AgainstPeer(unittest.TestCase):
                 done = run(peer.port, "air", "--expect", expect, "--json")
             self.assertEqual(json.loads(done.stdout)["results"], {"5001": 1})
             self.assertEqual(done.returncode, status)
+
+    def test_show_subscription(self):
+        def script(peer):
+            peer.accept()
+            peer.answer(peer.receive(316), more=SUBSCRIPTION)
+            peer.finish()
+        with Peer(script) as peer:
+            done = run(peer.port, "ulr", "--show")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for line in ("    MSISDN 4915112345678", "    service granted, access mode only packet",
+                     "    subscriber AMBR 1000 Mbit/s down, 5000001 bit/s up",
+                     "    APN inter?net (context 1, default): IPv4v6, QCI 9, ARP 8 (may pre-empt: no, may be pre-empted: "
+                     "yes), AMBR 2 Mbit/s down, 1 Mbit/s up"):
+            self.assertIn(line + "\n", done.stdout)
 
     def test_requests_of_the_server(self):
         def script(peer):

@@ -35,6 +35,8 @@ static void print_json(const struct hl_run *r, FILE *out)
 		(unsigned long long)s->unmatched, (unsigned long long)s->malformed);
 	fprintf(out, "\"vectors_verified\":%llu,\"bad_vectors\":%llu,", (unsigned long long)s->vectors,
 		(unsigned long long)s->bad_vectors);
+	if (r->first_bad)
+		fprintf(out, "\"first_bad\":\"%s\",", r->first_bad);
 	if (r->o->verify == HL_VERIFY_ALL)
 		fprintf(out, "\"duplicate_sqn\":%llu,\"sqn_tracked\":%llu,",
 			(unsigned long long)s->duplicate_sqn, (unsigned long long)r->seen_count);

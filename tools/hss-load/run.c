@@ -14,7 +14,7 @@
 #define GIVE_UP_NS   60000000000ull // without any connection
 #define DPA_WAIT_NS  2000000000ull
 #define DRAIN_NS     2000000000ull // after a signal
-#define MIN_SLEEP_NS 20000ull
+#define MIN_SLEEP_NS 50000ull
 
 static volatile sig_atomic_t interrupts;
 
