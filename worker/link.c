@@ -3,12 +3,17 @@
 #include "worker/own.h"
 #include "worker/worker.h"
 
+static bool loader_up(const struct worker *w)
+{
+	return w->loader && channel_is_up(w->loader);
+}
+
 // Begins the question of a request that is to wait; NULL when it must not be written now. A loader that is away gets it
 // later (request_resume_all); one that is too busy does not: the request is refused here.
 static uint8_t *ask_begin(struct request *r, enum wait_kind kind, uint16_t type, size_t len)
 {
 	struct worker *w = r->w;
-	if (w->loader && channel_is_up(w->loader)) {
+	if (loader_up(w)) {
 		uint64_t tag = request_wait(r, kind);
 		uint8_t *p = tag ? channel_begin(w->loader, type, r->resent ? 1 : 0, tag, len) : NULL;
 		if (p)
@@ -37,6 +42,8 @@ void link_ask_miss(struct request *r)
 
 void link_ask_ind(struct request *r, struct slice host)
 {
+	if (host.len > 255) // no DiameterIdentity: the loader would take it for a broken frame
+		host.len = 255;
 	r->ind_asked = true;
 	uint8_t *p = ask_begin(r, WAIT_IND, IPC_IND_HOST, 8 + host.len);
 	if (p) {
@@ -74,10 +81,11 @@ void link_change(struct request *r, const struct ipc_change *c, struct slice hos
 		 struct slice ext)
 {
 	size_t len = sizeof *c + host.len + realm.len + ext.len;
-	if (len > IPC_BODY_MAX) {
+	if (host.len > 255 || realm.len > 255 || len > IPC_BODY_MAX) {
 		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
 		return;
 	}
+	r->change_sent |= loader_up(r->w);
 	uint8_t *p = ask_begin(r, WAIT_CHANGE, IPC_CHANGE, len);
 	if (!p)
 		return;

@@ -45,6 +45,8 @@ static void frontend_frame(void *ctx, struct channel *ch, const struct ipc_hdr *
 	struct role_env *env = ctx;
 	unsigned i = frontend_index(ch);
 	(void)env;
+	if (i == FRONTEND_MAX)
+		return;
 	if (hdr->type == IPC_REQUEST)
 		request_arrived(&worker, i, hdr, body);
 	else if (hdr->type == IPC_OWN_ANSWER)
@@ -58,6 +60,7 @@ static void frontend_down(void *ctx, struct channel *ch, int why)
 	unsigned i = frontend_index(ch);
 	if (i < FRONTEND_MAX) {
 		channel_free(&worker.frontend[i]);
+		request_frontend_lost(&worker, i);
 		own_frontend_lost(&worker, i);
 	}
 	flush_all();
@@ -133,14 +136,17 @@ static void edge(struct role_env *env, enum role role, unsigned index, int fd)
 	const struct channel_ops *ops = role == ROLE_LOADER ? &loader_ops : role == ROLE_FRONTEND ? &frontend_ops : &admin_ops;
 	if (*at) {
 		channel_free(at);
-		if (role == ROLE_FRONTEND)
+		if (role == ROLE_FRONTEND) {
+			request_frontend_lost(&worker, index);
 			own_frontend_lost(&worker, index);
+		}
 	}
 	*at = channel_new_take(env->base, fd, CHANNEL_HIGH_WATER, ops, env);
 	if (!*at) {
 		log_error("no channel", LOG_STR("to", role_name(role)), LOG_STR("why", err_text(errno)));
 		return;
 	}
+	channel_set_sides(*at, (enum ipc_side)role, IPC_SIDE_WORKER);
 	if (role == ROLE_LOADER) {
 		request_resume_all(&worker);
 		flush_all();

@@ -128,9 +128,19 @@ struct request *request_by_tag(struct worker *w, uint64_t tag, enum wait_kind ki
 	return s->kind == kind && s->generation == tag >> 32 ? &s->r : NULL;
 }
 
+static bool request_too_old(const struct request *r)
+{
+	return clock_mono_us() - r->in.arrival_us > (uint64_t)r->w->config->request_timeout_ms * 1000;
+}
+
 void request_resume(struct request *r)
 {
 	r->slot->kind = WAIT_NONE;
+	// the frontend has answered it 3004: it must not change anything any more, unless the loader may have done so
+	if (!r->change_sent && request_too_old(r)) {
+		request_refuse(r, RESULT_TOO_BUSY);
+		return;
+	}
 	worker_pin(r->w);
 	dispatch(r);
 }
@@ -145,6 +155,15 @@ void request_resume_all(struct worker *w)
 		s->r.tries = 0;
 		s->r.ind_asked = s->r.miss_asked = false;
 		request_resume(&s->r);
+	}
+}
+
+void request_frontend_lost(struct worker *w, unsigned frontend)
+{
+	for (uint32_t i = 0; i < w->waiting.used; i++) {
+		struct wait_slot *s = &w->waiting.slot[i];
+		if (s->kind != WAIT_NONE && s->r.frontend == frontend)
+			request_done(&s->r);
 	}
 }
 
@@ -188,10 +207,12 @@ void request_arrived(struct worker *w, unsigned frontend, const struct ipc_hdr *
 {
 	struct request r = {.w = w, .frontend = frontend, .id = hdr->id};
 	if (!request_read(&r, hdr, body)) {
-		log_error("frontend sent a request that is not one", LOG_INT("frontend", frontend));
+		static struct log_limit limit;
+		if (log_limit_pass(&limit, 1))
+			log_error("frontend sent a request that is not one", LOG_INT("frontend", frontend));
 		return;
 	}
-	if (clock_mono_us() - r.in.arrival_us > (uint64_t)w->config->request_timeout_ms * 1000) {
+	if (request_too_old(&r)) {
 		request_refuse(&r, RESULT_TOO_BUSY);
 		return;
 	}
@@ -203,9 +224,20 @@ void request_arrived(struct worker *w, unsigned frontend, const struct ipc_hdr *
 
 static void put_session_id(const struct request *r, struct wr *w)
 {
-	struct slice sid = request_slot(r, 0); // Session-Id is the first row of every command that has one
-	if (sid.len)
+	// the first row of every command that has one
+	const struct avp_def *first = grammar_slot_avp(r->cmd, 0);
+	struct slice sid = request_slot(r, 0);
+	if (sid.len && first->code == AVP_CODE_Session_Id)
 		avp_put_slice(w, AVP_CODE_Session_Id, 0, AVP_M, sid);
+}
+
+// How many Proxy-Info the request has. Its slot is the last row but one of every command that has it.
+static uint32_t proxy_cnt(const struct request *r)
+{
+	for (unsigned i = r->cmd->slot_cnt; i-- > 0;)
+		if (grammar_slot_avp(r->cmd, i)->code == AVP_CODE_Proxy_Info)
+			return r->slots[i].cnt;
+	return 0;
 }
 
 // All Proxy-Info of the request, in order (RFC 6733 6.2).
@@ -213,10 +245,11 @@ static void put_proxy_info(const struct request *r, struct wr *w)
 {
 	struct rd rd = request_avps(r);
 	struct avp a;
-	while (avp_next(&rd, &a) == AVP_WALK_ONE)
+	for (uint32_t left = proxy_cnt(r); left && avp_next(&rd, &a) == AVP_WALK_ONE;)
 		if (a.code == AVP_CODE_Proxy_Info && a.vendor == 0) {
 			wr_slice(w, a.whole);
 			wr_zero(w, -a.whole.len & 3u);
+			left--;
 		}
 }
 
@@ -226,7 +259,9 @@ static void answer_open(struct request *r, struct wr *w, uint8_t flags, uint32_t
 	// Session-Id and Proxy-Info are copied: both are parts of the request
 	size_t max = DIAMETER_HEADER_LEN + r->in.msg_len + 1024 + room;
 	uint8_t *p = NULL;
-	if (ch && max <= IPC_BODY_MAX)
+	if (max > IPC_BODY_MAX) // a long request, of which the answer has only a part
+		max = IPC_BODY_MAX;
+	if (ch)
 		p = channel_begin(ch, IPC_ANSWER, (uint16_t)stat_result_index(result, experimental), r->id, max);
 	*w = wr_of(p, p ? max : 0);
 	w->err = !p;
@@ -258,7 +293,7 @@ void request_answer_end(struct request *r, struct wr *w)
 	header_finish(w, 0);
 	if (begun && w->err)
 		channel_abandon(ch);
-	else if (begun)
+	if (begun && !w->err)
 		channel_commit(ch, wr_len(w));
 	else
 		stat_add(r->w->stats, STAT_CHANNEL_FULL, 1);

@@ -39,6 +39,7 @@ struct request {
 	bool sqn_refused; // no block could be made durable
 	bool resync_done;
 	uint64_t resync_seq;
+	bool change_sent; // the loader may have stored it: it is never given up
 	bool change_done, resent, skip_data;
 	struct ipc_change_ack change;
 
@@ -75,6 +76,8 @@ struct request *request_by_tag(struct worker *w, uint64_t tag, enum wait_kind ki
 void request_resume(struct request *r);
 // The loader is back after a restart: every waiting request asks again (law: unacknowledged changes are sent again).
 void request_resume_all(struct worker *w);
+// A frontend died: its requests have nobody to answer to, and its successor uses the same ids for other requests.
+void request_frontend_lost(struct worker *w, unsigned frontend);
 // Forgets requests that waited too long (the frontend has answered them 3004 long ago).
 void request_sweep(struct worker *w);
 

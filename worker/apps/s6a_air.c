@@ -63,7 +63,7 @@ static bool air_read(struct air *a)
 		request_answer_failed(r, &v);
 		return false;
 	}
-	if (a->eutran.resync.len && a->utran.resync.len) {
+	if (a->eutran.resync.p && a->utran.resync.p) {
 		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
 		return false;
 	}
@@ -213,6 +213,7 @@ static void air_answer(struct air *a)
 	_Alignas(8) uint8_t info[16 + 64 * 200];
 	struct wr vectors = wr_of(info, sizeof info), w;
 	if (!air_put_vectors(a, &vectors) || vectors.err) {
+		secret_wipe(info, wr_len(&vectors));
 		answer_auth_unavailable(a->r);
 		return;
 	}

@@ -46,7 +46,9 @@ void s6a_pur(struct request *r)
 	if (!r->change_done) {
 		struct slice location = request_slot(r, SLOT_PUR_EPS_Location_Information);
 		struct slice ext = {0};
-		if (location.len && location.len < NOR_EXT_MAX) // kept as the AVP that it was
+		// kept as the AVP that it was, with its header
+		if (location.len && location.len < NOR_EXT_MAX &&
+		    r->slots[SLOT_PUR_EPS_Location_Information].off >= 12)
 			ext = slice_of(location.p - 12, location.len + 12);
 		change_send(r, CHANGE_PUR, request_u32(r, SLOT_PUR_PUR_Flags, 0), 0,
 			    request_slot(r, SLOT_PUR_Origin_Host), request_slot(r, SLOT_PUR_Origin_Realm), ext);

@@ -24,7 +24,8 @@ bool s6a_is_roaming(imsi_t imsi, const uint8_t plmn[3])
 	return strncmp(digits, visited, strlen(visited)) != 0;
 }
 
-// Access-Restriction-Data (TS 29.272 7.3.31): the bit that forbids this RAT-Type; 0 when none does.
+// Access-Restriction-Data (TS 29.272 7.3.31): the bits that forbid this RAT-Type; 0 when none does. LTE-M is a part of
+// WB-E-UTRAN: bit 4 forbids both, 11 only LTE-M, 12 all but LTE-M.
 static uint32_t rat_restriction(uint32_t rat)
 {
 	switch (rat) {
@@ -32,10 +33,19 @@ static uint32_t rat_restriction(uint32_t rat)
 	case RAT_GERAN: return 1u << 1;
 	case RAT_GAN: return 1u << 2;
 	case RAT_HSPA_EVOLUTION: return 1u << 3;
-	case RAT_EUTRAN: return 1u << 4;
+	case RAT_EUTRAN: return 1u << 4 | 1u << 12;
 	case RAT_EUTRAN_NB_IOT: return 1u << 6;
-	default: return 0;
+	case RAT_LTE_M: return 1u << 4 | 1u << 11;
+	default: break;
 	}
+	// by satellite: LEO, MEO, GEO, other, of each of the three
+	if (rat >= RAT_EUTRAN_LEO && rat < RAT_EUTRAN_LEO + 4)
+		return 1u << (13 + rat - RAT_EUTRAN_LEO);
+	if (rat >= RAT_NB_IOT_LEO && rat < RAT_NB_IOT_LEO + 4)
+		return 1u << (17 + rat - RAT_NB_IOT_LEO);
+	if (rat >= RAT_LTE_M_LEO && rat < RAT_LTE_M_LEO + 4)
+		return 1u << (21 + rat - RAT_LTE_M_LEO);
+	return 0;
 }
 
 // An ODB category that the node does not support must be enforced here (5.2.1.1.3), with its Error-Diagnostic.

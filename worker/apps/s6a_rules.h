@@ -2,10 +2,28 @@
 #pragma once
 #include "worker/apps/s6a_msg.h"
 
-enum rat_type { RAT_UTRAN = 1000, RAT_GERAN, RAT_GAN, RAT_HSPA_EVOLUTION, RAT_EUTRAN, RAT_EUTRAN_NB_IOT, RAT_LTE_M };
+// RAT-Type (TS 29.212 5.3.31), those that a rule names
+enum rat_type {
+	RAT_UTRAN = 1000,
+	RAT_GERAN = 1001,
+	RAT_GAN = 1002,
+	RAT_HSPA_EVOLUTION = 1003,
+	RAT_EUTRAN = 1004,
+	RAT_EUTRAN_NB_IOT = 1005,
+	RAT_LTE_M = 1007,
+	RAT_EUTRAN_LEO = 1011,
+	RAT_NB_IOT_LEO = 1021,
+	RAT_LTE_M_LEO = 1031,
+};
 
 // Error-Diagnostic (TS 29.272 7.3.128)
-enum error_diagnostic { DIAG_GPRS_SUBSCRIBED = 0, DIAG_NO_GPRS = 1, DIAG_ODB_ALL_APN = 2, DIAG_ODB_HPLMN_APN = 3, DIAG_ODB_VPLMN_APN = 4 };
+enum error_diagnostic {
+	DIAG_GPRS_SUBSCRIBED = 0,
+	DIAG_NO_GPRS = 1,
+	DIAG_ODB_ALL_APN = 2,
+	DIAG_ODB_HPLMN_APN = 3,
+	DIAG_ODB_VPLMN_APN = 4,
+};
 
 struct s6a_refusal {
 	uint32_t result; // experimental

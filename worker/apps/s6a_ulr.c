@@ -20,7 +20,7 @@ struct ulr {
 
 static bool rat_known(uint32_t rat)
 {
-	return rat <= 3 || (rat >= 1000 && rat <= 1012) || (rat >= 2000 && rat <= 2004);
+	return rat == RAT_EUTRAN || dict_enum_name(AVP_ID_RAT_Type, (int32_t)rat);
 }
 
 static bool ulr_read(struct ulr *u)

@@ -1,0 +1,617 @@
+// AIR in a worker, from the frontend's frame to its answer: who gets vectors, how many, from which SQN, and what the
+// loader is asked. Vectors are recomputed from the RAND in the answer.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+// cmocka wants the three above
+#include <cmocka.h>
+#include "tests/support/worker_fixture.h"
+#include "worker/auth/sqn.h"
+
+#define IND_0 8u // node 1, k = 0
+// ODB of all, HPLMN and VPLMN APNs, partial purge, additional MSISDN
+#define FEATURES_1 0xa0000007u
+
+static struct auth auth;
+
+static int setup(void **state)
+{
+	struct wf *f = wf_new(100);
+	assert_int_equal(auth_init(&auth), 0);
+	wf_subscriber(f, WF_IMSI, wf_profile(f, true, false, 0, 0), 32, 1000);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	wf_free(*state);
+	auth_fini(&auth);
+	return 0;
+}
+
+static const struct cache_record *record(struct wf *f, const char *imsi)
+{
+	imsi_t i;
+	assert_true(imsi_parse(slice_str(imsi), &i));
+	return cache_find(builder_cache(f->b), i);
+}
+
+static struct sqn_words *words(struct wf *f)
+{
+	return &f->w.cache.sqn[record(f, WF_IMSI)->sqn];
+}
+
+static struct auth_keys keys_of(const struct cache_record *r)
+{
+	struct auth_keys k = {.alg = AUTH_MILENAGE, .amf = r->amf};
+	memcpy(k.k, r->k, 16);
+	memcpy(k.opc, r->opc, 16);
+	return k;
+}
+
+static struct slice child(struct slice group, uint32_t code)
+{
+	struct avp a;
+	assert_true(avp_find(group, code, VENDOR_3GPP, &a));
+	return a.data;
+}
+
+// SQN of an AUTN, by AK of the RAND.
+static uint64_t sqn_of(const struct auth_keys *k, const uint8_t *rand, const uint8_t *autn)
+{
+	struct aka_values v;
+	assert_int_equal(milenage_f2345(&auth.milenage, k->k, k->opc, rand, &v), 0);
+	uint8_t sqn[6];
+	for (unsigned i = 0; i < 6; i++)
+		sqn[i] = autn[i] ^ v.ak[i];
+	return sqn_get(sqn);
+}
+
+struct got {
+	unsigned eutran, utran;
+	uint64_t sqn[64];
+};
+
+static void eutran_is_right(const struct auth_keys *k, struct slice g, struct got *got)
+{
+	struct eutran_vector v;
+	const uint8_t *rand = child(g, AVP_CODE_RAND).p, *autn = child(g, AVP_CODE_AUTN).p;
+	uint64_t sqn = sqn_of(k, rand, autn);
+	assert_int_equal(auth_eutran_vector_for(&auth, k, sqn, wf_plmn, rand, &v), 0);
+	assert_true(slice_eq(child(g, AVP_CODE_XRES), slice_of(v.xres, v.xres_len)));
+	assert_true(slice_eq(child(g, AVP_CODE_AUTN), slice_of(v.autn, 16)));
+	assert_true(slice_eq(child(g, AVP_CODE_KASME), slice_of(v.kasme, 32)));
+	assert_true(autn[6] & 0x80);
+	assert_int_equal(be32_get(child(g, AVP_CODE_Item_Number).p), ++got->eutran);
+	got->sqn[got->eutran + got->utran - 1] = sqn;
+}
+
+static void utran_is_right(const struct auth_keys *k, struct slice g, struct got *got)
+{
+	struct utran_vector v;
+	const uint8_t *rand = child(g, AVP_CODE_RAND).p, *autn = child(g, AVP_CODE_AUTN).p;
+	uint64_t sqn = sqn_of(k, rand, autn);
+	assert_int_equal(auth_utran_vector_for(&auth, k, sqn, rand, &v), 0);
+	assert_true(slice_eq(child(g, AVP_CODE_XRES), slice_of(v.xres, v.xres_len)));
+	assert_true(slice_eq(child(g, AVP_CODE_AUTN), slice_of(v.autn, 16)));
+	assert_true(slice_eq(child(g, AVP_CODE_Confidentiality_Key), slice_of(v.ck, 16)));
+	assert_true(slice_eq(child(g, AVP_CODE_Integrity_Key), slice_of(v.ik, 16)));
+	assert_false(autn[6] & 0x80);
+	assert_int_equal(be32_get(child(g, AVP_CODE_Item_Number).p), ++got->utran);
+	got->sqn[got->eutran + got->utran - 1] = sqn;
+}
+
+// Every vector of a successful AIA, recomputed; their SQNs rise with one IND.
+static struct got vectors(struct wf *f, const struct wf_answer *a)
+{
+	struct got got = {0};
+	struct auth_keys k = keys_of(record(f, WF_IMSI));
+	struct avp info, v;
+	assert_int_equal(a->result, RESULT_SUCCESS);
+	assert_false(a->experimental);
+	assert_true(wf_find(a, AVP_CODE_Authentication_Info, VENDOR_3GPP, &info));
+	struct rd rd = rd_slice(info.data);
+	while (avp_next(&rd, &v) == AVP_WALK_ONE) {
+		if (v.code == AVP_CODE_E_UTRAN_Vector)
+			eutran_is_right(&k, v.data, &got);
+		else if (v.code == AVP_CODE_UTRAN_Vector)
+			utran_is_right(&k, v.data, &got);
+		else
+			fail();
+	}
+	for (unsigned i = 1; i < got.eutran + got.utran; i++) {
+		assert_int_equal(sqn_seq(got.sqn[i]), sqn_seq(got.sqn[i - 1]) + 1);
+		assert_int_equal(sqn_ind(got.sqn[i]), sqn_ind(got.sqn[0]));
+	}
+	return got;
+}
+
+static struct wf_answer air(struct wf *f, uint32_t wanted)
+{
+	struct wr w = wf_air(f, WF_IMSI, wanted);
+	wf_send(f, &w);
+	return wf_take(f, 0);
+}
+
+static void is_experimental(const struct wf_answer *a, uint32_t code)
+{
+	struct avp avp;
+	assert_true(a->experimental);
+	assert_int_equal(a->result, code);
+	assert_false(wf_find(a, AVP_CODE_Authentication_Info, VENDOR_3GPP, &avp));
+}
+
+// A base result with a Failed-AVP that begins with this AVP.
+static void is_failed(const struct wf_answer *a, uint32_t code, uint32_t avp_code)
+{
+	struct avp failed, inner;
+	assert_false(a->experimental);
+	assert_int_equal(a->result, code);
+	assert_true(wf_find(a, AVP_CODE_Failed_AVP, 0, &failed));
+	struct rd rd = rd_slice(failed.data);
+	assert_int_equal(avp_next(&rd, &inner), AVP_WALK_ONE);
+	assert_int_equal(inner.code, avp_code);
+}
+
+static void counts_are_capped(void **state)
+{
+	struct wf *f = *state;
+	static const struct {
+		uint32_t wanted, given;
+	} rows[] = {{0, 1}, {1, 1}, {2, 2}, {3, 3}, {4, 4}, {5, 5}, {6, 5}, {32, 5}, {0xffffffff, 5}};
+	uint64_t last = 0;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct wf_answer a = air(f, rows[i].wanted);
+		struct got g = vectors(f, &a);
+		assert_int_equal(g.eutran, rows[i].given);
+		assert_int_equal(g.utran, 0);
+		assert_int_equal(sqn_ind(g.sqn[0]), IND_0);
+		assert_true(last == 0 ? sqn_seq(g.sqn[0]) == 32 : sqn_seq(g.sqn[0]) == last + 1);
+		last = sqn_seq(g.sqn[g.eutran - 1]);
+	}
+	assert_int_equal(f->stats->c[STAT_VECTORS], 31);
+	assert_int_equal(wf_asks(f), 0);
+}
+
+static void unknown_user(void **state)
+{
+	struct wf *f = *state;
+	struct wr w = wf_air(f, "001010000009999", 1);
+	wf_send(f, &w);
+	struct wf_answer a = wf_take(f, 0);
+	is_experimental(&a, EXP_USER_UNKNOWN);
+	w = wf_air(f, "not-an-imsi", 1);
+	wf_send(f, &w);
+	a = wf_take(f, 0);
+	is_experimental(&a, EXP_USER_UNKNOWN);
+	assert_int_equal(wf_asks(f), 0);
+}
+
+static void no_packet_subscription(void **state)
+{
+	struct wf *f = *state;
+	struct cache_record r = *record(f, WF_IMSI);
+	r.flags |= RECORD_NO_PACKET;
+	assert_int_equal(builder_put(f->b, &r), 0);
+	struct wf_answer a = air(f, 1);
+	is_experimental(&a, EXP_UNKNOWN_EPS_SUBSCRIPTION);
+	assert_int_equal(words(f)->next, 32);
+}
+
+static void utran_and_both(void **state)
+{
+	struct wf *f = *state;
+	for (unsigned both = 0; both < 3; both++) {
+		struct wr w = wf_begin(f, 318, WF_IMSI);
+		if (both) // 2: the UTRAN ones are wanted at once
+			wf_put_auth_group(&w, AVP_CODE_Requested_EUTRAN_Authentication_Info, 4, both == 1, (struct slice){0});
+		wf_put_auth_group(&w, AVP_CODE_Requested_UTRAN_GERAN_Authentication_Info, 3, both != 1, (struct slice){0});
+		wf_put_plmn(&w, wf_plmn);
+		wf_send(f, &w);
+		struct wf_answer a = wf_take(f, 0);
+		struct got g = vectors(f, &a);
+		assert_int_equal(g.eutran, both == 0 ? 0 : both == 1 ? 4 : 2);
+		assert_int_equal(g.utran, both == 1 ? 1 : 3);
+	}
+}
+
+static void one_column_a_host(void **state)
+{
+	struct wf *f = *state;
+	char host[64];
+	f->auto_ind = false;
+	for (unsigned i = 0; i < 7; i++) {
+		snprintf(host, sizeof host, "mme%u.example.org", i);
+		f->host = host;
+		struct wr w = wf_air(f, WF_IMSI, 1);
+		wf_send(f, &w);
+		assert_int_equal(wf_answers(f, 0), 0);
+		struct wf_frame *q = wf_ask(f, IPC_IND_HOST);
+		uint64_t hash;
+		memcpy(&hash, q->body, 8);
+		assert_int_equal(hash, ident_hash_bytes(slice_str(host), true));
+		assert_true(slice_eq(slice_of(q->body + 8, q->len - 8), slice_str(host)));
+		assert_int_equal(builder_ind_add(f->b, hash), i);
+		wf_reply(f, IPC_IND_HOST_ACK, q->hdr.id, i);
+		struct wf_answer a = wf_take(f, 0);
+		assert_int_equal(sqn_ind(vectors(f, &a).sqn[0]), 8 + i % 5);
+		a = air(f, 1); // known now
+		assert_int_equal(sqn_ind(vectors(f, &a).sqn[0]), 8 + i % 5);
+	}
+	// no place left: hashed, and never asked twice for one request
+	f->host = "mme-without-a-place.example.org";
+	struct wr w = wf_air(f, WF_IMSI, 1);
+	wf_send(f, &w);
+	struct wf_frame *q = wf_ask(f, IPC_IND_HOST);
+	wf_reply(f, IPC_IND_HOST_ACK, q->hdr.id, UINT64_MAX);
+	struct wf_answer a = wf_take(f, 0);
+	assert_int_equal(sqn_ind(vectors(f, &a).sqn[0]), 8 + ident_hash_bytes(slice_str(f->host), true) % 5);
+	assert_int_equal(wf_asks(f), 0);
+}
+
+static void spare_column(void **state)
+{
+	struct wf *f = *state;
+	struct cache_record r = *record(f, WF_IMSI);
+	r.flags |= RECORD_IND_SPARE;
+	assert_int_equal(builder_put(f->b, &r), 0);
+	struct wf_answer a = air(f, 1);
+	assert_int_equal(sqn_ind(vectors(f, &a).sqn[0]), 15);
+}
+
+// RAND || AUTS of a USIM whose highest SQN is `sqn_ms` (TS 33.102 6.3.3).
+static void make_auts(struct wf *f, uint64_t sqn_ms, uint8_t out[30])
+{
+	struct auth_keys k = keys_of(record(f, WF_IMSI));
+	uint8_t ak[6], mac_a[8];
+	for (unsigned i = 0; i < 16; i++)
+		out[i] = (uint8_t)(i * 11 + 3);
+	assert_int_equal(milenage_f5star(&auth.milenage, k.k, k.opc, out, ak), 0);
+	sqn_put(out + 16, sqn_ms);
+	for (unsigned i = 0; i < 6; i++)
+		out[16 + i] ^= ak[i];
+	assert_int_equal(milenage_f1(&auth.milenage, k.k, k.opc, out, sqn_ms, 0, mac_a, out + 22), 0);
+}
+
+static void resync_send(struct wf *f, struct slice eutran, struct slice utran)
+{
+	struct wr w = wf_begin(f, 318, WF_IMSI);
+	wf_put_auth_group(&w, AVP_CODE_Requested_EUTRAN_Authentication_Info, 1, true, eutran);
+	if (utran.p)
+		wf_put_auth_group(&w, AVP_CODE_Requested_UTRAN_GERAN_Authentication_Info, 1, true, utran);
+	wf_put_plmn(&w, wf_plmn);
+	wf_send(f, &w);
+}
+
+static void resync_good(void **state)
+{
+	struct wf *f = *state;
+	uint8_t info[30];
+	make_auts(f, 500 << 5 | 3, info);
+	resync_send(f, slice_of(info, 30), (struct slice){0});
+	struct wf_answer a = wf_take(f, 0);
+	assert_int_equal(sqn_seq(vectors(f, &a).sqn[0]), 501);
+	make_auts(f, 100 << 5 | 3, info); // an old one never moves it back
+	resync_send(f, slice_of(info, 30), (struct slice){0});
+	a = wf_take(f, 0);
+	assert_int_equal(sqn_seq(vectors(f, &a).sqn[0]), 502);
+	assert_int_equal(f->stats->c[STAT_RESYNCS], 2);
+}
+
+static void resync_beyond_the_limit(void **state)
+{
+	struct wf *f = *state;
+	uint8_t info[30];
+	struct ipc_sqn_block b;
+	make_auts(f, 70000 << 5, info);
+	resync_send(f, slice_of(info, 30), (struct slice){0});
+	assert_int_equal(wf_answers(f, 0), 0);
+	struct wf_frame *q = wf_ask(f, IPC_SQN_BLOCK);
+	memcpy(&b, q->body, sizeof b);
+	assert_int_equal(b.at_least, 70001);
+	assert_int_equal(b.index, record(f, WF_IMSI)->sqn);
+	assert_int_equal(b.imsi, record(f, WF_IMSI)->imsi.v);
+	assert_int_equal(words(f)->next, 32);
+	builder_sqn_limit(f->b, b.index, 70257);
+	wf_reply(f, IPC_SQN_BLOCK_ACK, q->hdr.id, 1);
+	struct wf_answer a = wf_take(f, 0);
+	assert_int_equal(sqn_seq(vectors(f, &a).sqn[0]), 70001);
+	// refused: no vectors, nothing moved
+	make_auts(f, 90000 << 5, info);
+	resync_send(f, slice_of(info, 30), (struct slice){0});
+	q = wf_ask(f, IPC_SQN_BLOCK);
+	wf_reply(f, IPC_SQN_BLOCK_ACK, q->hdr.id, 0);
+	a = wf_take(f, 0);
+	is_experimental(&a, EXP_AUTHENTICATION_DATA_UNAVAILABLE);
+	assert_int_equal(words(f)->next, 70002);
+}
+
+static void resync_forged(void **state)
+{
+	struct wf *f = *state;
+	uint8_t info[30];
+	for (unsigned i = 0; i < 30; i++) { // every octet counts
+		make_auts(f, 500 << 5, info);
+		info[i] ^= 1;
+		resync_send(f, slice_of(info, 30), (struct slice){0});
+		struct wf_answer a = wf_take(f, 0);
+		is_experimental(&a, EXP_AUTHENTICATION_DATA_UNAVAILABLE);
+	}
+	assert_int_equal(words(f)->next, 32);
+	assert_int_equal(f->stats->c[STAT_RESYNC_MAC_FAILURES], 30);
+	assert_int_equal(f->stats->c[STAT_RESYNCS], 0);
+}
+
+static void resync_misuse(void **state)
+{
+	struct wf *f = *state;
+	uint8_t info[31] = {0};
+	struct avp avp;
+	make_auts(f, 500 << 5, info);
+	resync_send(f, slice_of(info, 30), slice_of(info, 30));
+	struct wf_answer a = wf_take(f, 0);
+	assert_int_equal(a.result, RESULT_UNABLE_TO_COMPLY);
+	assert_false(wf_find(&a, AVP_CODE_Authentication_Info, VENDOR_3GPP, &avp));
+	static const uint32_t lens[] = {0, 1, 29, 31};
+	for (unsigned i = 0; i < sizeof lens / sizeof *lens; i++) {
+		resync_send(f, slice_of(info, lens[i]), (struct slice){0});
+		a = wf_take(f, 0);
+		is_failed(&a, RESULT_INVALID_AVP_VALUE, AVP_CODE_Requested_EUTRAN_Authentication_Info);
+	}
+	resync_send(f, slice_of(info, 0), slice_of(info, 30));
+	a = wf_take(f, 0);
+	assert_int_equal(a.result, RESULT_UNABLE_TO_COMPLY);
+	assert_int_equal(words(f)->next, 32);
+	// at the end of the numbers
+	make_auts(f, SQN_MAX - 32, info);
+	resync_send(f, slice_of(info, 30), (struct slice){0});
+	a = wf_take(f, 0);
+	is_experimental(&a, EXP_AUTHENTICATION_DATA_UNAVAILABLE);
+	assert_int_equal(words(f)->next, 32);
+	assert_int_equal(wf_asks(f), 0);
+}
+
+static void block_used_up(void **state)
+{
+	struct wf *f = *state;
+	struct ipc_sqn_block b;
+	builder_sqn_set(f->b, record(f, WF_IMSI)->sqn, 997, 1000);
+	struct wf_answer a = air(f, 3);
+	assert_int_equal(sqn_seq(vectors(f, &a).sqn[2]), 999);
+	struct wf_frame *q = wf_ask(f, IPC_SQN_BLOCK); // ahead of need, nobody waits
+	assert_int_equal(q->hdr.id, 0);
+	struct wr w = wf_air(f, WF_IMSI, 2);
+	wf_send(f, &w);
+	assert_int_equal(wf_answers(f, 0), 0);
+	q = wf_ask(f, IPC_SQN_BLOCK);
+	assert_int_not_equal(q->hdr.id, 0);
+	memcpy(&b, q->body, sizeof b);
+	assert_int_equal(b.at_least, 0);
+	builder_sqn_limit(f->b, b.index, 1256);
+	wf_reply(f, IPC_SQN_BLOCK_ACK, q->hdr.id, 1);
+	a = wf_take(f, 0);
+	assert_int_equal(sqn_seq(vectors(f, &a).sqn[0]), 1000);
+	assert_int_equal(f->stats->c[STAT_LOADER_WAITING], 0);
+	// an acknowledgement twice, and one of nothing
+	wf_reply(f, IPC_SQN_BLOCK_ACK, q->hdr.id, 1);
+	wf_reply(f, IPC_SQN_BLOCK_ACK, 0x7fffffffffffffff, 1);
+	assert_int_equal(wf_answers(f, 0), 0);
+}
+
+static void block_refused(void **state)
+{
+	struct wf *f = *state;
+	builder_sqn_set(f->b, record(f, WF_IMSI)->sqn, 1000, 1000);
+	struct wr w = wf_air(f, WF_IMSI, 2);
+	wf_send(f, &w);
+	struct wf_frame *q = wf_ask(f, IPC_SQN_BLOCK);
+	wf_reply(f, IPC_SQN_BLOCK_ACK, q->hdr.id, 0);
+	struct wf_answer a = wf_take(f, 0);
+	is_experimental(&a, EXP_AUTHENTICATION_DATA_UNAVAILABLE);
+}
+
+// A loader that says "raised" and never raises: bounded.
+static void asks_are_bounded(void **state)
+{
+	struct wf *f = *state;
+	unsigned asked = 0;
+	builder_sqn_set(f->b, record(f, WF_IMSI)->sqn, 1000, 1000);
+	struct wr w = wf_air(f, WF_IMSI, 1);
+	wf_send(f, &w);
+	while (wf_asks(f)) {
+		struct wf_frame *q = wf_ask(f, IPC_SQN_BLOCK);
+		assert_true(++asked <= REQUEST_TRIES_MAX);
+		wf_reply(f, IPC_SQN_BLOCK_ACK, q->hdr.id, 1);
+	}
+	struct wf_answer a = wf_take(f, 0);
+	assert_int_equal(a.result, RESULT_TOO_BUSY);
+	assert_int_equal(f->stats->c[STAT_LOADER_WAITING], 0);
+}
+
+static void end_of_numbers(void **state)
+{
+	struct wf *f = *state;
+	builder_sqn_set(f->b, record(f, WF_IMSI)->sqn, SEQ_MAX - 2, SEQ_MAX);
+	struct wf_answer a = air(f, 3);
+	is_experimental(&a, EXP_AUTHENTICATION_DATA_UNAVAILABLE);
+	assert_int_equal(f->stats->c[STAT_SQN_EXHAUSTED], 1);
+	a = air(f, 1);
+	assert_int_equal(sqn_seq(vectors(f, &a).sqn[0]), SEQ_MAX - 2);
+}
+
+static void loader_away(void **state)
+{
+	struct wf *f = *state;
+	builder_sqn_set(f->b, record(f, WF_IMSI)->sqn, 1000, 1000);
+	wf_loader_away(f);
+	struct wr w = wf_air(f, WF_IMSI, 1);
+	wf_send(f, &w);
+	assert_int_equal(wf_answers(f, 0), 0);
+	wf_loader_back(f);
+	struct wf_frame *q = wf_ask(f, IPC_SQN_BLOCK);
+	wf_loader_away(f); // dies with the question
+	wf_loader_back(f);
+	struct wf_frame *again = wf_ask(f, IPC_SQN_BLOCK);
+	assert_int_equal(q->hdr.id, again->hdr.id);
+	builder_sqn_limit(f->b, record(f, WF_IMSI)->sqn, 1256);
+	wf_reply(f, IPC_SQN_BLOCK_ACK, again->hdr.id, 1);
+	struct wf_answer a = wf_take(f, 0);
+	assert_int_equal(sqn_seq(vectors(f, &a).sqn[0]), 1000);
+}
+
+// Law 9: what its frontend has given up is not served late.
+static void loader_away_too_long(void **state)
+{
+	struct wf *f = *state;
+	builder_sqn_set(f->b, record(f, WF_IMSI)->sqn, 1000, 1000);
+	wf_loader_away(f);
+	struct wr w = wf_air(f, WF_IMSI, 1);
+	wf_send(f, &w);
+	clock_freeze_us(clock_mono_us() + 2100000);
+	wf_loader_back(f);
+	clock_freeze_us(0);
+	struct wf_answer a = wf_take(f, 0);
+	assert_int_equal(a.result, RESULT_TOO_BUSY);
+	assert_int_equal(wf_asks(f), 0);
+	assert_int_equal(f->stats->c[STAT_LOADER_WAITING], 0);
+}
+
+static void bad_values(void **state)
+{
+	struct wf *f = *state;
+	struct wr w = wf_begin(f, 318, WF_IMSI);
+	wf_put_plmn(&w, wf_plmn);
+	wf_send(f, &w);
+	struct wf_answer a = wf_take(f, 0);
+	is_failed(&a, RESULT_MISSING_AVP, AVP_CODE_Requested_EUTRAN_Authentication_Info);
+	static const struct {
+		uint8_t plmn[4];
+		uint32_t len;
+	} bad[] = {{{0x00, 0xf1, 0x1b}, 3}, {{0x0a, 0xf1, 0x10}, 3}, {{0x00, 0xf1}, 2}, {{0x00, 0xf1, 0x10, 0}, 4}, {{0}, 0}};
+	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
+		w = wf_begin(f, 318, WF_IMSI);
+		wf_put_auth_group(&w, AVP_CODE_Requested_EUTRAN_Authentication_Info, 1, true, (struct slice){0});
+		avp_put(&w, AVP_CODE_Visited_PLMN_Id, VENDOR_3GPP, AVP_M, bad[i].plmn, bad[i].len);
+		wf_send(f, &w);
+		a = wf_take(f, 0);
+		is_failed(&a, RESULT_INVALID_AVP_VALUE, AVP_CODE_Visited_PLMN_Id);
+	}
+	assert_int_equal(words(f)->next, 32);
+}
+
+static void features(void **state)
+{
+	struct wf *f = *state;
+	static const struct {
+		uint32_t list, bits;
+		uint8_t flags;
+		bool refused;
+	} rows[] = {
+		{1, FEATURES_1, AVP_M, false},
+		{1, 1u << 10, AVP_M, true},
+		{1, 1u << 10, 0, false},
+		{2, 1u << 27, AVP_M, false},
+		{2, 1u << 26, AVP_M, true},
+		{3, 1, AVP_M, true},
+		{3, 0, AVP_M, false},
+	};
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct wr w = wf_air(f, WF_IMSI, 1);
+		struct avp avp, bits;
+		wf_put_features(&w, rows[i].list, rows[i].bits, rows[i].flags);
+		wf_send(f, &w);
+		struct wf_answer a = wf_take(f, 0);
+		if (rows[i].refused)
+			is_experimental(&a, EXP_FEATURE_UNSUPPORTED);
+		else
+			vectors(f, &a);
+		assert_int_equal(a.slots[SLOT_AIA_Supported_Features].cnt, 2);
+		assert_true(wf_find(&a, AVP_CODE_Supported_Features, VENDOR_3GPP, &avp));
+		assert_false(avp.flags & AVP_M);
+		assert_true(avp_find(avp.data, AVP_CODE_Feature_List, VENDOR_3GPP, &bits));
+		assert_int_equal(be32_get(bits.data.p), FEATURES_1);
+	}
+	struct wf_answer a = air(f, 1);
+	assert_int_equal(a.slots[SLOT_AIA_Supported_Features].cnt, 0);
+}
+
+static void refuse_in_aia(void **state)
+{
+	struct wf *f = *state;
+	struct cache_record r = *record(f, WF_IMSI);
+	struct avp avp;
+	r.profile = wf_profile(f, true, false, 1u << 4, 0);
+	assert_int_equal(builder_put(f->b, &r), 0);
+	struct wf_answer a = air(f, 1);
+	assert_int_equal(a.result, RESULT_SUCCESS); // not configured: the ULA will refuse
+	struct wr w = wf_air(f, WF_IMSI, 1);
+	wf_queue_request(f, &w, 0, IPC_PEER_REFUSE_IN_AIA);
+	wf_run(f);
+	a = wf_take(f, 0);
+	is_experimental(&a, EXP_RAT_NOT_ALLOWED);
+	r.profile = wf_profile(f, true, false, 0, 1);
+	assert_int_equal(builder_put(f->b, &r), 0);
+	w = wf_air(f, WF_IMSI, 1);
+	wf_queue_request(f, &w, 0, IPC_PEER_REFUSE_IN_AIA);
+	wf_run(f);
+	a = wf_take(f, 0);
+	is_experimental(&a, EXP_ROAMING_NOT_ALLOWED);
+	assert_true(wf_find(&a, AVP_CODE_Error_Diagnostic, VENDOR_3GPP, &avp));
+	assert_int_equal(be32_get(avp.data.p), 2);
+	assert_int_equal(words(f)->next, 33);
+}
+
+static void miss_while_loading(void **state)
+{
+	struct wf *f = *state;
+	static const char other[] = "001010000000077";
+	struct ipc_miss m;
+	wf_load_state(f, CACHE_LOADING);
+	for (unsigned status = MISS_FOUND; status <= MISS_BUSY; status++) {
+		struct wr w = wf_air(f, status == MISS_FOUND ? other : "001010000000078", 1);
+		wf_send(f, &w);
+		assert_int_equal(wf_answers(f, 0), 0);
+		struct wf_frame *q = wf_ask(f, IPC_MISS);
+		memcpy(&m, q->body, sizeof m);
+		assert_int_equal(m.msisdn, 0);
+		if (status == MISS_FOUND)
+			wf_subscriber(f, other, wf_profile(f, true, false, 0, 0), 1, 1000);
+		wf_reply(f, IPC_MISS_ACK, q->hdr.id, status);
+		struct wf_answer a = wf_take(f, 0);
+		if (status == MISS_UNKNOWN)
+			is_experimental(&a, EXP_USER_UNKNOWN);
+		else
+			assert_int_equal(a.result, status == MISS_FOUND ? RESULT_SUCCESS : RESULT_TOO_BUSY);
+	}
+	assert_int_equal(f->stats->c[STAT_LOADER_WAITING], 0);
+}
+
+static void algorithms(void **state)
+{
+	struct wf *f = *state;
+	struct cache_record r = *record(f, WF_IMSI);
+	r.alg = ALG_TUAK;
+	assert_int_equal(builder_put(f->b, &r), 0);
+	struct wf_answer a = air(f, 1);
+	is_experimental(&a, EXP_AUTHENTICATION_DATA_UNAVAILABLE);
+	r.alg = ALG_XOR; // not switched on
+	assert_int_equal(builder_put(f->b, &r), 0);
+	a = air(f, 1);
+	is_experimental(&a, EXP_AUTHENTICATION_DATA_UNAVAILABLE);
+	f->w.auth.test_algorithms = true;
+	a = air(f, 1);
+	assert_int_equal(a.result, RESULT_SUCCESS);
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(counts_are_capped), T(unknown_user), T(no_packet_subscription), T(utran_and_both), T(one_column_a_host),
+		T(spare_column), T(resync_good), T(resync_beyond_the_limit), T(resync_forged), T(resync_misuse),
+		T(block_used_up), T(block_refused), T(asks_are_bounded), T(end_of_numbers), T(loader_away),
+		T(loader_away_too_long), T(bad_values), T(features), T(refuse_in_aia), T(miss_while_loading), T(algorithms),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
