@@ -1,0 +1,31 @@
+// Which journal entries are not in the rows yet: key -> the newest entry's number. A read of the local database asks
+// here first, so that it always sees what was committed last, whether or not the fold thread has come to it (law 6).
+// Main thread only. Its size follows the journal's length, which is bounded.
+#pragma once
+#include "cache/layout.h"
+#include "lib/base/err.h"
+
+struct unfolded_slot {
+	uint64_t key; // 0 = free
+	uint64_t seq;
+};
+
+struct unfolded {
+	struct unfolded_slot *slot;
+	uint32_t cap; // a power of two
+	uint32_t used;
+};
+
+// What an entry is about. One subscriber may have an entry of each class.
+enum unfolded_class { UNFOLDED_STATE = 1, UNFOLDED_DOC = 2, UNFOLDED_SQN = 3, UNFOLDED_EXT = 4 };
+
+int unfolded_init(struct unfolded *u) MUST_USE;
+void unfolded_fini(struct unfolded *u);
+
+// `extra` tells SQN rows of one subscriber apart (start of the fingerprint); 0 for the other classes.
+uint64_t unfolded_key(enum unfolded_class cls, imsi_t imsi, uint64_t extra);
+
+// Notes an entry. Entries up to `folded` are forgotten when room is needed. -ENOMEM: nothing noted.
+int unfolded_note(struct unfolded *u, uint64_t key, uint64_t seq, uint64_t folded) MUST_USE;
+// The newest entry beyond `folded`, 0 when there is none: the rows are current.
+uint64_t unfolded_find(const struct unfolded *u, uint64_t key, uint64_t folded);
