@@ -1,0 +1,156 @@
+// A few lines of HTTP/1.1 on bufferevents rather than libevent's evhttp: 2.1's can't bound its connections,
+// and what a scraper needs is one request, one answer, close. hss-admin. The bytes are those of anybody who
+// reaches the port: bounded in size, time and number, and never interpreted beyond the request line.
+#include "admin/http.h"
+#include <errno.h>
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "admin/metrics.h"
+#include "lib/base/log.h"
+
+struct scraper {
+	struct metrics_server *server;
+	struct bufferevent *bev; // NULL: free
+	bool answered;
+};
+
+struct metrics_server {
+	struct event_base *base;
+	struct evconnlistener *listener;
+	const struct control *control;
+	struct scraper scraper[METRICS_CLIENT_MAX];
+};
+
+static void scraper_close(struct scraper *s)
+{
+	bufferevent_free(s->bev);
+	s->bev = NULL;
+}
+
+static void answer(struct scraper *s, const char *status, const char *type, struct evbuffer *body)
+{
+	struct evbuffer *out = bufferevent_get_output(s->bev);
+
+	evbuffer_add_printf(
+	    out, "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+	    status, type, evbuffer_get_length(body));
+	evbuffer_add_buffer(out, body);
+	s->answered = true;
+	bufferevent_disable(s->bev, EV_READ);
+}
+
+static void serve(struct scraper *s, const char *line, size_t len)
+{
+	static const char path[] = "GET /metrics";
+	struct evbuffer *body = evbuffer_new();
+	size_t n = sizeof(path) - 1;
+
+	if (!body) {
+		scraper_close(s);
+		return;
+	}
+	if (len > n && memcmp(line, path, n) == 0 && (line[n] == ' ' || line[n] == '?')) {
+		metrics_write(body, s->server->control);
+		answer(s, "200 OK", "text/plain; version=0.0.4; charset=utf-8", body);
+	} else {
+		evbuffer_add_printf(body, "GET /metrics is all that is here.\n");
+		answer(s, "404 Not Found", "text/plain; charset=utf-8", body);
+	}
+	evbuffer_free(body);
+}
+
+static void on_read(struct bufferevent *bev, void *ctx)
+{
+	struct scraper *s = ctx;
+	struct evbuffer *in = bufferevent_get_input(bev);
+	size_t len = evbuffer_get_length(in);
+	const char *p = (const char *)evbuffer_pullup(in, (ssize_t)len);
+	const char *eol = p ? memchr(p, '\n', len) : NULL;
+
+	if (s->answered || !eol || (!memmem(p, len, "\r\n\r\n", 4) && !memmem(p, len, "\n\n", 2))) {
+		if (len >= METRICS_REQUEST_MAX)
+			scraper_close(s);
+		return;
+	}
+	serve(s, p, (size_t)(eol - p));
+}
+
+static void on_write(struct bufferevent *bev, void *ctx)
+{
+	struct scraper *s = ctx;
+
+	if (s->answered && evbuffer_get_length(bufferevent_get_output(bev)) == 0)
+		scraper_close(s);
+}
+
+static void on_event(struct bufferevent *bev, short what, void *ctx)
+{
+	(void)bev;
+	(void)what;
+	scraper_close(ctx);
+}
+
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
+		      int from_len, void *ctx)
+{
+	const struct timeval timeout = {.tv_sec = METRICS_TIMEOUT_S};
+	struct metrics_server *server = ctx;
+	struct scraper *s = NULL;
+
+	(void)listener;
+	(void)from;
+	(void)from_len;
+	for (unsigned i = 0; i < METRICS_CLIENT_MAX && !s; i++) {
+		if (!server->scraper[i].bev)
+			s = &server->scraper[i];
+	}
+	if (!s) {
+		close(fd);
+		return;
+	}
+	*s = (struct scraper){.server = server};
+	s->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (!s->bev) {
+		close(fd);
+		return;
+	}
+	bufferevent_setcb(s->bev, on_read, on_write, on_event, s);
+	bufferevent_setwatermark(s->bev, EV_READ, 0, METRICS_REQUEST_MAX);
+	bufferevent_set_timeouts(s->bev, &timeout, &timeout);
+	bufferevent_enable(s->bev, EV_READ | EV_WRITE);
+}
+
+struct metrics_server *metrics_server_new(struct event_base *base, int listener,
+					  const struct control *control)
+{
+	struct metrics_server *server = calloc(1, sizeof(*server));
+
+	if (!server)
+		return NULL;
+	server->base = base;
+	server->control = control;
+	server->listener = evconnlistener_new(base, on_accept, server, LEV_OPT_CLOSE_ON_EXEC, 0, listener);
+	if (!server->listener) {
+		log_error("metrics_listen", LOG_STR("error", err_text(errno)));
+		metrics_server_free(&server);
+	}
+	return server;
+}
+
+void metrics_server_free(struct metrics_server **server)
+{
+	if (!*server)
+		return;
+	if ((*server)->listener)
+		evconnlistener_free((*server)->listener);
+	for (unsigned i = 0; i < METRICS_CLIENT_MAX; i++) {
+		if ((*server)->scraper[i].bev)
+			scraper_close(&(*server)->scraper[i]);
+	}
+	free(*server);
+	*server = NULL;
+}

@@ -1,0 +1,54 @@
+// hss-admin: the operator's and Prometheus' door to the other processes (README.md). It maps only the control
+// segment, read-only, and holds no secrets except those that pass through in a command or in its answer.
+#include <errno.h>
+#include <unistd.h>
+#include "admin/client.h"
+#include "admin/http.h"
+#include "lib/base/log.h"
+
+static struct {
+	struct admin_calls *calls;
+	struct admin_server *server;
+	struct metrics_server *metrics;
+} admin;
+
+static int init(struct role_env *env)
+{
+	admin_json_init();
+	if (env->listener_cnt < 1)
+		return -EINVAL;
+	admin.calls = admin_calls_new(env->base);
+	if (!admin.calls)
+		return -ENOMEM;
+	admin.server = admin_server_new(env, admin.calls, env->listener[0], env->config.admin_group);
+	if (!admin.server)
+		return -EIO;
+	if (env->listener_cnt < 2)
+		return 0;
+	admin.metrics = metrics_server_new(env->base, env->listener[1], env->control);
+	return admin.metrics ? 0 : -EIO;
+}
+
+static void edge(struct role_env *env, enum role role, unsigned index, int fd)
+{
+	(void)env;
+	if (admin.calls)
+		admin_calls_edge(admin.calls, role, index, fd);
+	else // stopped
+		close(fd);
+}
+
+static void stop(struct role_env *env)
+{
+	admin_server_free(&admin.server);
+	metrics_server_free(&admin.metrics);
+	admin_calls_free(&admin.calls);
+	role_stopped(env);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct role_ops ops = {.init = init, .edge = edge, .stop = stop};
+
+	return role_main(argc, argv, ROLE_ADMIN, &ops);
+}

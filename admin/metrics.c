@@ -1,0 +1,286 @@
+// The exposition. hss-admin. Everything comes from the control segment, which is mapped read-only and changes
+// while it is read: single numbers are atomic, and Prometheus wants no more than that. Names that appear are
+// our own tables'.
+#include "admin/metrics.h"
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include "lib/diameter/grammar.h"
+#include "lib/diameter/header.h"
+
+#define COMMAND_CNT (STAT_CMD_MAX < CMD_CNT ? STAT_CMD_MAX : CMD_CNT)
+#define US_PER_S    1000000.0
+
+static const struct {
+	const char *metric, *kind, *help;
+} rows[STAT_CNT] = {
+#define STAT(id, metric, labels, kind, help) {metric, #kind, help},
+#include "cache/stats.def"
+#undef STAT
+};
+
+struct instance {
+	enum role role;
+	unsigned index, at; // at: in role[] and stats[]
+};
+
+static uint64_t load(const _Atomic uint64_t *v)
+{
+	return atomic_load_explicit((_Atomic uint64_t *)v, memory_order_relaxed);
+}
+
+// The n-th process that this HSS runs; false after the last.
+static bool instance_nth(const struct control *c, unsigned n, struct instance *out)
+{
+	static const enum role single[] = {ROLE_HSSD, ROLE_LOADER, ROLE_ADMIN};
+	unsigned frontends = c->frontend_cnt < FRONTEND_MAX ? c->frontend_cnt : FRONTEND_MAX;
+	unsigned workers = c->worker_cnt < WORKER_MAX ? c->worker_cnt : WORKER_MAX;
+
+	if (n < 3)
+		*out = (struct instance){.role = single[n]};
+	else if (n < 3 + frontends)
+		*out = (struct instance){.role = ROLE_FRONTEND, .index = n - 3};
+	else if (n < 3 + frontends + workers)
+		*out = (struct instance){.role = ROLE_WORKER, .index = n - 3 - frontends};
+	else
+		return false;
+	out->at = control_instance(out->role, out->index);
+	return true;
+}
+
+// hssd counts its own beginning, hss-admin maps the segment read-only: neither has a block worth showing.
+static bool instance_counts(const struct instance *i)
+{
+	return i->role != ROLE_HSSD && i->role != ROLE_ADMIN;
+}
+
+static const char *app_name(uint32_t app)
+{
+	switch (app) {
+	case APP_BASE:
+		return "base";
+	case APP_CX:
+		return "cx";
+	case APP_SH:
+		return "sh";
+	case APP_S6A:
+		return "s6a";
+	case APP_S13:
+		return "s13";
+	case APP_SWX:
+		return "swx";
+	case APP_SLH:
+		return "slh";
+	case APP_S6C:
+		return "s6c";
+	default:
+		return "other";
+	}
+}
+
+static void head(struct evbuffer *out, const char *metric, const char *kind, const char *help)
+{
+	evbuffer_add_printf(out, "# HELP %s %s.\n# TYPE %s %s\n", metric, help, metric, kind);
+}
+
+static void write_rows(struct evbuffer *out, const struct control *c)
+{
+	struct instance in;
+
+	for (unsigned s = 0; s < STAT_CNT; s++) {
+		head(out, rows[s].metric, rows[s].kind, rows[s].help);
+		for (unsigned n = 0; instance_nth(c, n, &in); n++) {
+			if (instance_counts(&in))
+				evbuffer_add_printf(out, "%s{role=\"%s\",instance=\"%u\"} %" PRIu64 "\n",
+						    rows[s].metric, role_name(in.role), in.index,
+						    load(&c->stats[in.at].c[s]));
+		}
+	}
+}
+
+// --- per command, summed over the frontends
+
+static uint64_t sum_requests(const struct control *c, unsigned cmd)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < ROLE_INSTANCE_MAX; i++)
+		sum += load(&c->stats[i].requests[cmd]);
+	return sum;
+}
+
+static uint64_t sum_answers(const struct control *c, unsigned cmd, unsigned result)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < ROLE_INSTANCE_MAX; i++)
+		sum += load(&c->stats[i].answers[cmd][result]);
+	return sum;
+}
+
+// What a command is called in labels: "AIR"; NULL for ids without a row.
+static const struct command *command_of(unsigned cmd)
+{
+	const struct command *command = cmd == CMD_NONE ? NULL : grammar_by_id(cmd);
+
+	return command && command->name ? command : NULL;
+}
+
+static void write_requests(struct evbuffer *out, const struct control *c)
+{
+	head(out, "hss_requests_total", "counter",
+	     "Requests received from peers, by application and command");
+	for (unsigned cmd = 0; cmd < COMMAND_CNT; cmd++) {
+		const struct command *command = command_of(cmd);
+		uint64_t n = command ? sum_requests(c, cmd) : 0;
+
+		if (n)
+			evbuffer_add_printf(out,
+					    "hss_requests_total{app=\"%s\",command=\"%s\"} %" PRIu64 "\n",
+					    app_name(command->app), command->name, n);
+	}
+	head(out, "hss_answers_total", "counter",
+	     "Answers sent to peers, by application, command and result");
+	for (unsigned cmd = 0; cmd < COMMAND_CNT; cmd++) {
+		const struct command *command = command_of(cmd);
+
+		for (unsigned r = 0; command && r < STAT_RESULT_MAX; r++) {
+			uint64_t n = sum_answers(c, cmd, r);
+
+			// unknown codes share the last place; places between have no text of their own
+			if (n && (r == STAT_RESULT_MAX - 1 || strcmp(stat_result_text(r), "other") != 0))
+				evbuffer_add_printf(
+				    out,
+				    "hss_answers_total{app=\"%s\",command=\"%s\",result=\"%s\"} %" PRIu64
+				    "\n",
+				    app_name(command->app), command->name, stat_result_text(r), n);
+		}
+	}
+}
+
+static void write_histogram(struct evbuffer *out, const struct control *c, unsigned cmd,
+			    const struct command *command)
+{
+	uint64_t cumulative = 0, sum_us = 0, bucket[STAT_LATENCY_BUCKETS] = {0};
+	char labels[96];
+
+	for (unsigned i = 0; i < ROLE_INSTANCE_MAX; i++) {
+		sum_us += load(&c->stats[i].latency_sum_us[cmd]);
+		for (unsigned b = 0; b < STAT_LATENCY_BUCKETS; b++)
+			bucket[b] += load(&c->stats[i].latency[cmd][b]);
+	}
+	for (unsigned b = 0; b < STAT_LATENCY_BUCKETS; b++)
+		cumulative += bucket[b];
+	if (cumulative == 0)
+		return;
+	snprintf(labels, sizeof(labels), "app=\"%s\",command=\"%s\"", app_name(command->app), command->name);
+	cumulative = 0;
+	for (unsigned b = 0; b < STAT_LATENCY_BUCKETS; b++) {
+		cumulative += bucket[b];
+		if (b < STAT_LATENCY_BUCKETS - 1)
+			evbuffer_add_printf(out,
+					    "hss_request_duration_seconds_bucket{%s,le=\"%g\"} %" PRIu64 "\n",
+					    labels, (double)(50ull << b) / US_PER_S, cumulative);
+	}
+	evbuffer_add_printf(out,
+			    "hss_request_duration_seconds_bucket{%s,le=\"+Inf\"} %" PRIu64 "\n"
+			    "hss_request_duration_seconds_sum{%s} %.6f\n"
+			    "hss_request_duration_seconds_count{%s} %" PRIu64 "\n",
+			    labels, cumulative, labels, (double)sum_us / US_PER_S, labels, cumulative);
+}
+
+// --- peers and processes
+
+unsigned metrics_peers(const struct control *c, enum peer_slot_state state)
+{
+	uint32_t high = atomic_load_explicit((_Atomic uint32_t *)&c->peer_high, memory_order_relaxed);
+	unsigned cnt = 0;
+
+	for (uint32_t i = 0; i < high && i < PEER_DIRECTORY_MAX; i++) {
+		const struct control_peer *p = &c->peer[i];
+
+		if (atomic_load_explicit((_Atomic uint32_t *)&p->owner, memory_order_relaxed) &&
+		    atomic_load_explicit((_Atomic uint32_t *)&p->state, memory_order_relaxed) ==
+			(uint32_t)state)
+			cnt++;
+	}
+	return cnt;
+}
+
+static void write_processes(struct evbuffer *out, const struct control *c)
+{
+	struct instance in;
+
+	head(out, "hss_peers", "gauge", "Diameter peers by state");
+	evbuffer_add_printf(out, "hss_peers{state=\"opening\"} %u\nhss_peers{state=\"open\"} %u\n",
+			    metrics_peers(c, PEER_SLOT_CLAIMED), metrics_peers(c, PEER_SLOT_OPEN));
+	evbuffer_add_printf(out, "hss_peers{state=\"closing\"} %u\n", metrics_peers(c, PEER_SLOT_CLOSING));
+	head(out, "hss_role_up", "gauge", "Whether the process runs and is ready");
+	for (unsigned n = 0; instance_nth(c, n, &in); n++)
+		evbuffer_add_printf(out, "hss_role_up{role=\"%s\",instance=\"%u\"} %d\n", role_name(in.role),
+				    in.index, c->role[in.at].pid && c->role[in.at].ready);
+	head(out, "hss_role_restarts_total", "counter", "How often the process was started again");
+	for (unsigned n = 0; instance_nth(c, n, &in); n++)
+		evbuffer_add_printf(out, "hss_role_restarts_total{role=\"%s\",instance=\"%u\"} %u\n",
+				    role_name(in.role), in.index, (unsigned)c->role[in.at].restarts);
+	head(out, "process_start_time_seconds", "gauge", "When hssd was started, seconds since 1970");
+	evbuffer_add_printf(out, "process_start_time_seconds %.3f\n", (double)c->started_us / US_PER_S);
+	head(out, "hss_build_info", "gauge", "Version of this HSS");
+	evbuffer_add_printf(out, "hss_build_info{version=\"%s\"} 1\n", HSS_VERSION);
+}
+
+void metrics_write(struct evbuffer *out, const struct control *c)
+{
+	write_processes(out, c);
+	write_rows(out, c);
+	write_requests(out, c);
+	head(out, "hss_request_duration_seconds", "histogram",
+	     "Time from a request's arrival to its answer, inside the HSS");
+	for (unsigned cmd = 0; cmd < COMMAND_CNT; cmd++) {
+		const struct command *command = command_of(cmd);
+
+		if (command)
+			write_histogram(out, c, cmd, command);
+	}
+}
+
+// --- rows for `hssctl stats`
+
+static void put(void (*row)(void *, json_t *), void *ctx, const char *metric, const char *labels,
+		uint64_t value)
+{
+	json_t *r =
+	    json_pack("{s:s, s:s, s:I}", "metric", metric, "labels", labels, "value", (json_int_t)value);
+
+	if (r)
+		row(ctx, r);
+}
+
+void metrics_rows(const struct control *c, void (*row)(void *ctx, json_t *row_taken), void *ctx)
+{
+	char labels[96];
+
+	for (unsigned s = 0; s < STAT_CNT; s++) {
+		uint64_t sum = 0;
+
+		for (unsigned i = 0; i < ROLE_INSTANCE_MAX; i++)
+			sum += load(&c->stats[i].c[s]);
+		put(row, ctx, rows[s].metric, "", sum);
+	}
+	for (unsigned cmd = 0; cmd < COMMAND_CNT; cmd++) {
+		const struct command *command = command_of(cmd);
+		uint64_t n = command ? sum_requests(c, cmd) : 0;
+
+		snprintf(labels, sizeof(labels), "command=%s", command ? command->name : "");
+		if (n)
+			put(row, ctx, "hss_requests_total", labels, n);
+		for (unsigned r = 0; command && r < STAT_RESULT_MAX; r++) {
+			n = sum_answers(c, cmd, r);
+			snprintf(labels, sizeof(labels), "command=%s,result=%s", command->name,
+				 stat_result_text(r));
+			if (n)
+				put(row, ctx, "hss_answers_total", labels, n);
+		}
+	}
+}
