@@ -574,6 +574,84 @@ static void test_readers_under_a_writer(void **state)
 	fixture_close(&f);
 }
 
+// Removals move entries of subscribers that stay. A reader must find those all the time. All homes lie close together, so
+// that each removal moves many and each look-up walks past many.
+enum { STEADY_CNT = 256 };
+
+static imsi_t crowd_imsi[2 * STEADY_CNT];
+static msisdn_t crowd_number[2 * STEADY_CNT];
+
+static void crowd_choose(const struct cache *c)
+{
+	for (uint32_t n = 0, i = 0; n < 2 * STEADY_CNT; i++)
+		if (((uint32_t)ident_hash(imsi_no(i).v) & c->imsi_mask) < 4)
+			crowd_imsi[n++] = imsi_no(i);
+	for (uint32_t n = 0, i = 0; n < 2 * STEADY_CNT; i++)
+		if (((uint32_t)ident_hash(msisdn_no(i).v) & c->msisdn_mask) < 4)
+			crowd_number[n++] = msisdn_no(i);
+}
+
+static int crowd_put(struct builder *b, uint32_t n)
+{
+	struct cache_record r = {.imsi = crowd_imsi[n], .msisdn = {crowd_number[n]}};
+	r.sqn = builder_sqn_take(b, 1, 257);
+	assert_int_not_equal(r.sqn, UINT32_MAX);
+	return builder_put(b, &r);
+}
+
+struct steady {
+	pthread_t thread;
+	struct cache c;
+	const bool *stop;
+	uint64_t found, missed;
+};
+
+static void *steady_run(void *arg)
+{
+	struct steady *me = arg;
+	for (uint32_t n = 0; !__atomic_load_n(me->stop, __ATOMIC_RELAXED); n = (n + 1) % STEADY_CNT) {
+		cache_pin(&me->c);
+		bool found = cache_find(&me->c, crowd_imsi[n]) && cache_find_msisdn(&me->c, crowd_number[n]);
+		cache_unpin(&me->c);
+		me->found += found;
+		me->missed += !found;
+	}
+	return NULL;
+}
+
+static void test_moves_hide_nobody(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct steady steady[2] = {0};
+	bool stop = false;
+	fixture_open(&f, 2 * STEADY_CNT);
+	crowd_choose(&f.reader);
+	rng_state = 11;
+	for (uint32_t n = 0; n < 2 * STEADY_CNT; n++)
+		assert_int_equal(crowd_put(f.b, (n % 2 ? STEADY_CNT : 0) + n / 2), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		steady[i].c = f.reader;
+		steady[i].c.worker = i + 1;
+		steady[i].stop = &stop;
+		assert_int_equal(pthread_create(&steady[i].thread, NULL, steady_run, &steady[i]), 0);
+	}
+	for (uint32_t round = 0; round < 5000; round++) {
+		uint32_t n = STEADY_CNT + rng(STEADY_CNT);
+		assert_true(builder_delete(f.b, crowd_imsi[n]));
+		assert_int_equal(crowd_put(f.b, n), 0);
+		builder_reclaim(f.b);
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (unsigned i = 0; i < 2; i++) {
+		pthread_join(steady[i].thread, NULL);
+		assert_true(steady[i].found > 0);
+		assert_int_equal(steady[i].missed, 0);
+	}
+	assert_true(f.reader.h->imsi_moves > 1000);
+	fixture_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -589,6 +667,7 @@ int main(void)
 		cmocka_unit_test(test_files),
 		cmocka_unit_test(test_each_and_ind),
 		cmocka_unit_test(test_readers_under_a_writer),
+		cmocka_unit_test(test_moves_hide_nobody),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
