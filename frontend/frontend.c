@@ -248,6 +248,8 @@ void frontend_worker_take(struct frontend *fe, unsigned index, int fd)
 	w->channel = channel_new_take(fe->base, fd, FRONTEND_WORKER_WATER, &worker_ops, w);
 	if (!w->channel)
 		log_error("worker_channel_failed", LOG_INT("worker", index), LOG_STR("error", err_text(errno)));
+	else
+		channel_set_sides(w->channel, IPC_SIDE_WORKER, IPC_SIDE_FRONTEND);
 }
 
 void frontend_flush(struct frontend *fe)

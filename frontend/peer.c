@@ -455,7 +455,7 @@ void peer_stop(struct conn *c, enum base_disconnect_cause cause)
 		c->state = PEER_CLOSING;
 		await_end(c);
 		return;
-	case PEER_DO_CLOSE: conn_end(c, "stopping"); return;
+	case PEER_DO_CLOSE: conn_close(c, "stopping"); return; // was not a peer yet
 	default: return;
 	}
 }

@@ -188,4 +188,6 @@ void peerlist_admin_take(struct frontend *fe, int fd)
 	l->admin = channel_new_take(fe->base, fd, ADMIN_WATER, &admin_ops, l);
 	if (!l->admin)
 		log_error("admin_channel_failed", LOG_STR("error", err_text(errno)));
+	else
+		channel_set_sides(l->admin, IPC_SIDE_ADMIN, IPC_SIDE_FRONTEND);
 }
