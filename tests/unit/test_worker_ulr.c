@@ -1,0 +1,467 @@
+// ULR, PUR and NOR in a worker: what the loader is told, that the answer waits for it, and what the answer holds.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+// cmocka wants the three above
+#include <cmocka.h>
+#include "tests/support/worker_fixture.h"
+
+#define RAT_EUTRAN 1004
+#define ULR_S6A	   2
+
+static int setup(void **state)
+{
+	struct wf *f = wf_new(100);
+	wf_subscriber(f, WF_IMSI, wf_profile(f, true, true, 0, 0), 32, 1000);
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	wf_free(*state);
+	return 0;
+}
+
+static struct cache_record record(struct wf *f)
+{
+	imsi_t i;
+	assert_true(imsi_parse(slice_str(WF_IMSI), &i));
+	return *cache_find(builder_cache(f->b), i);
+}
+
+static void put(struct wf *f, const struct cache_record *r)
+{
+	assert_int_equal(builder_put(f->b, r), 0);
+}
+
+struct change {
+	uint64_t id;
+	uint16_t flags;
+	struct ipc_change c;
+	struct slice host, realm, ext;
+};
+
+static struct change change(struct wf *f)
+{
+	struct change c;
+	struct wf_frame *q = wf_ask(f, IPC_CHANGE);
+	struct rd rd = rd_of(q->body, q->len);
+	memcpy(&c.c, rd_take(&rd, sizeof c.c), sizeof c.c);
+	c.id = q->hdr.id;
+	c.flags = q->hdr.flags;
+	c.host = rd_bytes(&rd, c.c.host_len);
+	c.realm = rd_bytes(&rd, c.c.realm_len);
+	c.ext = rd_bytes(&rd, c.c.ext_len);
+	assert_false(rd.err);
+	assert_int_equal(rd_left(&rd), 0);
+	return c;
+}
+
+// Sends a ULR, acknowledges its change as done, gives the answer.
+static struct wf_answer ulr_done(struct wf *f, struct wr *w)
+{
+	wf_send(f, w);
+	assert_int_equal(wf_answers(f, 0), 0); // law 6: not before it is on disk
+	wf_change_ack(f, change(f).id, CHANGE_DONE, 0);
+	return wf_take(f, 0);
+}
+
+static void is_experimental(const struct wf_answer *a, uint32_t code)
+{
+	struct avp avp;
+	assert_true(a->experimental);
+	assert_int_equal(a->result, code);
+	assert_false(wf_find(a, AVP_CODE_Subscription_Data, VENDOR_3GPP, &avp));
+	assert_false(wf_find(a, AVP_CODE_ULA_Flags, VENDOR_3GPP, &avp));
+}
+
+static void diagnostic_is(const struct wf_answer *a, uint32_t value)
+{
+	struct avp avp;
+	assert_true(wf_find(a, AVP_CODE_Error_Diagnostic, VENDOR_3GPP, &avp));
+	assert_int_equal(be32_get(avp.data.p), value);
+}
+
+static void change_has_everything(void **state)
+{
+	struct wf *f = *state;
+	struct avp avp;
+	f->head_flags |= HEADER_T;
+	struct wr w = wf_ulr(f, WF_IMSI, 0x33, RAT_EUTRAN);
+	size_t at = avp_group_begin(&w, AVP_CODE_Terminal_Information, VENDOR_3GPP, AVP_M);
+	avp_put_slice(&w, AVP_CODE_IMEI, VENDOR_3GPP, AVP_M, slice_str("35622506141324"));
+	avp_put_slice(&w, AVP_CODE_Software_Version, VENDOR_3GPP, AVP_M, slice_str("09"));
+	avp_group_end(&w, at);
+	avp_put_u32(&w, AVP_CODE_UE_SRVCC_Capability, VENDOR_3GPP, 0, 1);
+	wf_put_features(&w, 1, 7, 0);
+	wf_send(f, &w);
+	struct change c = change(f);
+	assert_int_equal(c.flags, 0);
+	assert_int_equal(c.c.kind, CHANGE_ULR_MME);
+	assert_int_equal(c.c.imsi, record(f).imsi.v);
+	assert_int_equal(c.c.flags, 0x33);
+	assert_memory_equal(c.c.plmn, wf_plmn, 3);
+	assert_int_equal(c.c.imeisv, 3562250614132409ull | 15ull << 60);
+	assert_int_equal(c.c.options, CHANGE_COMBINED | CHANGE_REPEATED | CHANGE_CLEAR_SGSN);
+	assert_true(slice_eq(c.host, slice_str(WF_HOST)));
+	assert_true(slice_eq(c.realm, slice_str(WF_REALM)));
+	assert_true(avp_find(c.ext, AVP_CODE_UE_SRVCC_Capability, VENDOR_3GPP, &avp));
+	assert_true(avp_find(c.ext, AVP_CODE_Supported_Features, VENDOR_3GPP, &avp));
+	assert_int_not_equal(c.c.dup_key, 0);
+	wf_change_ack(f, c.id, CHANGE_DONE, 0);
+	struct wf_answer a = wf_take(f, 0);
+	assert_int_equal(a.result, RESULT_SUCCESS);
+	// the same request again has the same key, any other another one
+	f->next_id--;
+	free(f->sent[f->next_id].body);
+	w = wf_ulr(f, WF_IMSI, 0x22, RAT_EUTRAN);
+	wf_send(f, &w);
+	struct change again = change(f);
+	assert_int_equal(again.c.dup_key, c.c.dup_key);
+	assert_int_not_equal(again.id, c.id);
+	assert_int_equal(again.c.options, CHANGE_REPEATED | CHANGE_CANCEL_OTHER);
+	assert_int_equal(again.c.imeisv, 0);
+	wf_change_ack(f, again.id, CHANGE_DUPLICATE, 0);
+	a = wf_take(f, 0);
+	assert_int_equal(a.result, RESULT_SUCCESS);
+	w = wf_ulr(f, WF_IMSI, 2, RAT_EUTRAN);
+	wf_send(f, &w);
+	assert_int_not_equal(change(f).c.dup_key, c.c.dup_key);
+}
+
+static void subscription_data(void **state)
+{
+	struct wf *f = *state;
+	struct avp sd, avp;
+	struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A, RAT_EUTRAN);
+	struct wf_answer a = ulr_done(f, &w);
+	assert_int_equal(a.result, RESULT_SUCCESS);
+	assert_true(wf_find(&a, AVP_CODE_ULA_Flags, VENDOR_3GPP, &avp));
+	assert_int_equal(be32_get(avp.data.p), 1);
+	assert_true(wf_find(&a, AVP_CODE_Subscription_Data, VENDOR_3GPP, &sd));
+	assert_true(avp_find(sd.data, AVP_CODE_MSISDN, VENDOR_3GPP, &avp));
+	assert_true(slice_eq(avp.data, slice_of("\x94\x71\x00\x00\x00\x10", 6)));
+	assert_true(avp_find(sd.data, AVP_CODE_Network_Access_Mode, VENDOR_3GPP, &avp));
+	assert_true(avp_find(sd.data, AVP_CODE_APN_Configuration_Profile, VENDOR_3GPP, &avp));
+	assert_false(avp_find(sd.data, AVP_CODE_GPRS_Subscription_Data, VENDOR_3GPP, &avp));
+	assert_int_equal(a.slots[SLOT_ULA_Supported_Features].cnt, 0);
+
+	w = wf_ulr(f, WF_IMSI, ULR_S6A | 8, RAT_EUTRAN); // and the GPRS data
+	a = ulr_done(f, &w);
+	assert_true(wf_find(&a, AVP_CODE_Subscription_Data, VENDOR_3GPP, &sd));
+	assert_true(avp_find(sd.data, AVP_CODE_APN_Configuration_Profile, VENDOR_3GPP, &avp));
+	assert_true(avp_find(sd.data, AVP_CODE_GPRS_Subscription_Data, VENDOR_3GPP, &avp));
+}
+
+static void additional_msisdn(void **state)
+{
+	struct wf *f = *state;
+	struct avp sd, avp;
+	struct cache_record r = record(f);
+	assert_true(msisdn_parse(slice_str("491700000002"), &r.msisdn[1]));
+	put(f, &r);
+	for (unsigned i = 0; i < 3; i++) {
+		struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A, RAT_EUTRAN);
+		if (i)
+			wf_put_features(&w, 1, i == 1 ? 1u << 31 : 0, 0);
+		struct wf_answer a = ulr_done(f, &w);
+		assert_true(wf_find(&a, AVP_CODE_Subscription_Data, VENDOR_3GPP, &sd));
+		assert_int_equal(avp_find(sd.data, AVP_CODE_A_MSISDN, VENDOR_3GPP, &avp), i != 2);
+		assert_int_equal(a.slots[SLOT_ULA_Supported_Features].cnt, i ? 2 : 0);
+	}
+}
+
+static void skip_subscriber_data(void **state)
+{
+	struct wf *f = *state;
+	struct avp avp;
+	struct cache_record r = record(f);
+	static const struct {
+		const char *node;
+		uint8_t record_flags;
+		bool skipped;
+	} rows[] = {{NULL, 0, false}, {"MME01.epc.mnc001.mcc001.3gppnetwork.org", 0, true}, {WF_HOST, RECORD_MME_PURGED, false}, {"mme02.example.org", 0, false}};
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		r.mme = rows[i].node ? builder_node(f->b, slice_str(rows[i].node), slice_str(WF_REALM)) : 0;
+		r.flags = rows[i].record_flags;
+		put(f, &r);
+		struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A | 4, RAT_EUTRAN);
+		struct wf_answer a = ulr_done(f, &w);
+		assert_int_equal(a.result, RESULT_SUCCESS);
+		assert_true(wf_find(&a, AVP_CODE_ULA_Flags, VENDOR_3GPP, &avp));
+		assert_int_equal(wf_find(&a, AVP_CODE_Subscription_Data, VENDOR_3GPP, &avp), !rows[i].skipped);
+	}
+}
+
+// Judged before the change: afterwards the node is always the one that is stored.
+static void skip_is_judged_before(void **state)
+{
+	struct wf *f = *state;
+	struct avp avp;
+	struct cache_record r = record(f);
+	struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A | 4, RAT_EUTRAN);
+	wf_send(f, &w);
+	struct change c = change(f);
+	r.mme = builder_node(f->b, slice_str(WF_HOST), slice_str(WF_REALM));
+	put(f, &r);
+	wf_loader_away(f); // and the same after a loader that dies before it says so
+	wf_loader_back(f);
+	struct change again = change(f);
+	assert_int_equal(again.id, c.id);
+	assert_int_equal(again.flags, 1);
+	assert_int_equal(again.c.dup_key, c.c.dup_key);
+	wf_change_ack(f, again.id, CHANGE_DUPLICATE, 0);
+	struct wf_answer a = wf_take(f, 0);
+	assert_true(wf_find(&a, AVP_CODE_Subscription_Data, VENDOR_3GPP, &avp));
+}
+
+static void from_an_sgsn(void **state)
+{
+	struct wf *f = *state;
+	struct avp sd, avp;
+	struct cache_record r = record(f);
+	struct wr w = wf_ulr(f, WF_IMSI, 0x21, 1000); // single registration counts for MMEs only
+	wf_send(f, &w);
+	struct change c = change(f);
+	assert_int_equal(c.c.kind, CHANGE_ULR_SGSN);
+	assert_int_equal(c.c.options, CHANGE_CANCEL_OTHER);
+	wf_change_ack(f, c.id, CHANGE_DONE, 0);
+	struct wf_answer a = wf_take(f, 0);
+	assert_true(wf_find(&a, AVP_CODE_Subscription_Data, VENDOR_3GPP, &sd));
+	assert_true(avp_find(sd.data, AVP_CODE_APN_Configuration_Profile, VENDOR_3GPP, &avp));
+	assert_false(avp_find(sd.data, AVP_CODE_GPRS_Subscription_Data, VENDOR_3GPP, &avp));
+	r.profile = wf_profile(f, false, true, 0, 0);
+	r.flags = RECORD_NO_EPS;
+	put(f, &r);
+	w = wf_ulr(f, WF_IMSI, 0, 1000);
+	a = ulr_done(f, &w);
+	assert_true(wf_find(&a, AVP_CODE_Subscription_Data, VENDOR_3GPP, &sd));
+	assert_true(avp_find(sd.data, AVP_CODE_GPRS_Subscription_Data, VENDOR_3GPP, &avp));
+	w = wf_ulr(f, WF_IMSI, ULR_S6A, RAT_EUTRAN); // the same subscriber by an MME
+	wf_send(f, &w);
+	a = wf_take(f, 0);
+	is_experimental(&a, EXP_UNKNOWN_EPS_SUBSCRIPTION);
+	diagnostic_is(&a, 0);
+	r.profile = wf_profile(f, false, false, 0, 0);
+	put(f, &r);
+	w = wf_ulr(f, WF_IMSI, 0, 1000);
+	wf_send(f, &w);
+	a = wf_take(f, 0);
+	is_experimental(&a, EXP_UNKNOWN_EPS_SUBSCRIPTION);
+	diagnostic_is(&a, 1);
+}
+
+static void access_restrictions(void **state)
+{
+	struct wf *f = *state;
+	struct cache_record r = record(f);
+	static const struct {
+		uint32_t bit, rat;
+		bool refused;
+	} rows[] = {
+		{0, 1000, true},  {1, 1001, true},   {2, 1002, true},	{3, 1003, true},   {4, 1004, true},
+		{4, 1007, true},  {6, 1005, true},   {11, 1007, true},	{11, 1004, false}, {12, 1004, true},
+		{12, 1007, false}, {4, 1005, false}, {0, 1004, false},	{13, 1011, true},  {16, 1014, true},
+		{17, 1021, true}, {20, 1024, true},  {21, 1031, true},	{24, 1034, true},  {5, 1004, false},
+	};
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		r.profile = wf_profile(f, true, true, 1u << rows[i].bit, 0);
+		put(f, &r);
+		struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A, rows[i].rat);
+		wf_send(f, &w);
+		if (!rows[i].refused) {
+			wf_change_ack(f, change(f).id, CHANGE_DONE, 0);
+			assert_int_equal(wf_take(f, 0).result, RESULT_SUCCESS);
+			continue;
+		}
+		struct wf_answer a = wf_take(f, 0);
+		is_experimental(&a, EXP_RAT_NOT_ALLOWED);
+		assert_int_equal(wf_asks(f), 0);
+	}
+}
+
+static void barring(void **state)
+{
+	struct wf *f = *state;
+	struct cache_record r = record(f);
+	static const uint8_t abroad[3] = {0x62, 0xf2, 0x10}; // 262 01
+	static const struct {
+		uint32_t odb, features;
+		bool roams, refused;
+		uint32_t diagnostic;
+	} rows[] = {
+		{1, 0, false, true, 2}, {1, 0, true, true, 2},	 {1, 1, true, false, 0}, {2, 0, false, false, 0},
+		{2, 0, true, true, 3},	{2, 2, true, false, 0}, {4, 0, true, true, 4},	 {4, 0, false, false, 0},
+		{8, 0, true, false, 0}, {6, 2, true, true, 4},
+	};
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		r.profile = wf_profile(f, true, true, 0, rows[i].odb);
+		put(f, &r);
+		struct wr w = wf_begin(f, 316, WF_IMSI);
+		avp_put_u32(&w, AVP_CODE_RAT_Type, VENDOR_3GPP, AVP_M, RAT_EUTRAN);
+		avp_put_u32(&w, AVP_CODE_ULR_Flags, VENDOR_3GPP, AVP_M, ULR_S6A);
+		wf_put_plmn(&w, rows[i].roams ? abroad : wf_plmn);
+		if (rows[i].features)
+			wf_put_features(&w, 1, rows[i].features, AVP_M);
+		wf_send(f, &w);
+		if (!rows[i].refused) {
+			wf_change_ack(f, change(f).id, CHANGE_DONE, 0);
+			assert_int_equal(wf_take(f, 0).result, RESULT_SUCCESS);
+			continue;
+		}
+		struct wf_answer a = wf_take(f, 0);
+		is_experimental(&a, EXP_ROAMING_NOT_ALLOWED);
+		diagnostic_is(&a, rows[i].diagnostic);
+	}
+}
+
+static void ulr_statuses(void **state)
+{
+	struct wf *f = *state;
+	static const struct {
+		uint32_t status, result;
+		bool experimental;
+	} rows[] = {
+		{CHANGE_DONE, RESULT_SUCCESS, false},
+		{CHANGE_UNKNOWN_USER, EXP_USER_UNKNOWN, true},
+		{CHANGE_NOT_SERVING, RESULT_UNABLE_TO_COMPLY, false},
+		{CHANGE_REFUSED, RESULT_UNABLE_TO_COMPLY, false},
+		{CHANGE_DUPLICATE, RESULT_SUCCESS, false},
+		{77, RESULT_UNABLE_TO_COMPLY, false},
+	};
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A, RAT_EUTRAN);
+		wf_send(f, &w);
+		wf_change_ack(f, change(f).id, (enum change_status)rows[i].status, 0);
+		struct wf_answer a = wf_take(f, 0);
+		assert_int_equal(a.result, rows[i].result);
+		assert_int_equal(a.experimental, rows[i].experimental);
+	}
+	struct wr w = wf_ulr(f, "001010000004711", ULR_S6A, RAT_EUTRAN);
+	wf_send(f, &w);
+	struct wf_answer a = wf_take(f, 0);
+	is_experimental(&a, EXP_USER_UNKNOWN);
+}
+
+static void rat_types(void **state)
+{
+	struct wf *f = *state;
+	static const uint32_t bad[] = {6, 999, 1009, 1010, 1015, 1035, 2005, 0x7fffffff, 0x80000000, 0xffffffff};
+	struct avp failed, inner;
+	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
+		struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A, bad[i]);
+		wf_send(f, &w);
+		struct wf_answer a = wf_take(f, 0);
+		assert_int_equal(a.result, RESULT_INVALID_AVP_VALUE);
+		assert_true(wf_find(&a, AVP_CODE_Failed_AVP, 0, &failed));
+		assert_true(avp_find(failed.data, AVP_CODE_RAT_Type, VENDOR_3GPP, &inner));
+		assert_int_equal(be32_get(inner.data.p), bad[i]);
+	}
+	assert_int_equal(wf_asks(f), 0);
+}
+
+static void unsupported_feature(void **state)
+{
+	struct wf *f = *state;
+	struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A, RAT_EUTRAN);
+	wf_put_features(&w, 1, 1u << 26, AVP_M);
+	wf_send(f, &w);
+	struct wf_answer a = wf_take(f, 0);
+	is_experimental(&a, EXP_FEATURE_UNSUPPORTED);
+	assert_int_equal(a.slots[SLOT_ULA_Supported_Features].cnt, 2);
+	assert_int_equal(wf_asks(f), 0);
+}
+
+static void purge(void **state)
+{
+	struct wf *f = *state;
+	static const struct {
+		uint32_t status, flags, result, pua;
+		bool experimental;
+	} rows[] = {
+		{CHANGE_DONE, 1, RESULT_SUCCESS, 1, false},
+		{CHANGE_DONE, 3, RESULT_SUCCESS, 3, false},
+		{CHANGE_DUPLICATE, 1, RESULT_SUCCESS, 1, false},
+		{CHANGE_NOT_SERVING, 0, RESULT_SUCCESS, 0, false},
+		{CHANGE_UNKNOWN_USER, 0, EXP_USER_UNKNOWN, 0, true},
+		{CHANGE_REFUSED, 0, RESULT_UNABLE_TO_COMPLY, 0, false},
+	};
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct avp avp;
+		struct wr w = wf_begin(f, 321, WF_IMSI);
+		avp_put_u32(&w, AVP_CODE_PUR_Flags, VENDOR_3GPP, 0, 2);
+		size_t at = avp_group_begin(&w, AVP_CODE_EPS_Location_Information, VENDOR_3GPP, 0);
+		size_t mme = avp_group_begin(&w, AVP_CODE_MME_Location_Information, VENDOR_3GPP, 0);
+		avp_group_end(&w, mme);
+		avp_group_end(&w, at);
+		wf_send(f, &w);
+		assert_int_equal(wf_answers(f, 0), 0);
+		struct change c = change(f);
+		assert_int_equal(c.c.kind, CHANGE_PUR);
+		assert_int_equal(c.c.flags, 2);
+		assert_true(slice_eq(c.host, slice_str(WF_HOST)));
+		assert_true(avp_find(c.ext, AVP_CODE_EPS_Location_Information, VENDOR_3GPP, &avp));
+		wf_change_ack(f, c.id, (enum change_status)rows[i].status, rows[i].flags);
+		struct wf_answer a = wf_take(f, 0);
+		assert_int_equal(a.result, rows[i].result);
+		assert_int_equal(a.experimental, rows[i].experimental);
+		bool success = a.result == RESULT_SUCCESS;
+		assert_int_equal(wf_find(&a, AVP_CODE_PUA_Flags, VENDOR_3GPP, &avp), success);
+		if (success)
+			assert_int_equal(be32_get(avp.data.p), rows[i].pua);
+	}
+	struct wr w = wf_begin(f, 321, "001010000004711");
+	wf_send(f, &w);
+	struct wf_answer a = wf_take(f, 0);
+	is_experimental(&a, EXP_USER_UNKNOWN);
+}
+
+static void notify(void **state)
+{
+	struct wf *f = *state;
+	static const struct {
+		uint32_t status, result;
+		bool experimental;
+	} rows[] = {
+		{CHANGE_DONE, RESULT_SUCCESS, false},
+		{CHANGE_DUPLICATE, RESULT_SUCCESS, false},
+		{CHANGE_NOT_SERVING, EXP_UNKNOWN_SERVING_NODE, true},
+		{CHANGE_UNKNOWN_USER, EXP_USER_UNKNOWN, true},
+		{CHANGE_REFUSED, RESULT_UNABLE_TO_COMPLY, false},
+	};
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct avp avp;
+		struct wr w = wf_begin(f, 323, WF_IMSI);
+		avp_put_u32(&w, AVP_CODE_NOR_Flags, VENDOR_3GPP, 0, 8);
+		avp_put_u32(&w, AVP_CODE_Context_Identifier, VENDOR_3GPP, 0, 1);
+		avp_put_slice(&w, AVP_CODE_Service_Selection, 0, AVP_M, slice_str("internet"));
+		size_t at = avp_group_begin(&w, AVP_CODE_MIP6_Agent_Info, 0, AVP_M);
+		avp_put(&w, AVP_CODE_MIP_Home_Agent_Address, 0, AVP_M, "\x00\x01\x0a\x00\x00\x01", 6);
+		avp_group_end(&w, at);
+		wf_send(f, &w);
+		assert_int_equal(wf_answers(f, 0), 0);
+		struct change c = change(f);
+		assert_int_equal(c.c.kind, CHANGE_NOR);
+		assert_int_equal(c.c.flags, 8);
+		assert_true(avp_find(c.ext, AVP_CODE_MIP6_Agent_Info, 0, &avp));
+		assert_true(avp_find(c.ext, AVP_CODE_Service_Selection, 0, &avp));
+		assert_true(avp_find(c.ext, AVP_CODE_Context_Identifier, VENDOR_3GPP, &avp));
+		assert_false(avp_find(c.ext, AVP_CODE_User_Name, 0, &avp));
+		wf_change_ack(f, c.id, (enum change_status)rows[i].status, 0);
+		struct wf_answer a = wf_take(f, 0);
+		assert_int_equal(a.result, rows[i].result);
+		assert_int_equal(a.experimental, rows[i].experimental);
+	}
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(change_has_everything), T(subscription_data), T(additional_msisdn), T(skip_subscriber_data),
+		T(skip_is_judged_before), T(from_an_sgsn), T(access_restrictions), T(barring), T(ulr_statuses),
+		T(rat_types), T(unsupported_feature), T(purge), T(notify),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
