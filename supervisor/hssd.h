@@ -75,8 +75,11 @@ void listen_unlink(const struct hssd *h);
 // --- spawn.c
 // Starts this instance and connects it to every living one that it has an edge to. false: logged; nothing runs.
 bool spawn_instance(struct instance *in) MUST_USE;
-// A message without descriptors to every living instance; one that does not take it is killed (and restarted).
-void spawn_tell_all(struct hssd *h, uint16_t type, const void *body, size_t len);
+// The configuration, or a log level, to every living instance; one that does not take it is killed (and restarted).
+void spawn_reload(struct hssd *h);
+void spawn_log_level(struct hssd *h, uint32_t level);
+// kill -9; SIGCHLD does the rest.
+void spawn_kill(const struct instance *in);
 
 // --- reap.c
 // SIGCHLD: buries the dead, and starts them again or goes on stopping.

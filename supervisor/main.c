@@ -157,6 +157,7 @@ void hssd_progress(struct hssd *h)
 		sd_notifyf(0, "STATUS=%u of %u processes ready, waiting for %s", ready, h->instance_cnt, waiting);
 	} else if (h->phase == PHASE_STARTING) {
 		h->phase = PHASE_SERVING;
+		h->control->role[control_instance(ROLE_HSSD, 0)].ready = 1;
 		log_info("ready", LOG_INT("processes", ready));
 		sd_notifyf(0, "READY=1\nSTATUS=%u processes ready", ready);
 	} else {
@@ -166,26 +167,25 @@ void hssd_progress(struct hssd *h)
 
 static void reload(struct hssd *h)
 {
-	static struct {
-		uint64_t size;
-		struct config config;
-	} body = {.size = sizeof(struct config)};
+	static struct config fresh; // 70 KiB: not for the stack
 	static struct config_error e;
 	const char *key;
 
-	if (h->phase != PHASE_SERVING)
+	if (h->phase != PHASE_SERVING) {
+		log_warn("reload_ignored", LOG_STR("why", "starting or stopping"));
 		return;
+	}
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_mono_us());
-	if (config_load(h->config_path, &body.config, &e) < 0) {
+	if (config_load(h->config_path, &fresh, &e) < 0) {
 		log_error("reload_refused", LOG_STR("why", e.text));
 	} else {
-		while ((key = config_not_reloadable(&h->config, &body.config))) {
+		while ((key = config_not_reloadable(&h->config, &fresh))) {
 			log_warn("reload_needs_restart", LOG_STR("key", key));
-			config_keep(&h->config, &body.config, key);
+			config_keep(&h->config, &fresh, key);
 		}
-		h->config = body.config;
+		h->config = fresh;
 		log_set_level(h->config.log_level);
-		spawn_tell_all(h, IPC_RELOAD, &body, sizeof(body));
+		spawn_reload(h);
 		log_info("reloaded");
 	}
 	sd_notify(0, "READY=1");
@@ -242,6 +242,7 @@ static int serve(struct hssd *h)
 	if (!state_dir_open(h) || !op_file_open(h) || !memory_make(h) || !user_change(h))
 		goto out;
 	limits_set();
+	umask(0077);
 	log_init("hssd", h->config.log_level, h->config.log_json, h->config.log_mask_imsi);
 	if (!events_make(h)) {
 		fprintf(stderr, "hssd: event loop: %s\n", err_text(errno));

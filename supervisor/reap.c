@@ -90,10 +90,8 @@ static bool fatal(struct instance *in, int status)
 	}
 	if (h->phase == PHASE_STARTING) {
 		// nothing was served: nothing has to be put in order
-		for (unsigned i = 0; i < h->instance_cnt; i++) {
-			if (h->instance[i].pid)
-				kill(h->instance[i].pid, SIGKILL);
-		}
+		for (unsigned i = 0; i < h->instance_cnt; i++)
+			spawn_kill(&h->instance[i]);
 	}
 	reap_stop(h, 1);
 	return true;
@@ -130,7 +128,7 @@ static void stop_next(struct hssd *h)
 		if (in->ch && channel_send(in->ch, IPC_STOP, 0, NULL, 0))
 			channel_flush(in->ch);
 		else
-			kill(in->pid, SIGKILL);
+			spawn_kill(in);
 	}
 	arm(h->stop_timer, roles_stop_ms(h->stop_order));
 }
@@ -144,7 +142,7 @@ static void on_stop_timeout(evutil_socket_t fd, short what, void *arg)
 		struct instance *in = &h->instance[i];
 		if (in->pid && roles_stop_order(in->role) == h->stop_order) {
 			log_error("role_stop_timeout", LOG_STR("role", in->name), LOG_INT("pid", in->pid));
-			kill(in->pid, SIGKILL);
+			spawn_kill(in);
 		}
 	}
 }

@@ -291,7 +291,7 @@ int role_main(int argc, char **argv, enum role role, const struct role_ops *ops)
 	if (!run.stopped && initialise() < 0)
 		return 1;
 	while (!run.stopped)
-		event_base_loop(run.env.base, EVLOOP_ONCE);
+		event_base_loop(run.env.base, 0); // until role_stopped
 	channel_flush(run.hssd);
 	channel_free(&run.hssd);
 	return 0;

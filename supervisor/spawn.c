@@ -60,7 +60,8 @@ static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, c
 			break;
 		}
 		log_set_level((enum log_level)level);
-		spawn_tell_all(in->h, IPC_LOG_LEVEL, &level, sizeof(level));
+		in->h->config.log_level = (uint8_t)level; // for those that start later
+		spawn_log_level(in->h, level);
 		break;
 	default: channel_fail(ch, -EPROTO);
 	}
@@ -75,15 +76,31 @@ static void on_down(void *ctx, struct channel *ch, int why)
 		log_error("role_channel_broken", LOG_STR("role", in->name), LOG_INT("pid", in->pid));
 	channel_free(&in->ch);
 	if (in->h->phase != PHASE_STOPPING || why)
-		kill(in->pid, SIGKILL);
+		spawn_kill(in);
 }
 
 static const struct channel_ops role_channel_ops = {.on_frame = on_frame, .on_down = on_down};
 
+void spawn_kill(const struct instance *in)
+{
+	if (in->pid > 0)
+		kill(in->pid, SIGKILL);
+}
+
+// Its channel is full, so it has not read for long; or it is dead, and SIGCHLD is on its way.
 static void not_listening(struct instance *in)
 {
-	log_error("role_not_listening", LOG_STR("role", in->name), LOG_INT("pid", in->pid));
-	kill(in->pid, SIGKILL);
+	if (in->ch && channel_is_up(in->ch))
+		log_error("role_not_listening", LOG_STR("role", in->name), LOG_INT("pid", in->pid));
+	spawn_kill(in);
+}
+
+// What this role is told of the configuration: how to reach the upstream is the loader's business only.
+static void config_for(const struct hssd *h, enum role role, struct config *out)
+{
+	*out = h->config;
+	if (role != ROLE_LOADER)
+		memset(out->store_uri, 0, sizeof(out->store_uri));
 }
 
 static bool boot_send(struct instance *in)
@@ -101,7 +118,7 @@ static bool boot_send(struct instance *in)
 	body.boot.config_size = sizeof(struct config);
 	body.boot.frontend_cnt = h->config.frontends;
 	body.boot.worker_cnt = h->config.workers;
-	body.config = h->config;
+	config_for(h, in->role, &body.config);
 	unsigned cnt = roles_fds(h, in->role, &body.boot, fds);
 	return channel_send_fds(in->ch, IPC_BOOT, 0, &body, sizeof(body.boot) + sizeof(body.config), fds, cnt);
 }
@@ -177,15 +194,30 @@ bool spawn_instance(struct instance *in)
 	return true;
 }
 
-void spawn_tell_all(struct hssd *h, uint16_t type, const void *body, size_t len)
+static void tell(struct instance *in, uint16_t type, const void *body, size_t len)
 {
+	if (!in->pid || !in->ch)
+		return;
+	if (channel_send(in->ch, type, 0, body, len))
+		channel_flush(in->ch);
+	else
+		not_listening(in);
+}
+
+void spawn_reload(struct hssd *h)
+{
+	static struct {
+		uint64_t size;
+		struct config config;
+	} body = {.size = sizeof(struct config)};
 	for (unsigned i = 0; i < h->instance_cnt; i++) {
-		struct instance *in = &h->instance[i];
-		if (!in->pid || !in->ch)
-			continue;
-		if (channel_send(in->ch, type, 0, body, len))
-			channel_flush(in->ch);
-		else
-			not_listening(in);
+		config_for(h, h->instance[i].role, &body.config);
+		tell(&h->instance[i], IPC_RELOAD, &body, sizeof(body));
 	}
+}
+
+void spawn_log_level(struct hssd *h, uint32_t level)
+{
+	for (unsigned i = 0; i < h->instance_cnt; i++)
+		tell(&h->instance[i], IPC_LOG_LEVEL, &level, sizeof(level));
 }

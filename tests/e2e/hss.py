@@ -24,11 +24,51 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BIN = os.environ.get("HSS_BIN", os.path.join(ROOT, "build", "dev", "bin"))
 TIMEOUT = float(os.environ.get("HSS_TEST_TIMEOUT", "60"))
 ROLES = ("hss-frontend", "hss-worker", "hss-loader", "hss-admin")
+ALL = os.environ.get("HSS_CHECK_ALL") == "1"  # the long runs too
+HOST = "hss01.epc.mnc001.mcc001.3gppnetwork.org"
+REALM = "epc.mnc001.mcc001.3gppnetwork.org"
+FIRST = "001010000000001"
+K = "465B5CE8B199B49FAA5F0A2EE238A6BC"
+OPC = "E8ED289DEBA952E4283B54E88E6183CA"
 
 
 def have(*programs):
     """Whether all these programs were built; tests skip what is not there."""
     return all(os.access(os.path.join(BIN, p), os.X_OK) for p in programs)
+
+
+def sanitized(bin):
+    """Whether hssd there has a sanitizer, which needs system calls that the sandbox forbids."""
+    with open(os.path.join(bin, "hssd"), "rb") as f:
+        image = f.read()
+    return b"__asan_init" in image or b"__tsan_init" in image or b"__ubsan_handle" in image
+
+
+def imsi(n):
+    """The n-th subscriber that `provision` makes, from 1."""
+    return str(int(FIRST) + n - 1).zfill(len(FIRST))
+
+
+def document(imsi, k=K, opc=OPC, op=None, sqn=64, **more):
+    """A subscriber document in the shape of the Open5GS schema: internet and ims."""
+    def session(name, index, priority):
+        return {"name": name, "type": 3,
+                "qos": {"index": index, "arp": {"priority_level": priority, "pre_emption_capability": 1,
+                                                "pre_emption_vulnerability": 1}},
+                "ambr": {"downlink": {"value": 1, "unit": 3}, "uplink": {"value": 1, "unit": 3}}}
+    return {"schema_version": 1, "imsi": imsi, "msisdn": ["49151" + imsi[-8:]],
+            "security": {"k": k, "amf": "8000", "op": op, "opc": opc, "sqn": sqn},
+            "ambr": {"downlink": {"value": 1, "unit": 3}, "uplink": {"value": 1, "unit": 3}},
+            "slice": [{"sst": 1, "default_indicator": True,
+                       "session": [session("internet", 9, 8), session("ims", 5, 1)]}],
+            "access_restriction_data": 32, "subscriber_status": 0, "network_access_mode": 0,
+            "subscribed_rau_tau_timer": 12, **more}
+
+
+def load_log(path):
+    """hss-load --log FILE as lists of (what, imsi, value)."""
+    with open(path) as f:
+        return [tuple(line.split()) for line in f if line.endswith("\n")]
 
 
 def free_port():
@@ -89,6 +129,25 @@ class Result(subprocess.CompletedProcess):
         return [json.loads(line) for line in self.stdout.splitlines() if line.strip()]
 
 
+class Running:
+    """A program in the background whose output is one JSON report."""
+
+    def __init__(self, args):
+        self.process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True)
+
+    def finish(self, check=True, timeout=TIMEOUT):
+        try:
+            out, err = self.process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            out, err = self.process.communicate()
+            raise Failed(f"{self.process.args}: not within {timeout} s\n{out}{err}") from None
+        if check and self.process.returncode != 0:
+            raise Failed(f"{' '.join(self.process.args)}: {self.process.returncode}\n{out}{err}")
+        return json.loads(out)
+
+
 class Hss:
     def __init__(self, bin=None, config=None, directory=None, start=True, env=None, **options):
         """options and config: top-level keys of the configuration (workers=3, cache={...}); None removes a key."""
@@ -106,8 +165,7 @@ class Hss:
         self.notify = None
         self.status = {}  # last value of each sd_notify key
         self.config = {
-            "identity": {"host": "hss01.epc.mnc001.mcc001.3gppnetwork.org",
-                         "realm": "epc.mnc001.mcc001.3gppnetwork.org"},
+            "identity": {"host": HOST, "realm": REALM},
             "listen": [{"transport": "tcp", "address": "127.0.0.1", "port": self.port}],
             "frontends": 1,
             "workers": 2,
@@ -117,6 +175,7 @@ class Hss:
             "admin": {"socket": self.socket},
             "metrics": {"address": "127.0.0.1", "port": self.metrics_port},
             "log": {"level": "info"},
+            "sandbox": not sanitized(self.bin),
         }
         self.configure(**(config or {}), **options)
         if start:
@@ -153,6 +212,7 @@ class Hss:
         if os.path.exists(path):
             os.unlink(path)
         self.notify.bind(path)
+        os.chmod(path, 0o666)  # hssd may have changed its user
         self.status = {}
         env = {**os.environ, **self.env, "NOTIFY_SOCKET": path}
         with open(self.log_path, "ab") as log:
@@ -228,8 +288,19 @@ class Hss:
                 self.kill()
             except Failed:
                 pass
+        report = self.sanitizer_report()
         if self.own_dir and os.environ.get("HSS_TEST_KEEP") != "1":
             shutil.rmtree(self.dir, ignore_errors=True)
+        if report:
+            raise Failed(report)
+
+    def sanitizer_report(self):
+        """What a sanitizer said of a role, which hssd would otherwise just restart."""
+        if not os.path.exists(self.log_path):
+            return None
+        log = self.log()
+        found = re.search(r"(ERROR|WARNING): \w+Sanitizer|runtime error:", log)
+        return log[max(0, found.start() - 500):found.start() + 6000] if found else None
 
     def __enter__(self):
         return self
@@ -300,6 +371,46 @@ class Hss:
         for key, value in options.items():
             args += ["--" + key.replace("_", "-")] + ([] if value is True else [str(value)])
         return self.run("hss-load", *args, check=check, timeout=timeout).json
+
+    def load_start(self, case, **options):
+        """The same in the background; `finish` waits for its report."""
+        args = [os.path.join(self.bin, "hss-load"), case, "--connect", self.target, "--json"]
+        for key, value in options.items():
+            args += ["--" + key.replace("_", "-")] + ([] if value is True else [str(value)])
+        return Running(args)
+
+    def provision(self, count, first=FIRST, **how):
+        """Imports subscribers first, first + 1, ...; every one with K and OPC unless `how` says else."""
+        path = os.path.join(self.dir, f"import-{first}.jsonl")
+        with open(path, "w") as f:
+            for n in range(count):
+                f.write(json.dumps(document(str(int(first) + n).zfill(len(first)), **how)) + "\n")
+        return self.ctl("subscriber", "import", path)
+
+    def location(self, imsi):
+        """Where the HSS says this subscriber is registered."""
+        return self.ctl_json("location", "show", imsi)
+
+    def wait_location(self, imsi, mme, timeout=TIMEOUT):
+        """Until this MME serves the subscriber; polls, like wait_served."""
+        deadline = time.monotonic() + timeout
+        while self.location(imsi).get("mme", {}).get("host") != mme:
+            if time.monotonic() > deadline:
+                raise Failed(f"{imsi} isn't at {mme} within {timeout} s\n{self.log_tail()}")
+            select.select([], [], [], 0.02)
+
+    def wait_served(self, timeout=TIMEOUT):
+        """Until every local record is served: `status` then exits 0. No event reaches a client, so this polls."""
+        deadline = time.monotonic() + timeout
+        while self.ctl("status", check=False).returncode != 0:
+            if time.monotonic() > deadline:
+                raise Failed(f"not served within {timeout} s\n{self.log_tail()}")
+            select.select([], [], [], 0.02)
+
+    def metric(self, name):
+        """The sum of the samples of this metric."""
+        values = re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)", self.metrics(), re.M)
+        return sum(map(float, values))
 
     def metrics(self):
         """The text of the metrics endpoint."""

@@ -1,6 +1,7 @@
 """hssd: the start, the edges, deaths and restarts, reload, the stop. With stub roles, so that the cases of failure can be
 asked for; and with the real roles when they are built."""
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -149,6 +150,79 @@ class WithStubs(Common, Case):
         h.reload()
         for role in ("loader", "worker-0", "worker-1", "frontend-0", "admin"):
             h.wait_log(f"{role}: stub_reload watchdog_ms=6001 workers=2")
+
+    def test_log_level_reaches_all_and_stays(self):
+        h = self.started(env={"HSS_STUB_LEVEL": "admin"})
+        h.reload()
+        for role in ("loader", "worker-0", "worker-1", "frontend-0", "admin"):
+            h.wait_log(f'{role}: log_level level="debug"')
+        end = len(h.log())
+        h.kill_role("worker-0")
+        h.wait_log("debug hssd: role_started", start=end)
+
+    def test_log_level_from_another_role(self):
+        h = self.started(env={"HSS_STUB_LEVEL": "worker"})
+        h.configure(limits={"watchdog_ms": 6001})
+        h.process.send_signal(signal.SIGHUP)
+        h.wait_log('role_channel_broken role="worker-[01]"')
+        h.wait_log('role_(killed|exited) role="worker-[01]"')
+
+    def test_everything_dies_at_once(self):
+        h = self.started(workers=6, frontends=4)
+        for _ in range(3):
+            h.drain_notifications()
+            h.status["STATUS"] = ""
+            before = h.pids()
+            end = len(h.log())
+            for pid in before.values():
+                os.kill(pid, signal.SIGKILL)
+            h.wait(lambda s: s["STATUS"] == "12 processes ready" and
+                   not set(h.pids().values()) & set(before.values()), "all restarted")
+            for worker in range(6):  # each pair of living processes is connected in the end
+                for frontend in range(4):
+                    h.wait_log(f'frontend-{frontend}: stub_edge to="worker" index={worker}', start=end)
+                    h.wait_log(f'worker-{worker}: stub_edge to="frontend" index={frontend}', start=end)
+        self.assertNotIn("role_not_listening", h.log())
+        self.assertEqual(h.stop(), 0)
+
+    def test_many_processes(self):
+        h = self.started(workers=24, frontends=12)
+        self.assertEqual(len(h.pids()), 38)
+        h.wait_log('frontend-11: stub_edge to="worker" index=23')
+        self.assertEqual(h.stop(), 0)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_user(self):
+        h = self.hss(user="nobody")
+        os.chmod(h.dir, 0o755)
+        os.chmod(self.bin, 0o755)
+        os.chmod(h.config_path, 0o644)
+        h.start()
+        uid = pwd.getpwnam("nobody").pw_uid
+        for pid in (h.process.pid, *h.pids().values()):
+            with open(f"/proc/{pid}/status") as f:
+                text = f.read()
+            self.assertRegex(text, rf"Uid:\s+{uid}\s+{uid}\s+{uid}\s+{uid}\n")
+            self.assertRegex(text, r"CapEff:\s+0+\n")
+        self.assertEqual(os.stat(h.state_dir).st_uid, uid)
+        self.assertEqual(os.stat(h.socket).st_uid, uid)
+        self.assertEqual(h.stop(), 0)
+        h.configure(user="nosuchuser")
+        h.start(wait=False)
+        self.assertEqual(h.wait_exit(), 1)
+        self.assertIn("hssd: user: nosuchuser: no such user", h.log())
+
+    def test_watchdog(self):
+        h = self.started(env={"WATCHDOG_USEC": "300000"})
+        h.wait(lambda s: s.get("WATCHDOG") == "1", "a sign of life")
+        h.status.pop("WATCHDOG")
+        h.wait(lambda s: s.get("WATCHDOG") == "1", "another one")
+
+    def test_sigterm_during_the_start(self):
+        h = self.hss()
+        h.start(wait=False)
+        h.wait_log("hssd: starting")
+        self.assertEqual(h.stop(), 0)
 
     def test_stop_in_order(self):
         h = self.started(workers=1)
