@@ -108,6 +108,7 @@ struct conn *conn_open_take(struct frontend *fe, const struct transport *transpo
 static void output_free(struct conn *c)
 {
 	struct conn_table *t = &c->fe->conns;
+	t->out_total -= c->out_cap;
 	if (c->out && c->out_cap == CONN_OUT_CHUNK && t->pool_cnt < sizeof t->pool / sizeof t->pool[0])
 		t->pool[t->pool_cnt++] = c->out;
 	else
@@ -179,6 +180,7 @@ static bool output_room(struct conn *c, uint32_t more)
 	if (!c->out && more <= CONN_OUT_CHUNK && t->pool_cnt) {
 		c->out = t->pool[--t->pool_cnt];
 		c->out_cap = CONN_OUT_CHUNK;
+		t->out_total += CONN_OUT_CHUNK;
 		return true;
 	}
 	if (c->out_off > c->out_cap / 2 && c->out_cap - unsent >= more) {
@@ -193,6 +195,7 @@ static bool output_room(struct conn *c, uint32_t more)
 	uint8_t *grown = realloc(c->out, cap);
 	if (!grown)
 		return false;
+	t->out_total += cap - c->out_cap;
 	c->out = grown;
 	c->out_cap = cap;
 	return true;
@@ -258,9 +261,10 @@ static void flush(struct conn *c)
 	}
 	set_writing(c, true);
 	// who does not take its answers is not asked for more requests
-	if (unsent > CONN_HIGH_WATER)
+	uint32_t water = c->fe->conns.out_total > CONN_OUT_BUDGET ? CONN_OUT_CHUNK : CONN_HIGH_WATER;
+	if (unsent > water)
 		set_reading(c, false);
-	else if (unsent < CONN_HIGH_WATER / 2)
+	else if (unsent < water / 2)
 		set_reading(c, true);
 }
 

@@ -3,8 +3,8 @@
 //
 // Input is read into one buffer shared by the whole process; a connection only keeps the unfinished tail of what came,
 // so an idle one holds no buffers at all, or at most CONN_TAIL_KEEP octets. Output is composed at the end of the
-// connection's buffer (taken from a pool) and leaves once per batch. Above CONN_HIGH_WATER the peer is not read any
-// more; a peer that takes nothing for CONN_STALL_MS is closed.
+// connection's buffer (taken from a pool) and leaves once per batch. Above CONN_HIGH_WATER (less, when many peers are
+// slow) the peer is not read any more; a peer that takes nothing for CONN_STALL_MS is closed.
 #pragma once
 #include <event2/event.h>
 #include <event2/event_struct.h>
@@ -16,6 +16,7 @@
 #define CONN_OUT_CHUNK	(64u << 10)
 #define CONN_HIGH_WATER (4u << 20)
 #define CONN_OUT_MAX	(16u << 20) // reached only by answers to what was read below high water: closed
+#define CONN_OUT_BUDGET (256u << 20) // all buffers of that kind together; above it the limit is one chunk each
 #define CONN_STALL_MS	30000
 #define CONN_LINGER_MS	2000 // a closing connection waits that long for the peer to see its last answer
 
@@ -68,6 +69,7 @@ struct conn_table {
 	uint8_t *scratch;
 	uint8_t *pool[64]; // output buffers of CONN_OUT_CHUNK octets that nobody uses
 	unsigned pool_cnt;
+	uint64_t out_total; // octets of all output buffers in use
 };
 
 // 0 or a negative errno. `cap`: connections at a time.

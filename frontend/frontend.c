@@ -221,7 +221,7 @@ static void worker_down(void *ctx, struct channel *ch, int why)
 	struct frontend *fe = w->fe;
 	(void)ch;
 	if (!fe->stopping)
-		log_warn("worker_channel_down", LOG_INT("worker", w->index), LOG_STR("error", err_text(why)));
+		log_warn("worker_channel_down", LOG_INT("worker", w->index), LOG_STR("reason", why ? err_text(why) : "ended"));
 	channel_free(&w->channel);
 	fe->in_batch = false;
 	fe->now_us = clock_mono_us();

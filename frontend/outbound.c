@@ -176,7 +176,8 @@ bool outbound_answer(struct frontend *fe, struct conn *c, const uint8_t *msg, ui
 	header_get(msg, &h);
 	struct entry *e = &o->entry[h.hop_by_hop & (OUTBOUND_MAX - 1)];
 	if (!e->used || e->hop != h.hop_by_hop || e->conn != c->index || e->conn_generation != c->generation ||
-	    e->code != h.code || e->app != h.app || len + sizeof(struct ipc_own_answer) > IPC_BODY_MAX)
+	    e->code != h.code || e->app != h.app || h.version != DIAMETER_VERSION ||
+	    len + sizeof(struct ipc_own_answer) > IPC_BODY_MAX)
 		return false;
 	const struct command *cmd = grammar_find(h.code, h.app, false);
 	if (!cmd || !grammar_check(cmd, msg, len, slots, &v)) {

@@ -154,6 +154,7 @@ static void send_cea(struct conn *c, const uint8_t *msg, uint32_t result, const 
 	struct wr w = conn_write(c, ANSWER_ROOM);
 	base_cea_write(&w, &node, msg, result, NULL, slice_str(message));
 	conn_written(c, &w);
+	route_count(c->fe, CMD_CER, result);
 }
 
 static void reject_cer(struct conn *c, const uint8_t *msg, struct slice host, uint32_t result, const char *why)
@@ -332,6 +333,7 @@ static void process_dwr(struct conn *c, const uint8_t *msg, uint32_t len)
 	note_origin_state(c, note.origin_state_id);
 	struct wr w = conn_write(c, ANSWER_ROOM);
 	base_dwa_write(&w, &c->fe->node, msg, RESULT_SUCCESS);
+	route_count(c->fe, CMD_DWR, RESULT_SUCCESS);
 	conn_written(c, &w);
 }
 
@@ -344,6 +346,7 @@ static void process_dpr(struct conn *c, const uint8_t *msg, uint32_t len)
 	log_debug("peer_disconnects", LOG_SLICE("peer", peer_name(c)), LOG_INT("cause", note.disconnect_cause));
 	struct wr w = conn_write(c, ANSWER_ROOM);
 	base_dpa_write(&w, &c->fe->node, msg, RESULT_SUCCESS);
+	route_count(c->fe, CMD_DPR, RESULT_SUCCESS);
 	if (!conn_written(c, &w))
 		return;
 	// requests of our own go elsewhere from now on; the peer closes when it has the DPA

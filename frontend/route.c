@@ -126,6 +126,12 @@ static void count_request(struct frontend *fe, unsigned command)
 	add(&fe->stats->requests[command < STAT_CMD_MAX ? command : 0], 1);
 }
 
+void route_count(struct frontend *fe, unsigned command, uint32_t result)
+{
+	count_request(fe, command);
+	count_answer(fe, command, stat_result_index(result, false), 0);
+}
+
 // ---- to the worker -------------------------------------------------------------------------------------------
 
 bool route_has_room(const struct frontend *fe, const struct conn *c)
@@ -327,8 +333,7 @@ void route_refuse(struct frontend *fe, struct conn *c, const struct command *cmd
 	base_answer_error_write(&w, &fe->node, msg, len, v, (struct slice){0});
 	conn_written(c, &w);
 	c->rejected++;
-	count_request(fe, command);
-	count_answer(fe, command, stat_result_index(v->result, false), 0);
+	route_count(fe, command, v->result);
 	if (log_limit_pass(&log_refused, 10))
 		log_info("request_refused", LOG_SLICE("peer", slice_of(c->host, c->host_len)),
 			 LOG_STR("command", cmd ? cmd->name : "unknown"), LOG_INT("result", v->result),

@@ -32,3 +32,5 @@ uint32_t route_pending(const struct frontend *fe);
 // Answers a request at once with this verdict; counted under `cmd` (or NULL).
 void route_refuse(struct frontend *fe, struct conn *c, const struct command *cmd, const uint8_t *msg, uint32_t len,
 		  const struct verdict *v, const char *why);
+// Counts a request that was answered here with this Result-Code (the base protocol's).
+void route_count(struct frontend *fe, unsigned command, uint32_t result);
