@@ -1,12 +1,12 @@
-// The blob area and what is kept in it: profiles, shared by content and counted by the records that name them, and the
-// names of serving nodes. Loader only. Blobs tile the area from 0 to blob_high, each with a header that readers never look
-// at; free ones are chained per size class through their headers. After a kill nothing of that is trusted: reclaim.c
-// finds the reachable blobs and takes the rest as gaps.
+// The blob area and what is kept in it: profiles, shared by content and counted by the records that name
+// them, and the names of serving nodes. Loader only. Blobs tile the area from 0 to blob_high, each with a
+// header that readers never look at; free ones are chained per size class through their headers. After a kill
+// nothing of that is trusted: reclaim.c finds the reachable blobs and takes the rest as gaps.
 #include <errno.h>
 #include <stdlib.h>
 #include "cache/builder.h"
 
-#define BLOB_FREE 0x45455246424f4c42ull // cache_blob.hash of a free blob
+#define BLOB_FREE        0x45455246424f4c42ull // cache_blob.hash of a free blob
 #define SAME_CLASS_TRIES 8
 
 static struct cache_blob *blob_at(const struct builder *b, uint32_t unit)
@@ -33,7 +33,8 @@ bool blob_valid(const struct builder *b, uint32_t value, uint32_t len_min)
 	return units >= 2 && value - 1 + units <= high && (units - 1) * CACHE_BLOB_ALIGN >= len_min;
 }
 
-// Exact up to 63 units, then eight classes to each power of two; a blob of a higher class is always large enough.
+// Exact up to 63 units, then eight classes to each power of two; a blob of a higher class is always large
+// enough.
 static unsigned blob_class(uint32_t units)
 {
 	if (units < 64)
@@ -121,12 +122,14 @@ static bool merge_free(struct builder *b)
 static void used_add(struct builder *b, int64_t units)
 {
 	uint64_t used = __atomic_load_n((uint64_t *)&b->h->blob_used, __ATOMIC_RELAXED);
-	__atomic_store_n((uint64_t *)&b->h->blob_used, used + (uint64_t)(units * CACHE_BLOB_ALIGN), __ATOMIC_RELAXED);
+	__atomic_store_n((uint64_t *)&b->h->blob_used, used + (uint64_t)(units * CACHE_BLOB_ALIGN),
+			 __ATOMIC_RELAXED);
 }
 
 uint32_t blob_take(struct builder *b, uint32_t len)
 {
-	uint32_t units = (len + (uint32_t)sizeof(struct cache_blob) + CACHE_BLOB_ALIGN - 1) / CACHE_BLOB_ALIGN;
+	uint32_t units =
+	    (len + (uint32_t)sizeof(struct cache_blob) + CACHE_BLOB_ALIGN - 1) / CACHE_BLOB_ALIGN;
 	if (units < 2)
 		units = 2;
 	uint32_t unit = free_pop(b, units);
@@ -231,7 +234,8 @@ static uint32_t entry_take(struct builder *b)
 static void entry_link(struct builder *b, uint32_t i, uint32_t value, uint64_t hash)
 {
 	uint32_t *head = bucket_of(b, (uint32_t)hash);
-	b->profile[i] = (struct profile_entry){.blob = value, .hash = (uint32_t)hash, .next = *head & INT32_MAX};
+	b->profile[i] =
+	    (struct profile_entry){.blob = value, .hash = (uint32_t)hash, .next = *head & INT32_MAX};
 	*head = i + 1;
 	__atomic_fetch_add((uint32_t *)&b->h->profile_cnt, 1, __ATOMIC_RELAXED);
 }
@@ -260,10 +264,11 @@ uint32_t builder_profile(struct builder *b, const struct cache_profile *p)
 	    (uint64_t)p->head_len + p->epc_len + p->gprs_len > p->len - sizeof(*p))
 		return 0;
 	uint64_t hash = content_hash(p, p->len);
-	for (uint32_t i = b->profile_buckets ? *bucket_of(b, (uint32_t)hash) : 0; i; i = b->profile[i - 1].next) {
+	for (uint32_t i = b->profile_buckets ? *bucket_of(b, (uint32_t)hash) : 0; i;
+	     i = b->profile[i - 1].next) {
 		const struct profile_entry *e = &b->profile[i - 1];
 		const struct cache_profile *have =
-			(const void *)(b->blob + (uint64_t)e->blob * CACHE_BLOB_ALIGN);
+		    (const void *)(b->blob + (uint64_t)e->blob * CACHE_BLOB_ALIGN);
 		if (e->hash == (uint32_t)hash && have->len == p->len && memcmp(have, p, p->len) == 0)
 			return e->blob;
 	}

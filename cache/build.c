@@ -1,6 +1,6 @@
-// The builder: publishing and removing records, SQN words, the IND table. Runs in the loader only, single-threaded. Law 4:
-// every store that readers can see is one word; the order of the stores is the whole protocol (layout.h). Law 5: words
-// change hands only through the epochs.
+// The builder: publishing and removing records, SQN words, the IND table. Runs in the loader only,
+// single-threaded. Law 4: every store that readers can see is one word; the order of the stores is the whole
+// protocol (layout.h). Law 5: words change hands only through the epochs.
 #include "cache/build.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -94,7 +94,8 @@ static int builder_reinit(struct builder *b)
 	free(b->idle);
 	b->profile = NULL;
 	b->profile_bucket = b->idle = NULL;
-	b->profile_cnt = b->profile_cap = b->profile_free = b->profile_buckets = b->idle_cnt = b->idle_cap = 0;
+	b->profile_cnt = b->profile_cap = b->profile_free = b->profile_buckets = b->idle_cnt = b->idle_cap =
+	    0;
 	return builder_init(b);
 }
 
@@ -122,7 +123,8 @@ static int builder_map(struct builder *b, int records_fd, int sqn_fd, const stru
 	return 0;
 }
 
-struct builder *builder_open(int records_fd, int sqn_fd, struct control *control, uint32_t max_subscribers, bool *fresh)
+struct builder *builder_open(int records_fd, int sqn_fd, struct control *control, uint32_t max_subscribers,
+			     bool *fresh)
 {
 	struct cache_header want;
 	int rc;
@@ -172,8 +174,8 @@ static bool record_has(const struct cache_record *r, msisdn_t m)
 }
 
 // Lets the new copy have its numbers. `old` and `old_slot`: what it replaces, or NULL.
-static void numbers_point(struct builder *b, const struct cache_record *r, uint32_t slot, const struct cache_record *old,
-			  uint32_t old_slot)
+static void numbers_point(struct builder *b, const struct cache_record *r, uint32_t slot,
+			  const struct cache_record *old, uint32_t old_slot)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		msisdn_t m = r->msisdn[i];
@@ -221,8 +223,8 @@ static void maybe_drain(struct builder *b)
 
 int builder_put(struct builder *b, const struct cache_record *r)
 {
-	if (r->imsi.v == 0 || r->sqn >= __atomic_load_n(b->sqns.high, __ATOMIC_RELAXED) || !node_valid(b, r->mme) ||
-	    !node_valid(b, r->sgsn))
+	if (r->imsi.v == 0 || r->sqn >= __atomic_load_n(b->sqns.high, __ATOMIC_RELAXED) ||
+	    !node_valid(b, r->mme) || !node_valid(b, r->sgsn))
 		return -EINVAL;
 	uint32_t *entry = builder_imsi_entry(b, r->imsi);
 	uint32_t cnt = __atomic_load_n((uint32_t *)&b->h->subscriber_cnt, __ATOMIC_RELAXED);
@@ -245,7 +247,8 @@ int builder_put(struct builder *b, const struct cache_record *r)
 	struct cache_record *copy = &b->record[slot];
 	memcpy(copy, r, sizeof(*copy) / 2);
 	cache_step();
-	memcpy((uint8_t *)copy + sizeof(*copy) / 2, (const uint8_t *)r + sizeof(*copy) / 2, sizeof(*copy) / 2);
+	memcpy((uint8_t *)copy + sizeof(*copy) / 2, (const uint8_t *)r + sizeof(*copy) / 2,
+	       sizeof(*copy) / 2);
 	cache_step();
 	builder_imsi_point(b, entry, r->imsi, slot);
 	numbers_point(b, copy, slot, old, old_slot);
@@ -274,7 +277,8 @@ bool builder_delete(struct builder *b, imsi_t imsi)
 	record_unref(b, old);
 	builder_retire(b, RETIRED_SQN, old->sqn, 0);
 	builder_retire(b, RETIRED_SLOT, slot, 0);
-	count_set(&b->h->subscriber_cnt, __atomic_load_n((uint32_t *)&b->h->subscriber_cnt, __ATOMIC_RELAXED) - 1);
+	count_set(&b->h->subscriber_cnt,
+		  __atomic_load_n((uint32_t *)&b->h->subscriber_cnt, __ATOMIC_RELAXED) - 1);
 	maybe_drain(b);
 	return true;
 }
@@ -313,7 +317,8 @@ void builder_sqn_return(struct builder *b, uint32_t index)
 
 void builder_sqn_limit(struct builder *b, uint32_t index, uint64_t limit)
 {
-	if (index < b->c.sqn_cnt && __atomic_load_n((uint64_t *)&b->c.sqn[index].limit, __ATOMIC_RELAXED) < limit)
+	if (index < b->c.sqn_cnt &&
+	    __atomic_load_n((uint64_t *)&b->c.sqn[index].limit, __ATOMIC_RELAXED) < limit)
 		sqn_store(&b->c.sqn[index].limit, limit);
 }
 

@@ -1,6 +1,7 @@
-// Inside of the builder, shared by build.c (records), index.c (indices), blob.c (profiles and their memory), node.c
-// and reclaim.c (epochs, free lists, attaching). The loader's private memory: bitmaps for slots and SQN words (about a third
-// of an octet a subscriber), 16 octets a distinct profile, 16 a serving node; nothing else grows with subscribers.
+// Inside of the builder, shared by build.c (records), index.c (indices), blob.c (profiles and their memory),
+// node.c and reclaim.c (epochs, free lists, attaching). The loader's private memory: bitmaps for slots and
+// SQN words (about a third of an octet a subscriber), 16 octets a distinct profile, 16 a serving node;
+// nothing else grows with subscribers.
 #pragma once
 #include "cache/build.h"
 #include "cache/index.h"
@@ -16,12 +17,12 @@ static inline void cache_step(void)
 #define POOL_NONE  UINT32_MAX
 #define POOL_STACK 1024
 
-// Numbers 0 .. cnt - 1, given out and taken back. What came back last goes out first, so that memory that is committed and
-// warm is used again; never-used numbers come last.
+// Numbers 0 .. cnt - 1, given out and taken back. What came back last goes out first, so that memory that is
+// committed and warm is used again; never-used numbers come last.
 struct pool {
-	uint64_t *free;	 // one bit a number: free and not on the stack
-	uint64_t *some;	 // one bit a word of `free`: not zero
-	uint32_t *high;	 // in the header: numbers from here on were never used
+	uint64_t *free; // one bit a number: free and not on the stack
+	uint64_t *some; // one bit a word of `free`: not zero
+	uint32_t *high; // in the header: numbers from here on were never used
 	uint32_t cnt;
 	uint32_t stack_cnt;
 	uint32_t stack[POOL_STACK];
@@ -32,8 +33,8 @@ enum retired_kind { RETIRED_SLOT, RETIRED_SQN, RETIRED_BLOB, RETIRED_GAP, RETIRE
 struct retired {
 	uint64_t epoch;
 	uint32_t kind; // enum retired_kind
-	uint32_t at;   // slot, SQN index, node index, blob value (as records name it), unit where a gap begins
-	uint32_t len;  // of a gap, in units
+	uint32_t at;  // slot, SQN index, node index, blob value (as records name it), unit where a gap begins
+	uint32_t len; // of a gap, in units
 };
 
 #define RETIRED_CHUNK 1000
@@ -48,14 +49,14 @@ struct profile_entry {
 	uint32_t blob; // value as in cache_record.profile; 0 = unused entry
 	uint32_t refs; // records that name it
 	uint32_t hash;
-	uint32_t idle : 1; // is on the idle list
+	uint32_t idle : 1;  // is on the idle list
 	uint32_t next : 31; // chain or free list: index + 1
 };
 
 struct node_entry {
 	uint32_t refs;
-	uint32_t next; // chain: index + 1
-	uint32_t batch; // builder_reclaim number when it was last handed out
+	uint32_t next;      // chain: index + 1
+	uint32_t batch;     // builder_reclaim number when it was last handed out
 	uint32_t published; // interned and findable
 };
 
@@ -80,7 +81,7 @@ struct builder {
 
 	uint32_t blob_free[BLOB_CLASSES]; // first free blob: its unit + 1
 	uint64_t blob_some[BLOB_CLASSES / 64];
-	uint32_t gaps; // found when attaching, not given back yet
+	uint32_t gaps;       // found when attaching, not given back yet
 	uint64_t blob_freed; // units since the last merge of neighbours
 
 	struct profile_entry *profile;
@@ -95,14 +96,14 @@ struct builder {
 };
 
 // index.c: entries of the two indices. A key is an IMSI, or an MSISDN.
-uint32_t *builder_imsi_entry(const struct builder *b, imsi_t imsi);	  // NULL when absent
+uint32_t *builder_imsi_entry(const struct builder *b, imsi_t imsi);       // NULL when absent
 uint32_t *builder_msisdn_entry(const struct builder *b, msisdn_t msisdn); // NULL when absent
 void builder_imsi_point(struct builder *b, uint32_t *entry, imsi_t imsi, uint32_t slot);
 void builder_msisdn_point(struct builder *b, uint32_t *entry, msisdn_t msisdn, uint32_t slot, unsigned role);
 void builder_imsi_remove(struct builder *b, uint32_t *entry);
 void builder_msisdn_remove(struct builder *b, uint32_t *entry);
-// Walks the committed part of an index; `fn` gets the entries in use until it returns false, and again when it has put
-// something else in their place.
+// Walks the committed part of an index; `fn` gets the entries in use until it returns false, and again when
+// it has put something else in their place.
 int builder_imsi_each(const struct builder *b, bool (*fn)(void *ctx, uint32_t *entry), void *ctx) MUST_USE;
 int builder_msisdn_each(const struct builder *b, bool (*fn)(void *ctx, uint32_t *entry), void *ctx) MUST_USE;
 // Finishes the removal that a killed loader had begun.

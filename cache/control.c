@@ -1,6 +1,7 @@
-// The control segment: made by hssd, mapped by every role. Holds no secret, but it outlives the roles, so nothing here may
-// depend on a role finishing what it began: an entry of the peer directory is claimed by one compare-and-swap that
-// names its owner, opened by one release store, and cleared by hssd when the owner dies. Readers copy out and look again.
+// The control segment: made by hssd, mapped by every role. Holds no secret, but it outlives the roles, so
+// nothing here may depend on a role finishing what it began: an entry of the peer directory is claimed by one
+// compare-and-swap that names its owner, opened by one release store, and cleared by hssd when the owner
+// dies. Readers copy out and look again.
 #include "cache/control.h"
 #include <errno.h>
 #include <sys/mman.h>
@@ -16,27 +17,67 @@ static const struct {
 	uint32_t code;
 	const char *text;
 } result_rows[] = {
-	{2001, "2001"}, {2002, "2002"}, {3001, "3001"}, {3002, "3002"}, {3003, "3003"}, {3004, "3004"},
-	{3005, "3005"}, {3006, "3006"}, {3007, "3007"}, {3008, "3008"}, {3009, "3009"}, {3010, "3010"},
-	{4001, "4001"}, {4002, "4002"}, {4003, "4003"}, {5001, "5001"}, {5002, "5002"}, {5003, "5003"},
-	{5004, "5004"}, {5005, "5005"}, {5006, "5006"}, {5007, "5007"}, {5008, "5008"}, {5009, "5009"},
-	{5010, "5010"}, {5011, "5011"}, {5012, "5012"}, {5013, "5013"}, {5014, "5014"}, {5015, "5015"},
-	{5016, "5016"}, {5017, "5017"},
-	// TS 29.272 7.4, TS 29.229 6.2, TS 29.329 6.2, TS 29.273 10.3
-	{CODE_EXPERIMENTAL + 2001, "exp_2001"}, {CODE_EXPERIMENTAL + 2002, "exp_2002"},
-	{CODE_EXPERIMENTAL + 2003, "exp_2003"}, {CODE_EXPERIMENTAL + 2004, "exp_2004"},
-	{CODE_EXPERIMENTAL + 4100, "exp_4100"}, {CODE_EXPERIMENTAL + 4101, "exp_4101"},
-	{CODE_EXPERIMENTAL + 4181, "exp_4181"}, {CODE_EXPERIMENTAL + 4182, "exp_4182"},
-	{CODE_EXPERIMENTAL + 5001, "exp_5001"}, {CODE_EXPERIMENTAL + 5002, "exp_5002"},
-	{CODE_EXPERIMENTAL + 5003, "exp_5003"}, {CODE_EXPERIMENTAL + 5004, "exp_5004"},
-	{CODE_EXPERIMENTAL + 5005, "exp_5005"}, {CODE_EXPERIMENTAL + 5006, "exp_5006"},
-	{CODE_EXPERIMENTAL + 5007, "exp_5007"}, {CODE_EXPERIMENTAL + 5008, "exp_5008"},
-	{CODE_EXPERIMENTAL + 5009, "exp_5009"}, {CODE_EXPERIMENTAL + 5011, "exp_5011"},
-	{CODE_EXPERIMENTAL + 5100, "exp_5100"}, {CODE_EXPERIMENTAL + 5101, "exp_5101"},
-	{CODE_EXPERIMENTAL + 5102, "exp_5102"}, {CODE_EXPERIMENTAL + 5420, "exp_5420"},
-	{CODE_EXPERIMENTAL + 5421, "exp_5421"}, {CODE_EXPERIMENTAL + 5422, "exp_5422"},
-	{CODE_EXPERIMENTAL + 5423, "exp_5423"}, {CODE_EXPERIMENTAL + 5450, "exp_5450"},
-	{CODE_EXPERIMENTAL + 5451, "exp_5451"}, {CODE_EXPERIMENTAL + 5452, "exp_5452"},
+    {2001, "2001"},
+    {2002, "2002"},
+    {3001, "3001"},
+    {3002, "3002"},
+    {3003, "3003"},
+    {3004, "3004"},
+    {3005, "3005"},
+    {3006, "3006"},
+    {3007, "3007"},
+    {3008, "3008"},
+    {3009, "3009"},
+    {3010, "3010"},
+    {4001, "4001"},
+    {4002, "4002"},
+    {4003, "4003"},
+    {5001, "5001"},
+    {5002, "5002"},
+    {5003, "5003"},
+    {5004, "5004"},
+    {5005, "5005"},
+    {5006, "5006"},
+    {5007, "5007"},
+    {5008, "5008"},
+    {5009, "5009"},
+    {5010, "5010"},
+    {5011, "5011"},
+    {5012, "5012"},
+    {5013, "5013"},
+    {5014, "5014"},
+    {5015, "5015"},
+    {5016, "5016"},
+    {5017, "5017"},
+    // TS 29.272 7.4, TS 29.229 6.2, TS 29.329 6.2, TS 29.273 10.3
+    {CODE_EXPERIMENTAL + 2001, "exp_2001"},
+    {CODE_EXPERIMENTAL + 2002, "exp_2002"},
+    {CODE_EXPERIMENTAL + 2003, "exp_2003"},
+    {CODE_EXPERIMENTAL + 2004, "exp_2004"},
+    {CODE_EXPERIMENTAL + 4100, "exp_4100"},
+    {CODE_EXPERIMENTAL + 4101, "exp_4101"},
+    {CODE_EXPERIMENTAL + 4181, "exp_4181"},
+    {CODE_EXPERIMENTAL + 4182, "exp_4182"},
+    {CODE_EXPERIMENTAL + 5001, "exp_5001"},
+    {CODE_EXPERIMENTAL + 5002, "exp_5002"},
+    {CODE_EXPERIMENTAL + 5003, "exp_5003"},
+    {CODE_EXPERIMENTAL + 5004, "exp_5004"},
+    {CODE_EXPERIMENTAL + 5005, "exp_5005"},
+    {CODE_EXPERIMENTAL + 5006, "exp_5006"},
+    {CODE_EXPERIMENTAL + 5007, "exp_5007"},
+    {CODE_EXPERIMENTAL + 5008, "exp_5008"},
+    {CODE_EXPERIMENTAL + 5009, "exp_5009"},
+    {CODE_EXPERIMENTAL + 5011, "exp_5011"},
+    {CODE_EXPERIMENTAL + 5100, "exp_5100"},
+    {CODE_EXPERIMENTAL + 5101, "exp_5101"},
+    {CODE_EXPERIMENTAL + 5102, "exp_5102"},
+    {CODE_EXPERIMENTAL + 5420, "exp_5420"},
+    {CODE_EXPERIMENTAL + 5421, "exp_5421"},
+    {CODE_EXPERIMENTAL + 5422, "exp_5422"},
+    {CODE_EXPERIMENTAL + 5423, "exp_5423"},
+    {CODE_EXPERIMENTAL + 5450, "exp_5450"},
+    {CODE_EXPERIMENTAL + 5451, "exp_5451"},
+    {CODE_EXPERIMENTAL + 5452, "exp_5452"},
 };
 #define RESULT_ROWS (sizeof(result_rows) / sizeof(result_rows[0]))
 static_assert(RESULT_ROWS < STAT_RESULT_MAX, "the last index is for unknown codes");
@@ -74,8 +115,8 @@ unsigned stat_latency_bucket(uint64_t us)
 const char *role_name(enum role role)
 {
 	static const char *const names[ROLE_CNT] = {
-		[ROLE_HSSD] = "hssd",	  [ROLE_FRONTEND] = "frontend", [ROLE_WORKER] = "worker",
-		[ROLE_LOADER] = "loader", [ROLE_ADMIN] = "admin",
+	    [ROLE_HSSD] = "hssd",     [ROLE_FRONTEND] = "frontend", [ROLE_WORKER] = "worker",
+	    [ROLE_LOADER] = "loader", [ROLE_ADMIN] = "admin",
 	};
 	return (unsigned)role < ROLE_CNT ? names[role] : "unknown";
 }
@@ -98,7 +139,8 @@ int control_create(unsigned frontends, unsigned workers)
 	c->frontend_cnt = frontends;
 	c->worker_cnt = workers;
 	c->started_us = clock_wall_us();
-	__atomic_store_n((uint64_t *)&c->epoch, 1, __ATOMIC_SEQ_CST); // 0 would mean "outside" in a reader's word
+	__atomic_store_n((uint64_t *)&c->epoch, 1,
+			 __ATOMIC_SEQ_CST); // 0 would mean "outside" in a reader's word
 	__atomic_store_n(&c->magic, CONTROL_MAGIC, __ATOMIC_RELEASE);
 	munmap(c, sizeof(*c));
 	return fd;
@@ -138,8 +180,8 @@ int control_peer_claim(struct control *c, uint32_t frontend)
 		p->watchdog = 0;
 		__atomic_store_n((uint32_t *)&p->state, PEER_SLOT_CLAIMED, __ATOMIC_RELEASE);
 		uint32_t high = peer_high(c);
-		while (high <= i && !__atomic_compare_exchange_n((uint32_t *)&c->peer_high, &high, i + 1, false,
-								 __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+		while (high <= i && !__atomic_compare_exchange_n((uint32_t *)&c->peer_high, &high, i + 1,
+								 false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 			continue;
 		return (int)i;
 	}
@@ -160,8 +202,8 @@ void control_peer_release(struct control *c, int index)
 		peer_free(&c->peer[index]);
 }
 
-// Whether an entry is open and has this host; fills in how to reach it. The entry may be closed and claimed again while we
-// read it: the generation tells.
+// Whether an entry is open and has this host; fills in how to reach it. The entry may be closed and claimed
+// again while we read it: the generation tells.
 static bool peer_matches(const struct control_peer *p, struct slice host, uint64_t hash, uint32_t *frontend,
 			 uint32_t *conn, uint32_t *generation)
 {

@@ -1,9 +1,9 @@
 // The control segment: everything that all roles may see, without secrets.
 //
 //   epochs     one per worker, written by that worker (by hssd for a dead one)
-//   peers      the directory of connected peers; an entry is claimed and written by the frontend that holds the peer
-//   stats      one block per role instance, written by that role only; survives its restarts, read by hss-admin
-//   roles      pid, state, restarts of each role; written by hssd
+//   peers      the directory of connected peers; an entry is claimed and written by the frontend that holds
+//   the peer stats      one block per role instance, written by that role only; survives its restarts, read
+//   by hss-admin roles      pid, state, restarts of each role; written by hssd
 //
 // All frontends, workers, the loader and hssd map it read-write, hss-admin read-only.
 #pragma once
@@ -13,10 +13,10 @@
 #include "lib/base/err.h"
 #include "lib/base/wire.h"
 
-#define CONTROL_MAGIC	   0x314c525443524843ull
-#define CONTROL_VERSION	   1
-#define WORKER_MAX	   64
-#define FRONTEND_MAX	   32
+#define CONTROL_MAGIC      0x314c525443524843ull
+#define CONTROL_VERSION    1
+#define WORKER_MAX         64
+#define FRONTEND_MAX       32
 #define PEER_DIRECTORY_MAX 4096
 
 enum role { ROLE_HSSD, ROLE_FRONTEND, ROLE_WORKER, ROLE_LOADER, ROLE_ADMIN, ROLE_CNT };
@@ -24,18 +24,18 @@ enum role { ROLE_HSSD, ROLE_FRONTEND, ROLE_WORKER, ROLE_LOADER, ROLE_ADMIN, ROLE
 enum peer_slot_state { PEER_SLOT_FREE = 0, PEER_SLOT_CLAIMED = 1, PEER_SLOT_OPEN = 2, PEER_SLOT_CLOSING = 3 };
 
 struct control_peer {
-	_Atomic uint32_t owner; // frontend + 1, 0 = free: claimed by compare-and-swap, so that the entries of a
-				// frontend that died anywhere are known
+	_Atomic uint32_t owner; // frontend + 1, 0 = free: claimed by compare-and-swap, so that the entries of
+				// a frontend that died anywhere are known
 	_Atomic uint32_t state; // enum peer_slot_state, stored with release after everything else
 	uint32_t frontend;
-	uint32_t conn; // the frontend's connection number; together with `generation` unique
+	uint32_t conn;               // the frontend's connection number; together with `generation` unique
 	_Atomic uint32_t generation; // raised by each claim
-	_Atomic uint64_t host_hash; // Origin-Host, case folded
-	uint64_t since_us;	    // wall clock
-	uint64_t apps;		    // bits: enum control_app
+	_Atomic uint64_t host_hash;  // Origin-Host, case folded
+	uint64_t since_us;           // wall clock
+	uint64_t apps;               // bits: enum control_app
 	uint64_t requests, answers, rejected; // counters of this connection
-	uint8_t watchdog;		      // RFC 3539 state
-	uint8_t transport;		      // 0 tcp, 1 sctp, 2 tls
+	uint8_t watchdog;                     // RFC 3539 state
+	uint8_t transport;                    // 0 tcp, 1 sctp, 2 tls
 	uint8_t host_len, realm_len;
 	char host[256], realm[256], address[64];
 };
@@ -50,8 +50,8 @@ enum stat_id {
 	STAT_CNT
 };
 
-#define STAT_CMD_MAX	   96 // enum command_id
-#define STAT_RESULT_MAX	   64 // rows of stat_result_codes
+#define STAT_CMD_MAX         96 // enum command_id
+#define STAT_RESULT_MAX      64 // rows of stat_result_codes
 #define STAT_LATENCY_BUCKETS 20
 
 // Upper bounds of the latency buckets in microseconds: 50 us * 2^n, the last one open.
@@ -79,8 +79,8 @@ struct control {
 	uint32_t version;
 	uint32_t size;
 	uint32_t worker_cnt, frontend_cnt;
-	uint64_t started_us; // wall clock, the Origin-State-Id comes from it
-	_Atomic uint32_t peer_high; // directory entries that were ever used: how far to search
+	uint64_t started_us;                 // wall clock, the Origin-State-Id comes from it
+	_Atomic uint32_t peer_high;          // directory entries that were ever used: how far to search
 	_Alignas(64) _Atomic uint64_t epoch; // raised by the loader; starts at 1
 	struct {
 		_Alignas(64) _Atomic uint64_t v; // 0 = outside; a cache line each
@@ -94,12 +94,18 @@ struct control {
 static inline unsigned control_instance(enum role role, unsigned index)
 {
 	switch (role) {
-	case ROLE_HSSD: return 0;
-	case ROLE_LOADER: return 1;
-	case ROLE_ADMIN: return 2;
-	case ROLE_FRONTEND: return 3 + index;
-	case ROLE_WORKER: return 3 + FRONTEND_MAX + index;
-	case ROLE_CNT: break;
+	case ROLE_HSSD:
+		return 0;
+	case ROLE_LOADER:
+		return 1;
+	case ROLE_ADMIN:
+		return 2;
+	case ROLE_FRONTEND:
+		return 3 + index;
+	case ROLE_WORKER:
+		return 3 + FRONTEND_MAX + index;
+	case ROLE_CNT:
+		break;
 	}
 	return 0;
 }
@@ -133,8 +139,8 @@ static inline void stat_set(struct stats_block *s, enum stat_id id, uint64_t v)
 	__atomic_store_n((uint64_t *)&s->c[id], v, __ATOMIC_RELAXED);
 }
 
-// Index of a result code in stats_block.answers (2001, 3xxx ... base codes; 10415:5001 ... experimental ones);
-// unknown codes share the last index. stat_result_text gives "2001" or "exp_5001".
+// Index of a result code in stats_block.answers (2001, 3xxx ... base codes; 10415:5001 ... experimental
+// ones); unknown codes share the last index. stat_result_text gives "2001" or "exp_5001".
 unsigned stat_result_index(uint32_t code, bool experimental);
 const char *stat_result_text(unsigned index);
 unsigned stat_latency_bucket(uint64_t us);

@@ -1,5 +1,5 @@
-// The writer's side of the two indices. One writer, so that reading back what it wrote needs no order; every store that a
-// reader may see is sequentially consistent (layout.h). Loops are bounded by the table's size.
+// The writer's side of the two indices. One writer, so that reading back what it wrote needs no order; every
+// store that a reader may see is sequentially consistent (layout.h). Loops are bounded by the table's size.
 #include "cache/builder.h"
 #include <errno.h>
 #include <unistd.h>
@@ -29,7 +29,8 @@ uint32_t *builder_msisdn_entry(const struct builder *b, msisdn_t msisdn)
 {
 	uint64_t hash = ident_hash(msisdn.v);
 	uint32_t role_bit = index_role_bit(&b->c);
-	uint32_t mask = b->c.msisdn_mask, want = index_tag(&b->c, hash) & ~role_bit, at = (uint32_t)hash & mask;
+	uint32_t mask = b->c.msisdn_mask, want = index_tag(&b->c, hash) & ~role_bit,
+		 at = (uint32_t)hash & mask;
 	for (uint64_t n = 0; n <= mask; n++, at = (at + 1) & mask) {
 		uint32_t e = b->msisdn_index[at];
 		if (e == INDEX_EMPTY)
@@ -129,9 +130,10 @@ void builder_msisdn_remove(struct builder *b, uint32_t *entry)
 	index_remove(b, msisdn_index(b), entry);
 }
 
-// Calls `fn` for what is not EMPTY, again when `fn` put something else there. Holes of the file are left alone: looking
-// at them would commit them.
-static int index_walk(const struct builder *b, const struct index *x, bool (*fn)(void *ctx, uint32_t *entry), void *ctx)
+// Calls `fn` for what is not EMPTY, again when `fn` put something else there. Holes of the file are left
+// alone: looking at them would commit them.
+static int index_walk(const struct builder *b, const struct index *x, bool (*fn)(void *ctx, uint32_t *entry),
+		      void *ctx)
 {
 	off_t begin = (off_t)((const uint8_t *)x->e - b->base);
 	off_t end = begin + (off_t)(((uint64_t)x->mask + 1) * sizeof(uint32_t));

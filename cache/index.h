@@ -4,7 +4,8 @@
 
 static inline uint32_t index_load(const uint32_t *entry)
 {
-	// SC, not just acquire: the reader's argument in layout.h orders it after the pin. The same instruction on x86.
+	// SC, not just acquire: the reader's argument in layout.h orders it after the pin. The same
+	// instruction on x86.
 	return __atomic_load_n(entry, __ATOMIC_SEQ_CST);
 }
 

@@ -1,87 +1,97 @@
-// Every shared byte, and the one kind of process that writes it. Three memory files, made by hssd, sealed against
-// resizing; no pointers, only offsets and indices, so that each process maps them where it likes.
+// Every shared byte, and the one kind of process that writes it. Three memory files, made by hssd, sealed
+// against resizing; no pointers, only offsets and indices, so that each process maps them where it likes.
 //
 //   records  written by the loader only; workers map it read-only, their descriptor can't be reopened
 //   SQN      two words a subscriber; written by workers and the loader, by atomic operations only
 //   control  no secrets; see control.h
 //
 // records:
-//   +--------------------+ 0
-//   | cache_header       |
-//   +--------------------+ imsi_index_off      2^index_bits entries: u32 = tag << slot_bits | slot + 1; 0 empty,
-//   | IMSI index         |                     tombstone (only while a removal is under way) = all
-//   |                    |                     ones. Open addressing, linear probing.
-//   +--------------------+ msisdn_index_off    the same over both MSISDNs of a record (2^msisdn_bits entries)
-//   | MSISDN index       |
-//   +--------------------+ node_off            NODE_MAX x cache_node: serving nodes, interned by Origin-Host and realm
-//   | nodes              |
-//   +--------------------+ ind_off             IND_HOST_MAX x u64: hashes of the hosts that have an IND of their own
-//   | IND hosts          |
-//   +--------------------+ record_off          slot_cnt x cache_record, 128 octets each, 64-aligned
-//   | records            |
-//   +--------------------+ blob_off            blob_len octets: profiles, found by offset / 16
-//   | blobs              |
-//   +--------------------+ total_len           (sparse: memory is committed as it fills)
-//
-// How a change is published (law 4). A record that an index entry names is never written again. The loader writes the
-// changed copy into a free slot, then swings the IMSI index entry with one store, then the MSISDN entries; then the
-// old slot is retired. `kill -9` of the loader between any two instructions leaves either the old or the new record
-// published: what is not reachable from the IMSI index is free, and the next loader finds that out by one scan, which
-// also puts the MSISDN entries right. Blobs and nodes are never changed while a reachable record names them; they
-// are retired like slots. slot_high, sqn_high, node_high and blob_high rise before what lies below them is used, so the
-// next loader knows what a reader might still be looking at.
-//
-// Why readers need no lock. The argument, with E the value of control.epoch (SC = sequentially consistent):
-//     reader  R1 loads E   R2 SC-stores it in its word   R3 SC-loads index entries, reads records   R4 word = 0, release
-//     loader  L1 SC-swings the entry   L2 tags the old slot with E   L3 SC-raises E   L4 SC-loads every word
-//   The slot is reused when each word, at L4, is 0 or greater than its tag. Take one reader's word:
-//   - It holds a value > tag: R1 read what L3 stored, so L1 happened before R3, the reader cannot find the old slot.
-//   - It holds 0, or a value from an earlier stay: either the reader left (R4 releases, L4 acquires: its reads are over
-//     before the slot is written), or R2 comes after L4 in the SC order. Then L1 < L4 < R2 < R3: it finds the new entry.
-//     It may have loaded an old E at R1 long before: that only holds reclaiming up until it leaves.
-//   - It holds a value <= tag: the slot waits. A reader that never leaves stops reuse, not the service: updates use the
-//     spare slots, then builder_put says -EAGAIN. hssd clears the words of dead workers.
-//   E never goes back (it lives in control, outside the loader), so that a new loader's tags are right for old readers.
-//
-// How an index stays searchable while it changes. Between a key's home and its entry no entry is EMPTY at any moment, so a
-// reader that walks from the home meets every key that stays where it is. Tombstones would fill the index in the end, so a
-// removal closes its gap: the entry becomes a tombstone, the next entry of the run that may stand there is copied
-// into it, `imsi_moves` (`msisdn_moves`) is raised, the original becomes the tombstone, and so on; the last one has nothing
-// behind it that needs it and becomes EMPTY. A reader can miss a moving key only when it has passed the new place before
-// the copy and reaches the old one after it was cleared; then the count has risen in between (all SC): who finds nothing
-// and sees another count than before looks again. Who finds something never needs to. A loader killed on the way leaves one
-// tombstone, or one entry twice, both harmless to readers; attaching closes the gap.
-//
-// MSISDN entries keep one bit of the tag for the number's place in the record (0 MSISDN, 1 A-MSISDN). They may lag behind
-// the IMSI index for some instructions, so a reader that comes by MSISDN takes the IMSI from what it found, looks that up
-// and checks that the current record still has the number. A number that two records claim belongs to the one
-// that claimed it last; an update that leaves the number as it was is no new claim.
-//
-// SQN (law 5). next and limit are SEQ values. A worker that wants n vectors loads next, then limit, moves next to next + n
-// by compare-and-swap if next + n <= limit, and loads limit once more: if that still covers them, the SEQs
-// next .. next + n - 1 are its own, nobody else's, ever: no later draw starts below, and limit is only raised after a
-// row that covers it is on disk; otherwise they are skipped. A limit that is used up, or a resynchronisation beyond it, is
-// a question to the loader. To move next down (sqn set --force) or to give the words to somebody else, the loader sets
-// limit to 0, then next, then limit: a worker that saw the old next fails its compare-and-swap (or, should next
-// have come round to the same value, is stopped by the second look at limit), one that saw the new next sees limit 0 or
-// the new one. Words belong to (IMSI, K): a record names them by index, workers draw between pin and unpin, and the
-// words are given to another subscriber only after the epochs have passed.
+//   +--------------+ 0
+//   | cache_header |
+//   +--------------+ imsi_index_off   2^index_bits entries: u32 = tag << slot_bits | slot + 1; 0: empty;
+//   | IMSI index   |                  all ones: tombstone, only while a removal is under way.
+//   |              |                  Open addressing, linear probing
+//   +--------------+ msisdn_index_off the same over both MSISDNs of a record (2^msisdn_bits entries)
+//   | MSISDN index |
+//   +--------------+ node_off         NODE_MAX x cache_node: serving nodes, interned by host and realm
+//   | nodes        |
+//   +--------------+ ind_off          IND_HOST_MAX x u64: hashes of hosts that have an IND of their own
+//   | IND hosts    |
+//   +--------------+ record_off       slot_cnt x cache_record, 128 octets each, 64-aligned
+//   | records      |
+//   +--------------+ blob_off         blob_len octets: profiles and names, found by offset / 16
+//   | blobs        |
+//   +--------------+ total_len        (sparse: memory is committed as it fills)
 #pragma once
 #include <assert.h>
 #include <stdint.h>
 #include "lib/base/ident.h"
 
-#define CACHE_MAGIC	 0x0031305353485243ull // "CRHSS01"
-#define CACHE_VERSION	 1
-#define NODE_MAX	 65536
-#define IND_HOST_MAX	 1024
-#define CACHE_BLOB_ALIGN 16
-#define INDEX_EMPTY	 0u
-#define INDEX_TOMBSTONE	 0xffffffffu
+// How a change is published (law 4). A record that an index entry names is never written again. The loader
+// writes the changed copy into a free slot, then swings the IMSI index entry with one store, then the MSISDN
+// entries; then the old slot is retired. `kill -9` of the loader between any two instructions leaves either
+// the old or the new record published: what is not reachable from the IMSI index is free, and the next loader
+// finds that out by one scan, which also puts the MSISDN entries right. Blobs and nodes are never changed
+// while a reachable record names them; they are retired like slots. slot_high, sqn_high, node_high and
+// blob_high rise before what lies below them is used, so the next loader knows what a reader might still be
+// looking at.
+//
+// clang-format off
+// Why readers need no lock. The argument, with E the value of control.epoch (SC: sequentially consistent):
+//
+//   reader  R1 SC-loads E                 loader  L1 SC-swings the entry
+//           R2 SC-stores it in its word           L2 tags the old slot with E
+//           R3 SC-loads entries, reads            L3 SC-raises E
+//           R4 stores 0 in its word, release      L4 SC-loads every reader's word
+//
+// The slot is written again when each word, at L4, is 0 or greater than its tag. Take one reader's word:
+//   - greater than the tag: R1 read what L3 stored, L1 comes before R3, the reader cannot find the old slot;
+//   - 0: either the reader has left (R4 releases, L4 acquires: its reads are over before the slot is
+//     written), or R2 comes after L4 in the SC order; then L1 < L4 < R2 < R3 and it finds the new entry. That
+//     it may have loaded E at R1 long before, an old value, only holds reclaiming up until it leaves;
+//   - not greater: the slot waits. A reader that never leaves stops reuse, not the service: updates take the
+//     spare slots, then builder_put says -EAGAIN. hssd clears the words of dead workers.
+// E never goes back (it lives in control, outside the loader): a new loader's tags are right for old readers.
+// clang-format on
+//
+// How an index stays searchable while it changes. Between a key's home and its entry no entry is EMPTY at any
+// moment, so a reader that walks from the home meets every key that stays where it is. Tombstones would fill
+// the index in the end, so a removal closes its gap: the entry becomes a tombstone, the next entry of the run
+// that may stand there is copied into it, `imsi_moves` (`msisdn_moves`) is raised, the original becomes the
+// tombstone, and so on; the last one has nothing behind it that needs it and becomes EMPTY. A reader can miss
+// a moving key only when it has passed the new place before the copy and reaches the old one after it was
+// cleared; then the count has risen in between (all SC): who finds nothing and sees another count than before
+// looks again. Who finds something never needs to. A loader killed on the way leaves one tombstone, or one
+// entry twice, both harmless to readers; attaching closes the gap.
+//
+// MSISDN entries keep one bit of the tag for the number's place in the record (0 MSISDN, 1 A-MSISDN). They
+// may lag behind the IMSI index for some instructions, so a reader that comes by MSISDN takes the IMSI from
+// what it found, looks that up and checks that the current record still has the number. A number that two
+// records claim belongs to the one that claimed it last; an update that leaves the number as it was is no new
+// claim.
+//
+// SQN (law 5). next and limit are SEQ values. A worker that wants n vectors loads next, then limit, moves
+// next to next + n by compare-and-swap if next + n <= limit, and loads limit once more: if that still covers
+// them, the SEQs next .. next + n - 1 are its own, nobody else's, ever: no later draw starts below, and limit
+// is only raised after a row that covers it is on disk; otherwise they are skipped. A limit that is used up,
+// or a resynchronisation beyond it, is a question to the loader. To move next down (sqn set --force) or to
+// give the words to somebody else, the loader sets limit to 0, then next, then limit: a worker that saw the
+// old next fails its compare-and-swap (or, should next have come round to the same value, is stopped by the
+// second look at limit), one that saw the new next sees limit 0 or the new one. Words belong to (IMSI, K): a
+// record names them by index, workers draw between pin and unpin, and the words are given to another
+// subscriber only after the epochs have passed.
+
+#define CACHE_MAGIC           0x0031305353485243ull // "CRHSS01"
+#define CACHE_VERSION         1
+#define NODE_MAX              65536
+#define IND_HOST_MAX          1024
+#define CACHE_BLOB_ALIGN      16
+#define INDEX_EMPTY           0u
+#define INDEX_TOMBSTONE       0xffffffffu
 #define CACHE_SUBSCRIBERS_MAX (1u << 28)
-#define CACHE_SEQ_MAX	 ((1ull << 43) - 1) // next never passes it: `next << 5` always fits in 48 bits
-#define CACHE_SQN_LOW	 128		    // SEQs left below the limit: time to ask for a block
-#define CACHE_BLOB_MAX	 (256u * 1024)
+#define CACHE_SEQ_MAX         ((1ull << 43) - 1) // next never passes it: `next << 5` always fits in 48 bits
+#define CACHE_SQN_LOW         128                // SEQs left below the limit: time to ask for a block
+#define CACHE_BLOB_MAX        (256u * 1024)
 
 struct cache_header {
 	uint64_t magic;
@@ -95,8 +105,8 @@ struct cache_header {
 	uint32_t msisdn_bits;
 	uint32_t sqn_cnt;
 	uint64_t imsi_index_off, msisdn_index_off, node_off, ind_off, record_off, blob_off, blob_len;
-	// Above: a function of max_subscribers (segment.h), written by hssd when it makes the file. Below: written by
-	// the loader while running, read by everybody
+	// Above: a function of max_subscribers (segment.h), written by hssd when it makes the file. Below:
+	// written by the loader while running, read by everybody
 	_Atomic uint32_t subscriber_cnt;
 	_Atomic uint32_t ind_host_cnt; // entries of the IND table that are valid
 	_Atomic uint32_t load_state;   // enum cache_load_state
@@ -117,18 +127,19 @@ enum cache_load_state { CACHE_EMPTY = 0, CACHE_LOADING = 1, CACHE_COMPLETE = 2 }
 
 enum cache_alg { ALG_MILENAGE = 0, ALG_XOR = 1, ALG_TUAK = 2 };
 
-// cache_record.flags: what of the subscription decides without the profile, and the state of the serving nodes.
+// cache_record.flags: what of the subscription decides without the profile, and the state of the serving
+// nodes.
 enum cache_record_flag {
 	RECORD_MME_PURGED = 1 << 0,
 	RECORD_SGSN_PURGED = 1 << 1,
 	RECORD_MME_COMBINED = 1 << 2, // the MME announced itself as combined MME/SGSN
-	RECORD_NO_EPS = 1 << 3,	      // no APN-Configuration: 5420 on S6a
+	RECORD_NO_EPS = 1 << 3,       // no APN-Configuration: 5420 on S6a
 	RECORD_NO_PACKET = 1 << 4,    // neither EPS nor GPRS: 5420 everywhere
 	RECORD_IND_SPARE = 1 << 5,    // another writer's IND collides with ours: k = 7 stands in (law 8)
 };
 
 struct cache_record {
-	imsi_t imsi; // 0: never published
+	imsi_t imsi;        // 0: never published
 	msisdn_t msisdn[2]; // MSISDN and A-MSISDN; none = 0
 	uint8_t k[16];
 	uint8_t opc[16];
@@ -136,21 +147,22 @@ struct cache_record {
 	uint8_t alg; // enum cache_alg
 	uint8_t flags;
 	uint32_t profile; // blob offset / CACHE_BLOB_ALIGN; 0 = none
-	uint32_t sqn;	  // index of its SQN words
-	uint32_t mme;	  // node index + 1; 0 = none
+	uint32_t sqn;     // index of its SQN words
+	uint32_t mme;     // node index + 1; 0 = none
 	uint32_t sgsn;
 	uint8_t mme_plmn[3];
 	uint8_t sgsn_plmn[3];
 	uint8_t spare[2];
 	uint64_t mme_time_us; // since 1970; when its last ULR was stored
 	uint64_t sgsn_time_us;
-	uint64_t imeisv; // value in bits 0-59, digits - 1 in bits 60-63; 0 = unknown
-	uint64_t change_key[2]; // the last two changes, newest first: hash of Origin-Host and End-to-End id (law 9)
+	uint64_t imeisv;        // value in bits 0-59, digits - 1 in bits 60-63; 0 = unknown
+	uint64_t change_key[2]; // the last two changes, newest first: hash of Origin-Host and End-to-End id
+				// (law 9)
 };
 static_assert(sizeof(struct cache_record) == 128, "two cache lines");
 
 struct sqn_words {
-	_Atomic uint64_t next;	// the next SEQ to use
+	_Atomic uint64_t next;  // the next SEQ to use
 	_Atomic uint64_t limit; // first SEQ that may not be used
 };
 static_assert(sizeof(struct sqn_words) == 16, "");
@@ -159,14 +171,14 @@ static_assert(sizeof(struct sqn_words) == 16, "");
 struct cache_blob {
 	uint32_t units; // size, this header included, in CACHE_BLOB_ALIGN octets
 	uint32_t owner; // the loader's private index of a profile; the next free blob of its size class
-	uint64_t hash;	// of the content
+	uint64_t hash;  // of the content
 };
 static_assert(sizeof(struct cache_blob) == CACHE_BLOB_ALIGN, "");
 
 // A serving node. Strings live in the blob area.
 struct cache_node {
 	uint64_t host_hash; // ident_hash_bytes of the Origin-Host, case folded; 0 = free entry
-	uint32_t host;	    // blob offset / CACHE_BLOB_ALIGN of a cache_node_name
+	uint32_t host;      // blob offset / CACHE_BLOB_ALIGN of a cache_node_name
 	uint32_t spare;
 };
 
@@ -176,17 +188,19 @@ struct cache_node_name {
 	char text[]; // host, realm; no NUL
 };
 
-// What subscribers share (law 7): the children of Subscription-Data that do not name the subscriber, encoded once.
-// MSISDN, A-MSISDN are added by the worker. Subscribers with static addresses have a profile of their own.
+// What subscribers share (law 7): the children of Subscription-Data that do not name the subscriber, encoded
+// once. MSISDN, A-MSISDN are added by the worker. Subscribers with static addresses have a profile of their
+// own.
 struct cache_profile {
-	uint32_t len; // whole, header included
+	uint32_t len;                // whole, header included
 	uint32_t access_restriction; // Access-Restriction-Data bits
-	uint32_t odb;		     // Operator-Determined-Barring bits, 0 unless barred
+	uint32_t odb;                // Operator-Determined-Barring bits, 0 unless barred
 	uint32_t flags;
 	uint16_t apn_cnt;
 	uint8_t subscriber_status; // 0 SERVICE_GRANTED, 1 OPERATOR_DETERMINED_BARRING
 	uint8_t network_access_mode;
-	uint16_t head_len; // encoded AVPs before the APN profile (status, ODB, NAM, ARD, charging, AMBR, timers ...)
+	uint16_t head_len; // encoded AVPs before the APN profile (status, ODB, NAM, ARD, charging, AMBR,
+			   // timers ...)
 	uint16_t epc_len;  // APN-Configuration-Profile, whole AVP
 	uint16_t gprs_len; // GPRS-Subscription-Data, whole AVP; 0 = none
 	uint16_t spare;

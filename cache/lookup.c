@@ -1,5 +1,6 @@
-// The reader's side: probing, verifying, drawing SQNs. Runs in workers (read-only mapping) and in the loader. Why this is
-// right without a lock is argued in layout.h; the memory orders here are those that the argument names.
+// The reader's side: probing, verifying, drawing SQNs. Runs in workers (read-only mapping) and in the loader.
+// Why this is right without a lock is argued in layout.h; the memory orders here are those that the argument
+// names.
 #include "cache/lookup.h"
 #include <errno.h>
 #include <sys/mman.h>
@@ -7,8 +8,8 @@
 #include "cache/index.h"
 #include "cache/segment.h"
 
-// Looks again after a removal moved entries under us. Should that ever not be enough, the miss is a question to the loader,
-// like every miss.
+// Looks again after a removal moved entries under us. Should that ever not be enough, the miss is a question
+// to the loader, like every miss.
 #define LOOKS 64
 
 int cache_open(struct cache *c, int records_fd, int sqn_fd, struct control *control, unsigned worker)
@@ -24,7 +25,8 @@ int cache_open(struct cache *c, int records_fd, int sqn_fd, struct control *cont
 	void *records = segment_map(records_fd, (uint64_t)st.st_size, false);
 	if (!records)
 		return -errno;
-	// The size has been checked against the file only when the whole layout equals what this program would make.
+	// The size has been checked against the file only when the whole layout equals what this program
+	// would make.
 	const struct cache_header *have = records;
 	uint32_t max = (uint64_t)st.st_size < sizeof(*have) ? 0 : have->max_subscribers;
 	if (max == 0 || max > CACHE_SUBSCRIBERS_MAX) {
@@ -128,7 +130,8 @@ const struct cache_record *cache_find_msisdn(const struct cache *c, msisdn_t msi
 
 void cache_prefetch(const struct cache *c, imsi_t imsi)
 {
-	// The index line first; on the second call for the same IMSI it is there, and the record itself is fetched.
+	// The index line first; on the second call for the same IMSI it is there, and the record itself is
+	// fetched.
 	uint64_t hash = ident_hash(imsi.v);
 	__builtin_prefetch(&c->imsi_index[(uint32_t)hash & c->imsi_mask]);
 }
@@ -138,7 +141,8 @@ void cache_prefetch_record(const struct cache *c, imsi_t imsi)
 	uint64_t hash = ident_hash(imsi.v);
 	uint32_t want = index_tag(c, hash);
 	uint32_t at = (uint32_t)hash & c->imsi_mask;
-	// The first matching tag is nearly always the right one; a chain that leaves the line is not worth following.
+	// The first matching tag is nearly always the right one; a chain that leaves the line is not worth
+	// following.
 	for (unsigned n = 0; n < 8; n++, at = (at + 1) & c->imsi_mask) {
 		uint32_t e = index_load(&c->imsi_index[at]);
 		if (e == INDEX_EMPTY)
@@ -176,7 +180,8 @@ bool cache_node_get(const struct cache *c, uint32_t node, struct slice *host, st
 	if (off == 0 || off + sizeof(struct cache_node_name) > c->blob_len)
 		return false;
 	const struct cache_node_name *name = (const void *)(c->blob + off);
-	if ((uint64_t)name->host_len + name->realm_len > c->blob_len - off - sizeof(*name) || name->host_len == 0)
+	if ((uint64_t)name->host_len + name->realm_len > c->blob_len - off - sizeof(*name) ||
+	    name->host_len == 0)
 		return false;
 	*host = slice_of(name->text, name->host_len);
 	*realm = slice_of(name->text + name->host_len, name->realm_len);
@@ -208,7 +213,8 @@ enum sqn_draw cache_sqn_draw(struct cache *c, uint32_t index, uint32_t n, uint64
 			return SQN_END;
 		if (next + n > limit)
 			return SQN_NEED_BLOCK;
-		if (__atomic_compare_exchange_n(next_p, &next, next + n, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		if (__atomic_compare_exchange_n(next_p, &next, next + n, false, __ATOMIC_SEQ_CST,
+						__ATOMIC_SEQ_CST))
 			break;
 	}
 	// The second look (layout.h): what no durable limit covers now is skipped, not used.
@@ -230,7 +236,8 @@ enum sqn_draw cache_sqn_raise(struct cache *c, uint32_t index, uint64_t seq)
 	while (next < seq) {
 		if (seq > __atomic_load_n(limit_p, __ATOMIC_SEQ_CST))
 			return SQN_NEED_BLOCK;
-		if (__atomic_compare_exchange_n(next_p, &next, seq, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		if (__atomic_compare_exchange_n(next_p, &next, seq, false, __ATOMIC_SEQ_CST,
+						__ATOMIC_SEQ_CST))
 			break;
 	}
 	return SQN_OK;

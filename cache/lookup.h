@@ -1,5 +1,6 @@
-// The reader's side of the subscriber cache (workers; the loader for its own checks). A lookup happens between pin
-// and unpin; what it returns is whole and stays valid until unpin. No locks, no system calls, no allocation.
+// The reader's side of the subscriber cache (workers; the loader for its own checks). A lookup happens
+// between pin and unpin; what it returns is whole and stays valid until unpin. No locks, no system calls, no
+// allocation.
 #pragma once
 #include "cache/control.h"
 #include "cache/layout.h"
@@ -21,9 +22,11 @@ struct cache {
 	uint64_t blob_len, total_len, sqn_len;
 };
 
-// Maps the segments and checks version and sizes; 0 or a negative errno (-EPROTO: another layout). `worker` is the index
-// of the epoch word. Works before the loader has started: the cache is then empty, load_state says so.
-int cache_open(struct cache *c, int records_fd, int sqn_fd, struct control *control, unsigned worker) MUST_USE;
+// Maps the segments and checks version and sizes; 0 or a negative errno (-EPROTO: another layout). `worker`
+// is the index of the epoch word. Works before the loader has started: the cache is then empty, load_state
+// says so.
+int cache_open(struct cache *c, int records_fd, int sqn_fd, struct control *control,
+	       unsigned worker) MUST_USE;
 void cache_close(struct cache *c);
 
 // Enter and leave an epoch: once per batch of requests. Never held across waiting.
@@ -39,10 +42,12 @@ static inline void cache_unpin(struct cache *c)
 	__atomic_store_n((uint64_t *)&c->control->reader[c->worker].v, 0, __ATOMIC_RELEASE);
 }
 
-// NULL when not in the cache. While cache_load_state is not CACHE_COMPLETE a miss is not an answer yet: ask the loader.
+// NULL when not in the cache. While cache_load_state is not CACHE_COMPLETE a miss is not an answer yet: ask
+// the loader.
 const struct cache_record *cache_find(const struct cache *c, imsi_t imsi);
 const struct cache_record *cache_find_msisdn(const struct cache *c, msisdn_t msisdn);
-// For batches: prefetch every IMSI (its index line), then prefetch_record every IMSI, then find them; the misses overlap.
+// For batches: prefetch every IMSI (its index line), then prefetch_record every IMSI, then find them; the
+// misses overlap.
 void cache_prefetch(const struct cache *c, imsi_t imsi);
 void cache_prefetch_record(const struct cache *c, imsi_t imsi);
 
@@ -57,10 +62,11 @@ int cache_ind_find(const struct cache *c, uint64_t host_hash);
 
 enum sqn_draw { SQN_OK, SQN_NEED_BLOCK, SQN_END };
 
-// Takes n SEQs, between pin and unpin: *first .. *first + n - 1 are the caller's alone. SQN_NEED_BLOCK when the durable limit does not allow
-// it (ask the loader for a block), SQN_END when the 43 bits are used up (2^43 - 1 itself is
-// never used) or the index is nonsense. *low: fewer than CACHE_SQN_LOW are left, ask early.
+// Takes n SEQs, between pin and unpin: *first .. *first + n - 1 are the caller's alone. SQN_NEED_BLOCK when
+// the durable limit does not allow it (ask the loader for a block), SQN_END when the 43 bits are used up
+// (2^43 - 1 itself is never used) or the index is nonsense. *low: fewer than CACHE_SQN_LOW are left, ask
+// early.
 enum sqn_draw cache_sqn_draw(struct cache *c, uint32_t index, uint32_t n, uint64_t *first, bool *low);
-// After a resynchronisation: next becomes at least `seq`. SQN_NEED_BLOCK when that needs a higher limit, SQN_END when
-// nothing could be drawn after it.
+// After a resynchronisation: next becomes at least `seq`. SQN_NEED_BLOCK when that needs a higher limit,
+// SQN_END when nothing could be drawn after it.
 enum sqn_draw cache_sqn_raise(struct cache *c, uint32_t index, uint64_t seq);

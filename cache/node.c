@@ -1,5 +1,6 @@
-// Serving nodes, interned by host and realm, counted by the records that name them. Loader only. A node stays when nobody
-// names it any more (the next subscriber will); only when the table is full unused ones make room, through the epochs.
+// Serving nodes, interned by host and realm, counted by the records that name them. Loader only. A node stays
+// when nobody names it any more (the next subscriber will); only when the table is full unused ones make
+// room, through the epochs.
 #include <errno.h>
 #include "cache/builder.h"
 
@@ -48,8 +49,8 @@ void node_unref(struct builder *b, uint32_t node)
 		b->node_entry[node - 1].refs--;
 }
 
-// Retires nodes that no record names, but not those handed out since the last builder_reclaim: a record that is about to be
-// put may name them.
+// Retires nodes that no record names, but not those handed out since the last builder_reclaim: a record that
+// is about to be put may name them.
 static void node_sweep(struct builder *b)
 {
 	uint32_t high = __atomic_load_n(b->nodes.high, __ATOMIC_RELAXED);
@@ -105,7 +106,8 @@ uint32_t builder_node(struct builder *b, struct slice host, struct slice realm)
 	cache_step();
 	b->node[i].host = value;
 	cache_step();
-	__atomic_store_n(&b->node[i].host_hash, hash, __ATOMIC_RELEASE); // complete: the next loader adopts it
+	__atomic_store_n(&b->node[i].host_hash, hash,
+			 __ATOMIC_RELEASE); // complete: the next loader adopts it
 	cache_step();
 	node_link(b, i);
 	b->node_entry[i].batch = b->batch;

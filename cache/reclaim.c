@@ -1,6 +1,7 @@
-// What is free: pools of numbers, the queue of retired things and the epochs it waits for (the argument is in layout.h),
-// and attaching, which finds all of that out again after a kill. Loader only. Law 4: whatever is not reachable from the
-// IMSI index is free, but may still be looked at by a reader, so it waits like anything else that was retired.
+// What is free: pools of numbers, the queue of retired things and the epochs it waits for (the argument is in
+// layout.h), and attaching, which finds all of that out again after a kill. Loader only. Law 4: whatever is
+// not reachable from the IMSI index is free, but may still be looked at by a reader, so it waits like
+// anything else that was retired.
 #include <errno.h>
 #include <stdlib.h>
 #include "cache/builder.h"
@@ -212,7 +213,8 @@ static bool attach_number(void *ctx, uint32_t *entry)
 		a->rc = -EPROTO;
 		return false;
 	}
-	// A stale entry's slot was not retired before the entry had been swung, so the old copy is still there.
+	// A stale entry's slot was not retired before the entry had been swung, so the old copy is still
+	// there.
 	const struct cache_record *r = &b->record[slot];
 	msisdn_t m = r->msisdn[(*entry & index_role_bit(&b->c)) != 0];
 	bool ours = m.v && builder_msisdn_entry(b, m) == entry;
@@ -301,7 +303,9 @@ static int attach_gaps(struct builder *b)
 		used += units;
 	}
 	if (rc == 0)
-		gap_retire(b, at, __atomic_load_n((uint64_t *)&b->h->blob_high, __ATOMIC_RELAXED) / CACHE_BLOB_ALIGN);
+		gap_retire(b, at,
+			   __atomic_load_n((uint64_t *)&b->h->blob_high, __ATOMIC_RELAXED) /
+			       CACHE_BLOB_ALIGN);
 	__atomic_store_n((uint64_t *)&b->h->blob_used, used * CACHE_BLOB_ALIGN, __ATOMIC_RELAXED);
 	free(live);
 	return rc;

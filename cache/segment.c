@@ -1,5 +1,6 @@
-// Memory files: geometry, creation, sealing, mapping. Sparse: a page is committed when it is first touched, so a cache for a
-// million subscribers that holds ten costs some hundred kilobytes. Law 4: offsets only, a layout version, sealed sizes.
+// Memory files: geometry, creation, sealing, mapping. Sparse: a page is committed when it is first touched,
+// so a cache for a million subscribers that holds ten costs some hundred kilobytes. Law 4: offsets only, a
+// layout version, sealed sizes.
 #include "cache/segment.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -10,7 +11,7 @@
 #include "cache/build.h"
 
 #define SLOT_SPARE 65536u // copies on their way, however small the cache is
-#define PAGE	   4096u
+#define PAGE       4096u
 
 static uint32_t bits_above(uint64_t v)
 {
@@ -64,10 +65,11 @@ bool segment_same(const struct cache_header *a, const struct cache_header *b)
 	return a->magic == b->magic && a->version == b->version && a->record_size == b->record_size &&
 	       a->total_len == b->total_len && a->slot_cnt == b->slot_cnt &&
 	       a->max_subscribers == b->max_subscribers && a->slot_bits == b->slot_bits &&
-	       a->index_bits == b->index_bits && a->msisdn_bits == b->msisdn_bits && a->sqn_cnt == b->sqn_cnt &&
-	       a->imsi_index_off == b->imsi_index_off && a->msisdn_index_off == b->msisdn_index_off &&
-	       a->node_off == b->node_off && a->ind_off == b->ind_off && a->record_off == b->record_off &&
-	       a->blob_off == b->blob_off && a->blob_len == b->blob_len;
+	       a->index_bits == b->index_bits && a->msisdn_bits == b->msisdn_bits &&
+	       a->sqn_cnt == b->sqn_cnt && a->imsi_index_off == b->imsi_index_off &&
+	       a->msisdn_index_off == b->msisdn_index_off && a->node_off == b->node_off &&
+	       a->ind_off == b->ind_off && a->record_off == b->record_off && a->blob_off == b->blob_off &&
+	       a->blob_len == b->blob_len;
 }
 
 int segment_create(const char *name, uint64_t len)
@@ -75,7 +77,8 @@ int segment_create(const char *name, uint64_t len)
 	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
-	if (ftruncate(fd, (off_t)len) < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ||
+	if (ftruncate(fd, (off_t)len) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0 ||
 	    fchmod(fd, S_IRUSR) < 0) {
 		int err = errno;
 		close(fd);
@@ -147,15 +150,16 @@ int cache_create(uint32_t max_subscribers, int *records, int *records_ro, int *s
 		err = *sqn;
 		goto fail;
 	}
-	// The read-only descriptor is another open file of the same memory. Its mode (0400, hssd's user) lets a worker
-	// of another user open neither of them again.
+	// The read-only descriptor is another open file of the same memory. Its mode (0400, hssd's user) lets
+	// a worker of another user open neither of them again.
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", *records);
 	*records_ro = open(path, O_RDONLY | O_CLOEXEC);
 	if (*records_ro < 0) {
 		err = -errno;
 		goto fail;
 	}
-	// The layout is there from the beginning: a worker may map an empty cache before the loader has started.
+	// The layout is there from the beginning: a worker may map an empty cache before the loader has
+	// started.
 	if (pwrite(*records, &h, sizeof(h), 0) != (ssize_t)sizeof(h)) {
 		err = -EIO;
 		goto fail;

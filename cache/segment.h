@@ -1,9 +1,10 @@
-// The memory files behind the cache: their geometry, and mapping them. Used by hssd (cache_create in build.h), by
-// lookup.c and by the loader's build.c.
+// The memory files behind the cache: their geometry, and mapping them. Used by hssd (cache_create in
+// build.h), by lookup.c and by the loader's build.c.
 #pragma once
 #include "cache/lookup.h"
 
-// Fills in everything of a header that follows from max_subscribers (1 .. CACHE_SUBSCRIBERS_MAX), zeroes the rest.
+// Fills in everything of a header that follows from max_subscribers (1 .. CACHE_SUBSCRIBERS_MAX), zeroes the
+// rest.
 void segment_geometry(uint32_t max_subscribers, struct cache_header *h);
 
 // The size of the SQN file that goes with it.

@@ -1,5 +1,6 @@
-// What the cache costs: look-ups at two sizes, alone and in prefetched batches; inserting, updating, attaching; memory a
-// subscriber. Prints one line a measurement; `cache_speed [SUBSCRIBERS]`, 1,000,000 by default.
+// What the cache costs: look-ups at two sizes, alone and in prefetched batches; inserting, updating,
+// attaching; memory a subscriber. Prints one line a measurement; `cache_speed [SUBSCRIBERS]`, 1,000,000 by
+// default.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include "lib/base/clock.h"
 
 #define LOOKUPS 2000000u
-#define BATCH	32
+#define BATCH   32
 
 static uint64_t rng_state = 88172645463325252ull;
 

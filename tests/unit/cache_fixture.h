@@ -1,5 +1,5 @@
-// What the tests of the cache share: a cache with a builder and one reader, and records whose content follows from the IMSI
-// and a version, so that a torn or recycled one is recognised.
+// What the tests of the cache share: a cache with a builder and one reader, and records whose content follows
+// from the IMSI and a version, so that a torn or recycled one is recognised.
 #pragma once
 #include <setjmp.h>
 #include <stdarg.h>
@@ -138,7 +138,7 @@ static inline uint64_t blob_free_units(const struct builder *b)
 	for (unsigned c = 0; c < BLOB_CLASSES; c++)
 		for (uint32_t at = b->blob_free[c]; at;) {
 			const struct cache_blob *blob =
-				(const void *)(b->blob + (uint64_t)(at - 1) * CACHE_BLOB_ALIGN);
+			    (const void *)(b->blob + (uint64_t)(at - 1) * CACHE_BLOB_ALIGN);
 			units += blob->units;
 			at = blob->owner;
 		}

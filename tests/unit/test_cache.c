@@ -1,6 +1,7 @@
-// The cache against a model: random puts, deletions, renumberings; after each step what the model holds is found with its
-// exact content and what it does not hold is not found; a new builder attached in between finds the same. Then the
-// edges: full, stuck readers, profiles and nodes coming and going, numbers that two records claim, concurrent readers.
+// The cache against a model: random puts, deletions, renumberings; after each step what the model holds is
+// found with its exact content and what it does not hold is not found; a new builder attached in between
+// finds the same. Then the edges: full, stuck readers, profiles and nodes coming and going, numbers that two
+// records claim, concurrent readers.
 #include <pthread.h>
 #include "cache/segment.h"
 #include "cache_fixture.h"
@@ -28,7 +29,8 @@ static void model_check(const struct fixture *f, const struct model *m, uint32_t
 	assert_int_equal(r->sgsn_time_us, ~(uint64_t)m->version);
 	assert_int_equal(r->sqn, m->sqn);
 	assert_int_equal(f->reader.sqn[r->sqn].next, 1000 + n);
-	assert_true(m->profile == 0 ? !cache_profile(&f->reader, r) : profile_is(cache_profile(&f->reader, r), m->profile));
+	assert_true(m->profile == 0 ? !cache_profile(&f->reader, r)
+				    : profile_is(cache_profile(&f->reader, r), m->profile));
 	struct slice host, realm;
 	char text[64];
 	assert_int_equal(cache_node_get(&f->reader, r->mme, &host, &realm), m->node != 0);
@@ -42,7 +44,7 @@ static void model_check(const struct fixture *f, const struct model *m, uint32_t
 }
 
 #define MODEL_CNT 300
-#define NUMBERS	  1200
+#define NUMBERS   1200
 
 static uint8_t number_owned[NUMBERS];
 
@@ -215,7 +217,8 @@ static void test_invalid_records_refused(void **state)
 	fixture_close(&f);
 }
 
-// A reader that stays pinned: what it holds never changes, updates go on until the spare is used up, then -EAGAIN.
+// A reader that stays pinned: what it holds never changes, updates go on until the spare is used up, then
+// -EAGAIN.
 static void test_stuck_reader(void **state)
 {
 	(void)state;
@@ -298,7 +301,8 @@ static void test_profiles(void **state)
 	builder_reclaim(f.b);
 	assert_int_equal(f.reader.h->profile_cnt, 0);
 	assert_int_equal(f.reader.h->blob_used, 0);
-	// fill the area, free every other one: the gaps are found again, for larger ones by joining neighbours
+	// fill the area, free every other one: the gaps are found again, for larger ones by joining
+	// neighbours
 	uint32_t cnt = 0, value;
 	for (; (value = big_profile(f.b, cnt)) != 0; cnt++)
 		assert_int_equal(put_plain(f.b, cnt, 1, 0, value), 0);
@@ -326,7 +330,8 @@ static void test_nodes(void **state)
 	struct slice host, realm;
 	fixture_open(&f, 8);
 	uint32_t first = node_no(f.b, 0);
-	assert_int_equal(builder_node(f.b, slice_str("MME0.epc.EXAMPLE.net"), slice_str("EPC.example.net")), first);
+	assert_int_equal(builder_node(f.b, slice_str("MME0.epc.EXAMPLE.net"), slice_str("EPC.example.net")),
+			 first);
 	assert_int_not_equal(builder_node(f.b, slice_str("mme0.epc.example.net"), slice_str("other")), first);
 	struct cache_record r = {.imsi = imsi_no(1), .sqn = builder_sqn_take(f.b, 1, 257), .sgsn = first};
 	assert_int_equal(builder_put(f.b, &r), 0);
@@ -574,8 +579,8 @@ static void test_readers_under_a_writer(void **state)
 	fixture_close(&f);
 }
 
-// Removals move entries of subscribers that stay. A reader must find those all the time. All homes lie close together, so
-// that each removal moves many and each look-up walks past many.
+// Removals move entries of subscribers that stay. A reader must find those all the time. All homes lie close
+// together, so that each removal moves many and each look-up walks past many.
 enum { STEADY_CNT = 256 };
 
 static imsi_t crowd_imsi[2 * STEADY_CNT];
@@ -655,19 +660,19 @@ static void test_moves_hide_nobody(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_model),
-		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_invalid_records_refused),
-		cmocka_unit_test(test_stuck_reader),
-		cmocka_unit_test(test_number_conflict),
-		cmocka_unit_test(test_profiles),
-		cmocka_unit_test(test_nodes),
-		cmocka_unit_test(test_churn),
-		cmocka_unit_test(test_rebuilt_when_foreign),
-		cmocka_unit_test(test_files),
-		cmocka_unit_test(test_each_and_ind),
-		cmocka_unit_test(test_readers_under_a_writer),
-		cmocka_unit_test(test_moves_hide_nobody),
+	    cmocka_unit_test(test_model),
+	    cmocka_unit_test(test_full),
+	    cmocka_unit_test(test_invalid_records_refused),
+	    cmocka_unit_test(test_stuck_reader),
+	    cmocka_unit_test(test_number_conflict),
+	    cmocka_unit_test(test_profiles),
+	    cmocka_unit_test(test_nodes),
+	    cmocka_unit_test(test_churn),
+	    cmocka_unit_test(test_rebuilt_when_foreign),
+	    cmocka_unit_test(test_files),
+	    cmocka_unit_test(test_each_and_ind),
+	    cmocka_unit_test(test_readers_under_a_writer),
+	    cmocka_unit_test(test_moves_hide_nobody),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

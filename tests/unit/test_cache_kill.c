@@ -1,6 +1,7 @@
-// kill -9 of the loader at every step: a child attaches, begins a change and is killed at the k-th store that others can see,
-// for all k; then random instructions, by a timer. After each: what is published is exactly the old or the new record,
-// a new loader attaches, nothing leaks, and what a reader held all the time has not changed under it.
+// kill -9 of the loader at every step: a child attaches, begins a change and is killed at the k-th store that
+// others can see, for all k; then random instructions, by a timer. After each: what is published is exactly
+// the old or the new record, a new loader attaches, nothing leaks, and what a reader held all the time has
+// not changed under it.
 #include <signal.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -10,7 +11,8 @@ enum { CNT = 40, NUMBERS = CNT * 8 };
 
 static uint32_t steps_left;
 
-// IMSIs and numbers whose homes lie close together, round the end of the index: removals have entries to move.
+// IMSIs and numbers whose homes lie close together, round the end of the index: removals have entries to
+// move.
 static imsi_t imsis[CNT];
 static msisdn_t msisdns[NUMBERS];
 
@@ -141,7 +143,8 @@ static void check_after_kill(struct fixture *f, uint32_t n, uint32_t *version, u
 }
 
 // One change of subscriber n that is killed at step k, with everything that must hold afterwards.
-static bool kill_one(struct fixture *f, enum change what, uint32_t n, uint32_t k, uint32_t *version, uint32_t *next)
+static bool kill_one(struct fixture *f, enum change what, uint32_t n, uint32_t k, uint32_t *version,
+		     uint32_t *next)
 {
 	// the reader sits on the old one through kill, attach and more changes
 	cache_pin(&f->reader);
@@ -280,9 +283,9 @@ static void test_kill_anywhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_kill_update), cmocka_unit_test(test_kill_insert),
-		cmocka_unit_test(test_kill_delete), cmocka_unit_test(test_kill_keys),
-		cmocka_unit_test(test_kill_reclaim), cmocka_unit_test(test_kill_anywhere),
+	    cmocka_unit_test(test_kill_update),  cmocka_unit_test(test_kill_insert),
+	    cmocka_unit_test(test_kill_delete),  cmocka_unit_test(test_kill_keys),
+	    cmocka_unit_test(test_kill_reclaim), cmocka_unit_test(test_kill_anywhere),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-// The control segment: creation, the directory of peers under concurrent claims and deaths, results and latencies.
+// The control segment: creation, the directory of peers under concurrent claims and deaths, results and
+// latencies.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -39,7 +40,8 @@ static int peer_open(struct control *c, uint32_t frontend, uint32_t conn, const 
 	p->conn = conn;
 	p->host_len = (uint8_t)strlen(host);
 	memcpy(p->host, host, p->host_len);
-	__atomic_store_n((uint64_t *)&p->host_hash, ident_hash_bytes(slice_str(host), true), __ATOMIC_RELAXED);
+	__atomic_store_n((uint64_t *)&p->host_hash, ident_hash_bytes(slice_str(host), true),
+			 __ATOMIC_RELAXED);
 	__atomic_store_n((uint32_t *)&p->state, PEER_SLOT_OPEN, __ATOMIC_RELEASE);
 	return i;
 }
@@ -72,7 +74,8 @@ static void test_directory(void **state)
 	struct control *c = control_new();
 	uint32_t frontend, conn, generation, again;
 	int i = peer_open(c, 1, 7, "mme1.example.net");
-	assert_int_equal(control_peer_find(c, slice_str("MME1.example.NET"), &frontend, &conn, &generation), i);
+	assert_int_equal(control_peer_find(c, slice_str("MME1.example.NET"), &frontend, &conn, &generation),
+			 i);
 	assert_int_equal(frontend, 1);
 	assert_int_equal(conn, 7);
 	assert_int_equal(control_peer_find(c, slice_str("mme2.example.net"), &frontend, &conn, &again), -1);
@@ -98,10 +101,13 @@ static void test_full_and_dead_frontend(void **state)
 		assert_int_equal(peer_open(c, n % 2, n, host), n);
 	}
 	assert_int_equal(control_peer_claim(c, 0), -1);
-	assert_int_equal(control_peer_find(c, slice_str("p4095.example.net"), &frontend, &conn, &generation), 4095);
+	assert_int_equal(control_peer_find(c, slice_str("p4095.example.net"), &frontend, &conn, &generation),
+			 4095);
 	control_frontend_clear(c, 1);
-	assert_int_equal(control_peer_find(c, slice_str("p4095.example.net"), &frontend, &conn, &generation), -1);
-	assert_int_equal(control_peer_find(c, slice_str("p4094.example.net"), &frontend, &conn, &generation), 4094);
+	assert_int_equal(control_peer_find(c, slice_str("p4095.example.net"), &frontend, &conn, &generation),
+			 -1);
+	assert_int_equal(control_peer_find(c, slice_str("p4094.example.net"), &frontend, &conn, &generation),
+			 4094);
 	// one that died between its claim and anything else
 	int i = control_peer_claim(c, 5);
 	assert_int_equal(i, 1);
@@ -187,9 +193,12 @@ static void test_instances(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_create),	cmocka_unit_test(test_directory),
-		cmocka_unit_test(test_full_and_dead_frontend), cmocka_unit_test(test_claims_race),
-		cmocka_unit_test(test_results), cmocka_unit_test(test_instances),
+	    cmocka_unit_test(test_create),
+	    cmocka_unit_test(test_directory),
+	    cmocka_unit_test(test_full_and_dead_frontend),
+	    cmocka_unit_test(test_claims_race),
+	    cmocka_unit_test(test_results),
+	    cmocka_unit_test(test_instances),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,46 @@
-// SQN words under fire: threads draw while a setter raises limits, raises next and forces it down. No SEQ is drawn twice
-// but after an explicit force, none is drawn that no limit covered, and a draw never passes the end of the 43 bits.
+// SQN words under fire: threads draw while a setter raises limits, raises next and forces it down. No SEQ is
+// drawn twice but after an explicit force, none is drawn that no limit covered, and a draw never passes the
+// end of the 43 bits. The reader is compiled into this test, with a hook before its compare-and-swaps.
 #include <pthread.h>
 #include "cache_fixture.h"
+
+static void (*swap_hook)(void);
+#define __atomic_compare_exchange_n(...)                                                                     \
+	(swap_hook ? swap_hook() : (void)0, __atomic_compare_exchange_n(__VA_ARGS__))
+#include "cache/lookup.c"
+#undef __atomic_compare_exchange_n
+
+static struct fixture swap_fixture;
+static uint32_t swap_word;
+
+static void set_to_the_same_next(void)
+{
+	swap_hook = NULL;
+	builder_sqn_set(swap_fixture.b, swap_word, 100, 102);
+}
+
+static void set_to_another_next(void)
+{
+	swap_hook = NULL;
+	builder_sqn_set(swap_fixture.b, swap_word, 50, 306);
+}
+
+// The setter comes between a worker's look at the limit and its compare-and-swap (layout.h).
+static void test_set_within_a_draw(void **state)
+{
+	(void)state;
+	uint64_t first;
+	bool low;
+	fixture_open(&swap_fixture, 8);
+	swap_word = builder_sqn_take(swap_fixture.b, 100, 356);
+	swap_hook = set_to_the_same_next;
+	assert_int_equal(cache_sqn_draw(&swap_fixture.reader, swap_word, 5, &first, &low), SQN_NEED_BLOCK);
+	builder_sqn_set(swap_fixture.b, swap_word, 100, 356);
+	swap_hook = set_to_another_next;
+	assert_int_equal(cache_sqn_draw(&swap_fixture.reader, swap_word, 5, &first, &low), SQN_OK);
+	assert_int_equal(first, 50);
+	fixture_close(&swap_fixture);
+}
 
 static void test_draw(void **state)
 {
@@ -86,7 +125,7 @@ struct drawing {
 	pthread_t thread;
 	struct cache c;
 	uint32_t word;
-	uint8_t *drawn; // times that a SEQ was drawn
+	uint8_t *drawn;    // times that a SEQ was drawn
 	uint64_t *granted; // highest limit that was ever set
 	const bool *stop;
 	uint64_t cnt, raises; // cnt is read by the setter
@@ -184,10 +223,11 @@ static void test_never_twice(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_draw),
-		cmocka_unit_test(test_end),
-		cmocka_unit_test(test_words_wait_for_readers),
-		cmocka_unit_test(test_never_twice),
+	    cmocka_unit_test(test_draw),
+	    cmocka_unit_test(test_end),
+	    cmocka_unit_test(test_set_within_a_draw),
+	    cmocka_unit_test(test_words_wait_for_readers),
+	    cmocka_unit_test(test_never_twice),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
