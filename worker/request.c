@@ -200,7 +200,8 @@ static bool request_read(struct request *r, const struct ipc_hdr *hdr, const uin
 	}
 	header_get(r->msg, &r->h);
 	r->imsi.v = r->in.imsi;
-	return true;
+	// the answer takes these from the header
+	return r->h.len == r->in.msg_len && r->h.code == r->cmd->code && r->h.app == r->cmd->app;
 }
 
 void request_arrived(struct worker *w, unsigned frontend, const struct ipc_hdr *hdr, const uint8_t *body)
