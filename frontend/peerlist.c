@@ -121,13 +121,14 @@ static void disconnect(struct peerlist *l, uint64_t id, const char *host)
 static void call_in(struct peerlist *l, uint64_t id, const uint8_t *body, size_t len)
 {
 	json_t *doc = json_loadb((const char *)body, len, 0, NULL);
-	const char *command = json_string_value(json_object_get(doc, "command"));
+	const char *command = json_string_value(json_object_get(doc, "cmd"));
+	const json_t *args = json_object_get(doc, "args");
 	if (!command)
 		end(l, id, 2, "not a command");
 	else if (strcmp(command, "peer list") == 0)
 		list(l, id);
 	else if (strcmp(command, "peer disconnect") == 0)
-		disconnect(l, id, json_string_value(json_object_get(doc, "host")));
+		disconnect(l, id, json_string_value(json_object_get(args, "host")));
 	else
 		end(l, id, 2, "frontends serve no such command");
 	json_decref(doc);

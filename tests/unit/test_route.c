@@ -391,9 +391,9 @@ static void test_stub_of_long_session(void **state)
 
 static void test_admin_list(void **state)
 {
-	static const char list[] = "{\"command\":\"peer list\"}", bad[] = "{\"command\":", other[] = "{\"command\":\"x\"}",
-			  gone[] = "{\"command\":\"peer disconnect\",\"host\":\"nobody\"}",
-			  go[] = "{\"command\":\"peer disconnect\",\"host\":\"MME.example\"}";
+	static const char list[] = "{\"cmd\":\"peer list\",\"args\":{}}", bad[] = "{\"cmd\":", other[] = "{\"cmd\":\"x\"}",
+			  gone[] = "{\"cmd\":\"peer disconnect\",\"args\":{\"host\":\"nobody\"}}",
+			  go[] = "{\"cmd\":\"peer disconnect\",\"args\":{\"host\":\"MME.example\"}}";
 	int fds[2];
 	(void)state;
 	assert_int_equal(channel_pair(fds), 0);
