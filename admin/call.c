@@ -12,6 +12,7 @@
 #define LINK_WORKER     (LINK_FRONTEND + FRONTEND_MAX)
 #define LINK_CNT        (LINK_WORKER + WORKER_MAX)
 #define LINK_HIGH_WATER (4u << 20)
+#define CREDIT_START    (1u << 20) // cache/loader/README.md
 #define CREDIT_MAX      (16u << 20)
 #define INPUT_MAX       (IPC_BODY_MAX - 16)
 
@@ -219,7 +220,7 @@ static struct call *call_new(struct admin_calls *calls, const struct admin_call_
 
 		if (c->id)
 			continue;
-		*c = (struct call){.id = ++calls->last_id, .ops = ops, .ctx = ctx};
+		*c = (struct call){.id = ++calls->last_id, .ops = ops, .ctx = ctx, .credit = CREDIT_START};
 		return c;
 	}
 	return NULL;

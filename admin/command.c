@@ -97,6 +97,10 @@ bool admin_value_valid(enum admin_type type, const json_t *value, const char **e
 	case ADMIN_TYPE_SQN:
 		*expected = "a decimal number below 281474976710656";
 		return sqn_valid(value);
+	case ADMIN_TYPE_COUNT:
+		*expected = "a whole number from 1 to 4294967295";
+		return json_is_integer(value) && json_integer_value(value) >= 1 &&
+		       json_integer_value(value) <= UINT32_MAX;
 	case ADMIN_TYPE_TEXT:
 		*expected = "1 to 512 octets of text without control characters";
 		return text && text_valid(s);

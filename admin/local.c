@@ -51,7 +51,8 @@ static bool status_row(struct admin_client *cl, json_t *store)
 	const struct role_env *env = admin_client_env(cl);
 	bool ready;
 	json_t *roles = roles_array(env, &ready);
-	bool serving = ready && json_is_true(json_object_get(store, "serving"));
+	const char *load = json_string_value(json_object_get(store, "load_state"));
+	bool serving = ready && load && strcmp(load, "complete") == 0;
 	json_t *row =
 	    json_pack("{s:b, s:s, s:s, s:i, s:o, s:O*}", "serving", (int)serving, "version", HSS_VERSION,
 		      "host", env->config.host, "peers", (int)metrics_peers(env->control, PEER_SLOT_OPEN),

@@ -1,0 +1,288 @@
+// The command line against the table of commands. Keys are taken out of argv once they are read, since every
+// user of the machine can see the arguments of a process; a file is the better way to hand them over.
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include "admin/cli/cli.h"
+#include "lib/base/secret.h"
+
+#define KEY_FILE_MAX 512
+
+static int usage(struct cli_args *a, const char *what, const char *why)
+{
+	snprintf(a->error, sizeof(a->error), "%.200s: %.250s", what, why);
+	return CLI_USAGE;
+}
+
+// A key's file: hex digits, white space around and between them.
+static json_t *key_from_file(struct cli_args *a, const char *path)
+{
+	char text[KEY_FILE_MAX];
+	json_t *value = NULL;
+	FILE *f = fopen(path, "re");
+	size_t len, n = 0;
+
+	if (!f) {
+		(void)usage(a, path, err_text(errno));
+		return NULL;
+	}
+	setvbuf(f, NULL, _IONBF, 0); // no copy of it in a buffer
+	len = fread(text, 1, sizeof(text), f);
+	fclose(f);
+	for (size_t i = 0; i < len; i++) {
+		if (!strchr(" \t\r\n", text[i]) || !text[i])
+			text[n++] = text[i];
+	}
+	value = len < sizeof(text) ? json_stringn(text, n) : NULL;
+	secret_wipe(text, sizeof(text));
+	if (!value)
+		(void)usage(a, path, "expected hex digits");
+	return value;
+}
+
+static json_t *value_of(enum admin_type type, const char *text)
+{
+	char *end;
+	unsigned long long v;
+
+	if (type != ADMIN_TYPE_COUNT)
+		return json_string(text);
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno || *end || *text < '0' || *text > '9' || v > UINT32_MAX)
+		return json_string(text); // refused with the others
+	return json_integer((json_int_t)v);
+}
+
+static int arg_put(struct cli_args *a, const struct admin_arg *arg, const char *shown, json_t *value)
+{
+	const char *expected = "";
+	json_t *list;
+	int rc = CLI_DONE;
+
+	if (!value)
+		return usage(a, shown, "expected UTF-8 text");
+	if (arg->how != ADMIN_HOW_PAIRS && !admin_value_valid(arg->type, value, &expected)) {
+		char why[200];
+
+		snprintf(why, sizeof(why), "expected %s", expected);
+		json_decref(value);
+		return usage(a, shown, why);
+	}
+	if (arg->how == ADMIN_HOW_MANY) {
+		list = json_object_get(a->args, arg->name);
+		if (!list) {
+			list = json_array();
+			json_object_set_new(a->args, arg->name, list);
+		}
+		json_array_append_new(list, value);
+		return rc;
+	}
+	if (json_object_get(a->args, arg->name))
+		rc = usage(a, shown, "given twice");
+	json_object_set_new(a->args, arg->name, value);
+	return rc;
+}
+
+// Members whose values are text although they may look like numbers.
+static bool member_is_text(const char *name)
+{
+	static const char *const texts[] = {"k",    "op",     "opc",    "amf", "sd",
+					    "imsi", "imeisv", "msisdn", "mcc", "mnc"};
+	const char *last = strrchr(name, '.');
+
+	last = last ? last + 1 : name;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		if (strcmp(last, texts[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int pair_put(struct cli_args *a, const struct admin_arg *arg, char *word)
+{
+	char *eq = strchr(word, '=');
+	json_t *object = json_object_get(a->args, arg->name), *value;
+
+	if (!eq || eq == word)
+		return usage(a, "a word without =", "expected KEY=VALUE");
+	*eq = 0;
+	if (!object) {
+		object = json_object();
+		json_object_set_new(a->args, arg->name, object);
+	}
+	value = json_loads(eq + 1, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+	if (!value || ((json_is_number(value)) && member_is_text(word))) {
+		json_decref(value);
+		value = json_string(eq + 1);
+	}
+	secret_wipe(eq + 1, strlen(eq + 1)); // it may be a key
+	if (!value || json_object_set_new(object, word, value) != 0)
+		return usage(a, word, "expected UTF-8 text");
+	return CLI_DONE;
+}
+
+// --name or --name-file of the command; NULL: none of its options.
+static const struct admin_arg *option_find(const struct admin_command *c, const char *name, size_t len,
+					   bool *file)
+{
+	for (unsigned i = 0; i < ADMIN_ARG_MAX && c->arg[i].name; i++) {
+		const struct admin_arg *arg = &c->arg[i];
+		size_t n = strlen(arg->name);
+
+		if (arg->how != ADMIN_HOW_OPTION && arg->how != ADMIN_HOW_MANY && arg->how != ADMIN_HOW_FLAG)
+			continue;
+		*file = arg->type == ADMIN_TYPE_KEY && len == n + 5 && memcmp(name + n, "-file", 5) == 0;
+		if ((len == n || *file) && memcmp(arg->name, name, n) == 0)
+			return arg;
+	}
+	return NULL;
+}
+
+// An option at argv[*i]; moves *i over its value.
+static int option_take(struct cli_args *a, int argc, char **argv, int *i)
+{
+	char *word = argv[*i], *eq = strchr(word, '=');
+	size_t len = eq ? (size_t)(eq - word) : strlen(word);
+	const struct admin_arg *arg;
+	char shown[64], *value;
+	bool file = false;
+	int rc;
+
+	snprintf(shown, sizeof(shown), "%.*s", (int)len, word);
+	arg = option_find(a->command, word + 2, len - 2, &file);
+	if (!arg)
+		return usage(a, a->command->words, "an option that it does not have (--help tells)");
+	if (arg->how == ADMIN_HOW_FLAG)
+		return eq ? usage(a, shown, "takes no value") : arg_put(a, arg, shown, json_true());
+	if (!eq && *i + 1 >= argc)
+		return usage(a, shown, "expected a value");
+	value = eq ? eq + 1 : argv[++*i];
+	if (file) {
+		json_t *key = key_from_file(a, value);
+
+		return key ? arg_put(a, arg, shown, key) : CLI_USAGE;
+	}
+	rc = arg_put(a, arg, shown, value_of(arg->type, value));
+	if (arg->type == ADMIN_TYPE_KEY)
+		secret_wipe(value, strlen(value));
+	return rc;
+}
+
+// The next word that is not an option goes to the first argument without a value.
+static int word_take(struct cli_args *a, char *word)
+{
+	for (unsigned i = 0; i < ADMIN_ARG_MAX && a->command->arg[i].name; i++) {
+		const struct admin_arg *arg = &a->command->arg[i];
+
+		if (arg->how == ADMIN_HOW_NEEDED && !json_object_get(a->args, arg->name))
+			return arg_put(a, arg, arg->name, value_of(arg->type, word));
+		if (arg->how == ADMIN_HOW_FILE && !a->file) {
+			a->file = word;
+			return CLI_DONE;
+		}
+		if (arg->how == ADMIN_HOW_PAIRS)
+			return pair_put(a, arg, word);
+	}
+	return usage(a, a->command->words, "a word too many");
+}
+
+static int complete(struct cli_args *a)
+{
+	for (unsigned i = 0; i < ADMIN_ARG_MAX && a->command->arg[i].name; i++) {
+		const struct admin_arg *arg = &a->command->arg[i];
+		bool there = arg->how == ADMIN_HOW_FILE ? a->file != NULL
+							: json_object_get(a->args, arg->name) != NULL;
+
+		if (!there && (arg->how == ADMIN_HOW_NEEDED || arg->how == ADMIN_HOW_PAIRS ||
+			       arg->how == ADMIN_HOW_FILE))
+			return usage(a, arg->name, "is missing (--help tells)");
+	}
+	if (strcmp(a->command->words, "subscriber add") != 0)
+		return CLI_DONE;
+	if (!json_object_get(a->args, "k"))
+		return usage(a, "subscriber add", "--k or --k-file is needed");
+	if (!json_object_get(a->args, "opc") == !json_object_get(a->args, "op"))
+		return usage(a, "subscriber add", "one of --opc, --opc-file, --op and --op-file is needed");
+	return CLI_DONE;
+}
+
+// Options before and between the words that belong to no command. Returns how many words it took, 0: not one
+// of them.
+static int common_take(struct cli_args *a, int left, char **argv)
+{
+	if (strcmp(argv[0], "--json") == 0)
+		a->json = true;
+	else if (strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)
+		a->help = true;
+	else if (strcmp(argv[0], "--version") == 0)
+		a->version = true;
+	else if (strcmp(argv[0], "--commands") == 0)
+		a->commands = true;
+	else if (strncmp(argv[0], "--socket=", 9) == 0)
+		a->socket = argv[0] + 9;
+	else if (strcmp(argv[0], "--socket") == 0 && left > 1) {
+		a->socket = argv[1];
+		return 2;
+	} else {
+		return 0;
+	}
+	return 1;
+}
+
+// One or two words; the longer name wins. Returns how many were taken, 0: no such command.
+static int command_take(struct cli_args *a, int left, char **argv)
+{
+	char words[64];
+
+	if (left > 1) {
+		snprintf(words, sizeof(words), "%.30s %.30s", argv[0], argv[1]);
+		a->command = admin_command_find(words);
+		if (a->command)
+			return 2;
+	}
+	a->command = admin_command_find(argv[0]);
+	return a->command ? 1 : 0;
+}
+
+int cli_args_parse(int argc, char **argv, struct cli_args *a)
+{
+	const char *env = getenv("COREHSS_SOCKET");
+	bool words_only = false;
+	int rc = CLI_DONE;
+
+	*a = (struct cli_args){.socket = env && *env ? env : CLI_SOCKET, .args = json_object()};
+	if (!a->args)
+		return usage(a, "hssctl", "no memory");
+	for (int i = 1; i < argc && rc == CLI_DONE; i++) {
+		int taken = words_only ? 0 : common_take(a, argc - i, argv + i);
+
+		if (taken) {
+			i += taken - 1;
+		} else if (!a->command) {
+			taken = argv[i][0] == '-' ? 0 : command_take(a, argc - i, argv + i);
+			if (!taken && !a->help)
+				return usage(a, argv[i],
+					     argv[i][0] == '-' ? "no such option (--help tells)"
+							       : "no such command (--help tells)");
+			i += taken ? taken - 1 : 0;
+		} else if (!words_only && strcmp(argv[i], "--") == 0) {
+			words_only = true;
+		} else if (!words_only && strncmp(argv[i], "--", 2) == 0) {
+			rc = option_take(a, argc, argv, &i);
+		} else {
+			rc = word_take(a, argv[i]);
+		}
+	}
+	if (a->help || a->version || a->commands)
+		return CLI_DONE;
+	if (rc == CLI_DONE && !a->command)
+		return usage(a, "hssctl", "a command is needed (--help tells)");
+	return rc == CLI_DONE ? complete(a) : rc;
+}
+
+void cli_args_fini(struct cli_args *a)
+{
+	json_decref(a->args);
+	a->args = NULL;
+}

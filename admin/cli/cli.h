@@ -1,0 +1,61 @@
+// hssctl, the operator's command line: turns words into one request, sends it to the admin socket, shows what
+// comes. A program of its own without privileges; it may hold keys that the operator gave or asked for, and
+// wipes them.
+#pragma once
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include "admin/command.h"
+
+#define CLI_SOCKET   "/run/corehss/admin.sock"
+#define CLI_LINE_MAX (1u << 20) // octets of one line of an answer
+
+enum { CLI_DONE = 0, CLI_REFUSED = 1, CLI_USAGE = 2 };
+
+// --- args.c: the command line
+struct cli_args {
+	const char *socket;
+	bool json, help, version, commands;
+	const struct admin_command *command; // NULL with help, version or commands
+	json_t *args;                        // owned
+	const char *file;                    // FILE of import and export
+	char error[512];
+};
+// 0, or CLI_USAGE and a->error. Overwrites keys in argv. The caller calls cli_args_fini in every case.
+int cli_args_parse(int argc, char **argv, struct cli_args *a) MUST_USE;
+void cli_args_fini(struct cli_args *a);
+// Usage of one command, or of all with NULL.
+void cli_help(FILE *f, const struct admin_command *command);
+// One command a line with its options: what the completion of the shell reads.
+void cli_commands(FILE *f);
+
+// --- session.c: the connection
+struct cli_session {
+	int fd;
+	char *in; // CLI_LINE_MAX + 1
+	size_t start, len;
+};
+enum cli_line { CLI_LINE_ROW, CLI_LINE_END, CLI_LINE_NONE, CLI_LINE_BROKEN };
+// 0, or CLI_REFUSED with the reason on stderr.
+int cli_session_open(struct cli_session *s, const char *path) MUST_USE;
+void cli_session_close(struct cli_session *s);
+bool cli_session_send(struct cli_session *s, const char *text, size_t len) MUST_USE;
+// The next line: the text of its row or end object (NUL-terminated, in the session's buffer, valid until the
+// next call). `wait` false: CLI_LINE_NONE when there is no whole line yet. BROKEN: told on stderr.
+enum cli_line cli_session_next(struct cli_session *s, bool wait, char **text, size_t *len);
+// Status of an end object; its error goes to stderr under the command's name.
+int cli_session_end(const char *text, const struct admin_command *command);
+
+// --- transfer.c: import and export
+int cli_import(struct cli_session *s, const struct cli_args *a);
+int cli_export(struct cli_session *s, const struct cli_args *a);
+
+// --- output: rows as text or as JSON lines
+struct cli_output; // opaque
+// NULL: no memory.
+struct cli_output *cli_text_new(const struct admin_command *command, FILE *f);
+void cli_text_row(struct cli_output *o, const char *text, size_t len);
+// Writes out what is held back (the titles of an empty list only when that is the whole answer), frees it.
+void cli_text_end(struct cli_output **o, bool complete);
+// A row as it came, one a line.
+void cli_json_row(FILE *f, const char *text, size_t len);

@@ -1,0 +1,88 @@
+// hssctl: one command, one answer, one exit status.
+#include <string.h>
+#include <stdlib.h>
+#include "admin/cli/cli.h"
+#include "lib/base/secret.h"
+
+static bool send_request(struct cli_session *s, const struct cli_args *a)
+{
+	const struct admin_request request = {.command = a->command, .args = a->args};
+	char *text = admin_request_text(&request);
+	size_t len = text ? strlen(text) : 0;
+	bool ok = text && cli_session_send(s, text, len) && cli_session_send(s, "\n", 1);
+
+	if (text)
+		secret_wipe(text, len);
+	free(text);
+	return ok;
+}
+
+static int show(struct cli_session *s, const struct cli_args *a)
+{
+	struct cli_output *o = a->json ? NULL : cli_text_new(a->command, stdout);
+	int rc = CLI_REFUSED;
+	bool more = a->json || o;
+	char *text;
+	size_t len;
+
+	while (more) {
+		switch (cli_session_next(s, true, &text, &len)) {
+		case CLI_LINE_ROW:
+			if (a->json)
+				cli_json_row(stdout, text, len);
+			else
+				cli_text_row(o, text, len);
+			more = !ferror(stdout); // somebody closed the pipe: the rest is not wanted
+			break;
+		case CLI_LINE_END:
+			rc = cli_session_end(text, a->command);
+			more = false;
+			break;
+		default:
+			more = false;
+			break;
+		}
+	}
+	cli_text_end(&o, rc == CLI_DONE);
+	return fflush(stdout) == 0 ? rc : CLI_REFUSED;
+}
+
+int main(int argc, char **argv)
+{
+	struct cli_session session = {.fd = -1};
+	struct cli_args args;
+	int rc;
+
+	admin_json_init();
+	rc = cli_args_parse(argc, argv, &args);
+	if (rc != CLI_DONE) {
+		fprintf(stderr, "hssctl: %s\n", args.error);
+		goto out;
+	}
+	if (args.version) {
+		printf("hssctl %s\n", HSS_VERSION);
+		goto out;
+	}
+	if (args.help || args.commands) {
+		if (args.commands)
+			cli_commands(stdout);
+		else
+			cli_help(stdout, args.command);
+		goto out;
+	}
+	rc = cli_session_open(&session, args.socket);
+	if (rc != CLI_DONE)
+		goto out;
+	if (!send_request(&session, &args))
+		rc = CLI_REFUSED;
+	else if (strcmp(args.command->words, "subscriber import") == 0)
+		rc = cli_import(&session, &args);
+	else if (strcmp(args.command->words, "subscriber export") == 0)
+		rc = cli_export(&session, &args);
+	else
+		rc = show(&session, &args);
+out:
+	cli_session_close(&session);
+	cli_args_fini(&args);
+	return rc;
+}

@@ -1,0 +1,301 @@
+// Import and export: many documents through one connection, in constant memory. Documents hold keys: the file
+// of an export is private and complete, or not there.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "admin/cli/cli.h"
+#include "lib/base/clock.h"
+#include "lib/base/secret.h"
+
+#define CHUNK (128u << 10)
+
+struct import {
+	struct cli_session *session;
+	const struct cli_args *args;
+	const char *name; // of the file, in messages
+	int fd;
+	uint64_t size, taken; // octets of the file; 0: not known
+	char raw[CHUNK], out[2 * CHUNK + 8];
+	size_t out_start, out_len;
+	bool line_start, eof;
+	json_int_t rows, errors;
+	bool terminal, bar_shown;
+	uint64_t began_us, bar_us;
+};
+
+// --- progress
+
+static void bar_clear(struct import *im)
+{
+	if (im->bar_shown)
+		fputs("\r\033[K", stderr);
+	im->bar_shown = false;
+}
+
+static void bar_show(struct import *im, bool now)
+{
+	uint64_t at = clock_mono_us();
+	double seconds = (double)(at - im->began_us) / 1e6;
+	double done = im->size ? (double)(im->taken < im->size ? im->taken : im->size) / (double)im->size : 0;
+
+	if (!im->terminal || (!now && at - im->bar_us < 200000))
+		return;
+	im->bar_us = at;
+	im->bar_shown = true;
+	fprintf(stderr, "\r\033[K%lld rows  %.0f rows/s", (long long)im->rows,
+		seconds > 0 ? (double)im->rows / seconds : 0);
+	if (im->size && done > 0) {
+		static const char full[] = "########################";
+		unsigned left = (unsigned)(seconds / done * (1 - done) + 0.5);
+
+		fprintf(stderr, "  [%-24.*s] %3.0f %%  %u:%02u left", (int)(done * 24), full, done * 100,
+			left / 60, left % 60);
+	}
+	fflush(stderr);
+}
+
+// --- what comes back
+
+static void import_row(struct import *im, const char *text)
+{
+	json_t *row = json_loads(text, 0, NULL);
+	json_t *progress = json_object_get(row, "progress"), *line = json_object_get(row, "line");
+	const char *error = json_string_value(json_object_get(row, "error"));
+
+	if (json_is_object(progress)) {
+		im->rows = json_integer_value(json_object_get(progress, "rows"));
+		im->errors = json_integer_value(json_object_get(progress, "errors"));
+		bar_show(im, false);
+	} else if (line && error) {
+		bar_clear(im);
+		fprintf(stderr, "hssctl: %s:%lld: %s\n", im->name, (long long)json_integer_value(line),
+			error);
+	}
+	if (im->args->json && progress == NULL)
+		cli_json_row(stdout, text, strlen(text));
+	json_decref(row);
+}
+
+static int import_end(struct import *im, const char *text)
+{
+	json_t *end = json_loads(text, 0, NULL);
+	json_t *rows = json_object_get(end, "rows"), *errors = json_object_get(end, "errors");
+	int status;
+
+	bar_show(im, true);
+	bar_clear(im);
+	status = cli_session_end(text, im->args->command);
+	if (json_is_integer(rows))
+		im->rows = json_integer_value(rows);
+	if (json_is_integer(errors))
+		im->errors = json_integer_value(errors);
+	if (im->args->json) {
+		cli_json_row(stdout, text, strlen(text));
+	} else if (status == CLI_DONE) {
+		double seconds = (double)(clock_mono_us() - im->began_us) / 1e6;
+
+		printf("%lld imported, %lld refused, %.1f s\n", (long long)im->rows, (long long)im->errors,
+		       seconds);
+	}
+	json_decref(end);
+	return status == CLI_DONE && im->errors ? CLI_REFUSED : status;
+}
+
+// --- what goes out
+
+// Copies file octets to the output. An empty line would end the import: it becomes a blank one, so that the
+// lines keep their numbers.
+static void queue_lines(struct import *im, const char *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (im->line_start && p[i] == '\n')
+			im->out[im->out_len++] = ' ';
+		const char *at = memchr(p + i, '\n', len - i);
+		size_t n = at ? (size_t)(at - (p + i)) + 1 : len - i;
+
+		memcpy(im->out + im->out_len, p + i, n);
+		im->out_len += n;
+		im->line_start = at != NULL;
+		i += n - 1;
+	}
+}
+
+// The next piece of the file, once the one before is out. false: it can't be read (told).
+static bool refill(struct import *im)
+{
+	ssize_t n = read(im->fd, im->raw, sizeof(im->raw));
+
+	if (n < 0 && errno == EINTR)
+		return true;
+	if (n < 0) {
+		bar_clear(im);
+		fprintf(stderr, "hssctl: %s: %s\n", im->name, err_text(errno));
+		return false;
+	}
+	im->out_start = im->out_len = 0;
+	im->taken += (uint64_t)n;
+	if (n > 0) {
+		queue_lines(im, im->raw, (size_t)n);
+		return true;
+	}
+	im->eof = true;
+	if (!im->line_start)
+		im->out[im->out_len++] = '\n';
+	im->out[im->out_len++] = '\n';
+	return true;
+}
+
+static bool send_some(struct import *im)
+{
+	ssize_t n = send(im->session->fd, im->out + im->out_start, im->out_len - im->out_start,
+			 MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		bar_clear(im);
+		fprintf(stderr, "hssctl: the connection was lost: %s\n", err_text(errno));
+		return false;
+	}
+	im->out_start += n > 0 ? (size_t)n : 0;
+	return true;
+}
+
+// Both directions until the end arrives: the loader tells of bad lines while others are still going out.
+static int import_run(struct import *im)
+{
+	char *text;
+	size_t len;
+
+	for (;;) {
+		bool out = im->out_start < im->out_len;
+		struct pollfd fds[1] = {
+		    {.fd = im->session->fd, .events = (short)(POLLIN | (out ? POLLOUT : 0))}};
+
+		if (!out && !im->eof) {
+			if (!refill(im))
+				return CLI_REFUSED;
+			continue;
+		}
+		if (poll(fds, 1, 500) < 0 && errno != EINTR)
+			return CLI_REFUSED;
+		if ((fds[0].revents & POLLOUT) && !send_some(im))
+			return CLI_REFUSED;
+		if (!(fds[0].revents & (POLLIN | POLLHUP | POLLERR)))
+			continue;
+		for (;;) {
+			enum cli_line kind = cli_session_next(im->session, false, &text, &len);
+
+			if (kind == CLI_LINE_NONE)
+				break;
+			if (kind == CLI_LINE_BROKEN)
+				return CLI_REFUSED;
+			if (kind == CLI_LINE_END)
+				return import_end(im, text);
+			import_row(im, text);
+		}
+	}
+}
+
+int cli_import(struct cli_session *s, const struct cli_args *a)
+{
+	bool standard = strcmp(a->file, "-") == 0;
+	struct import *im = calloc(1, sizeof(*im));
+	struct stat st;
+	int rc = CLI_REFUSED;
+
+	if (!im)
+		return CLI_REFUSED;
+	im->session = s;
+	im->args = a;
+	im->name = standard ? "standard input" : a->file;
+	im->fd = standard ? STDIN_FILENO : open(a->file, O_RDONLY | O_CLOEXEC);
+	im->line_start = true;
+	im->terminal = isatty(STDERR_FILENO);
+	im->began_us = clock_mono_us();
+	if (im->fd < 0) {
+		fprintf(stderr, "hssctl: %s: %s\n", im->name, err_text(errno));
+		goto out;
+	}
+	if (fstat(im->fd, &st) == 0 && S_ISREG(st.st_mode))
+		im->size = (uint64_t)st.st_size;
+	rc = import_run(im);
+	if (!standard)
+		close(im->fd);
+out:
+	secret_wipe(im, sizeof(*im));
+	free(im);
+	return rc;
+}
+
+// --- export
+
+static int export_rows(struct cli_session *s, const struct cli_args *a, FILE *f, bool tell)
+{
+	unsigned long long rows = 0;
+	char *text;
+	size_t len;
+	int rc;
+
+	for (;;) {
+		switch (cli_session_next(s, true, &text, &len)) {
+		case CLI_LINE_ROW:
+			cli_json_row(f, text, len);
+			rows++;
+			if (ferror(f)) {
+				fprintf(stderr, "hssctl: %s: %s\n", a->file, err_text(errno));
+				return CLI_REFUSED;
+			}
+			break;
+		case CLI_LINE_END:
+			rc = cli_session_end(text, a->command);
+			if (rc == CLI_DONE && tell)
+				printf("%llu exported\n", rows);
+			return rc;
+		default:
+			return CLI_REFUSED;
+		}
+	}
+}
+
+int cli_export(struct cli_session *s, const struct cli_args *a)
+{
+	char path[4096];
+	int fd, rc;
+	FILE *f;
+
+	if (strcmp(a->file, "-") == 0) {
+		rc = export_rows(s, a, stdout, false);
+		return fflush(stdout) == 0 ? rc : CLI_REFUSED;
+	}
+	if (snprintf(path, sizeof(path), "%s.XXXXXX", a->file) >= (int)sizeof(path)) {
+		fputs("hssctl: the name of the file is too long\n", stderr);
+		return CLI_USAGE;
+	}
+	fd = mkostemp(path, O_CLOEXEC); // mode 0600
+	f = fd >= 0 ? fdopen(fd, "w") : NULL;
+	if (!f) {
+		fprintf(stderr, "hssctl: %s: %s\n", path, err_text(errno));
+		if (fd >= 0) {
+			close(fd);
+			unlink(path);
+		}
+		return CLI_REFUSED;
+	}
+	rc = export_rows(s, a, f, !a->json);
+	if (fflush(f) != 0 || fsync(fd) != 0) {
+		fprintf(stderr, "hssctl: %s: %s\n", path, err_text(errno));
+		rc = CLI_REFUSED;
+	}
+	fclose(f);
+	if (rc == CLI_DONE && rename(path, a->file) != 0) {
+		fprintf(stderr, "hssctl: %s: %s\n", a->file, err_text(errno));
+		rc = CLI_REFUSED;
+	}
+	if (rc != CLI_DONE)
+		unlink(path);
+	return rc;
+}
