@@ -338,15 +338,10 @@ class Hss:
         return "\n".join(self.log().splitlines()[-lines:])
 
     def wait_log(self, pattern, timeout=TIMEOUT, start=0):
-        """The first match of this pattern in the log. The only wait that polls: a file tells nobody that it grew."""
-        deadline = time.monotonic() + timeout
-        while True:
-            match = re.compile(pattern).search(self.log(), start)
-            if match:
-                return match
-            if time.monotonic() > deadline:
-                raise Failed(f"not in the log within {timeout} s: {pattern}\n{self.log_tail()}")
-            select.select([], [], [], 0.02)
+        """The first match of this pattern in the log; polls, as a file tells nobody that it grew."""
+        search = lambda: re.compile(pattern).search(self.log(), start)
+        self.until(search, f"in the log: {pattern}", timeout)
+        return search()
 
     # --- tools
 
@@ -391,21 +386,21 @@ class Hss:
         """Where the HSS says this subscriber is registered."""
         return self.ctl_json("location", "show", imsi)
 
-    def wait_location(self, imsi, mme, timeout=TIMEOUT):
-        """Until this MME serves the subscriber; polls, like wait_served."""
+    def until(self, condition, what="", timeout=TIMEOUT):
+        """For what no event tells a client: polls."""
         deadline = time.monotonic() + timeout
-        while self.location(imsi).get("mme", {}).get("host") != mme:
+        while not condition():
             if time.monotonic() > deadline:
-                raise Failed(f"{imsi} isn't at {mme} within {timeout} s\n{self.log_tail()}")
+                raise Failed(f"not within {timeout} s: {what}\n{self.log_tail()}")
             select.select([], [], [], 0.02)
 
-    def wait_served(self, timeout=TIMEOUT):
-        """Until every local record is served: `status` then exits 0. No event reaches a client, so this polls."""
-        deadline = time.monotonic() + timeout
-        while self.ctl("status", check=False).returncode != 0:
-            if time.monotonic() > deadline:
-                raise Failed(f"not served within {timeout} s\n{self.log_tail()}")
-            select.select([], [], [], 0.02)
+    def wait_location(self, imsi, mme):
+        """Until this MME serves the subscriber."""
+        self.until(lambda: (self.location(imsi).get("mme") or {}).get("host") == mme, f"{imsi} is at {mme}")
+
+    def wait_served(self):
+        """Until every local record is served: `status` then exits 0."""
+        self.until(lambda: self.ctl("status", check=False).returncode == 0, "every record is served")
 
     def metric(self, name):
         """The sum of the samples of this metric."""
