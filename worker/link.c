@@ -47,9 +47,10 @@ void link_ask_ind(struct request *r, struct slice host)
 	r->ind_asked = true;
 	uint8_t *p = ask_begin(r, WAIT_IND, IPC_IND_HOST, 8 + host.len);
 	if (p) {
-		memcpy(p, &r->in.host_hash, 8);
-		memcpy(p + 8, host.p, host.len);
-		channel_commit(r->w->loader, 8 + host.len);
+		struct wr w = wr_of(p, 8 + host.len);
+		wr_bytes(&w, &r->in.host_hash, 8);
+		wr_slice(&w, host);
+		channel_commit(r->w->loader, wr_len(&w));
 	}
 }
 
@@ -81,7 +82,8 @@ void link_change(struct request *r, const struct ipc_change *c, struct slice hos
 		 struct slice ext)
 {
 	size_t len = sizeof *c + host.len + realm.len + ext.len;
-	if (host.len > 255 || realm.len > 255 || len > IPC_BODY_MAX) {
+	bool named = host.len && host.len <= 255 && realm.len && realm.len <= 255;
+	if (!named || len > IPC_BODY_MAX) {
 		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
 		return;
 	}

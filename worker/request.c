@@ -130,18 +130,19 @@ struct request *request_by_tag(struct worker *w, uint64_t tag, enum wait_kind ki
 
 static bool request_too_old(const struct request *r)
 {
-	return clock_mono_us() - r->in.arrival_us > (uint64_t)r->w->config->request_timeout_ms * 1000;
+	uint64_t now = r->w->now_us; // of the whole batch: the request may be younger
+	return now > r->in.arrival_us && now - r->in.arrival_us > (uint64_t)r->w->config->request_timeout_ms * 1000;
 }
 
 void request_resume(struct request *r)
 {
 	r->slot->kind = WAIT_NONE;
+	worker_pin(r->w);
 	// the frontend has answered it 3004: it must not change anything any more, unless the loader may have done so
 	if (!r->change_sent && request_too_old(r)) {
 		request_refuse(r, RESULT_TOO_BUSY);
 		return;
 	}
-	worker_pin(r->w);
 	dispatch(r);
 }
 
@@ -213,11 +214,11 @@ void request_arrived(struct worker *w, unsigned frontend, const struct ipc_hdr *
 			log_error("frontend sent a request that is not one", LOG_INT("frontend", frontend));
 		return;
 	}
+	worker_pin(w);
 	if (request_too_old(&r)) {
 		request_refuse(&r, RESULT_TOO_BUSY);
 		return;
 	}
-	worker_pin(w);
 	dispatch(&r);
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include "cache/lookup.h"
 #include "config/config.h"
+#include "lib/base/clock.h"
 #include "lib/ipc/channel.h"
 #include "worker/auth/vectors.h"
 #include "worker/request.h"
@@ -18,6 +19,7 @@ struct worker {
 	struct cache cache;
 	struct auth auth;
 	bool pinned; // inside an epoch of the cache
+	uint64_t now_us; // when the batch of frames in hand was read; only valid while pinned
 
 	struct channel *frontend[FRONTEND_MAX];
 	struct channel *loader; // NULL while it restarts
@@ -50,6 +52,7 @@ static inline void worker_pin(struct worker *w)
 {
 	if (!w->pinned) {
 		cache_pin(&w->cache);
+		w->now_us = clock_mono_us();
 		w->pinned = true;
 	}
 }

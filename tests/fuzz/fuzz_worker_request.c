@@ -1,5 +1,5 @@
-// The body of a REQUEST frame as a hostile frontend may write it: the worker refuses it, answers it or asks the loader,
-// and what it sends is a frame that its sibling takes.
+// The body of a REQUEST frame as a hostile frontend may write it: the worker refuses it, answers it or asks
+// the loader, and what it sends is a frame that its sibling takes.
 #include "tests/support/worker_fixture.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

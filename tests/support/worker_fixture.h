@@ -1,6 +1,7 @@
-// A worker without processes: a real cache, the worker's code, and the other ends of its channels (two frontends, the
-// loader) in the test's hands. Requests go in as a frontend sends them, checked by the grammar; what an answer must
-// always have is checked when it is taken. No CMocka in here: the fuzz target and the benchmark use it too.
+// A worker without processes: a real cache, the worker's code, and the other ends of its channels (two
+// frontends, the loader) in the test's hands. Requests go in as a frontend sends them, checked by the
+// grammar; what an answer must always have is checked when it is taken. No CMocka in here: the fuzz target
+// and the benchmark use it too.
 #pragma once
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,8 @@
 
 #define WF_FRAMES    20000
 #define WF_FRONTENDS 2
-#define WF_IMSI	     "001010000000001"
-#define WF_HOST	     "mme01.epc.mnc001.mcc001.3gppnetwork.org"
+#define WF_IMSI      "001010000000001"
+#define WF_HOST      "mme01.epc.mnc001.mcc001.3gppnetwork.org"
 #define WF_REALM     "epc.mnc001.mcc001.3gppnetwork.org"
 
 #define WF_CHECK(x)                                                                                          \
@@ -53,15 +54,15 @@ struct wf {
 	struct wf_frame sent[WF_FRAMES]; // whole messages, by id
 	uint64_t next_id;
 	unsigned activity;
-	bool auto_ind; // IND_HOST is answered at once
+	bool auto_ind;   // IND_HOST is answered at once
 	bool count_only; // benchmark: answers are not kept
 	uint8_t msg[IPC_BODY_MAX];
 	const char *host; // Origin-Host of the requests
 	uint8_t head_flags;
 };
 
-// ---- the worker's side: what main.c does --------------------------------------------------------------------------
-
+// ---- the worker's side: what main.c does
+// --------------------------------------------------------------------------
 
 static inline void wf_flush(struct wf *f)
 {
@@ -111,9 +112,10 @@ static inline void wf_on_down(void *ctx, struct channel *ch, int why)
 }
 
 static const struct channel_ops wf_worker_ops = {
-	.on_frame = wf_on_frame, .on_batch = wf_on_batch, .on_down = wf_on_down};
+    .on_frame = wf_on_frame, .on_batch = wf_on_batch, .on_down = wf_on_down};
 
-// ---- the test's side ----------------------------------------------------------------------------------------------
+// ---- the test's side
+// ----------------------------------------------------------------------------------------------
 
 static inline void wf_queue_put(struct wf_queue *q, const struct ipc_hdr *hdr, const uint8_t *body)
 {
@@ -127,7 +129,8 @@ static inline void wf_queue_put(struct wf_queue *q, const struct ipc_hdr *hdr, c
 		memcpy(fr->body, body, fr->len);
 }
 
-static inline void wf_other_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, const uint8_t *body)
+static inline void wf_other_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr,
+				  const uint8_t *body)
 {
 	struct wf *f = ctx;
 	f->activity++;
@@ -255,8 +258,8 @@ static const uint8_t wf_opc[16] = {0xe8, 0xed, 0x28, 0x9d, 0xeb, 0xa9, 0x52, 0xe
 				   0x28, 0x3b, 0x54, 0xe8, 0x8e, 0x61, 0x83, 0xca};
 
 // A new subscriber with SEQs [next, limit); the record is the caller's to change and wf_put again.
-static inline struct cache_record wf_subscriber(struct wf *f, const char *imsi, uint32_t profile, uint64_t next,
-						uint64_t limit)
+static inline struct cache_record wf_subscriber(struct wf *f, const char *imsi, uint32_t profile,
+						uint64_t next, uint64_t limit)
 {
 	struct cache_record r = {.amf = 0x8000, .alg = ALG_MILENAGE, .profile = profile};
 	WF_CHECK(imsi_parse(slice_str(imsi), &r.imsi));
@@ -335,13 +338,15 @@ static inline void wf_free(struct wf *f)
 	free(f);
 }
 
-// ---- requests -----------------------------------------------------------------------------------------------------
+// ---- requests
+// -----------------------------------------------------------------------------------------------------
 
 // Header and what every request has, into f->msg. The identifiers follow from the number of the request.
 static inline struct wr wf_begin(struct wf *f, uint32_t code, const char *imsi)
 {
 	struct wr w = wr_of(f->msg, sizeof f->msg);
-	header_begin(&w, f->head_flags, code, APP_S6A, 0x1000u + (uint32_t)f->next_id, 0xe0000000u + (uint32_t)f->next_id);
+	header_begin(&w, f->head_flags, code, APP_S6A, 0x1000u + (uint32_t)f->next_id,
+		     0xe0000000u + (uint32_t)f->next_id);
 	avp_put_slice(&w, AVP_CODE_Session_Id, 0, AVP_M, slice_str("mme01;1;2;x"));
 	avp_put_u32(&w, AVP_CODE_Auth_Session_State, 0, AVP_M, 1);
 	avp_put_slice(&w, AVP_CODE_Origin_Host, 0, AVP_M, slice_str(f->host));
@@ -352,7 +357,8 @@ static inline struct wr wf_begin(struct wf *f, uint32_t code, const char *imsi)
 }
 
 // The body of a REQUEST frame for the message in `m`, as a frontend composes it; returns its length.
-static inline size_t wf_request_body(const uint8_t *m, uint32_t len, uint8_t *out, size_t cap, uint32_t peer_flags)
+static inline size_t wf_request_body(const uint8_t *m, uint32_t len, uint8_t *out, size_t cap,
+				     uint32_t peer_flags)
 {
 	struct avp_slot slots[GRAMMAR_SLOTS_MAX];
 	struct verdict v;
@@ -364,8 +370,11 @@ static inline size_t wf_request_body(const uint8_t *m, uint32_t len, uint8_t *ou
 		fprintf(stderr, "request is refused by the grammar: %u\n", v.result);
 		abort();
 	}
-	struct ipc_request q = {.arrival_us = clock_mono_us(), .msg_len = len, .command = cmd->id,
-				.slot_cnt = cmd->slot_cnt, .peer_flags = peer_flags};
+	struct ipc_request q = {.arrival_us = clock_mono_us(),
+				.msg_len = len,
+				.command = cmd->id,
+				.slot_cnt = cmd->slot_cnt,
+				.peer_flags = peer_flags};
 	struct avp a;
 	imsi_t imsi;
 	WF_CHECK(avp_find(slice_of(m + 20, len - 20), AVP_CODE_Origin_Host, 0, &a));
@@ -404,7 +413,8 @@ static inline uint64_t wf_send(struct wf *f, struct wr *w)
 	return id;
 }
 
-// ---- answers ------------------------------------------------------------------------------------------------------
+// ---- answers
+// ------------------------------------------------------------------------------------------------------
 
 struct wf_answer {
 	uint64_t id;
@@ -458,7 +468,8 @@ static inline struct wf_answer wf_take(struct wf *f, unsigned fe)
 	const struct wf_frame *s = &f->sent[a.id];
 	struct header h;
 	header_get(s->body, &h);
-	WF_CHECK(h.hop_by_hop == a.h.hop_by_hop && h.end_to_end == a.h.end_to_end && h.code == a.h.code && h.app == a.h.app);
+	WF_CHECK(h.hop_by_hop == a.h.hop_by_hop && h.end_to_end == a.h.end_to_end && h.code == a.h.code &&
+		 h.app == a.h.app);
 	WF_CHECK(!(a.h.flags & (HEADER_R | HEADER_T)) && (a.h.flags & HEADER_P) == (h.flags & HEADER_P));
 	a.cmd = grammar_find(a.h.code, a.h.app, false);
 	WF_CHECK(a.cmd);
@@ -470,14 +481,18 @@ static inline struct wf_answer wf_take(struct wf *f, unsigned fe)
 	WF_CHECK(avp_next(&rd, &avp) == AVP_WALK_ONE && avp.code == AVP_CODE_Session_Id);
 	WF_CHECK(slice_eq(avp.data, slice_str("mme01;1;2;x")));
 	wf_check_proxies(wf_body(s->body, s->len), wf_body(a.msg, a.len));
-	WF_CHECK(avp_find(wf_body(a.msg, a.len), AVP_CODE_Origin_Host, 0, &avp) && slice_eq(avp.data, slice_str(f->config.host)));
+	WF_CHECK(avp_find(wf_body(a.msg, a.len), AVP_CODE_Origin_Host, 0, &avp) &&
+		 slice_eq(avp.data, slice_str(f->config.host)));
 	if (avp_find(wf_body(a.msg, a.len), AVP_CODE_Experimental_Result, 0, &avp)) {
 		struct avp code, vendor;
-		WF_CHECK(avp_find(avp.data, AVP_CODE_Experimental_Result_Code, 0, &code) && avp_u32(code.data, &a.result));
-		WF_CHECK(avp_find(avp.data, AVP_CODE_Vendor_Id, 0, &vendor) && be32_get(vendor.data.p) == VENDOR_3GPP);
+		WF_CHECK(avp_find(avp.data, AVP_CODE_Experimental_Result_Code, 0, &code) &&
+			 avp_u32(code.data, &a.result));
+		WF_CHECK(avp_find(avp.data, AVP_CODE_Vendor_Id, 0, &vendor) &&
+			 be32_get(vendor.data.p) == VENDOR_3GPP);
 		a.experimental = true;
 	} else {
-		WF_CHECK(avp_find(wf_body(a.msg, a.len), AVP_CODE_Result_Code, 0, &avp) && avp_u32(avp.data, &a.result));
+		WF_CHECK(avp_find(wf_body(a.msg, a.len), AVP_CODE_Result_Code, 0, &avp) &&
+			 avp_u32(avp.data, &a.result));
 	}
 	WF_CHECK(((a.h.flags & HEADER_E) != 0) == (!a.experimental && a.result >= 3000 && a.result < 4000));
 	WF_CHECK(fr->hdr.flags == stat_result_index(a.result, a.experimental));
@@ -524,9 +539,11 @@ static inline void wf_change_ack(struct wf *f, uint64_t id, enum change_status s
 	wf_run(f);
 }
 
-// ---- commands -----------------------------------------------------------------------------------------------------
+// ---- commands
+// -----------------------------------------------------------------------------------------------------
 
-static inline void wf_put_auth_group(struct wr *w, uint32_t code, uint32_t wanted, bool immediate, struct slice resync)
+static inline void wf_put_auth_group(struct wr *w, uint32_t code, uint32_t wanted, bool immediate,
+				     struct slice resync)
 {
 	size_t at = avp_group_begin(w, code, VENDOR_3GPP, AVP_M);
 	if (wanted)

@@ -1,5 +1,5 @@
-// AIR in a worker, from the frontend's frame to its answer: who gets vectors, how many, from which SQN, and what the
-// loader is asked. Vectors are recomputed from the RAND in the answer.
+// AIR in a worker, from the frontend's frame to its answer: who gets vectors, how many, from which SQN, and
+// what the loader is asked. Vectors are recomputed from the RAND in the answer.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -205,8 +205,10 @@ static void utran_and_both(void **state)
 	for (unsigned both = 0; both < 3; both++) {
 		struct wr w = wf_begin(f, 318, WF_IMSI);
 		if (both) // 2: the UTRAN ones are wanted at once
-			wf_put_auth_group(&w, AVP_CODE_Requested_EUTRAN_Authentication_Info, 4, both == 1, (struct slice){0});
-		wf_put_auth_group(&w, AVP_CODE_Requested_UTRAN_GERAN_Authentication_Info, 3, both != 1, (struct slice){0});
+			wf_put_auth_group(&w, AVP_CODE_Requested_EUTRAN_Authentication_Info, 4, both == 1,
+					  (struct slice){0});
+		wf_put_auth_group(&w, AVP_CODE_Requested_UTRAN_GERAN_Authentication_Info, 3, both != 1,
+				  (struct slice){0});
 		wf_put_plmn(&w, wf_plmn);
 		wf_send(f, &w);
 		struct wf_answer a = wf_take(f, 0);
@@ -488,10 +490,15 @@ static void bad_values(void **state)
 	static const struct {
 		uint8_t plmn[4];
 		uint32_t len;
-	} bad[] = {{{0x00, 0xf1, 0x1b}, 3}, {{0x0a, 0xf1, 0x10}, 3}, {{0x00, 0xf1}, 2}, {{0x00, 0xf1, 0x10, 0}, 4}, {{0}, 0}};
+	} bad[] = {{{0x00, 0xf1, 0x1b}, 3},
+		   {{0x0a, 0xf1, 0x10}, 3},
+		   {{0x00, 0xf1}, 2},
+		   {{0x00, 0xf1, 0x10, 0}, 4},
+		   {{0}, 0}};
 	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
 		w = wf_begin(f, 318, WF_IMSI);
-		wf_put_auth_group(&w, AVP_CODE_Requested_EUTRAN_Authentication_Info, 1, true, (struct slice){0});
+		wf_put_auth_group(&w, AVP_CODE_Requested_EUTRAN_Authentication_Info, 1, true,
+				  (struct slice){0});
 		avp_put(&w, AVP_CODE_Visited_PLMN_Id, VENDOR_3GPP, AVP_M, bad[i].plmn, bad[i].len);
 		wf_send(f, &w);
 		a = wf_take(f, 0);
@@ -508,13 +515,9 @@ static void features(void **state)
 		uint8_t flags;
 		bool refused;
 	} rows[] = {
-		{1, FEATURES_1, AVP_M, false},
-		{1, 1u << 10, AVP_M, true},
-		{1, 1u << 10, 0, false},
-		{2, 1u << 27, AVP_M, false},
-		{2, 1u << 26, AVP_M, true},
-		{3, 1, AVP_M, true},
-		{3, 0, AVP_M, false},
+	    {1, FEATURES_1, AVP_M, false}, {1, 1u << 10, AVP_M, true}, {1, 1u << 10, 0, false},
+	    {2, 1u << 27, AVP_M, false},   {2, 1u << 26, AVP_M, true}, {3, 1, AVP_M, true},
+	    {3, 0, AVP_M, false},
 	};
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct wr w = wf_air(f, WF_IMSI, 1);
@@ -608,10 +611,27 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(counts_are_capped), T(unknown_user), T(no_packet_subscription), T(utran_and_both), T(one_column_a_host),
-		T(spare_column), T(resync_good), T(resync_beyond_the_limit), T(resync_forged), T(resync_misuse),
-		T(block_used_up), T(block_refused), T(asks_are_bounded), T(end_of_numbers), T(loader_away),
-		T(loader_away_too_long), T(bad_values), T(features), T(refuse_in_aia), T(miss_while_loading), T(algorithms),
+	    T(counts_are_capped),
+	    T(unknown_user),
+	    T(no_packet_subscription),
+	    T(utran_and_both),
+	    T(one_column_a_host),
+	    T(spare_column),
+	    T(resync_good),
+	    T(resync_beyond_the_limit),
+	    T(resync_forged),
+	    T(resync_misuse),
+	    T(block_used_up),
+	    T(block_refused),
+	    T(asks_are_bounded),
+	    T(end_of_numbers),
+	    T(loader_away),
+	    T(loader_away_too_long),
+	    T(bad_values),
+	    T(features),
+	    T(refuse_in_aia),
+	    T(miss_while_loading),
+	    T(algorithms),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

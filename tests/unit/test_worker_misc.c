@@ -1,5 +1,5 @@
-// A worker's requests apart from what they ask for: frames of a hostile sibling, the waiting room and its limits, time,
-// processes that die, and requests of our own.
+// A worker's requests apart from what they ask for: frames of a hostile sibling, the waiting room and its
+// limits, time, processes that die, and requests of our own.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -48,7 +48,8 @@ static uint32_t change_ask(struct wf *f, uint64_t *id)
 	return q->len;
 }
 
-// ---- envelope -----------------------------------------------------------------------------------------------------
+// ---- envelope
+// -----------------------------------------------------------------------------------------------------
 
 static void proxies_are_copied(void **state)
 {
@@ -239,10 +240,11 @@ static void frontend_dies_while_its_request_waits(void **state)
 	nothing_waits(f);
 }
 
-// ---- hostile frames -----------------------------------------------------------------------------------------------
+// ---- hostile frames
+// -----------------------------------------------------------------------------------------------
 
-// Straight into request_arrived, the body ends at a guard page. The frame is 8-aligned in a channel; here only where
-// its length is.
+// Straight into request_arrived, the body ends at a guard page. The frame is 8-aligned in a channel; here
+// only where its length is.
 static void arrive(struct wf *f, const struct guard *g, const uint8_t *body, size_t len)
 {
 	struct ipc_hdr hdr = {.len = (uint32_t)(sizeof hdr + len), .type = IPC_REQUEST, .id = 1};
@@ -304,7 +306,8 @@ static void fields_out_of_range(void **state)
 		}
 		discard(f);
 	}
-	static const uint32_t values[] = {0, 1, 7, 8, 19, 20, 255, 65535, 0x7fffffff, 0x80000000, 0xfffffff4, 0xffffffff};
+	static const uint32_t values[] = {0,   1,     7,          8,          19,         20,
+					  255, 65535, 0x7fffffff, 0x80000000, 0xfffffff4, 0xffffffff};
 	for (unsigned slot = 0; slot < SLOT_AIR_CNT * 3; slot++) {
 		for (unsigned i = 0; i < sizeof values / sizeof *values; i++) {
 			memcpy(bad, body, len);
@@ -316,7 +319,8 @@ static void fields_out_of_range(void **state)
 	guard_fini(&g);
 }
 
-// Any octet changed, for each command: whatever comes out, nothing breaks and the channel to the loader stays up.
+// Any octet changed, for each command: whatever comes out, nothing breaks and the channel to the loader stays
+// up.
 static void octets_changed(void **state)
 {
 	struct wf *f = *state;
@@ -327,8 +331,9 @@ static void octets_changed(void **state)
 		struct wr w = kind == 0   ? wf_air(f, WF_IMSI, 1)
 			      : kind == 1 ? wf_ulr(f, WF_IMSI, 2, 1004)
 					  : wf_begin(f, kind == 2 ? 321 : 323, WF_IMSI);
-		size_t at = avp_group_begin(&w, kind == 2 ? AVP_CODE_EPS_Location_Information : AVP_CODE_Terminal_Information,
-					    VENDOR_3GPP, 0);
+		size_t at = avp_group_begin(
+		    &w, kind == 2 ? AVP_CODE_EPS_Location_Information : AVP_CODE_Terminal_Information,
+		    VENDOR_3GPP, 0);
 		if (kind != 2)
 			avp_put_slice(&w, AVP_CODE_IMEI, VENDOR_3GPP, 0, slice_str("35622506141324"));
 		avp_group_end(&w, at);
@@ -371,7 +376,8 @@ static void long_identities(void **state)
 		memcpy(slots, body + sizeof(struct ipc_request), sizeof slots);
 		unsigned slot = kind == 0 ? SLOT_AIR_Origin_Host : SLOT_ULR_Origin_Host;
 		slots[slot].len = 70000;
-		memcpy(body + sizeof(struct ipc_request), slots, (kind == 0 ? SLOT_AIR_CNT : SLOT_ULR_CNT) * sizeof *slots);
+		memcpy(body + sizeof(struct ipc_request), slots,
+		       (kind == 0 ? SLOT_AIR_CNT : SLOT_ULR_CNT) * sizeof *slots);
 		arrive(f, &g, body, len);
 		wf_flush(f);
 		wf_run(f);
@@ -384,7 +390,8 @@ static void long_identities(void **state)
 	guard_fini(&g);
 }
 
-// ---- requests of our own ------------------------------------------------------------------------------------------
+// ---- requests of our own
+// ------------------------------------------------------------------------------------------
 
 static int peer_open(struct wf *f, unsigned frontend, uint32_t conn, const char *host)
 {
@@ -404,8 +411,12 @@ static void deliver(struct wf *f, uint64_t row, const char *host, uint32_t tries
 	uint8_t body[512];
 	imsi_t imsi;
 	assert_true(imsi_parse(slice_str(WF_IMSI), &imsi));
-	struct ipc_deliver d = {.imsi = imsi.v, .cancellation_type = 4, .clr_flags = 2, .host_len = (uint16_t)strlen(host),
-				.realm_len = sizeof WF_REALM - 1, .tries = tries};
+	struct ipc_deliver d = {.imsi = imsi.v,
+				.cancellation_type = 4,
+				.clr_flags = 2,
+				.host_len = (uint16_t)strlen(host),
+				.realm_len = sizeof WF_REALM - 1,
+				.tries = tries};
 	struct wr w = wr_of(body, sizeof body);
 	wr_bytes(&w, &d, sizeof d);
 	wr_slice(&w, slice_str(host));
@@ -447,7 +458,9 @@ static struct clr clr_take(struct wf *f, unsigned fe, const char *host)
 	assert_int_equal(c.h.len, len);
 	const struct command *cmd = grammar_find(317, APP_S6A, true);
 	assert_true(grammar_check(cmd, m, len, slots, &v));
-#define SLOT_IS(name, text) assert_true(slice_eq(slice_of(m + slots[SLOT_CLR_##name].off, slots[SLOT_CLR_##name].len), slice_str(text)))
+#define SLOT_IS(name, text)                                                                                  \
+	assert_true(                                                                                         \
+	    slice_eq(slice_of(m + slots[SLOT_CLR_##name].off, slots[SLOT_CLR_##name].len), slice_str(text)))
 	SLOT_IS(User_Name, WF_IMSI);
 	SLOT_IS(Destination_Host, host);
 	SLOT_IS(Destination_Realm, WF_REALM);
@@ -461,7 +474,8 @@ static struct clr clr_take(struct wf *f, unsigned fe, const char *host)
 	return c;
 }
 
-static void own_answer(struct wf *f, unsigned fe, uint64_t id, enum ipc_own_status status, uint32_t result, bool exp)
+static void own_answer(struct wf *f, unsigned fe, uint64_t id, enum ipc_own_status status, uint32_t result,
+		       bool exp)
 {
 	struct ipc_own_answer a = {.status = status, .result = result, .experimental = exp};
 	assert_true(channel_send(f->fe[fe], IPC_OWN_ANSWER, id, &a, sizeof a));
@@ -477,11 +491,11 @@ static void clr_is_delivered(void **state)
 		bool experimental;
 		uint32_t delivered;
 	} rows[] = {
-		{OWN_ANSWERED, 2001, false, DELIVERED_DONE},  {OWN_ANSWERED, 5001, true, DELIVERED_DONE},
-		{OWN_ANSWERED, 5012, false, DELIVERED_DONE},  {OWN_ANSWERED, 3001, false, DELIVERED_DONE},
-		{OWN_ANSWERED, 3002, false, DELIVERED_LATER}, {OWN_ANSWERED, 3004, false, DELIVERED_LATER},
-		{OWN_NOT_SENT, 0, false, DELIVERED_LATER},    {OWN_TIMEOUT, 0, false, DELIVERED_LATER},
-		{OWN_LOST, 0, false, DELIVERED_LATER},	      {77, 2001, false, DELIVERED_LATER},
+	    {OWN_ANSWERED, 2001, false, DELIVERED_DONE},  {OWN_ANSWERED, 5001, true, DELIVERED_DONE},
+	    {OWN_ANSWERED, 5012, false, DELIVERED_DONE},  {OWN_ANSWERED, 3001, false, DELIVERED_DONE},
+	    {OWN_ANSWERED, 3002, false, DELIVERED_LATER}, {OWN_ANSWERED, 3004, false, DELIVERED_LATER},
+	    {OWN_NOT_SENT, 0, false, DELIVERED_LATER},    {OWN_TIMEOUT, 0, false, DELIVERED_LATER},
+	    {OWN_LOST, 0, false, DELIVERED_LATER},        {77, 2001, false, DELIVERED_LATER},
 	};
 	deliver(f, 7, host, 0); // not connected
 	delivered_is(f, 7, DELIVERED_LATER, 0);
@@ -497,7 +511,8 @@ static void clr_is_delivered(void **state)
 		assert_int_equal(c.h.flags, HEADER_R | HEADER_P | (i & 1 ? HEADER_T : 0));
 		assert_int_not_equal(c.h.end_to_end, end_to_end);
 		end_to_end = c.h.end_to_end;
-		own_answer(f, 1, c.id, (enum ipc_own_status)rows[i].status, rows[i].result, rows[i].experimental);
+		own_answer(f, 1, c.id, (enum ipc_own_status)rows[i].status, rows[i].result,
+			   rows[i].experimental);
 		delivered_is(f, 100 + i, rows[i].delivered, rows[i].result);
 		own_answer(f, 1, c.id, OWN_ANSWERED, 2001, false); // once is enough
 		assert_int_equal(wf_asks(f), 0);
@@ -548,11 +563,23 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(proxies_are_copied), T(big_requests_wait), T(longest_request), T(waiting_room_is_bounded),
-		T(old_requests_are_refused), T(forgotten_when_the_loader_never_answers), T(late_change_is_answered),
-		T(unsent_change_is_dropped), T(frontend_dies_while_its_request_waits), T(cut_everywhere),
-		T(fields_out_of_range), T(octets_changed), T(long_identities), T(clr_is_delivered),
-		T(clr_and_a_frontend_that_dies), T(deliver_nonsense), T(commands_without_handler),
+	    T(proxies_are_copied),
+	    T(big_requests_wait),
+	    T(longest_request),
+	    T(waiting_room_is_bounded),
+	    T(old_requests_are_refused),
+	    T(forgotten_when_the_loader_never_answers),
+	    T(late_change_is_answered),
+	    T(unsent_change_is_dropped),
+	    T(frontend_dies_while_its_request_waits),
+	    T(cut_everywhere),
+	    T(fields_out_of_range),
+	    T(octets_changed),
+	    T(long_identities),
+	    T(clr_is_delivered),
+	    T(clr_and_a_frontend_that_dies),
+	    T(deliver_nonsense),
+	    T(commands_without_handler),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-// ULR, PUR and NOR in a worker: what the loader is told, that the answer waits for it, and what the answer holds.
+// ULR, PUR and NOR in a worker: what the loader is told, that the answer waits for it, and what the answer
+// holds.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -7,7 +8,7 @@
 #include "tests/support/worker_fixture.h"
 
 #define RAT_EUTRAN 1004
-#define ULR_S6A	   2
+#define ULR_S6A    2
 
 static int setup(void **state)
 {
@@ -181,7 +182,10 @@ static void skip_subscriber_data(void **state)
 		const char *node;
 		uint8_t record_flags;
 		bool skipped;
-	} rows[] = {{NULL, 0, false}, {"MME01.epc.mnc001.mcc001.3gppnetwork.org", 0, true}, {WF_HOST, RECORD_MME_PURGED, false}, {"mme02.example.org", 0, false}};
+	} rows[] = {{NULL, 0, false},
+		    {"MME01.epc.mnc001.mcc001.3gppnetwork.org", 0, true},
+		    {WF_HOST, RECORD_MME_PURGED, false},
+		    {"mme02.example.org", 0, false}};
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		r.mme = rows[i].node ? builder_node(f->b, slice_str(rows[i].node), slice_str(WF_REALM)) : 0;
 		r.flags = rows[i].record_flags;
@@ -190,7 +194,8 @@ static void skip_subscriber_data(void **state)
 		struct wf_answer a = ulr_done(f, &w);
 		assert_int_equal(a.result, RESULT_SUCCESS);
 		assert_true(wf_find(&a, AVP_CODE_ULA_Flags, VENDOR_3GPP, &avp));
-		assert_int_equal(wf_find(&a, AVP_CODE_Subscription_Data, VENDOR_3GPP, &avp), !rows[i].skipped);
+		assert_int_equal(wf_find(&a, AVP_CODE_Subscription_Data, VENDOR_3GPP, &avp),
+				 !rows[i].skipped);
 	}
 }
 
@@ -260,10 +265,10 @@ static void access_restrictions(void **state)
 		uint32_t bit, rat;
 		bool refused;
 	} rows[] = {
-		{0, 1000, true},  {1, 1001, true},   {2, 1002, true},	{3, 1003, true},   {4, 1004, true},
-		{4, 1007, true},  {6, 1005, true},   {11, 1007, true},	{11, 1004, false}, {12, 1004, true},
-		{12, 1007, false}, {4, 1005, false}, {0, 1004, false},	{13, 1011, true},  {16, 1014, true},
-		{17, 1021, true}, {20, 1024, true},  {21, 1031, true},	{24, 1034, true},  {5, 1004, false},
+	    {0, 1000, true},   {1, 1001, true},  {2, 1002, true},  {3, 1003, true},   {4, 1004, true},
+	    {4, 1007, true},   {6, 1005, true},  {11, 1007, true}, {11, 1004, false}, {12, 1004, true},
+	    {12, 1007, false}, {4, 1005, false}, {0, 1004, false}, {13, 1011, true},  {16, 1014, true},
+	    {17, 1021, true},  {20, 1024, true}, {21, 1031, true}, {24, 1034, true},  {5, 1004, false},
 	};
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		r.profile = wf_profile(f, true, true, 1u << rows[i].bit, 0);
@@ -291,9 +296,9 @@ static void barring(void **state)
 		bool roams, refused;
 		uint32_t diagnostic;
 	} rows[] = {
-		{1, 0, false, true, 2}, {1, 0, true, true, 2},	 {1, 1, true, false, 0}, {2, 0, false, false, 0},
-		{2, 0, true, true, 3},	{2, 2, true, false, 0}, {4, 0, true, true, 4},	 {4, 0, false, false, 0},
-		{8, 0, true, false, 0}, {6, 2, true, true, 4},
+	    {1, 0, false, true, 2}, {1, 0, true, true, 2},  {1, 1, true, false, 0}, {2, 0, false, false, 0},
+	    {2, 0, true, true, 3},  {2, 2, true, false, 0}, {4, 0, true, true, 4},  {4, 0, false, false, 0},
+	    {8, 0, true, false, 0}, {6, 2, true, true, 4},
 	};
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		r.profile = wf_profile(f, true, true, 0, rows[i].odb);
@@ -323,12 +328,12 @@ static void ulr_statuses(void **state)
 		uint32_t status, result;
 		bool experimental;
 	} rows[] = {
-		{CHANGE_DONE, RESULT_SUCCESS, false},
-		{CHANGE_UNKNOWN_USER, EXP_USER_UNKNOWN, true},
-		{CHANGE_NOT_SERVING, RESULT_UNABLE_TO_COMPLY, false},
-		{CHANGE_REFUSED, RESULT_UNABLE_TO_COMPLY, false},
-		{CHANGE_DUPLICATE, RESULT_SUCCESS, false},
-		{77, RESULT_UNABLE_TO_COMPLY, false},
+	    {CHANGE_DONE, RESULT_SUCCESS, false},
+	    {CHANGE_UNKNOWN_USER, EXP_USER_UNKNOWN, true},
+	    {CHANGE_NOT_SERVING, RESULT_UNABLE_TO_COMPLY, false},
+	    {CHANGE_REFUSED, RESULT_UNABLE_TO_COMPLY, false},
+	    {CHANGE_DUPLICATE, RESULT_SUCCESS, false},
+	    {77, RESULT_UNABLE_TO_COMPLY, false},
 	};
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A, RAT_EUTRAN);
@@ -347,7 +352,8 @@ static void ulr_statuses(void **state)
 static void rat_types(void **state)
 {
 	struct wf *f = *state;
-	static const uint32_t bad[] = {6, 999, 1009, 1010, 1015, 1035, 2005, 0x7fffffff, 0x80000000, 0xffffffff};
+	static const uint32_t bad[] = {6,    999,  1009,       1010,       1015,
+				       1035, 2005, 0x7fffffff, 0x80000000, 0xffffffff};
 	struct avp failed, inner;
 	for (unsigned i = 0; i < sizeof bad / sizeof *bad; i++) {
 		struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A, bad[i]);
@@ -380,12 +386,12 @@ static void purge(void **state)
 		uint32_t status, flags, result, pua;
 		bool experimental;
 	} rows[] = {
-		{CHANGE_DONE, 1, RESULT_SUCCESS, 1, false},
-		{CHANGE_DONE, 3, RESULT_SUCCESS, 3, false},
-		{CHANGE_DUPLICATE, 1, RESULT_SUCCESS, 1, false},
-		{CHANGE_NOT_SERVING, 0, RESULT_SUCCESS, 0, false},
-		{CHANGE_UNKNOWN_USER, 0, EXP_USER_UNKNOWN, 0, true},
-		{CHANGE_REFUSED, 0, RESULT_UNABLE_TO_COMPLY, 0, false},
+	    {CHANGE_DONE, 1, RESULT_SUCCESS, 1, false},
+	    {CHANGE_DONE, 3, RESULT_SUCCESS, 3, false},
+	    {CHANGE_DUPLICATE, 1, RESULT_SUCCESS, 1, false},
+	    {CHANGE_NOT_SERVING, 0, RESULT_SUCCESS, 0, false},
+	    {CHANGE_UNKNOWN_USER, 0, EXP_USER_UNKNOWN, 0, true},
+	    {CHANGE_REFUSED, 0, RESULT_UNABLE_TO_COMPLY, 0, false},
 	};
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct avp avp;
@@ -424,11 +430,11 @@ static void notify(void **state)
 		uint32_t status, result;
 		bool experimental;
 	} rows[] = {
-		{CHANGE_DONE, RESULT_SUCCESS, false},
-		{CHANGE_DUPLICATE, RESULT_SUCCESS, false},
-		{CHANGE_NOT_SERVING, EXP_UNKNOWN_SERVING_NODE, true},
-		{CHANGE_UNKNOWN_USER, EXP_USER_UNKNOWN, true},
-		{CHANGE_REFUSED, RESULT_UNABLE_TO_COMPLY, false},
+	    {CHANGE_DONE, RESULT_SUCCESS, false},
+	    {CHANGE_DUPLICATE, RESULT_SUCCESS, false},
+	    {CHANGE_NOT_SERVING, EXP_UNKNOWN_SERVING_NODE, true},
+	    {CHANGE_UNKNOWN_USER, EXP_USER_UNKNOWN, true},
+	    {CHANGE_REFUSED, RESULT_UNABLE_TO_COMPLY, false},
 	};
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct avp avp;
@@ -459,9 +465,19 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(change_has_everything), T(subscription_data), T(additional_msisdn), T(skip_subscriber_data),
-		T(skip_is_judged_before), T(from_an_sgsn), T(access_restrictions), T(barring), T(ulr_statuses),
-		T(rat_types), T(unsupported_feature), T(purge), T(notify),
+	    T(change_has_everything),
+	    T(subscription_data),
+	    T(additional_msisdn),
+	    T(skip_subscriber_data),
+	    T(skip_is_judged_before),
+	    T(from_an_sgsn),
+	    T(access_restrictions),
+	    T(barring),
+	    T(ulr_statuses),
+	    T(rat_types),
+	    T(unsupported_feature),
+	    T(purge),
+	    T(notify),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
