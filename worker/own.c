@@ -108,7 +108,6 @@ static bool clr_send(struct worker *w, uint64_t row, const struct ipc_deliver *d
 	}
 	memcpy(p, &q, sizeof q);
 	channel_commit(w->frontend[frontend], sizeof q + wr_len(&m));
-	channel_flush(w->frontend[frontend]);
 	e->row = row;
 	e->frontend = frontend;
 	return true;

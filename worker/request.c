@@ -171,9 +171,10 @@ void request_frontend_lost(struct worker *w, unsigned frontend)
 void request_sweep(struct worker *w)
 {
 	uint64_t now = clock_mono_us();
+	uint64_t gone_us = (uint64_t)w->config->request_timeout_ms * 1000; // its frontend has answered it
 	for (uint32_t i = 0; i < w->waiting.used; i++) {
 		struct wait_slot *s = &w->waiting.slot[i];
-		if (s->kind != WAIT_NONE && now - s->since_us > WAITING_TIMEOUT_US)
+		if (s->kind != WAIT_NONE && now - s->since_us > (s->r.change_sent ? WAITING_TIMEOUT_US : gone_us))
 			request_done(&s->r);
 	}
 }

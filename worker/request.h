@@ -15,7 +15,7 @@
 #define WAITING_MSG_MAX	   3072	       // octets of slots and message kept in place
 #define WAITING_BIG_MAX	   64	       // larger ones, up to the largest message
 #define REQUEST_TRIES_MAX  8	       // a handler asks the loader at most so often for one request
-#define WAITING_TIMEOUT_US 30000000ull // the loader's reply is not awaited any longer
+#define WAITING_TIMEOUT_US 30000000ull // the loader's word on a change is not awaited any longer
 
 struct worker;
 
@@ -78,7 +78,8 @@ void request_resume(struct request *r);
 void request_resume_all(struct worker *w);
 // A frontend died: its requests have nobody to answer to, and its successor uses the same ids for other requests.
 void request_frontend_lost(struct worker *w, unsigned frontend);
-// Forgets requests that waited too long (the frontend has answered them 3004 long ago).
+// Forgets requests that waited too long (the frontend has answered them 3004): at once when nothing was changed, after
+// WAITING_TIMEOUT_US when the loader may have stored their change.
 void request_sweep(struct worker *w);
 
 // The data of a slot's first occurrence; empty when absent.

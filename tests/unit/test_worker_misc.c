@@ -186,6 +186,25 @@ static void forgotten_when_the_loader_never_answers(void **state)
 	assert_int_equal(wf_answers(f, 0), 0);
 }
 
+// Without a loader the room is not held by what its frontend has answered already.
+static void unsent_requests_leave_soon(void **state)
+{
+	struct wf *f = *state;
+	wf_loader_away(f);
+	for (unsigned i = 0; i < 3; i++) {
+		struct wr w = wf_ulr(f, WF_IMSI, 2, 1004);
+		wf_send(f, &w);
+	}
+	request_sweep(&f->w);
+	assert_int_equal(f->stats->c[STAT_LOADER_WAITING], 3);
+	clock_freeze_us(clock_mono_us() + 2100000);
+	request_sweep(&f->w);
+	clock_freeze_us(0);
+	nothing_waits(f);
+	wf_loader_back(f);
+	assert_int_equal(wf_asks(f), 0);
+}
+
 // A change that the loader may have stored is answered however long it took.
 static void late_change_is_answered(void **state)
 {
@@ -563,23 +582,15 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(proxies_are_copied),
-	    T(big_requests_wait),
-	    T(longest_request),
-	    T(waiting_room_is_bounded),
-	    T(old_requests_are_refused),
-	    T(forgotten_when_the_loader_never_answers),
-	    T(late_change_is_answered),
-	    T(unsent_change_is_dropped),
-	    T(frontend_dies_while_its_request_waits),
-	    T(cut_everywhere),
-	    T(fields_out_of_range),
-	    T(octets_changed),
-	    T(long_identities),
-	    T(clr_is_delivered),
-	    T(clr_and_a_frontend_that_dies),
-	    T(deliver_nonsense),
-	    T(commands_without_handler),
+	    T(proxies_are_copied),       T(big_requests_wait),
+	    T(longest_request),          T(waiting_room_is_bounded),
+	    T(old_requests_are_refused), T(forgotten_when_the_loader_never_answers),
+	    T(late_change_is_answered),  T(unsent_requests_leave_soon),
+	    T(unsent_change_is_dropped), T(frontend_dies_while_its_request_waits),
+	    T(cut_everywhere),           T(fields_out_of_range),
+	    T(octets_changed),           T(long_identities),
+	    T(clr_is_delivered),         T(clr_and_a_frontend_that_dies),
+	    T(deliver_nonsense),         T(commands_without_handler),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -461,6 +461,38 @@ static void notify(void **state)
 	}
 }
 
+// A PDN-GW is stored for a subscribed APN, for any when the wildcard is subscribed, or for emergency calls.
+static void notify_pdn_gw(void **state)
+{
+	struct wf *f = *state;
+	static const struct {
+		const char *apn;
+		uint32_t context, emergency;
+		bool stored;
+	} rows[] = {
+	    {"internet", 1, 0, true}, {"INTERNET", 9, 0, true}, {"ims", 1, 0, false}, {NULL, 1, 0, true},
+	    {NULL, 2, 0, false},      {NULL, 0, 0, false},      {NULL, 0, 1, true},   {"sos", 0, 1, true},
+	};
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		struct wr w = wf_begin(f, 323, WF_IMSI);
+		if (rows[i].context)
+			avp_put_u32(&w, AVP_CODE_Context_Identifier, VENDOR_3GPP, 0, rows[i].context);
+		if (rows[i].apn)
+			avp_put_slice(&w, AVP_CODE_Service_Selection, 0, AVP_M, slice_str(rows[i].apn));
+		if (rows[i].emergency)
+			avp_put_u32(&w, AVP_CODE_Emergency_Services, VENDOR_3GPP, 0, rows[i].emergency);
+		size_t at = avp_group_begin(&w, AVP_CODE_MIP6_Agent_Info, 0, AVP_M);
+		avp_put(&w, AVP_CODE_MIP_Home_Agent_Address, 0, AVP_M, "\x00\x01\x0a\x00\x00\x01", 6);
+		avp_group_end(&w, at);
+		wf_send(f, &w);
+		if (rows[i].stored)
+			wf_change_ack(f, change(f).id, CHANGE_DONE, 0);
+		struct wf_answer a = wf_take(f, 0);
+		assert_int_equal(a.result, rows[i].stored ? RESULT_SUCCESS : RESULT_UNABLE_TO_COMPLY);
+		assert_int_equal(wf_asks(f), 0);
+	}
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -478,6 +510,7 @@ int main(void)
 	    T(unsupported_feature),
 	    T(purge),
 	    T(notify),
+	    T(notify_pdn_gw),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

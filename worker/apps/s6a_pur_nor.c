@@ -89,16 +89,51 @@ static struct slice nor_ext(struct request *r, uint8_t *buf, size_t cap)
 	return wr_done(&w);
 }
 
+// The subscription has this APN: by name when there is one (or the wildcard), otherwise by Context-Identifier.
+static bool apn_subscribed(const struct cache_profile *p, struct slice name, struct slice context)
+{
+	struct avp all, one, v;
+	if (!avp_find(slice_of(p->avps + p->head_len, p->epc_len), AVP_CODE_APN_Configuration_Profile, VENDOR_3GPP, &all))
+		return false;
+	struct rd rd = rd_slice(all.data);
+	while (avp_next(&rd, &one) == AVP_WALK_ONE) {
+		if (one.code != AVP_CODE_APN_Configuration || one.vendor != VENDOR_3GPP)
+			continue;
+		if (!name.len && avp_find(one.data, AVP_CODE_Context_Identifier, VENDOR_3GPP, &v) && slice_eq(v.data, context))
+			return true;
+		if (name.len && avp_find(one.data, AVP_CODE_Service_Selection, 0, &v) &&
+		    (slice_eq_nocase(v.data, name) || slice_eq(v.data, slice_str("*"))))
+			return true;
+	}
+	return false;
+}
+
+// A PDN-GW is stored for an APN of the subscription, or as the one for emergency calls (5.2.5.1.3).
+static bool nor_pdn_gw_refused(const struct request *r, const struct cache_record *rec)
+{
+	struct slice name = request_slot(r, SLOT_NOR_Service_Selection);
+	struct slice context = request_slot(r, SLOT_NOR_Context_Identifier);
+	if (!request_has(r, SLOT_NOR_MIP6_Agent_Info) || request_u32(r, SLOT_NOR_Emergency_Services, 0) & 1)
+		return false;
+	const struct cache_profile *p = cache_profile(&r->w->cache, rec);
+	return !p || !apn_subscribed(p, name, context);
+}
+
 void s6a_nor(struct request *r)
 {
 	uint8_t buf[NOR_EXT_MAX];
 	struct s6a_features f;
 	struct wr w;
-	if (!s6a_find_subscriber(r))
+	const struct cache_record *rec = s6a_find_subscriber(r);
+	if (!rec)
 		return;
 	s6a_features_read(r, SLOT_NOR_Supported_Features, &f);
 	if (f.unsupported) {
 		s6a_answer_feature_unsupported(r, &f);
+		return;
+	}
+	if (!r->change_done && nor_pdn_gw_refused(r, rec)) {
+		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
 		return;
 	}
 	if (!r->change_done) {
