@@ -38,7 +38,7 @@ struct hssd {
 	struct config config;
 	enum hssd_phase phase;
 	int exit_status;
-	bool stop_sent;	     // to the roles whose turn it is
+	bool stop_sent;      // to the roles whose turn it is
 	unsigned stop_order; // whose turn it is to stop
 	struct event *stop_timer, *watchdog;
 	struct control *control;
@@ -56,7 +56,8 @@ struct hssd {
 void roles_plan(struct hssd *h);
 // Finds every role's program: beside hssd, or in libexec. false: told on stderr which one is missing.
 bool roles_find_programs(struct hssd *h);
-// The descriptors that this role gets: fills in mask and listener_cnt of `boot`, returns how many are in `fds`.
+// The descriptors that this role gets: fills in mask and listener_cnt of `boot`, returns how many are in
+// `fds`.
 unsigned roles_fds(const struct hssd *h, enum role role, struct ipc_boot *boot, int fds[CHANNEL_FD_MAX]);
 // Whether instances of these two roles have a channel between them.
 bool roles_edge(enum role a, enum role b);
@@ -73,9 +74,11 @@ bool listen_open(struct hssd *h) MUST_USE;
 void listen_unlink(const struct hssd *h);
 
 // --- spawn.c
-// Starts this instance and connects it to every living one that it has an edge to. false: logged; nothing runs.
+// Starts this instance and connects it to every living one that it has an edge to. false: logged, nothing
+// runs.
 bool spawn_instance(struct instance *in) MUST_USE;
-// The configuration, or a log level, to every living instance; one that does not take it is killed (and restarted).
+// The configuration, or a log level, to every living instance; one that does not take it is killed (and
+// restarted).
 void spawn_reload(struct hssd *h);
 void spawn_log_level(struct hssd *h, uint32_t level);
 // kill -9; SIGCHLD does the rest.

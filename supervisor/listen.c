@@ -1,5 +1,6 @@
-// The listening sockets: made by hssd before it gives up its user, held by it as long as it lives, so that no port is
-// lost or missed while a role restarts. hssd; before anything is started, so failures are told on stderr.
+// The listening sockets: made by hssd before it gives up its user, held by it as long as it lives, so that no
+// port is lost or missed while a role restarts. hssd; before anything is started, so failures are told on
+// stderr.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -51,12 +52,14 @@ static int inet_listen(const char *text, uint16_t port, bool sctp)
 
 	if (!address_parse(text, port, &a))
 		return -EINVAL;
-	int fd = socket(a.u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, sctp ? IPPROTO_SCTP : 0);
+	int fd =
+	    socket(a.u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, sctp ? IPPROTO_SCTP : 0);
 	if (fd < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		rc = -errno;
-	// [::] and 0.0.0.0 can be listened on side by side: each line of the configuration means just what it says.
+	// [::] and 0.0.0.0 can be listened on side by side: each line of the configuration means just what it
+	// says.
 	if (!rc && a.u.any.sa_family == AF_INET6 &&
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		rc = -errno;
@@ -158,8 +161,8 @@ bool listen_open(struct hssd *h)
 	if (h->admin_fd < 0) {
 		fprintf(stderr, "hssd: admin: { socket: %s%s%s }: %s\n", c->admin_socket,
 			c->admin_group[0] ? ", group: " : "", c->admin_group,
-			h->admin_fd == -ENOENT && c->admin_group[0] ? "no such directory or group" :
-								      err_text(h->admin_fd));
+			h->admin_fd == -ENOENT && c->admin_group[0] ? "no such directory or group"
+								    : err_text(h->admin_fd));
 		return false;
 	}
 	return true;

@@ -1,9 +1,10 @@
-// hssd: reads the configuration, makes what the roles share (memory, sockets, directory), starts them, and watches. It
-// parses no peer's byte, maps no record and reads no secret. One thread; roles.c has the graph of what it starts.
+// hssd: reads the configuration, makes what the roles share (memory, sockets, directory), starts them, and
+// watches. It parses no peer's byte, maps no record and reads no secret. One thread; roles.c has the graph of
+// what it starts.
 //
-// Order at start: options, configuration, programs (nothing touched so far: exit 1 with a message), sockets, state
-// directory, memory, user, roles. Messages of the start go to stderr as plain text for whoever typed the command; from
-// then on everything is a log line.
+// Order at start: options, configuration, programs (nothing touched so far: exit 1 with a message), sockets,
+// state directory, memory, user, roles. Messages of the start go to stderr as plain text for whoever typed
+// the command; from then on everything is a log line.
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -154,7 +155,8 @@ void hssd_progress(struct hssd *h)
 	if (h->phase == PHASE_STOPPING) {
 		sd_notify(0, "STOPPING=1\nSTATUS=stopping");
 	} else if (waiting) {
-		sd_notifyf(0, "STATUS=%u of %u processes ready, waiting for %s", ready, h->instance_cnt, waiting);
+		sd_notifyf(0, "STATUS=%u of %u processes ready, waiting for %s", ready, h->instance_cnt,
+			   waiting);
 	} else if (h->phase == PHASE_STARTING) {
 		h->phase = PHASE_SERVING;
 		h->control->role[control_instance(ROLE_HSSD, 0)].ready = 1;
@@ -196,8 +198,12 @@ static void on_signal(evutil_socket_t signal, short what, void *arg)
 	struct hssd *h = arg;
 	(void)what;
 	switch ((int)signal) {
-	case SIGCHLD: reap_children(h); break;
-	case SIGHUP: reload(h); break;
+	case SIGCHLD:
+		reap_children(h);
+		break;
+	case SIGHUP:
+		reload(h);
+		break;
 	default:
 		log_info("stopping", LOG_INT("signal", signal));
 		reap_stop(h, 0);
@@ -225,7 +231,8 @@ static bool events_make(struct hssd *h)
 			return false;
 	}
 	if (h->base && sd_watchdog_enabled(0, &usec) > 0) {
-		struct timeval tv = {.tv_sec = (time_t)(usec / 3000000), .tv_usec = (suseconds_t)(usec / 3 % 1000000)};
+		struct timeval tv = {.tv_sec = (time_t)(usec / 3000000),
+				     .tv_usec = (suseconds_t)(usec / 3 % 1000000)};
 		h->watchdog = event_new(h->base, -1, EV_PERSIST, on_watchdog, h);
 		if (!h->watchdog || event_add(h->watchdog, &tv) < 0)
 			return false;
@@ -288,8 +295,10 @@ static void standard_fds(void)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'}, {"check", no_argument, NULL, 'C'},
-		{"version", no_argument, NULL, 'V'},	  {"help", no_argument, NULL, 'h'},
+		{"config", required_argument, NULL, 'c'},
+		{"check", no_argument, NULL, 'C'},
+		{"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
 	static struct config_error e;
@@ -300,11 +309,19 @@ int main(int argc, char **argv)
 	hssd.config_path = "/etc/corehss/hss.yaml";
 	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		switch (opt) {
-		case 'c': hssd.config_path = optarg; break;
-		case 'C': check = true; break;
-		case 'V': puts("hssd (corehss) " HSS_VERSION); return 0;
-		case 'h': return usage(stdout, 0);
-		default: return usage(stderr, 2);
+		case 'c':
+			hssd.config_path = optarg;
+			break;
+		case 'C':
+			check = true;
+			break;
+		case 'V':
+			puts("hssd (corehss) " HSS_VERSION);
+			return 0;
+		case 'h':
+			return usage(stdout, 0);
+		default:
+			return usage(stderr, 2);
 		}
 	}
 	if (optind != argc)

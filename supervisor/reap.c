@@ -1,8 +1,9 @@
-// What follows a death: what the dead process held is freed, and it is started again, first at once, then after a delay
-// that doubles from 100 ms to 5 s and is forgotten after 30 s of health. And the way down: the roles stop in the order of
-// roles.c, each group within its time. hssd.
+// What follows a death: what the dead process held is freed, and it is started again, first at once, then
+// after a delay that doubles from 100 ms to 5 s and is forgotten after 30 s of health. And the way down: the
+// roles stop in the order of roles.c, each group within its time. hssd.
 //
-// A role that dies before its first READY will not do better the next time (wrong rights, a port, a full disk): hssd ends.
+// A role that dies before its first READY will not do better the next time (wrong rights, a port, a full
+// disk): hssd ends.
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -81,7 +82,8 @@ static bool fatal(struct instance *in, int status)
 
 	if (in->role == ROLE_LOADER && WIFEXITED(status) && WEXITSTATUS(status) == ROLE_EXIT_IN_USE) {
 		if (h->exit_status == 0)
-			fprintf(stderr, "hssd: state_dir: %s is in use by another HSS\n", h->config.state_dir);
+			fprintf(stderr, "hssd: state_dir: %s is in use by another HSS\n",
+				h->config.state_dir);
 	} else if (h->phase == PHASE_STARTING && !in->ready) {
 		if (h->exit_status == 0)
 			fprintf(stderr, "hssd: %s failed to start, see its messages above\n", in->name);

@@ -1,7 +1,8 @@
 // The life of a role, from exec to exit: BOOT, init, sandbox, READY, loop, STOP. Every process but hssd.
 //
-// Descriptor 3 is the channel to hssd; what arrives on it is obeyed, its end of file ends the process at once: a role
-// never outlives its hssd. (The parent-death signal says the same to a role that does not come to read.)
+// Descriptor 3 is the channel to hssd; what arrives on it is obeyed, its end of file ends the process at
+// once: a role never outlives its hssd. (The parent-death signal says the same to a role that does not come
+// to read.)
 #include "supervisor/role.h"
 
 #include <errno.h>
@@ -17,14 +18,14 @@
 #include "supervisor/sandbox.h"
 
 static_assert((int)ROLE_HSSD == IPC_SIDE_HSSD && (int)ROLE_FRONTEND == IPC_SIDE_FRONTEND &&
-		      (int)ROLE_WORKER == IPC_SIDE_WORKER && (int)ROLE_LOADER == IPC_SIDE_LOADER &&
-		      (int)ROLE_ADMIN == IPC_SIDE_ADMIN && (int)ROLE_CNT == IPC_SIDE_ANY,
+		  (int)ROLE_WORKER == IPC_SIDE_WORKER && (int)ROLE_LOADER == IPC_SIDE_LOADER &&
+		  (int)ROLE_ADMIN == IPC_SIDE_ADMIN && (int)ROLE_CNT == IPC_SIDE_ANY,
 	      "enum ipc_side is enum role");
 static_assert(sizeof(struct ipc_boot) + sizeof(struct config) <= IPC_BODY_MAX, "BOOT fits");
 
-#define HSSD_FD		  3
-#define HSSD_HIGH_WATER	  (64u << 10)
-#define EARLY_EDGE_MAX	  (WORKER_MAX + FRONTEND_MAX + 2)
+#define HSSD_FD         3
+#define HSSD_HIGH_WATER (64u << 10)
+#define EARLY_EDGE_MAX  (WORKER_MAX + FRONTEND_MAX + 2)
 
 struct early_edge {
 	struct ipc_edge to;
@@ -57,8 +58,8 @@ static void take_fds(const struct ipc_boot *boot, struct channel *ch)
 		uint32_t bit;
 		int *fd;
 	} wanted[] = {
-		{BOOT_FD_CONTROL, &control_fd},	      {BOOT_FD_RECORDS, &env->records_fd},
-		{BOOT_FD_SQN, &env->sqn_fd},	      {BOOT_FD_STATE_DIR, &env->state_dir_fd},
+		{BOOT_FD_CONTROL, &control_fd}, {BOOT_FD_RECORDS, &env->records_fd},
+		{BOOT_FD_SQN, &env->sqn_fd},    {BOOT_FD_STATE_DIR, &env->state_dir_fd},
 		{BOOT_FD_OP_FILE, &env->op_fd},
 	};
 
@@ -100,7 +101,9 @@ static void handle_boot(const uint8_t *body, size_t len, struct channel *ch)
 	memcpy(&env->config, p, sizeof(struct config));
 
 	bool numbered = env->role == ROLE_WORKER || env->role == ROLE_FRONTEND;
-	unsigned limit = env->role == ROLE_WORKER ? WORKER_MAX : env->role == ROLE_FRONTEND ? FRONTEND_MAX : 1;
+	unsigned limit = env->role == ROLE_WORKER     ? WORKER_MAX
+			 : env->role == ROLE_FRONTEND ? FRONTEND_MAX
+						      : 1;
 	if (boot.role != env->role || boot.index >= limit || boot.worker_cnt > WORKER_MAX ||
 	    boot.frontend_cnt > FRONTEND_MAX)
 		refuse("this is not the role that hssd started");
@@ -182,10 +185,18 @@ static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, c
 		return;
 	}
 	switch (hdr->type) {
-	case IPC_BOOT: handle_boot(body, len, ch); break;
-	case IPC_EDGE: handle_edge(body, ch); break;
-	case IPC_RELOAD: handle_reload(body, len); break;
-	case IPC_LOG_LEVEL: handle_log_level(body); break;
+	case IPC_BOOT:
+		handle_boot(body, len, ch);
+		break;
+	case IPC_EDGE:
+		handle_edge(body, ch);
+		break;
+	case IPC_RELOAD:
+		handle_reload(body, len);
+		break;
+	case IPC_LOG_LEVEL:
+		handle_log_level(body);
+		break;
 	case IPC_STOP:
 		if (!run.stopping) {
 			run.stopping = true;
@@ -195,7 +206,8 @@ static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, c
 				role_stopped(&run.env);
 		}
 		break;
-	default: channel_fail(ch, -EPROTO);
+	default:
+		channel_fail(ch, -EPROTO);
 	}
 }
 
@@ -284,7 +296,8 @@ int role_main(int argc, char **argv, enum role role, const struct role_ops *ops)
 {
 	signals_ignore();
 	if (!parent_is_hssd()) {
-		fprintf(stderr, "%s: is started by hssd, not by hand\n", argc > 0 ? argv[0] : role_name(role));
+		fprintf(stderr, "%s: is started by hssd, not by hand\n",
+			argc > 0 ? argv[0] : role_name(role));
 		return 1;
 	}
 	start(role, ops);

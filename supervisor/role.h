@@ -1,5 +1,6 @@
-// What every role except hssd has in common: it starts with descriptor 3 as its channel to hssd, takes its BOOT
-// message, initialises, enters its sandbox, says READY, and loops until STOP, end of file on descriptor 3, or SIGTERM.
+// What every role except hssd has in common: it starts with descriptor 3 as its channel to hssd, takes its
+// BOOT message, initialises, enters its sandbox, says READY, and loops until STOP, end of file on descriptor
+// 3, or SIGTERM.
 #pragma once
 #include "cache/control.h"
 #include "config/config.h"
@@ -12,7 +13,8 @@ struct role_env {
 	struct config config;
 	struct event_base *base;
 	struct control *control;
-	struct stats_block *stats; // this instance's; NULL in hss-admin, which maps the control segment read-only
+	struct stats_block
+	    *stats; // this instance's; NULL in hss-admin, which maps the control segment read-only
 	int records_fd, sqn_fd, state_dir_fd, op_fd; // -1 when this role does not get it
 	int listener[CONFIG_LISTEN_MAX];
 	unsigned listener_cnt;
@@ -20,11 +22,12 @@ struct role_env {
 };
 
 struct role_ops {
-	// After BOOT, before the sandbox: allocate, map, open. 0 or a negative errno (logged; the process exits 1). The
-	// descriptors in `env` are the role's now. A loader that finds `state_dir` in use exits ROLE_EXIT_IN_USE itself.
+	// After BOOT, before the sandbox: allocate, map, open. 0 or a negative errno (logged; the process
+	// exits 1). The descriptors in `env` are the role's now. A loader that finds `state_dir` in use exits
+	// ROLE_EXIT_IN_USE itself.
 	int (*init)(struct role_env *env);
-	// A channel to another role instance: the descriptor is the callee's now. Comes once for each edge at start, and
-	// again whenever the other end was restarted.
+	// A channel to another role instance: the descriptor is the callee's now. Comes once for each edge at
+	// start, and again whenever the other end was restarted.
 	void (*edge)(struct role_env *env, enum role role, unsigned index, int fd);
 	// A new configuration, already checked; reloadable keys only differ.
 	void (*reload)(struct role_env *env, const struct config *fresh);
@@ -35,8 +38,9 @@ struct role_ops {
 // Exit status of the loader when another HSS holds state_dir: hssd gives up with one clear message.
 #define ROLE_EXIT_IN_USE 3
 
-// main of a role: never returns except to exit with the returned status. The edges of the start are given after init
-// and the sandbox, before READY is sent or the loop runs. SIGTERM, SIGINT and SIGHUP are ignored: hssd decides.
+// main of a role: never returns except to exit with the returned status. The edges of the start are given
+// after init and the sandbox, before READY is sent or the loop runs. SIGTERM, SIGINT and SIGHUP are ignored:
+// hssd decides.
 int role_main(int argc, char **argv, enum role role, const struct role_ops *ops);
 void role_stopped(struct role_env *env);
 // Passes a log level on to hssd, which tells every role (hss-admin).

@@ -1,5 +1,5 @@
-// The roles and the graph of channels between them, as tables: who is started, who may talk to whom, who gets which
-// descriptor, who stops when. Everything that one process can reach of another is visible here. hssd.
+// The roles and the graph of channels between them, as tables: who is started, who may talk to whom, who gets
+// which descriptor, who stops when. Everything that one process can reach of another is visible here. hssd.
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
@@ -11,9 +11,9 @@
 
 enum listeners { LISTEN_NONE, LISTEN_DIAMETER, LISTEN_ADMIN };
 
-// Secrets are in the records, the SQN words, the state directory and the OP file: no frontend and no admin process
-// ever holds one of those descriptors. The records are writable for the loader only, the control segment is readable
-// only for admin.
+// Secrets are in the records, the SQN words, the state directory and the OP file: no frontend and no admin
+// process ever holds one of those descriptors. The records are writable for the loader only, the control
+// segment is readable only for admin.
 static const struct role_row {
 	const char *program;
 	uint32_t fd_mask; // enum boot_fd
@@ -21,8 +21,8 @@ static const struct role_row {
 	unsigned stop_order;
 } table[ROLE_CNT] = {
 	[ROLE_LOADER] = {"hss-loader",
-			 BOOT_FD_CONTROL | BOOT_FD_RECORDS | BOOT_FD_SQN | BOOT_FD_STATE_DIR | BOOT_FD_OP_FILE,
-			 LISTEN_NONE, 3},
+		     BOOT_FD_CONTROL | BOOT_FD_RECORDS | BOOT_FD_SQN | BOOT_FD_STATE_DIR | BOOT_FD_OP_FILE,
+		     LISTEN_NONE, 3},
 	[ROLE_WORKER] = {"hss-worker", BOOT_FD_CONTROL | BOOT_FD_RECORDS | BOOT_FD_SQN, LISTEN_NONE, 1},
 	[ROLE_FRONTEND] = {"hss-frontend", BOOT_FD_CONTROL, LISTEN_DIAMETER, 0},
 	[ROLE_ADMIN] = {"hss-admin", BOOT_FD_CONTROL, LISTEN_ADMIN, 2},
@@ -35,12 +35,11 @@ static const struct {
 	{ROLE_FRONTEND, ROLE_WORKER}, // requests and answers
 	{ROLE_WORKER, ROLE_LOADER},   // changes of state
 	{ROLE_ADMIN, ROLE_LOADER},    // the operator
-	{ROLE_ADMIN, ROLE_WORKER},
-	{ROLE_ADMIN, ROLE_FRONTEND},
+	{ROLE_ADMIN, ROLE_WORKER},    {ROLE_ADMIN, ROLE_FRONTEND},
 };
 
-// First the peers are told and their answers finished, last the state is closed. All together within the 10 s that an
-// operator may expect of SIGTERM.
+// First the peers are told and their answers finished, last the state is closed. All together within the 10 s
+// that an operator may expect of SIGTERM.
 static const unsigned stop_ms[STOP_ORDER_CNT] = {5000, 1000, 500, 2500};
 
 static void plan(struct hssd *h, enum role role, unsigned cnt, bool numbered)
@@ -83,8 +82,8 @@ bool roles_find_programs(struct hssd *h)
 				access(h->program[role], X_OK) == 0;
 		}
 		if (!found) {
-			fprintf(stderr, "hssd: %s: no such program in %s or %s\n", table[role].program, beside,
-				HSS_LIBEXECDIR);
+			fprintf(stderr, "hssd: %s: no such program in %s or %s\n", table[role].program,
+				beside, HSS_LIBEXECDIR);
 			return false;
 		}
 	}

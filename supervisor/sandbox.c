@@ -1,11 +1,11 @@
-// What a role gives up for good. One table of system calls with the roles that may make them: what is not a row kills
-// the process, so that code that an attacker runs in a role ends with its first call out of line, and hssd starts the
-// role afresh. All roles; called once, after a role's init.
+// What a role gives up for good. One table of system calls with the roles that may make them: what is not a
+// row kills the process, so that code that an attacker runs in a role ends with its first call out of line,
+// and hssd starts the role afresh. All roles; called once, after a role's init.
 //
-// Chosen for what stays impossible: no role but the loader opens a file, none executes a program, makes a socket,
-// connects, traces, or maps memory both writable and executable. Calls that libraries make unasked and survive without
-// (opening a locale or /sys/devices/system/cpu/online) fail with EACCES in place of killing.
-// Hot calls have no argument conditions: the kernel caches their verdict and they cost nothing.
+// Chosen for what stays impossible: no role but the loader opens a file, none executes a program, makes a
+// socket, connects, traces, or maps memory both writable and executable. Calls that libraries make unasked
+// and survive without (opening a locale or /sys/devices/system/cpu/online) fail with EACCES in place of
+// killing. Hot calls have no argument conditions: the kernel caches their verdict and they cost nothing.
 #include "supervisor/sandbox.h"
 
 #include <errno.h>
@@ -172,35 +172,35 @@ static int allow_tables(scmp_filter_ctx ctx, unsigned bit)
 	return 0;
 }
 
-// The calls whose arguments decide.
 static int allow_conditions(scmp_filter_ctx ctx, unsigned bit)
 {
-	int rc = 0;
-	const uint64_t none = 0;
+	const scmp_datum_t self = (scmp_datum_t)getpid();
+	const struct {
+		struct call call;
+		uint32_t action;
+		struct scmp_arg_cmp when;
+	} rows[] = {
+		{{SCMP_SYS(mmap), ALL}, SCMP_ACT_ALLOW, {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
+		{{SCMP_SYS(mprotect), ALL}, SCMP_ACT_ALLOW, {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
+		// how much can be read (libevent's buffers); no other request
+		{{SCMP_SYS(ioctl), ALL}, SCMP_ACT_ALLOW, {1, SCMP_CMP_EQ, FIONREAD, 0}},
+		{{SCMP_SYS(ioctl), ALL}, SCMP_ACT_ERRNO(ENOTTY), {1, SCMP_CMP_NE, FIONREAD, 0}},
+		// abort() signals its own process
+		{{SCMP_SYS(tgkill), ALL}, SCMP_ACT_ALLOW, {0, SCMP_CMP_EQ, self, 0}},
+		{{SCMP_SYS(prctl), ALL}, SCMP_ACT_ALLOW, {0, SCMP_CMP_EQ, PR_SET_NAME, 0}},
+		// limits are read, not set
+		{{SCMP_SYS(prlimit64), ALL}, SCMP_ACT_ALLOW, {2, SCMP_CMP_EQ, 0, 0}},
+		{{SCMP_SYS(clone), L}, SCMP_ACT_ALLOW, {0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD}},
+	};
 
-	rc = rc ? rc
-		: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-				   SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, none));
-	rc = rc ? rc
-		: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-				   SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, none));
-	// bytes to read (libevent's buffers); every other request is refused
-	rc = rc ? rc
-		: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_A1(SCMP_CMP_EQ, FIONREAD));
-	rc = rc ? rc : seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 1,
-					SCMP_A1(SCMP_CMP_NE, FIONREAD));
-	// abort(): ourselves only
-	rc = rc ? rc
-		: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1,
-				   SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid()));
-	rc = rc ? rc
-		: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 1, SCMP_A0(SCMP_CMP_EQ, PR_SET_NAME));
-	rc = rc ? rc : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_EQ, none));
-	if (bit & L)
-		rc = rc ? rc
-			: seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-					   SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
-	return rc;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!(rows[i].call.roles & bit))
+			continue;
+		int rc = seccomp_rule_add_array(ctx, rows[i].action, rows[i].call.nr, 1, &rows[i].when);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
 }
 
 static int filter_load(enum role role)
@@ -211,7 +211,8 @@ static int filter_load(enum role role)
 		return -ENOMEM;
 	int rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	rc = rc ? rc : seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1); // threads that init made
-	// The mitigation that comes with a filter is for processes that run foreign code; ours don't, and it is slow.
+	// The mitigation that comes with a filter is for processes that run foreign code; ours don't, and it
+	// is slow.
 	rc = rc ? rc : seccomp_attr_set(ctx, SCMP_FLTATR_CTL_SSB, 1);
 	rc = rc ? rc : seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	rc = rc ? rc : allow_tables(ctx, bit);

@@ -1,5 +1,6 @@
-// What a role gives up after its initialisation: new privileges, core dumps and ptrace (not dumpable), system calls that
-// it does not need (seccomp: anything else kills the process, so that a broken role ends and is restarted).
+// What a role gives up after its initialisation: new privileges, core dumps and ptrace (not dumpable), system
+// calls that it does not need (seccomp: anything else kills the process, so that a broken role ends and is
+// restarted).
 #pragma once
 #include "cache/control.h"
 

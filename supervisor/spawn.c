@@ -1,8 +1,9 @@
-// Starting a role's process: fork and exec with nothing but descriptors 0 to 3, then BOOT and its edges. hssd.
+// Starting a role's process: fork and exec with nothing but descriptors 0 to 3, then BOOT and its edges.
+// hssd.
 //
-// Every other descriptor of hssd is close-on-exec and reaches a role only as the table in roles.c says, beside BOOT. An
-// edge is a fresh socket pair, one end to each side: after a restart the living side takes the new end in place of the
-// old one.
+// Every other descriptor of hssd is close-on-exec and reaches a role only as the table in roles.c says,
+// beside BOOT. An edge is a fresh socket pair, one end to each side: after a restart the living side takes
+// the new end in place of the old one.
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -15,7 +16,7 @@
 #include "supervisor/hssd.h"
 
 #define ROLE_HIGH_WATER (512u << 10)
-#define ROLE_FD		3
+#define ROLE_FD         3
 
 __attribute__((noreturn)) static void exec_role(const struct instance *in, int fd)
 {
@@ -63,7 +64,8 @@ static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, c
 		in->h->config.log_level = (uint8_t)level; // for those that start later
 		spawn_log_level(in->h, level);
 		break;
-	default: channel_fail(ch, -EPROTO);
+	default:
+		channel_fail(ch, -EPROTO);
 	}
 }
 
@@ -120,7 +122,8 @@ static bool boot_send(struct instance *in)
 	body.boot.worker_cnt = h->config.workers;
 	config_for(h, in->role, &body.config);
 	unsigned cnt = roles_fds(h, in->role, &body.boot, fds);
-	return channel_send_fds(in->ch, IPC_BOOT, 0, &body, sizeof(body.boot) + sizeof(body.config), fds, cnt);
+	return channel_send_fds(in->ch, IPC_BOOT, 0, &body, sizeof(body.boot) + sizeof(body.config), fds,
+				cnt);
 }
 
 // One end of a new pair to each. false: `in` did not take its end.
@@ -171,7 +174,8 @@ bool spawn_instance(struct instance *in)
 	close(pair[1]);
 	if (pid < 0) {
 		close(pair[0]);
-		log_error("role_start_failed", LOG_STR("role", in->name), LOG_STR("error", err_text(fork_error)));
+		log_error("role_start_failed", LOG_STR("role", in->name),
+			  LOG_STR("error", err_text(fork_error)));
 		return false;
 	}
 	in->pid = pid;

@@ -1,14 +1,16 @@
-// A framed stream between two processes. One read a readiness, callbacks for all whole frames in it, one write for what
-// they composed: system calls are counted per batch, not per message (law 7). All processes; one thread.
+// A framed stream between two processes. One read a readiness, callbacks for all whole frames in it, one
+// write for what they composed: system calls are counted per batch, not per message (law 7). All processes;
+// one thread.
 //
-// Input: a buffer of IN_CAP octets, room for more than the longest frame. Frames are padded to 8 octets, so every frame
-// starts aligned; what is left of the last one moves to the front once a read, not once a frame.
-// Output: one buffer that holds [out_pos, out_end) unsent; it keeps its memory, moves its content only when at least as
-// much was sent as is left (each octet moves once on average), and grows to 2 * high water + a frame at most.
+// Input: a buffer of IN_CAP octets, room for more than the longest frame. Frames are padded to 8 octets, so
+// every frame starts aligned; what is left of the last one moves to the front once a read, not once a frame.
+// Output: one buffer that holds [out_pos, out_end) unsent; it keeps its memory, moves its content only when
+// at least as much was sent as is left (each octet moves once on average), and grows to 2 * high water + a
+// frame at most.
 //
-// Callbacks may free the channel: `busy` counts the callbacks we are in, the memory goes when the last one returned.
-// A failed write is never reported from inside of the caller that composed: on_down comes from the event loop, after
-// what the other side had still sent was given.
+// Callbacks may free the channel: `busy` counts the callbacks we are in, the memory goes when the last one
+// returned. A failed write is never reported from inside of the caller that composed: on_down comes from the
+// event loop, after what the other side had still sent was given.
 #include "lib/ipc/channel.h"
 
 #include <errno.h>
@@ -18,10 +20,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define IN_CAP	     (256u << 10)
+#define IN_CAP       (256u << 10)
 #define OUT_START    (32u << 10)
 #define SOCKET_BYTES (1 << 20)
-#define HDR_LEN	     sizeof(struct ipc_hdr)
+#define HDR_LEN      sizeof(struct ipc_hdr)
 
 static_assert(IN_CAP >= IPC_BODY_MAX + 2 * sizeof(struct ipc_hdr), "the longest frame fits");
 
@@ -30,14 +32,14 @@ struct channel {
 	const struct channel_ops *ops;
 	void *ctx;
 	int fd;
-	int why;	   // first failure, negative errno
-	unsigned busy;	   // callbacks we are in
-	bool freed;	   // by a callback
-	bool down;	   // nothing can be sent any more; on_down(why) is due or was given
-	bool deaf;	   // the input is broken: no further frame is given
-	bool told;	   // on_down was given
-	bool blocked;	   // the socket took less than all; waiting for it
-	bool refused;	   // begin said no; on_drain is owed
+	int why;       // first failure, negative errno
+	unsigned busy; // callbacks we are in
+	bool freed;    // by a callback
+	bool down;     // nothing can be sent any more; on_down(why) is due or was given
+	bool deaf;     // the input is broken: no further frame is given
+	bool told;     // on_down was given
+	bool blocked;  // the socket took less than all; waiting for it
+	bool refused;  // begin said no; on_drain is owed
 	bool takes_fds;
 	uint8_t from, to; // enum ipc_side of what is received
 
@@ -153,7 +155,8 @@ static ssize_t read_some(struct channel *ch)
 	return n;
 }
 
-// How many descriptors come with this frame. They arrive with its first octet (unix(7)), so a whole frame has them.
+// How many descriptors come with this frame. They arrive with its first octet (unix(7)), so a whole frame has
+// them.
 static unsigned frame_fds(const struct channel *ch, const struct ipc_hdr *hdr)
 {
 	return ch->takes_fds && (hdr->type == IPC_BOOT || hdr->type == IPC_EDGE) ? hdr->flags : 0;
@@ -312,7 +315,8 @@ bool channel_send(struct channel *ch, uint16_t type, uint64_t id, const void *bo
 	return true;
 }
 
-// `n` octets went out. Waits for the socket while some are left, and when on_drain is owed: it is given from the loop.
+// `n` octets went out. Waits for the socket while some are left, and when on_drain is owed: it is given from
+// the loop.
 static void sent(struct channel *ch, size_t n)
 {
 	ch->out_pos += n;
@@ -327,7 +331,8 @@ void channel_flush(struct channel *ch)
 {
 	if (ch->down || ch->blocked || ch->out_pos == ch->out_end)
 		return;
-	ssize_t n = send(ch->fd, ch->out + ch->out_pos, ch->out_end - ch->out_pos, MSG_DONTWAIT | MSG_NOSIGNAL);
+	ssize_t n =
+	    send(ch->fd, ch->out + ch->out_pos, ch->out_end - ch->out_pos, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (n >= 0)
 		sent(ch, (size_t)n);
 	else if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
@@ -355,8 +360,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-bool channel_send_fds(struct channel *ch, uint16_t type, uint64_t id, const void *body, size_t len, const int *fds,
-		      unsigned fd_cnt)
+bool channel_send_fds(struct channel *ch, uint16_t type, uint64_t id, const void *body, size_t len,
+		      const int *fds, unsigned fd_cnt)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(int) * CHANNEL_FD_MAX)];
@@ -407,8 +412,8 @@ unsigned channel_take_fds(struct channel *ch, int *fds, unsigned max)
 
 // --- life
 
-struct channel *channel_new_take(struct event_base *base, int fd, size_t high_water, const struct channel_ops *ops,
-				 void *ctx)
+struct channel *channel_new_take(struct event_base *base, int fd, size_t high_water,
+				 const struct channel_ops *ops, void *ctx)
 {
 	struct channel *ch = calloc(1, sizeof(*ch));
 	if (!ch)

@@ -5,7 +5,7 @@
 
 #include "lib/ipc/channel.h"
 
-#define B IPC_BODY_MAX
+#define B             IPC_BODY_MAX
 #define SIDE_HSSD     IPC_SIDE_HSSD
 #define SIDE_FRONTEND IPC_SIDE_FRONTEND
 #define SIDE_WORKER   IPC_SIDE_WORKER

@@ -1,6 +1,6 @@
-// Bodies of the internal messages. Same machine, same build: fields are native, laid out by hand without holes. A
-// receiver still reads them through the bounded reader and checks what it uses as an index: siblings are semi-trusted.
-// Frame: struct ipc_hdr, then the body, padded to 8 octets.
+// Bodies of the internal messages. Same machine, same build: fields are native, laid out by hand without
+// holes. A receiver still reads them through the bounded reader and checks what it uses as an index: siblings
+// are semi-trusted. Frame: struct ipc_hdr, then the body, padded to 8 octets.
 #pragma once
 #include <assert.h>
 #include <stdint.h>
@@ -30,18 +30,19 @@ enum ipc_side {
 struct ipc_hdr {
 	uint32_t len;  // header and body, without padding
 	uint16_t type; // enum ipc_type
-	uint16_t flags; // BOOT, EDGE: how many descriptors come with the frame; others: 0 or the message's own
+	uint16_t
+	    flags;   // BOOT, EDGE: how many descriptors come with the frame; others: 0 or the message's own
 	uint64_t id; // what the answer to this message carries back
 };
 static_assert(sizeof(struct ipc_hdr) == 16, "");
 
 // REQUEST: this, then slot_cnt x struct avp_slot (12 octets each), then the message's bytes.
 struct ipc_request {
-	uint32_t conn;	     // the frontend's connection
+	uint32_t conn;       // the frontend's connection
 	uint32_t generation; // of that connection number
 	uint64_t arrival_us; // monotonic
 	uint64_t host_hash;  // Origin-Host of the request (not of the peer: relays), case folded
-	uint64_t imsi;	     // imsi_t.v of User-Name, 0 when absent or not an IMSI
+	uint64_t imsi;       // imsi_t.v of User-Name, 0 when absent or not an IMSI
 	uint32_t msg_len;
 	uint16_t command; // enum command_id
 	uint16_t slot_cnt;
@@ -67,23 +68,24 @@ struct ipc_own_request {
 
 enum ipc_own_status { OWN_ANSWERED = 0, OWN_NOT_SENT = 1, OWN_TIMEOUT = 2, OWN_LOST = 3 };
 struct ipc_own_answer {
-	uint32_t status; // enum ipc_own_status
-	uint32_t result; // Result-Code or Experimental-Result-Code
+	uint32_t status;       // enum ipc_own_status
+	uint32_t result;       // Result-Code or Experimental-Result-Code
 	uint32_t experimental; // 1: result is an experimental one
 	uint32_t msg_len;
 	// message, when answered
 };
 
-// CHANGE: one row of state, as the worker decided it. Idempotent by (worker, hdr.id) after a resend, and by dup_key.
+// CHANGE: one row of state, as the worker decided it. Idempotent by (worker, hdr.id) after a resend, and by
+// dup_key.
 enum change_kind { CHANGE_ULR_MME = 1, CHANGE_ULR_SGSN = 2, CHANGE_PUR = 3, CHANGE_NOR = 4 };
 struct ipc_change {
 	uint64_t imsi;
 	uint64_t dup_key; // hash of Origin-Host and End-to-End id (law 9)
 	uint64_t imeisv;  // value in bits 0-59, digits - 1 in bits 60-63 (14 or 16 digits); 0: leave
 	uint32_t kind;
-	uint32_t flags;	  // the request's ULR-, PUR- or NOR-Flags
-	uint8_t plmn[3];  // Visited-PLMN-Id
-	uint8_t options;  // enum change_option
+	uint32_t flags;  // the request's ULR-, PUR- or NOR-Flags
+	uint8_t plmn[3]; // Visited-PLMN-Id
+	uint8_t options; // enum change_option
 	uint16_t host_len;
 	uint16_t realm_len;
 	uint32_t ext_len; // AVPs to keep with the state (NOR: PDN-GW; ULR: Active-APN, features), opaque
@@ -92,9 +94,9 @@ struct ipc_change {
 };
 static_assert(sizeof(struct ipc_change) == 48, "");
 enum change_option {
-	CHANGE_COMBINED = 1,   // combined MME/SGSN
-	CHANGE_REPEATED = 2,   // T flag was set
-	CHANGE_CLEAR_SGSN = 4, // Single-Registration-Indication: delete the SGSN's registration
+	CHANGE_COMBINED = 1,     // combined MME/SGSN
+	CHANGE_REPEATED = 2,     // T flag was set
+	CHANGE_CLEAR_SGSN = 4,   // Single-Registration-Indication: delete the SGSN's registration
 	CHANGE_CANCEL_OTHER = 8, // Initial-Attach: CLR(INITIAL_ATTACH) to the other node, registration kept
 };
 
@@ -102,23 +104,24 @@ enum change_status {
 	CHANGE_DONE = 0,
 	CHANGE_UNKNOWN_USER = 1,
 	CHANGE_NOT_SERVING = 2, // PUR, NOR from a node that is not stored
-	CHANGE_REFUSED = 3,	// could not be made durable: 5012
-	CHANGE_DUPLICATE = 4,	// was done before; current state counts
+	CHANGE_REFUSED = 3,     // could not be made durable: 5012
+	CHANGE_DUPLICATE = 4,   // was done before; current state counts
 };
 // CHANGE_ACK; the CLRs that follow arrive by DELIVER, stored in the same commit.
 struct ipc_change_ack {
-	uint32_t status;  // enum change_status
-	uint32_t flags;	  // PUR: enum PUA-Flags to answer
+	uint32_t status; // enum change_status
+	uint32_t flags;  // PUR: enum PUA-Flags to answer
 	uint64_t reserved;
 };
 
 struct ipc_sqn_block {
 	uint64_t imsi;
-	uint32_t index;	 // of the SQN words
+	uint32_t index; // of the SQN words
 	uint32_t spare;
 	uint64_t at_least; // limit must reach this SEQ at least (resynchronisation); 0: one more block
 };
-// SQN_BLOCK_ACK: uint64_t 1 = raised, 0 = refused (disk, or the end of the SEQ space), 2 = words are not the subscriber's any more
+// SQN_BLOCK_ACK: uint64_t 1 = raised, 0 = refused (disk, or the end of the SEQ space), 2 = words are not the
+// subscriber's any more
 
 // IND_HOST: uint64_t host_hash, then the host's text. ACK: uint64_t place, or UINT64_MAX: hashed
 
@@ -147,7 +150,8 @@ struct ipc_edge {
 	uint32_t index;
 };
 
-// BOOT: this, then struct config. Descriptors, in order: those named by fd_mask bits, ascending, then listeners.
+// BOOT: this, then struct config. Descriptors, in order: those named by fd_mask bits, ascending, then
+// listeners.
 enum boot_fd {
 	BOOT_FD_CONTROL = 1,
 	BOOT_FD_RECORDS = 2,

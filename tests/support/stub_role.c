@@ -1,5 +1,5 @@
-// A role that does nothing but tell what hssd asks of it: one log line an edge, a reload, a stop. The name under which it
-// is started says which role it plays. Tests of hssd only.
+// A role that does nothing but tell what hssd asks of it: one log line an edge, a reload, a stop. The name
+// under which it is started says which role it plays. Tests of hssd only.
 //   HSS_STUB_EXIT=loader:3   that role exits with this status in its init
 //   HSS_STUB_HANG=worker     that role never finishes its stop
 //   HSS_STUB_LEVEL=admin     that role asks for log level debug at a reload
@@ -38,8 +38,8 @@ static void stub_edge(struct role_env *env, enum role role, unsigned index, int 
 
 static void stub_reload(struct role_env *env, const struct config *fresh)
 {
-	log_info("stub_reload", LOG_INT("watchdog_ms", fresh->watchdog_ms), LOG_INT("workers", fresh->workers),
-		 LOG_INT("uri", fresh->store_uri[0] != 0));
+	log_info("stub_reload", LOG_INT("watchdog_ms", fresh->watchdog_ms),
+		 LOG_INT("workers", fresh->workers), LOG_INT("uri", fresh->store_uri[0] != 0));
 	if (asked("HSS_STUB_LEVEL", env->role))
 		role_send_log_level(env, LOG_LEVEL_DEBUG);
 }

@@ -127,7 +127,8 @@ static void fill(uint8_t *p, uint64_t id, size_t len)
 
 static bool send_one(struct channel *ch, uint64_t id, size_t len)
 {
-	uint8_t *p = channel_begin(ch, IPC_ADMIN_DATA, 0, id, len + 5); // more than needed: commit says how much
+	uint8_t *p =
+	    channel_begin(ch, IPC_ADMIN_DATA, 0, id, len + 5); // more than needed: commit says how much
 	if (!p)
 		return false;
 	assert_int_equal((uintptr_t)p % 8, 0);
@@ -141,7 +142,8 @@ static size_t compose(uint8_t *out, const size_t *lens, unsigned cnt)
 {
 	size_t n = 0;
 	for (unsigned id = 0; id < cnt; id++) {
-		struct ipc_hdr hdr = {.len = (uint32_t)(sizeof(hdr) + lens[id]), .type = IPC_ADMIN_DATA, .id = id};
+		struct ipc_hdr hdr = {
+			.len = (uint32_t)(sizeof(hdr) + lens[id]), .type = IPC_ADMIN_DATA, .id = id};
 		memcpy(out + n, &hdr, sizeof(hdr));
 		fill(out + n + sizeof(hdr), id, lens[id]);
 		n += (sizeof(hdr) + lens[id] + 7) / 8 * 8;
@@ -428,7 +430,8 @@ static void freed_inside(void **state)
 {
 	(void)state;
 	for (int where = 0; where < 3; where++) {
-		struct side a = {0}, b = {.free_in_frame = where == 0, .free_in_batch = where == 1,
+		struct side a = {0}, b = {.free_in_frame = where == 0,
+					  .free_in_batch = where == 1,
 					  .free_in_down = where == 2};
 		open_both(&a, &b, 1024);
 		for (uint64_t id = 0; id < 3; id++)
@@ -561,7 +564,7 @@ static void descriptors_when_full(void **state)
 
 // --- speed: requests of a usual size there and back, as a frontend and a worker exchange them
 
-#define PONGS 1000000u
+#define PONGS  1000000u
 #define WINDOW 64u
 
 struct pong {
@@ -607,7 +610,8 @@ static void answer_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hd
 static void throughput(void **state)
 {
 	(void)state;
-	static const struct channel_ops asks = {.on_frame = pong_frame, .on_batch = pong_batch, .on_down = on_down};
+	static const struct channel_ops asks = {
+		.on_frame = pong_frame, .on_batch = pong_batch, .on_down = on_down};
 	static const struct channel_ops answers = {.on_frame = answer_frame, .on_down = on_down};
 	struct pong p = {0};
 	struct side b = {0};
@@ -621,8 +625,8 @@ static void throughput(void **state)
 	while (p.got < PONGS)
 		event_base_loop(base, EVLOOP_ONCE);
 	uint64_t us = clock_mono_us() - began;
-	print_message("%u requests and answers, window %u: %.0f a second (one thread plays both sides)\n", PONGS,
-		      WINDOW, PONGS * 1e6 / (double)us);
+	print_message("%u requests and answers, window %u: %.0f a second (one thread plays both sides)\n",
+		      PONGS, WINDOW, PONGS * 1e6 / (double)us);
 	close_both(&p.side, &b);
 }
 
@@ -644,24 +648,24 @@ static int finish(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(any_segmentation),
-		cmocka_unit_test(cut_anywhere),
-		cmocka_unit_test(longest_frame),
-		cmocka_unit_test(batch_is_one_read_and_one_write),
-		cmocka_unit_test(abandoned_frame_leaves_nothing),
-		cmocka_unit_test(high_water_and_drain),
-		cmocka_unit_test(drain_comes_from_the_loop),
-		cmocka_unit_test(partial_writes_keep_order_and_alignment),
-		cmocka_unit_test(broken_frames),
-		cmocka_unit_test(wrong_side),
-		cmocka_unit_test(receiver_refuses_a_body),
-		cmocka_unit_test(last_words),
-		cmocka_unit_test(freed_inside),
-		cmocka_unit_test(descriptors),
-		cmocka_unit_test(descriptors_missing),
-		cmocka_unit_test(descriptors_not_expected),
-		cmocka_unit_test(descriptors_when_full),
-		cmocka_unit_test(throughput),
+	    cmocka_unit_test(any_segmentation),
+	    cmocka_unit_test(cut_anywhere),
+	    cmocka_unit_test(longest_frame),
+	    cmocka_unit_test(batch_is_one_read_and_one_write),
+	    cmocka_unit_test(abandoned_frame_leaves_nothing),
+	    cmocka_unit_test(high_water_and_drain),
+	    cmocka_unit_test(drain_comes_from_the_loop),
+	    cmocka_unit_test(partial_writes_keep_order_and_alignment),
+	    cmocka_unit_test(broken_frames),
+	    cmocka_unit_test(wrong_side),
+	    cmocka_unit_test(receiver_refuses_a_body),
+	    cmocka_unit_test(last_words),
+	    cmocka_unit_test(freed_inside),
+	    cmocka_unit_test(descriptors),
+	    cmocka_unit_test(descriptors_missing),
+	    cmocka_unit_test(descriptors_not_expected),
+	    cmocka_unit_test(descriptors_when_full),
+	    cmocka_unit_test(throughput),
 	};
 	return cmocka_run_group_tests(tests, start, finish);
 }

@@ -70,9 +70,9 @@ static void sides(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(lengths),
-		cmocka_unit_test(not_a_row),
-		cmocka_unit_test(sides),
+	    cmocka_unit_test(lengths),
+	    cmocka_unit_test(not_a_row),
+	    cmocka_unit_test(sides),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-// The life of a role as hssd drives it over descriptor 3, with the test in hssd's place: the right start, and every BOOT
-// and order of messages that must end the process.
+// The life of a role as hssd drives it over descriptor 3, with the test in hssd's place: the right start, and
+// every BOOT and order of messages that must end the process.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -123,8 +123,8 @@ static void begin(struct hssd *h)
 static bool boot(struct hssd *h, unsigned fd_cnt)
 {
 	int fds[4] = {h->control_fd, h->control_fd, h->control_fd, h->control_fd};
-	return channel_send_fds(h->ch, IPC_BOOT, 0, &h->body, sizeof(h->body.boot) + sizeof(h->body.config), fds,
-				fd_cnt);
+	return channel_send_fds(h->ch, IPC_BOOT, 0, &h->body, sizeof(h->body.boot) + sizeof(h->body.config),
+				fds, fd_cnt);
 }
 
 static void edge(struct hssd *h, uint32_t role, uint32_t index)
@@ -228,16 +228,36 @@ static void bad_boots(void **state)
 		unsigned fd_cnt = 1;
 		begin(&h);
 		switch (bad) {
-		case 0: h.body.boot.role = ROLE_LOADER; break;
-		case 1: h.body.boot.role = UINT32_MAX; break;
-		case 2: h.body.boot.index = WORKER_MAX; break;
-		case 3: h.body.boot.config_size--; break;
-		case 4: h.body.boot.worker_cnt = WORKER_MAX + 1; break;
-		case 5: h.body.boot.frontend_cnt = FRONTEND_MAX + 1; break;
-		case 6: h.body.boot.fd_mask = BOOT_FD_CONTROL | BOOT_FD_SQN; break; // one is missing
-		case 7: fd_cnt = 2; break;					    // one too many
-		case 8: h.body.boot.listener_cnt = CONFIG_LISTEN_MAX + 1; break;
-		case 9: h.body.boot.fd_mask = BOOT_FD_SQN; break; // no control segment
+		case 0:
+			h.body.boot.role = ROLE_LOADER;
+			break;
+		case 1:
+			h.body.boot.role = UINT32_MAX;
+			break;
+		case 2:
+			h.body.boot.index = WORKER_MAX;
+			break;
+		case 3:
+			h.body.boot.config_size--;
+			break;
+		case 4:
+			h.body.boot.worker_cnt = WORKER_MAX + 1;
+			break;
+		case 5:
+			h.body.boot.frontend_cnt = FRONTEND_MAX + 1;
+			break;
+		case 6:
+			h.body.boot.fd_mask = BOOT_FD_CONTROL | BOOT_FD_SQN;
+			break; // one is missing
+		case 7:
+			fd_cnt = 2;
+			break; // one too many
+		case 8:
+			h.body.boot.listener_cnt = CONFIG_LISTEN_MAX + 1;
+			break;
+		case 9:
+			h.body.boot.fd_mask = BOOT_FD_SQN;
+			break; // no control segment
 		}
 		assert_true(boot(&h, fd_cnt));
 		assert_int_equal(finish(&h), 1);
@@ -322,10 +342,14 @@ static void reload_of_another_build(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_whole_life),	    cmocka_unit_test(ends_with_hssd),
-		cmocka_unit_test(init_fails),	    cmocka_unit_test(bad_boots),
-		cmocka_unit_test(boot_of_another_length), cmocka_unit_test(out_of_order),
-		cmocka_unit_test(edges_to_nowhere_are_refused), cmocka_unit_test(reload_of_another_build),
+	    cmocka_unit_test(a_whole_life),
+	    cmocka_unit_test(ends_with_hssd),
+	    cmocka_unit_test(init_fails),
+	    cmocka_unit_test(bad_boots),
+	    cmocka_unit_test(boot_of_another_length),
+	    cmocka_unit_test(out_of_order),
+	    cmocka_unit_test(edges_to_nowhere_are_refused),
+	    cmocka_unit_test(reload_of_another_build),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-// The sandbox from inside: a child of each role enters it and makes a call; it lives, is refused, or is killed.
+// The sandbox from inside: a child of each role enters it and makes a call; it lives, is refused, or is
+// killed.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -88,7 +89,8 @@ static bool do_ptrace(void)
 
 static bool do_exec_memory(void)
 {
-	return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED;
+	return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+	       MAP_FAILED;
 }
 
 static bool do_make_exec(void)
@@ -117,7 +119,8 @@ static bool do_thread(void)
 	pthread_t t;
 	int mine = 0;
 	void *result = NULL;
-	return pthread_create(&t, NULL, thread_body, &mine) == 0 && pthread_join(t, &result) == 0 && result == &mine;
+	return pthread_create(&t, NULL, thread_body, &mine) == 0 && pthread_join(t, &result) == 0 &&
+	       result == &mine;
 }
 
 static int by_value(const void *a, const void *b)
@@ -188,8 +191,9 @@ static void nobody_does(void **state)
 {
 	(void)state;
 	FILTER_ONLY();
-	static call_fn *const forbidden[] = {do_exec,	    do_fork,	  do_socket,	do_socketpair, do_connect,
-					     do_ptrace,	    do_exec_memory, do_make_exec, do_kill_parent};
+	static call_fn *const forbidden[] = {do_exec,        do_fork,      do_socket,
+					     do_socketpair,  do_connect,   do_ptrace,
+					     do_exec_memory, do_make_exec, do_kill_parent};
 	EACH(r)
 	for (size_t i = 0; i < sizeof(forbidden) / sizeof(forbidden[0]); i++)
 		assert_int_equal(run(roles[r], forbidden[i]), KILLED);
@@ -227,8 +231,9 @@ static void threads(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_role_works), cmocka_unit_test(daily_work), cmocka_unit_test(nobody_does),
-		cmocka_unit_test(files),	    cmocka_unit_test(connections), cmocka_unit_test(threads),
+	    cmocka_unit_test(every_role_works), cmocka_unit_test(daily_work),
+	    cmocka_unit_test(nobody_does),      cmocka_unit_test(files),
+	    cmocka_unit_test(connections),      cmocka_unit_test(threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
