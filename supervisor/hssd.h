@@ -38,6 +38,7 @@ struct hssd {
 	struct config config;
 	enum hssd_phase phase;
 	int exit_status;
+	bool state_dir_made; // by us: it was not there
 	bool stop_sent;      // to the roles whose turn it is
 	unsigned stop_order; // whose turn it is to stop
 	struct event *stop_timer, *watchdog;

@@ -42,7 +42,8 @@ static struct hssd hssd = {
 static bool state_dir_open(struct hssd *h)
 {
 	const char *path = h->config.state_dir;
-	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+	h->state_dir_made = mkdir(path, 0700) == 0;
+	if (!h->state_dir_made && errno != EEXIST) {
 		fprintf(stderr, "hssd: state_dir: %s: %s\n", path, err_text(errno));
 		return false;
 	}
@@ -88,7 +89,8 @@ static bool memory_make(struct hssd *h)
 	return true;
 }
 
-// Gives up root when the configuration names a user; what was made for it becomes its own.
+// Gives up root when the configuration names a user; what was made here becomes its own. A directory that was
+// there before stays whose it was: a mistyped path must not give /var away.
 static bool user_change(struct hssd *h)
 {
 	const char *user = h->config.user;
@@ -99,9 +101,7 @@ static bool user_change(struct hssd *h)
 		fprintf(stderr, "hssd: user: %s: no such user\n", user);
 		return false;
 	}
-	struct stat st;
-	if (fstat(h->state_dir_fd, &st) == 0 && st.st_uid == 0 && pw->pw_uid != 0 &&
-	    fchown(h->state_dir_fd, pw->pw_uid, pw->pw_gid) < 0) {
+	if (h->state_dir_made && fchown(h->state_dir_fd, pw->pw_uid, pw->pw_gid) < 0) {
 		fprintf(stderr, "hssd: state_dir: %s: %s\n", h->config.state_dir, err_text(errno));
 		return false;
 	}
@@ -127,6 +127,14 @@ static void limits_set(void)
 #ifndef HSS_SANITIZED // the leak checker attaches to its own process
 	(void)prctl(PR_SET_DUMPABLE, 0);
 #endif
+}
+
+static void warn_of_open_state(const struct hssd *h)
+{
+	struct stat st;
+	if (fstat(h->state_dir_fd, &st) == 0 && (st.st_mode & 0077))
+		log_warn("state_dir_open_to_others", LOG_STR("path", h->config.state_dir),
+			 LOG_STR("expected", "mode 0700"));
 }
 
 static bool roles_start(struct hssd *h)
@@ -251,6 +259,7 @@ static int serve(struct hssd *h)
 	limits_set();
 	umask(0077);
 	log_init("hssd", h->config.log_level, h->config.log_json, h->config.log_mask_imsi);
+	warn_of_open_state(h);
 	if (!events_make(h)) {
 		fprintf(stderr, "hssd: event loop: %s\n", err_text(errno));
 		goto out;
