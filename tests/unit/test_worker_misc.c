@@ -259,6 +259,61 @@ static void frontend_dies_while_its_request_waits(void **state)
 	nothing_waits(f);
 }
 
+// A channel that takes one frame and no more until that is sent.
+static void narrow(struct wf *f, struct channel **worker_end, struct channel **test_end)
+{
+	int fds[2];
+	channel_free(worker_end);
+	channel_free(test_end);
+	assert_int_equal(channel_pair(fds), 0);
+	*worker_end = channel_new_take(f->base, fds[0], 1, &wf_worker_ops, f);
+	*test_end = channel_new_take(f->base, fds[1], 1u << 20, &wf_other_ops, f);
+	assert_non_null(*worker_end);
+	assert_non_null(*test_end);
+}
+
+static void loader_is_too_busy(void **state)
+{
+	struct wf *f = *state;
+	uint64_t id;
+	narrow(f, &f->w.loader, &f->ld);
+	for (unsigned i = 0; i < 3; i++) {
+		struct wr w = wf_ulr(f, WF_IMSI, 2, 1004);
+		wf_queue_request(f, &w, 0, 0);
+	}
+	wf_run(f);
+	assert_int_equal(wf_asks(f), 1);
+	assert_int_equal(wf_take(f, 0).result, RESULT_TOO_BUSY);
+	assert_int_equal(wf_take(f, 0).result, RESULT_TOO_BUSY);
+	assert_int_equal(f->stats->c[STAT_LOADER_WAITING], 1);
+	change_ask(f, &id);
+	wf_change_ack(f, id, CHANGE_DONE, 0);
+	assert_int_equal(wf_take(f, 0).result, RESULT_SUCCESS);
+	nothing_waits(f);
+}
+
+// Its frontend answers 3004 itself when the time is over.
+static void frontend_is_too_busy(void **state)
+{
+	struct wf *f = *state;
+	uint64_t id[2];
+	narrow(f, &f->w.frontend[0], &f->fe[0]);
+	for (unsigned i = 0; i < 2; i++) {
+		struct wr w = wf_ulr(f, WF_IMSI, 2, 1004);
+		wf_send(f, &w);
+		change_ask(f, &id[i]);
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		struct ipc_change_ack ack = {.status = CHANGE_DONE};
+		assert_true(channel_send(f->ld, IPC_CHANGE_ACK, id[i], &ack, sizeof ack));
+	}
+	wf_run(f);
+	assert_int_equal(wf_take(f, 0).result, RESULT_SUCCESS);
+	assert_int_equal(wf_answers(f, 0), 0);
+	assert_int_equal(f->stats->c[STAT_CHANNEL_FULL], 1);
+	nothing_waits(f);
+}
+
 // ---- hostile frames
 // -----------------------------------------------------------------------------------------------
 
@@ -587,6 +642,7 @@ int main(void)
 	    T(old_requests_are_refused), T(forgotten_when_the_loader_never_answers),
 	    T(late_change_is_answered),  T(unsent_requests_leave_soon),
 	    T(unsent_change_is_dropped), T(frontend_dies_while_its_request_waits),
+	    T(loader_is_too_busy),       T(frontend_is_too_busy),
 	    T(cut_everywhere),           T(fields_out_of_range),
 	    T(octets_changed),           T(long_identities),
 	    T(clr_is_delivered),         T(clr_and_a_frontend_that_dies),
