@@ -1,5 +1,5 @@
-// Connections: buffers, limits, deadlines (see conn.h). Runs in hss-frontend. Law 9: every buffer is bounded, and what
-// one peer does costs the others at most one read of CONN_READ_MAX octets.
+// Connections: buffers, limits, deadlines (see conn.h). Runs in hss-frontend. Law 9: every buffer is bounded,
+// and what one peer does costs the others at most one read of CONN_READ_MAX octets.
 #include "frontend/conn.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -91,8 +91,13 @@ struct conn *conn_open_take(struct frontend *fe, const struct transport *transpo
 	uint32_t index = t->free[--t->free_cnt];
 	struct conn *c = &t->conn[index];
 	uint32_t generation = c->generation + 1;
-	*c = (struct conn){.fe = fe, .index = index, .generation = generation, .used = true, .transport = own,
-			   .directory = -1, .dirty = c->dirty};
+	*c = (struct conn){.fe = fe,
+			   .index = index,
+			   .generation = generation,
+			   .used = true,
+			   .transport = own,
+			   .directory = -1,
+			   .dirty = c->dirty};
 	if (index >= t->high)
 		t->high = index + 1;
 	own.ops->remote(&own, c->address, sizeof c->address);
@@ -166,7 +171,8 @@ struct conn *conn_find(struct frontend *fe, uint32_t index, uint32_t generation)
 	return c->used && c->generation == generation ? c : NULL;
 }
 
-// ---- output --------------------------------------------------------------------------------------------------
+// ---- output
+// --------------------------------------------------------------------------------------------------
 
 // Room for `more` octets behind out_len: first by moving what is unsent to the front, then by doubling.
 static bool output_room(struct conn *c, uint32_t more)
@@ -283,15 +289,16 @@ void conn_flush_all(struct frontend *fe)
 	// a flush that closes a connection may leave new output to others (never more than one entry each)
 	for (uint32_t i = 0; i < t->dirty_cnt; i++) {
 		struct conn *c = &t->conn[t->dirty[i]];
-		if (c->used && c->dirty) {
-			c->dirty = false;
+		// closed meanwhile: the mark must not stay for whoever has this slot next
+		c->dirty = false;
+		if (c->used)
 			flush(c);
-		}
 	}
 	t->dirty_cnt = 0;
 }
 
-// ---- input ---------------------------------------------------------------------------------------------------
+// ---- input
+// ---------------------------------------------------------------------------------------------------
 
 // Gives every whole message in the buffer to the peer machine. Returns the octets consumed.
 static size_t take_messages(struct conn *c, const uint8_t *p, size_t len, bool *any)
@@ -336,8 +343,8 @@ static bool keep_tail(struct conn *c, const uint8_t *p, size_t len)
 	return true;
 }
 
-// Where the next octets go. A short tail is copied to the front of the shared buffer; a long one grows where it lies,
-// up to its message's end, so that a message in small pieces is not copied once a piece.
+// Where the next octets go. A short tail is copied to the front of the shared buffer; a long one grows where
+// it lies, up to its message's end, so that a message in small pieces is not copied once a piece.
 static uint8_t *read_target(struct conn *c, size_t *room)
 {
 	uint8_t *scratch = c->fe->conns.scratch;

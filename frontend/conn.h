@@ -1,24 +1,27 @@
-// One transport connection: its buffers with their limits, its place in the event loop, its deadlines. What the
-// messages mean is peer.c's. A connection is a slot of a table made at start; (index, generation) names it for good.
+// One transport connection: its buffers with their limits, its place in the event loop, its deadlines. What
+// the messages mean is peer.c's. A connection is a slot of a table made at start; (index, generation) names
+// it for good.
 //
-// Input is read into one buffer shared by the whole process; a connection only keeps the unfinished tail of what came,
-// so an idle one holds no buffers at all, or at most CONN_TAIL_KEEP octets. Output is composed at the end of the
-// connection's buffer (taken from a pool) and leaves once per batch. Above CONN_HIGH_WATER (less, when many peers are
-// slow) the peer is not read any more; a peer that takes nothing for CONN_STALL_MS is closed.
+// Input is read into one buffer shared by the whole process; a connection only keeps the unfinished tail of
+// what came, so an idle one holds no buffers at all, or at most CONN_TAIL_KEEP octets. Output is composed at
+// the end of the connection's buffer (taken from a pool) and leaves once per batch. Above CONN_HIGH_WATER
+// (less, when many peers are slow) the peer is not read any more; a peer that takes nothing for CONN_STALL_MS
+// is closed.
 #pragma once
 #include <event2/event.h>
 #include <event2/event_struct.h>
 #include "frontend/transport.h"
 #include "frontend/watchdog.h"
 
-#define CONN_READ_MAX	(64u << 10) // octets taken from one peer before the others have their turn
-#define CONN_TAIL_KEEP	4096u
-#define CONN_OUT_CHUNK	(64u << 10)
+#define CONN_READ_MAX   (64u << 10) // octets taken from one peer before the others have their turn
+#define CONN_TAIL_KEEP  4096u
+#define CONN_OUT_CHUNK  (64u << 10)
 #define CONN_HIGH_WATER (4u << 20)
-#define CONN_OUT_MAX	(16u << 20) // reached only by answers to what was read below high water: closed
-#define CONN_OUT_BUDGET (256u << 20) // all buffers of that kind together; above it the limit is one chunk each
-#define CONN_STALL_MS	30000
-#define CONN_LINGER_MS	2000 // a closing connection waits that long for the peer to see its last answer
+#define CONN_OUT_MAX    (16u << 20) // reached only by answers to what was read below high water: closed
+#define CONN_OUT_BUDGET                                                                                      \
+	(256u << 20) // all buffers of that kind together; above it the limit is one chunk each
+#define CONN_STALL_MS  30000
+#define CONN_LINGER_MS 2000 // a closing connection waits that long for the peer to see its last answer
 
 struct frontend;
 
@@ -26,9 +29,9 @@ struct conn {
 	struct frontend *fe;
 	uint32_t index, generation;
 	bool used;
-	bool dirty;	// has output to flush, is in the frontend's list
-	bool ending;	// sends what is composed, then ends the stream; nothing is read as a message any more
-	bool shut;	// the stream is ended, waiting for the peer's end
+	bool dirty;  // has output to flush, is in the frontend's list
+	bool ending; // sends what is composed, then ends the stream; nothing is read as a message any more
+	bool shut;   // the stream is ended, waiting for the peer's end
 	bool reading, writing; // events that are added
 
 	struct transport transport;
@@ -41,8 +44,8 @@ struct conn {
 	uint64_t phase_deadline_ms; // CER, Closing, linger; 0: none
 
 	// peer.c's
-	uint8_t state;	     // enum peer_state
-	uint8_t stop_asked;  // a DPR of ours is to be sent
+	uint8_t state;      // enum peer_state
+	uint8_t stop_asked; // a DPR of ours is to be sent
 	bool relay;
 	uint8_t host_len, realm_len;
 	struct watchdog watchdog;
@@ -51,18 +54,19 @@ struct conn {
 	uint32_t peer_flags; // enum ipc_peer_flag
 	uint32_t origin_state_id;
 	uint32_t dwr_hop, dpr_hop;
-	uint32_t pending;    // requests at the workers
-	int directory;	     // entry of the peer directory, -1: none
+	uint32_t pending; // requests at the workers
+	int directory;    // entry of the peer directory, -1: none
 	uint32_t directory_generation;
-	uint64_t since_us;   // wall clock
+	uint64_t since_us; // wall clock
 	uint64_t requests, answers, rejected;
 	char host[256], realm[256], address[64];
 };
 
 struct conn_table {
 	struct conn *conn;
-	uint64_t *deadline_ms; // beside each slot the earliest moment at which something may be due; UINT64_MAX: free
-	uint32_t *free;	       // stack of free slots
+	uint64_t *deadline_ms; // beside each slot the earliest moment at which something may be due;
+			       // UINT64_MAX: free
+	uint32_t *free;        // stack of free slots
 	uint32_t free_cnt, cap, high;
 	uint32_t *dirty;
 	uint32_t dirty_cnt;
@@ -85,8 +89,9 @@ void conn_end(struct conn *c, const char *why);
 // The connection that (index, generation) names, NULL when it is gone.
 struct conn *conn_find(struct frontend *fe, uint32_t index, uint32_t generation);
 
-// Room for a message of at most `max` octets at the end of the output. The writer has its error set when there is none
-// (the connection is then closed at the next flush). conn_written appends what was composed, or nothing after an error.
+// Room for a message of at most `max` octets at the end of the output. The writer has its error set when
+// there is none (the connection is then closed at the next flush). conn_written appends what was composed, or
+// nothing after an error.
 struct wr conn_write(struct conn *c, uint32_t max);
 bool conn_written(struct conn *c, const struct wr *w);
 

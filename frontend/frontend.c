@@ -16,7 +16,8 @@ static const uint32_t applications[] = {APP_S6A};
 
 static struct log_limit log_accept;
 
-// ---- set-up --------------------------------------------------------------------------------------------------
+// ---- set-up
+// --------------------------------------------------------------------------------------------------
 
 // Addresses of the listeners, for connections that cannot tell their own end's.
 static void announce_addresses(struct frontend *fe)
@@ -41,17 +42,18 @@ static void identify(struct frontend *fe)
 		fe->apps[fe->app_cnt++] = applications[i];
 	}
 	fe->node = (struct base_node){
-		.host = slice_str(fe->config->host),
-		.realm = slice_str(fe->config->realm),
-		.product = slice_str("corehss"),
-		.origin_state_id = (uint32_t)(fe->control->started_us / 1000000),
-		.apps = fe->apps,
-		.app_cnt = fe->app_cnt,
-		.addrs = fe->addrs,
+	    .host = slice_str(fe->config->host),
+	    .realm = slice_str(fe->config->realm),
+	    .product = slice_str("corehss"),
+	    .origin_state_id = (uint32_t)(fe->control->started_us / 1000000),
+	    .apps = fe->apps,
+	    .app_cnt = fe->app_cnt,
+	    .addrs = fe->addrs,
 	};
 	announce_addresses(fe);
 	// unique for 4 minutes, across restarts and beside the other frontends (RFC 6733 3)
-	fe->next_end = (uint32_t)(now_us / 1000000) << 20 | (uint32_t)((now_us * 31 + fe->index * 0x8001u) & 0xfffff);
+	fe->next_end =
+	    (uint32_t)(now_us / 1000000) << 20 | (uint32_t)((now_us * 31 + fe->index * 0x8001u) & 0xfffff);
 	fe->next_hop = (uint32_t)(now_us * 2654435761u);
 }
 
@@ -61,14 +63,19 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	frontend_tick(arg);
 }
 
-int frontend_init(struct frontend *fe, const struct config *config, struct event_base *base, struct control *control,
-		  struct stats_block *stats, unsigned index, unsigned worker_cnt)
+int frontend_init(struct frontend *fe, const struct config *config, struct event_base *base,
+		  struct control *control, struct stats_block *stats, unsigned index, unsigned worker_cnt)
 {
 	struct timeval tick = {.tv_usec = FRONTEND_TICK_MS * 1000};
 	if (worker_cnt > WORKER_MAX)
 		return -EINVAL;
-	*fe = (struct frontend){.config = config, .base = base, .control = control, .stats = stats, .index = index,
-				.worker_cnt = worker_cnt, .now_us = clock_mono_us()};
+	*fe = (struct frontend){.config = config,
+				.base = base,
+				.control = control,
+				.stats = stats,
+				.index = index,
+				.worker_cnt = worker_cnt,
+				.now_us = clock_mono_us()};
 	for (unsigned i = 0; i < worker_cnt; i++)
 		fe->worker[i] = (struct frontend_worker){.fe = fe, .index = i};
 	identify(fe);
@@ -120,7 +127,8 @@ uint32_t frontend_conn_cnt(const struct frontend *fe)
 	return fe->conns.cap - fe->conns.free_cnt;
 }
 
-// ---- listeners -----------------------------------------------------------------------------------------------
+// ---- listeners
+// -----------------------------------------------------------------------------------------------
 
 static bool may_accept(const struct frontend *fe)
 {
@@ -138,8 +146,8 @@ static void set_accepting(struct frontend_listener *l, bool on)
 		event_del(&l->event);
 }
 
-// Several connections a wake-up, but not so many that those already there must wait. A full frontend leaves what comes
-// next to the others, or in the queue.
+// Several connections a wake-up, but not so many that those already there must wait. A full frontend leaves
+// what comes next to the others, or in the queue.
 static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
 	struct frontend_listener *l = arg;
@@ -191,7 +199,8 @@ void frontend_conn_closed(struct frontend *fe)
 	listeners_resume(fe);
 }
 
-// ---- workers -------------------------------------------------------------------------------------------------
+// ---- workers
+// -------------------------------------------------------------------------------------------------
 
 static void worker_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, const uint8_t *body)
 {
@@ -221,7 +230,8 @@ static void worker_down(void *ctx, struct channel *ch, int why)
 	struct frontend *fe = w->fe;
 	(void)ch;
 	if (!fe->stopping)
-		log_warn("worker_channel_down", LOG_INT("worker", w->index), LOG_STR("reason", why ? err_text(why) : "ended"));
+		log_warn("worker_channel_down", LOG_INT("worker", w->index),
+			 LOG_STR("reason", why ? err_text(why) : "ended"));
 	channel_free(&w->channel);
 	fe->in_batch = false;
 	fe->now_us = clock_mono_us();
@@ -231,9 +241,9 @@ static void worker_down(void *ctx, struct channel *ch, int why)
 }
 
 static const struct channel_ops worker_ops = {
-	.on_frame = worker_frame,
-	.on_batch = worker_batch,
-	.on_down = worker_down,
+    .on_frame = worker_frame,
+    .on_batch = worker_batch,
+    .on_down = worker_down,
 };
 
 void frontend_worker_take(struct frontend *fe, unsigned index, int fd)
@@ -247,7 +257,8 @@ void frontend_worker_take(struct frontend *fe, unsigned index, int fd)
 		worker_down(w, w->channel, 0);
 	w->channel = channel_new_take(fe->base, fd, FRONTEND_WORKER_WATER, &worker_ops, w);
 	if (!w->channel)
-		log_error("worker_channel_failed", LOG_INT("worker", index), LOG_STR("error", err_text(errno)));
+		log_error("worker_channel_failed", LOG_INT("worker", index),
+			  LOG_STR("error", err_text(errno)));
 	else
 		channel_set_sides(w->channel, IPC_SIDE_WORKER, IPC_SIDE_FRONTEND);
 }
@@ -263,7 +274,8 @@ void frontend_flush(struct frontend *fe)
 	}
 }
 
-// ---- reload, stop, time --------------------------------------------------------------------------------------
+// ---- reload, stop, time
+// --------------------------------------------------------------------------------------
 
 void frontend_reload(struct frontend *fe)
 {
@@ -272,7 +284,8 @@ void frontend_reload(struct frontend *fe)
 		if (!c->used)
 			continue;
 		c->watchdog.tw_ms = fe->config->watchdog_ms < 6000 ? 6000 : fe->config->watchdog_ms;
-		const struct config_peer *known = config_peer_find(fe->config, slice_of(c->host, c->host_len));
+		const struct config_peer *known =
+		    config_peer_find(fe->config, slice_of(c->host, c->host_len));
 		bool refuse = known ? known->refuse_in_aia : fe->config->refuse_in_aia;
 		c->peer_flags = refuse ? IPC_PEER_REFUSE_IN_AIA : 0;
 	}

@@ -1,9 +1,9 @@
-// What one hss-frontend process holds. It owns the peers' connections and turns bytes into decoded requests and answers
-// into bytes (laws 1, 2); it maps neither the subscriber cache nor a database, and has no key.
+// What one hss-frontend process holds. It owns the peers' connections and turns bytes into decoded requests
+// and answers into bytes (laws 1, 2); it maps neither the subscriber cache nor a database, and has no key.
 //
-//   peer -> transport -> conn (framing) -> peer (state machine) -> screen (checks, slots) -> route -> worker channel
-//   worker channel -> route (pending table) -> conn (output) -> transport -> peer
-//   requests of our own: worker channel -> outbound -> conn; answers back the same way
+//   peer -> transport -> conn (framing) -> peer (state machine) -> screen (checks, slots) -> route -> worker
+//   channel worker channel -> route (pending table) -> conn (output) -> transport -> peer requests of our
+//   own: worker channel -> outbound -> conn; answers back the same way
 #pragma once
 #include "cache/control.h"
 #include "config/config.h"
@@ -11,12 +11,13 @@
 #include "lib/diameter/base.h"
 #include "lib/ipc/channel.h"
 
-#define FRONTEND_TICK_MS	100
-#define FRONTEND_APPS_MAX	16
-#define FRONTEND_ACCEPT_BATCH	64
-#define FRONTEND_WORKER_WATER	(4u << 20) // unsent octets of a worker's channel above which requests are refused
-#define FRONTEND_STOP_ANSWER_MS 1000	   // stopping: how long answers are awaited before the DPR
-#define FRONTEND_STOP_MS	4000	   // and until everything is closed
+#define FRONTEND_TICK_MS      100
+#define FRONTEND_APPS_MAX     16
+#define FRONTEND_ACCEPT_BATCH 64
+#define FRONTEND_WORKER_WATER                                                                                \
+	(4u << 20)                   // unsent octets of a worker's channel above which requests are refused
+#define FRONTEND_STOP_ANSWER_MS 1000 // stopping: how long answers are awaited before the DPR
+#define FRONTEND_STOP_MS        4000 // and until everything is closed
 
 struct route;
 struct outbound;
@@ -61,24 +62,26 @@ struct frontend {
 	uint32_t worker_cnt;
 	struct event tick_event;
 
-	uint64_t now_us; // monotonic, of the batch being handled
+	uint64_t now_us;       // monotonic, of the batch being handled
 	uint64_t directory_ms; // when the peer directory's counters were last brought up to date
-	bool in_batch;	 // inside a worker's batch: now_us is set
+	bool in_batch;         // inside a worker's batch: now_us is set
 	bool stopping;
 	uint64_t stop_ms; // when the stop began
 	void (*on_stopped)(void *ctx);
 	void *stopped_ctx;
 };
 
-// All tables are allocated here, for `config`'s limits. `config`, `control` and `stats` are borrowed and outlive the
-// frontend. 0 or a negative errno.
-int frontend_init(struct frontend *fe, const struct config *config, struct event_base *base, struct control *control,
-		  struct stats_block *stats, unsigned index, unsigned worker_cnt) MUST_USE;
+// All tables are allocated here, for `config`'s limits. `config`, `control` and `stats` are borrowed and
+// outlive the frontend. 0 or a negative errno.
+int frontend_init(struct frontend *fe, const struct config *config, struct event_base *base,
+		  struct control *control, struct stats_block *stats, unsigned index,
+		  unsigned worker_cnt) MUST_USE;
 void frontend_fini(struct frontend *fe);
 
 // Starts accepting on a bound socket, which may be shared with other frontends. The descriptor is taken.
 int frontend_listen_take(struct frontend *fe, const struct transport_ops *ops, int fd) MUST_USE;
-// A channel to a worker that was (re)started; what the old one owed is answered 3004. The descriptor is taken.
+// A channel to a worker that was (re)started; what the old one owed is answered 3004. The descriptor is
+// taken.
 void frontend_worker_take(struct frontend *fe, unsigned index, int fd);
 
 // Limits, watchdog and peer policy as they are now in `config` (already changed by the caller).
@@ -86,7 +89,8 @@ void frontend_reload(struct frontend *fe);
 // DPR to all peers, after the answers that they wait for; calls `done` once, when everything is closed.
 void frontend_stop(struct frontend *fe, void (*done)(void *ctx), void *ctx);
 
-// Everything that waits for time. Runs by itself every FRONTEND_TICK_MS; tests call it after setting the clock.
+// Everything that waits for time. Runs by itself every FRONTEND_TICK_MS; tests call it after setting the
+// clock.
 void frontend_tick(struct frontend *fe);
 // Sends what has been composed for workers and peers. Called at the end of each batch of input.
 void frontend_flush(struct frontend *fe);

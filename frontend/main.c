@@ -1,4 +1,5 @@
-// hss-frontend: the role that holds the peers' connections. What it does is in frontend.h; here it is tied to hssd.
+// hss-frontend: the role that holds the peers' connections. What it does is in frontend.h; here it is tied to
+// hssd.
 #include "frontend/frontend.h"
 #include "frontend/peerlist.h"
 #include "lib/base/log.h"

@@ -1,5 +1,5 @@
-// Requests of our own on their way (see outbound.h). Runs in hss-frontend. The Hop-by-Hop of each one is its entry's
-// number and generation, so that an answer finds it at once and a late one finds nothing.
+// Requests of our own on their way (see outbound.h). Runs in hss-frontend. The Hop-by-Hop of each one is its
+// entry's number and generation, so that an answer finds it at once and a late one finds nothing.
 #include "frontend/outbound.h"
 #include <stdlib.h>
 #include "frontend/frontend.h"
@@ -54,7 +54,8 @@ uint32_t outbound_pending(const struct frontend *fe)
 	return OUTBOUND_MAX - fe->outbound->free_cnt;
 }
 
-// ---- back to the worker --------------------------------------------------------------------------------------
+// ---- back to the worker
+// --------------------------------------------------------------------------------------
 
 static void report(struct frontend *fe, uint32_t worker, uint64_t id, const struct ipc_own_answer *a,
 		   const uint8_t *msg)
@@ -90,9 +91,11 @@ static void entry_free(struct outbound *o, struct entry *e)
 	o->free[o->free_cnt++] = (uint16_t)(e - o->entry);
 }
 
-// ---- to the peer ---------------------------------------------------------------------------------------------
+// ---- to the peer
+// ---------------------------------------------------------------------------------------------
 
-// The connection that the peer directory names so, if requests may be sent there: open, and not in doubt (RFC 3539).
+// The connection that the peer directory names so, if requests may be sent there: open, and not in doubt (RFC
+// 3539).
 static struct conn *target(struct frontend *fe, const struct ipc_own_request *q, uint32_t app)
 {
 	if (q->conn >= fe->conns.high)
@@ -114,7 +117,8 @@ static bool send_on(struct conn *c, const uint8_t *msg, uint32_t len, uint32_t h
 	return conn_written(c, &w);
 }
 
-void outbound_send(struct frontend *fe, struct frontend_worker *w, const struct ipc_hdr *hdr, const uint8_t *body)
+void outbound_send(struct frontend *fe, struct frontend_worker *w, const struct ipc_hdr *hdr,
+		   const uint8_t *body)
 {
 	struct outbound *o = fe->outbound;
 	struct ipc_own_request q;
@@ -162,7 +166,8 @@ static void result_of(const uint8_t *msg, uint32_t len, struct ipc_own_answer *a
 	if (avp_find(body, AVP_CODE_Result_Code, 0, &avp) && avp_u32(avp.data, &a->result))
 		return;
 	if (avp_find(body, AVP_CODE_Experimental_Result, 0, &avp) &&
-	    avp_find(avp.data, AVP_CODE_Experimental_Result_Code, 0, &inner) && avp_u32(inner.data, &a->result))
+	    avp_find(avp.data, AVP_CODE_Experimental_Result_Code, 0, &inner) &&
+	    avp_u32(inner.data, &a->result))
 		a->experimental = 1;
 }
 
@@ -175,9 +180,9 @@ bool outbound_answer(struct frontend *fe, struct conn *c, const uint8_t *msg, ui
 
 	header_get(msg, &h);
 	struct entry *e = &o->entry[h.hop_by_hop & (OUTBOUND_MAX - 1)];
-	if (!e->used || e->hop != h.hop_by_hop || e->conn != c->index || e->conn_generation != c->generation ||
-	    e->code != h.code || e->app != h.app || h.version != DIAMETER_VERSION ||
-	    len + sizeof(struct ipc_own_answer) > IPC_BODY_MAX)
+	if (!e->used || e->hop != h.hop_by_hop || e->conn != c->index ||
+	    e->conn_generation != c->generation || e->code != h.code || e->app != h.app ||
+	    h.version != DIAMETER_VERSION || len + sizeof(struct ipc_own_answer) > IPC_BODY_MAX)
 		return false;
 	const struct command *cmd = grammar_find(h.code, h.app, false);
 	if (!cmd || !grammar_check(cmd, msg, len, slots, &v)) {
@@ -194,7 +199,8 @@ bool outbound_answer(struct frontend *fe, struct conn *c, const uint8_t *msg, ui
 	return true;
 }
 
-// ---- those that get no answer --------------------------------------------------------------------------------
+// ---- those that get no answer
+// --------------------------------------------------------------------------------
 
 void outbound_conn_lost(struct frontend *fe, struct conn *c)
 {

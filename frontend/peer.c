@@ -1,6 +1,6 @@
-// What the actions of the peer machine do on an accepted connection (see peer.h). Runs in hss-frontend. Laws 2 and 9:
-// the peer's bytes are checked by the grammar before they are looked at, each defect costs one message or this one
-// connection, and every log line that a peer can provoke is rate-limited.
+// What the actions of the peer machine do on an accepted connection (see peer.h). Runs in hss-frontend. Laws
+// 2 and 9: the peer's bytes are checked by the grammar before they are looked at, each defect costs one
+// message or this one connection, and every log line that a peer can provoke is rate-limited.
 #include "frontend/peer.h"
 #include <string.h>
 #include "frontend/frontend.h"
@@ -12,8 +12,8 @@
 #include "lib/base/log.h"
 
 #define RESULT_ELECTION_LOST 4003 // RFC 6733 7.1.4
-#define CLOSING_MS	     5000 // after a DPR of either side
-#define ANSWER_ROOM	     2048 // own base messages; error answers need the request's length beside
+#define CLOSING_MS           5000 // after a DPR of either side
+#define ANSWER_ROOM          2048 // own base messages; error answers need the request's length beside
 
 static struct log_limit log_peers, log_unmatched;
 
@@ -27,7 +27,8 @@ static struct slice peer_name(const struct conn *c)
 	return c->host_len ? slice_of(c->host, c->host_len) : slice_str(c->address);
 }
 
-// ---- directory of peers --------------------------------------------------------------------------------------
+// ---- directory of peers
+// --------------------------------------------------------------------------------------
 
 static struct control_peer *entry_of(struct conn *c)
 {
@@ -61,7 +62,8 @@ static void directory_enter(struct conn *c)
 	p->conn = c->index;
 	p->since_us = c->since_us;
 	int s6a = frontend_app_index(fe, APP_S6A);
-	p->apps = (s6a >= 0 && c->app_mask >> s6a & 1 ? CONTROL_APP_S6A : 0) | (c->relay ? CONTROL_APP_RELAY : 0);
+	p->apps =
+	    (s6a >= 0 && c->app_mask >> s6a & 1 ? CONTROL_APP_S6A : 0) | (c->relay ? CONTROL_APP_RELAY : 0);
 	p->transport = TRANSPORT_TCP;
 	p->host_len = c->host_len;
 	p->realm_len = c->realm_len;
@@ -86,7 +88,8 @@ void peer_gone(struct conn *c, const char *why)
 	c->state = PEER_CLOSED;
 }
 
-// ---- writing -------------------------------------------------------------------------------------------------
+// ---- writing
+// -------------------------------------------------------------------------------------------------
 
 static void send_dwr(struct conn *c)
 {
@@ -133,7 +136,8 @@ static void note_origin_state(struct conn *c, uint32_t id)
 		c->origin_state_id = id;
 }
 
-// ---- capabilities exchange -----------------------------------------------------------------------------------
+// ---- capabilities exchange
+// -----------------------------------------------------------------------------------
 
 // The local address of the connection is what we announce, unless it has none.
 static struct base_node node_for(struct conn *c, struct base_addr *addr)
@@ -157,7 +161,8 @@ static void send_cea(struct conn *c, const uint8_t *msg, uint32_t result, const 
 	route_count(c->fe, CMD_CER, result);
 }
 
-static void reject_cer(struct conn *c, const uint8_t *msg, struct slice host, uint32_t result, const char *why)
+static void reject_cer(struct conn *c, const uint8_t *msg, struct slice host, uint32_t result,
+		       const char *why)
 {
 	stat_add(c->fe->stats, STAT_PEER_REJECTED, 1);
 	if (log_limit_pass(&log_peers, 50))
@@ -203,7 +208,8 @@ static struct conn *same_host(struct conn *c, struct slice host, uint64_t hash)
 	return NULL;
 }
 
-// What the machine says about a new connection of a host: accept it, or stay with the one it has. A dead one gives way.
+// What the machine says about a new connection of a host: accept it, or stay with the one it has. A dead one
+// gives way.
 static bool old_connection_yields(struct conn *c, struct slice host, uint64_t hash)
 {
 	struct frontend *fe = c->fe;
@@ -245,7 +251,8 @@ static void bind_peer(struct conn *c, const struct base_cer *cer, uint64_t hash)
 			c->app_mask |= 1ull << app;
 	}
 	const struct config_peer *known = config_peer_find(fe->config, cer->origin_host);
-	c->peer_flags = (known ? known->refuse_in_aia : fe->config->refuse_in_aia) ? IPC_PEER_REFUSE_IN_AIA : 0;
+	c->peer_flags =
+	    (known ? known->refuse_in_aia : fe->config->refuse_in_aia) ? IPC_PEER_REFUSE_IN_AIA : 0;
 	c->since_us = clock_wall_us();
 }
 
@@ -283,7 +290,8 @@ static void process_cer(struct conn *c, const uint8_t *msg, uint32_t len)
 			 LOG_STR("address", c->address), LOG_STR("relay", c->relay ? "yes" : "no"));
 }
 
-// ---- messages of an open connection --------------------------------------------------------------------------
+// ---- messages of an open connection
+// --------------------------------------------------------------------------
 
 static void process_request(struct conn *c, const struct header *h, const uint8_t *msg, uint32_t len)
 {
@@ -343,7 +351,8 @@ static void process_dpr(struct conn *c, const uint8_t *msg, uint32_t len)
 	if (!base_checked(c, CMD_DPR, msg, len))
 		return;
 	base_note_read(msg, len, &note);
-	log_debug("peer_disconnects", LOG_SLICE("peer", peer_name(c)), LOG_INT("cause", note.disconnect_cause));
+	log_debug("peer_disconnects", LOG_SLICE("peer", peer_name(c)),
+		  LOG_INT("cause", note.disconnect_cause));
 	struct wr w = conn_write(c, ANSWER_ROOM);
 	base_dpa_write(&w, &c->fe->node, msg, RESULT_SUCCESS);
 	route_count(c->fe, CMD_DPR, RESULT_SUCCESS);
@@ -395,13 +404,27 @@ void peer_message(struct conn *c, const uint8_t *msg, uint32_t len)
 	header_get(msg, &h);
 	enum peer_event event = event_of(c, &h);
 	switch ((enum peer_action)peer_step(c->state, event).action) {
-	case PEER_DO_ACCEPT: process_cer(c, msg, len); return;
-	case PEER_DO_PROCESS: process_message(c, &h, msg, len); return;
-	case PEER_DO_SEND_DWA: process_dwr(c, msg, len); return;
-	case PEER_DO_PROCESS_DWA: process_dwa(c, &h); return;
-	case PEER_DO_SEND_DPA: process_dpr(c, msg, len); return;
-	case PEER_DO_NOTHING: drop_answer(c, &h); return;
-	case PEER_DO_REFUSE_CER: reject_cer(c, msg, peer_name(c), RESULT_UNABLE_TO_COMPLY, "CER again"); return;
+	case PEER_DO_ACCEPT:
+		process_cer(c, msg, len);
+		return;
+	case PEER_DO_PROCESS:
+		process_message(c, &h, msg, len);
+		return;
+	case PEER_DO_SEND_DWA:
+		process_dwr(c, msg, len);
+		return;
+	case PEER_DO_PROCESS_DWA:
+		process_dwa(c, &h);
+		return;
+	case PEER_DO_SEND_DPA:
+		process_dpr(c, msg, len);
+		return;
+	case PEER_DO_NOTHING:
+		drop_answer(c, &h);
+		return;
+	case PEER_DO_REFUSE_CER:
+		reject_cer(c, msg, peer_name(c), RESULT_UNABLE_TO_COMPLY, "CER again");
+		return;
 	case PEER_DO_CLOSE:
 		if (event == PEER_EV_DPA && h.hop_by_hop != c->dpr_hop) {
 			drop_answer(c, &h);
@@ -409,11 +432,14 @@ void peer_message(struct conn *c, const uint8_t *msg, uint32_t len)
 		}
 		conn_end(c, "disconnected");
 		return;
-	default: conn_close(c, c->state == PEER_CLOSED ? "first message is not a CER" : "protocol error"); return;
+	default:
+		conn_close(c, c->state == PEER_CLOSED ? "first message is not a CER" : "protocol error");
+		return;
 	}
 }
 
-// ---- time ----------------------------------------------------------------------------------------------------
+// ---- time
+// ----------------------------------------------------------------------------------------------------
 
 void peer_connected(struct conn *c, uint64_t now_ms)
 {
@@ -424,7 +450,8 @@ void peer_connected(struct conn *c, uint64_t now_ms)
 
 void peer_heard(struct conn *c)
 {
-	if (c->state != PEER_CLOSED && watchdog_receive(&c->watchdog, c->fe->now_us / 1000, false) & WATCHDOG_FAILBACK)
+	if (c->state != PEER_CLOSED &&
+	    watchdog_receive(&c->watchdog, c->fe->now_us / 1000, false) & WATCHDOG_FAILBACK)
 		peer_publish(c);
 }
 
@@ -454,11 +481,15 @@ void peer_stop(struct conn *c, enum base_disconnect_cause cause)
 	case PEER_DO_SEND_DPR:
 		send_dpr(c, cause);
 		if (c->directory >= 0)
-			__atomic_store_n((uint32_t *)&entry_of(c)->state, PEER_SLOT_CLOSING, __ATOMIC_RELEASE);
+			__atomic_store_n((uint32_t *)&entry_of(c)->state, PEER_SLOT_CLOSING,
+					 __ATOMIC_RELEASE);
 		c->state = PEER_CLOSING;
 		await_end(c);
 		return;
-	case PEER_DO_CLOSE: conn_close(c, "stopping"); return; // was not a peer yet
-	default: return;
+	case PEER_DO_CLOSE:
+		conn_close(c, "stopping");
+		return; // was not a peer yet
+	default:
+		return;
 	}
 }

@@ -1,12 +1,13 @@
-// The peer state machine of RFC 6733 5.6 as a table (states x events -> action, next state), and what its actions do on
-// an accepted connection: capabilities exchange, watchdog, disconnect. Runs in hss-frontend.
+// The peer state machine of RFC 6733 5.6 as a table (states x events -> action, next state), and what its
+// actions do on an accepted connection: capabilities exchange, watchdog, disconnect. Runs in hss-frontend.
 //
-// The table is whole: it has the rows of connections that we open, too. Until such connections are made, a peer here
-// is an accepted connection, Closed until its CER.
+// The table is whole: it has the rows of connections that we open, too. Until such connections are made, a
+// peer here is an accepted connection, Closed until its CER.
 //
-// The same Origin-Host twice: as responder without a connection of our own there is nothing to elect between, so the Open
-// row decides: R-Conn-CER is rejected (CEA 4003), the old connection stays. If the old one is dead, the rejected CER
-// makes us find out: it is probed with a DWR at once, and a connection whose watchdog is in SUSPECT gives way.
+// The same Origin-Host twice: as responder without a connection of our own there is nothing to elect between,
+// so the Open row decides: R-Conn-CER is rejected (CEA 4003), the old connection stays. If the old one is
+// dead, the rejected CER makes us find out: it is probed with a DWR at once, and a connection whose watchdog
+// is in SUSPECT gives way.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,7 +28,7 @@ enum peer_state {
 };
 
 enum peer_event {
-	PEER_EV_START,	    // we want a connection
+	PEER_EV_START,      // we want a connection
 	PEER_EV_R_CONN_CER, // a CER on an accepted connection
 	PEER_EV_I_CONN_ACK, // our connection is up
 	PEER_EV_I_CONN_NACK,
@@ -37,7 +38,7 @@ enum peer_event {
 	PEER_EV_R_DISC, // the accepted one was closed
 	PEER_EV_WIN_ELECTION,
 	PEER_EV_TIMEOUT,
-	PEER_EV_MESSAGE, // a request of an application, or any answer to one
+	PEER_EV_MESSAGE,   // a request of an application, or any answer to one
 	PEER_EV_CER_AGAIN, // a second CER on an open connection
 	PEER_EV_DWR,
 	PEER_EV_DWA,
@@ -52,12 +53,12 @@ enum peer_action {
 	PEER_DO_NOTHING,
 	PEER_DO_CONNECT,
 	PEER_DO_SEND_CER,
-	PEER_DO_ACCEPT,	     // take the connection, process the CER, send the CEA
-	PEER_DO_HOLD,	     // take the connection, process the CER, no CEA yet
-	PEER_DO_HOLD_ELECT,  // ... and elect
-	PEER_DO_CER_ELECT,   // send a CER on ours, elect
-	PEER_DO_REJECT,	     // refuse the new connection
-	PEER_DO_SEND_R_CEA,  // close ours, answer on the accepted one
+	PEER_DO_ACCEPT,     // take the connection, process the CER, send the CEA
+	PEER_DO_HOLD,       // take the connection, process the CER, no CEA yet
+	PEER_DO_HOLD_ELECT, // ... and elect
+	PEER_DO_CER_ELECT,  // send a CER on ours, elect
+	PEER_DO_REJECT,     // refuse the new connection
+	PEER_DO_SEND_R_CEA, // close ours, answer on the accepted one
 	PEER_DO_PROCESS_CEA,
 	PEER_DO_CEA_CLOSE_R, // process the CEA on ours, close the accepted one
 	PEER_DO_CLOSE_R,
@@ -74,14 +75,14 @@ enum peer_action {
 
 struct peer_row {
 	uint8_t action; // enum peer_action
-	uint8_t next;	// enum peer_state
+	uint8_t next;   // enum peer_state
 };
 
 struct peer_row peer_step(enum peer_state state, enum peer_event event);
 const char *peer_state_name(enum peer_state state);
 
-// Who wins when both sides connected at once: true when our own host is the greater octet string, case folded (RFC 6733
-// 5.6.4): we keep the accepted connection.
+// Who wins when both sides connected at once: true when our own host is the greater octet string, case folded
+// (RFC 6733 5.6.4): we keep the accepted connection.
 bool peer_election_won(const char *own_host, const char *peer_host);
 
 // ---- what happens on a connection

@@ -1,9 +1,11 @@
-// The peer state machine as data (RFC 6733 5.6): what follows from an event in a state. No I/O, no connection.
+// The peer state machine as data (RFC 6733 5.6): what follows from an event in a state. No I/O, no
+// connection.
 #include <ctype.h>
 #include <stddef.h>
 #include "frontend/peer.h"
 
 // A pair without a row is an error of whoever raised the event: everything of that peer is closed.
+// clang-format off
 static const struct peer_row table[PEER_STATE_CNT][PEER_EVENT_CNT] = {
 	[PEER_CLOSED] = {
 		[PEER_EV_START] = {PEER_DO_CONNECT, PEER_WAIT_CONN_ACK},
@@ -81,6 +83,7 @@ static const struct peer_row table[PEER_STATE_CNT][PEER_EVENT_CNT] = {
 		[PEER_EV_R_CONN_CER] = {PEER_DO_ACCEPT, PEER_R_OPEN},
 	},
 };
+// clang-format on
 
 struct peer_row peer_step(enum peer_state state, enum peer_event event)
 {
@@ -92,8 +95,8 @@ struct peer_row peer_step(enum peer_state state, enum peer_event event)
 const char *peer_state_name(enum peer_state state)
 {
 	static const char *const name[PEER_STATE_CNT] = {
-		"closed",	"wait-conn-ack", "wait-i-cea", "wait-conn-ack-elect",
-		"wait-returns", "open",		 "open",       "closing",
+	    "closed",       "wait-conn-ack", "wait-i-cea", "wait-conn-ack-elect",
+	    "wait-returns", "open",          "open",       "closing",
 	};
 	return (unsigned)state < PEER_STATE_CNT ? name[state] : "unknown";
 }

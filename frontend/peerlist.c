@@ -1,5 +1,5 @@
-// `peer list` and `peer disconnect` of this frontend's peers (see peerlist.h). Runs in hss-frontend. Rows are sent as
-// far as the channel to hss-admin takes them and go on when it has drained: a list costs no memory.
+// `peer list` and `peer disconnect` of this frontend's peers (see peerlist.h). Runs in hss-frontend. Rows are
+// sent as far as the channel to hss-admin takes them and go on when it has drained: a list costs no memory.
 #include "frontend/peerlist.h"
 #include <errno.h>
 #include <jansson.h>

@@ -1,5 +1,5 @@
-// The pending table and the way to the workers (see route.h). Runs in hss-frontend. No allocation per request: entries
-// and their stubs are one block each, made at start and committed as they are first used.
+// The pending table and the way to the workers (see route.h). Runs in hss-frontend. No allocation per
+// request: entries and their stubs are one block each, made at start and committed as they are first used.
 #include "frontend/route.h"
 #include <stdlib.h>
 #include "frontend/screen.h"
@@ -7,7 +7,7 @@
 #include "lib/base/log.h"
 #include "lib/diameter/avp.h"
 
-#define NONE	   UINT32_MAX
+#define NONE       UINT32_MAX
 #define ERROR_ROOM 2048 // what an error answer needs beside the Proxy-Infos
 
 struct pending {
@@ -24,8 +24,8 @@ struct pending {
 struct route {
 	struct pending *entry;
 	uint8_t (*stub)[ROUTE_STUB_MAX];
-	uint32_t fresh;	    // entries from here on were never used
-	uint32_t free;	    // the most recently used one first: it is still in the processor's cache
+	uint32_t fresh; // entries from here on were never used
+	uint32_t free;  // the most recently used one first: it is still in the processor's cache
 	uint32_t head, tail;
 	uint32_t cnt;
 };
@@ -60,7 +60,8 @@ uint32_t route_pending(const struct frontend *fe)
 	return fe->route->cnt;
 }
 
-// ---- the list ------------------------------------------------------------------------------------------------
+// ---- the list
+// ------------------------------------------------------------------------------------------------
 
 static uint32_t entry_take(struct route *r)
 {
@@ -102,7 +103,8 @@ static void entry_free(struct route *r, uint32_t i)
 	r->cnt--;
 }
 
-// ---- counting ------------------------------------------------------------------------------------------------
+// ---- counting
+// ------------------------------------------------------------------------------------------------
 
 static void add(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -132,14 +134,16 @@ void route_count(struct frontend *fe, unsigned command, uint32_t result)
 	count_answer(fe, command, stat_result_index(result, false), 0);
 }
 
-// ---- to the worker -------------------------------------------------------------------------------------------
+// ---- to the worker
+// -------------------------------------------------------------------------------------------
 
 bool route_has_room(const struct frontend *fe, const struct conn *c)
 {
 	return !fe->stopping && c->pending < fe->config->max_pending && fe->route->cnt < ROUTE_PENDING_MAX;
 }
 
-// One subscriber's requests meet in one worker, as long as that one is there; any other serves them as well (law 3).
+// One subscriber's requests meet in one worker, as long as that one is there; any other serves them as well
+// (law 3).
 static struct frontend_worker *worker_for(struct frontend *fe, uint64_t hash)
 {
 	uint32_t first = (uint32_t)(((hash >> 32) * fe->worker_cnt) >> 32);
@@ -180,7 +184,8 @@ static uint16_t stub_write(uint8_t *stub, const uint8_t *msg, uint32_t len, cons
 	return (uint16_t)wr_len(&w);
 }
 
-static void compose(uint8_t *body, const struct ipc_request *q, const struct avp_slot *slots, const uint8_t *msg)
+static void compose(uint8_t *body, const struct ipc_request *q, const struct avp_slot *slots,
+		    const uint8_t *msg)
 {
 	size_t slots_len = q->slot_cnt * sizeof *slots;
 	memcpy(body, q, sizeof *q);
@@ -188,8 +193,8 @@ static void compose(uint8_t *body, const struct ipc_request *q, const struct avp
 	memcpy(body + sizeof *q + slots_len, msg, q->msg_len);
 }
 
-bool route_request(struct frontend *fe, struct conn *c, const struct command *cmd, const uint8_t *msg, uint32_t len,
-		   const struct avp_slot *slots)
+bool route_request(struct frontend *fe, struct conn *c, const struct command *cmd, const uint8_t *msg,
+		   uint32_t len, const struct avp_slot *slots)
 {
 	struct route *r = fe->route;
 	const struct screen_slots *s = screen_slots_of(cmd);
@@ -199,9 +204,9 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 	imsi_t imsi = {0};
 
 	imsi_parse(user, &imsi);
-	struct frontend_worker *w =
-		worker_for(fe, imsi.v ? ident_hash(imsi.v)
-				      : ident_hash_bytes(user.len ? user : screen_data(msg, slots, s->session_id), false));
+	struct frontend_worker *w = worker_for(
+	    fe, imsi.v ? ident_hash(imsi.v)
+		       : ident_hash_bytes(user.len ? user : screen_data(msg, slots, s->session_id), false));
 	if (!w || size > IPC_BODY_MAX)
 		return false;
 	uint32_t i = entry_take(r);
@@ -215,17 +220,17 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 		return false;
 	}
 	struct ipc_request q = {
-		.conn = c->index,
-		.generation = c->directory_generation,
-		.arrival_us = fe->now_us,
-		// most requests are the peer's own; only those through a relay carry another Origin-Host
-		.host_hash = slice_eq(host, slice_of(c->host, c->host_len)) ? c->host_hash
-									    : ident_hash_bytes(host, true),
-		.imsi = imsi.v,
-		.msg_len = len,
-		.command = cmd->id,
-		.slot_cnt = cmd->slot_cnt,
-		.peer_flags = c->peer_flags,
+	    .conn = c->index,
+	    .generation = c->directory_generation,
+	    .arrival_us = fe->now_us,
+	    // most requests are the peer's own; only those through a relay carry another Origin-Host
+	    .host_hash =
+		slice_eq(host, slice_of(c->host, c->host_len)) ? c->host_hash : ident_hash_bytes(host, true),
+	    .imsi = imsi.v,
+	    .msg_len = len,
+	    .command = cmd->id,
+	    .slot_cnt = cmd->slot_cnt,
+	    .peer_flags = c->peer_flags,
 	};
 	compose(body, &q, slots, msg);
 	channel_commit(w->channel, size);
@@ -241,7 +246,8 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 	return true;
 }
 
-// ---- back ----------------------------------------------------------------------------------------------------
+// ---- back
+// ----------------------------------------------------------------------------------------------------
 
 // Ends a pending request with an answer of our own.
 static void fail(struct frontend *fe, uint32_t i, uint32_t result, const char *why)
@@ -270,7 +276,8 @@ static bool answer_fits(const uint8_t *stub, const uint8_t *msg, uint32_t len)
 	       !(msg[4] & HEADER_R) && memcmp(msg + 5, stub + 5, DIAMETER_HEADER_LEN - 5) == 0;
 }
 
-void route_answer(struct frontend *fe, struct frontend_worker *w, const struct ipc_hdr *hdr, const uint8_t *body)
+void route_answer(struct frontend *fe, struct frontend_worker *w, const struct ipc_hdr *hdr,
+		  const uint8_t *body)
 {
 	struct route *r = fe->route;
 	uint32_t i = (uint32_t)hdr->id, len = hdr->len - (uint32_t)sizeof *hdr;
@@ -282,7 +289,8 @@ void route_answer(struct frontend *fe, struct frontend_worker *w, const struct i
 		return;
 	if (!answer_fits(r->stub[i], body, len)) {
 		if (log_limit_pass(&log_worker, 1))
-			log_error("worker_answer_unfit", LOG_INT("worker", w->index), LOG_INT("command", p->command));
+			log_error("worker_answer_unfit", LOG_INT("worker", w->index),
+				  LOG_INT("command", p->command));
 		fail(fe, i, RESULT_TOO_BUSY, "internal error");
 		return;
 	}
@@ -325,8 +333,8 @@ void route_tick(struct frontend *fe, uint64_t now_us)
 	}
 }
 
-void route_refuse(struct frontend *fe, struct conn *c, const struct command *cmd, const uint8_t *msg, uint32_t len,
-		  const struct verdict *v, const char *why)
+void route_refuse(struct frontend *fe, struct conn *c, const struct command *cmd, const uint8_t *msg,
+		  uint32_t len, const struct verdict *v, const char *why)
 {
 	unsigned command = cmd ? cmd->id : CMD_NONE;
 	struct wr w = conn_write(c, len + ERROR_ROOM);

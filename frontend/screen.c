@@ -16,14 +16,29 @@ void screen_verdict(struct verdict *v, uint32_t result)
 static void note_slot(struct screen_slots *s, enum avp_id id, uint8_t slot)
 {
 	switch (id) {
-	case AVP_ID_Session_Id: s->session_id = slot; break;
-	case AVP_ID_User_Name: s->user_name = slot; break;
-	case AVP_ID_Origin_Host: s->origin_host = slot; break;
-	case AVP_ID_Destination_Host: s->destination_host = slot; break;
-	case AVP_ID_Destination_Realm: s->destination_realm = slot; break;
-	case AVP_ID_Route_Record: s->route_record = slot; break;
-	case AVP_ID_Proxy_Info: s->proxy_info = slot; break;
-	default: break;
+	case AVP_ID_Session_Id:
+		s->session_id = slot;
+		break;
+	case AVP_ID_User_Name:
+		s->user_name = slot;
+		break;
+	case AVP_ID_Origin_Host:
+		s->origin_host = slot;
+		break;
+	case AVP_ID_Destination_Host:
+		s->destination_host = slot;
+		break;
+	case AVP_ID_Destination_Realm:
+		s->destination_realm = slot;
+		break;
+	case AVP_ID_Route_Record:
+		s->route_record = slot;
+		break;
+	case AVP_ID_Proxy_Info:
+		s->proxy_info = slot;
+		break;
+	default:
+		break;
 	}
 }
 
@@ -56,9 +71,11 @@ const struct command *screen_command(const struct frontend *fe, const struct con
 		result = RESULT_UNSUPPORTED_VERSION;
 	else if (h->flags & HEADER_E)
 		result = RESULT_INVALID_HDR_BITS;
-	else if (h->app == APP_BASE) // sessions and accounting of the base protocol: no application of ours has them
+	else if (h->app ==
+		 APP_BASE) // sessions and accounting of the base protocol: no application of ours has them
 		result = RESULT_COMMAND_UNSUPPORTED;
-	else if (app < 0 || !(c->relay || c->app_mask >> app & 1)) // not served, or never agreed on with this peer
+	else if (app < 0 ||
+		 !(c->relay || c->app_mask >> app & 1)) // not served, or never agreed on with this peer
 		result = RESULT_APPLICATION_UNSUPPORTED;
 	else if (!(cmd = grammar_find(h->code, h->app, true)))
 		result = RESULT_COMMAND_UNSUPPORTED;
@@ -86,7 +103,8 @@ static bool loops(const struct frontend *fe, struct slice body)
 // RFC 6733 6.1.4 for a server that is not an agent; 0 when the request is for us.
 static uint32_t delivery(const struct frontend *fe, struct slice host, struct slice realm)
 {
-	bool ours = realm.len == 0 || same_name(realm, fe->node.realm) || config_realm_served(fe->config, realm);
+	bool ours =
+	    realm.len == 0 || same_name(realm, fe->node.realm) || config_realm_served(fe->config, realm);
 	if (host.len && same_name(host, fe->node.host))
 		return 0;
 	if (!ours)

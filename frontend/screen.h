@@ -1,5 +1,6 @@
-// What a request must pass before a worker sees it (law 2), in the order of RFC 6733 6.1 and 7: version, header bits,
-// application, command, local delivery, grammar. The result is a command with slots, or a verdict. Runs in hss-frontend.
+// What a request must pass before a worker sees it (law 2), in the order of RFC 6733 6.1 and 7: version,
+// header bits, application, command, local delivery, grammar. The result is a command with slots, or a
+// verdict. Runs in hss-frontend.
 #pragma once
 #include "lib/diameter/grammar.h"
 
@@ -9,7 +10,8 @@ struct frontend;
 // Slots of the AVPs that routing looks at, by command; SCREEN_NONE where a command does not have it.
 #define SCREEN_NONE 0xff
 struct screen_slots {
-	uint8_t session_id, user_name, origin_host, destination_host, destination_realm, route_record, proxy_info;
+	uint8_t session_id, user_name, origin_host, destination_host, destination_realm, route_record,
+	    proxy_info;
 };
 
 // Fills the table of slots; call after grammar_enable.

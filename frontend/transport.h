@@ -1,5 +1,5 @@
-// Bytes in and out of one connection, nothing else: what differs between TCP, SCTP and TLS is behind this table, so
-// that conn.c is the same for all of them. Runs in hss-frontend.
+// Bytes in and out of one connection, nothing else: what differs between TCP, SCTP and TLS is behind this
+// table, so that conn.c is the same for all of them. Runs in hss-frontend.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -11,7 +11,8 @@ struct transport;
 
 struct transport_ops {
 	const char *name; // "tcp"
-	// Takes one connection from a listening socket; fills in *t. 0, or -EAGAIN when none waits, or a negative errno.
+	// Takes one connection from a listening socket; fills in *t. 0, or -EAGAIN when none waits, or a
+	// negative errno.
 	int (*accept)(int listener, struct transport *t);
 	// Octets read (at least 1), 0 at the end of the stream, -EAGAIN, or a negative errno.
 	ssize_t (*recv)(struct transport *t, void *buf, size_t cap);

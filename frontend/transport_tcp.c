@@ -104,22 +104,24 @@ static void tcp_remote(const struct transport *t, char *out, size_t cap)
 }
 
 const struct transport_ops transport_tcp = {
-	.name = "tcp",
-	.accept = tcp_accept,
-	.recv = tcp_recv,
-	.send = tcp_send,
-	.shut = tcp_shut,
-	.close = tcp_close,
-	.local = tcp_local,
-	.remote = tcp_remote,
+    .name = "tcp",
+    .accept = tcp_accept,
+    .recv = tcp_recv,
+    .send = tcp_send,
+    .shut = tcp_shut,
+    .close = tcp_close,
+    .local = tcp_local,
+    .remote = tcp_remote,
 };
 
 const struct transport_ops *transport_find(enum config_transport kind)
 {
 	switch (kind) {
-	case TRANSPORT_TCP: return &transport_tcp;
+	case TRANSPORT_TCP:
+		return &transport_tcp;
 	case TRANSPORT_SCTP:
-	case TRANSPORT_TLS: break;
+	case TRANSPORT_TLS:
+		break;
 	}
 	return NULL;
 }

@@ -19,7 +19,8 @@ static void restart(struct watchdog *w, uint64_t now_ms)
 
 void watchdog_init(struct watchdog *w, uint32_t tw_ms, uint64_t seed)
 {
-	*w = (struct watchdog){.tw_ms = tw_ms < 6000 ? 6000 : tw_ms, .state = WATCHDOG_INITIAL,
+	*w = (struct watchdog){.tw_ms = tw_ms < 6000 ? 6000 : tw_ms,
+			       .state = WATCHDOG_INITIAL,
 			       .random = seed * 0x9e3779b97f4a7c15ull | 1};
 }
 
@@ -76,7 +77,8 @@ unsigned watchdog_receive(struct watchdog *w, uint64_t now_ms, bool dwa)
 	case WATCHDOG_REOPEN:
 		return receive_reopen(w, dwa);
 	case WATCHDOG_INITIAL:
-	case WATCHDOG_DOWN: break;
+	case WATCHDOG_DOWN:
+		break;
 	}
 	return WATCHDOG_THROW;
 }
@@ -111,9 +113,11 @@ unsigned watchdog_expire(struct watchdog *w, uint64_t now_ms)
 		w->state = WATCHDOG_DOWN;
 		w->pending = false;
 		return WATCHDOG_CLOSE;
-	case WATCHDOG_REOPEN: return expire_reopen(w);
+	case WATCHDOG_REOPEN:
+		return expire_reopen(w);
 	case WATCHDOG_INITIAL:
-	case WATCHDOG_DOWN: return WATCHDOG_OPEN;
+	case WATCHDOG_DOWN:
+		return WATCHDOG_OPEN;
 	}
 	return 0;
 }

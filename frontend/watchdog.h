@@ -1,5 +1,5 @@
-// The watchdog of one connection (RFC 3539 3.4.1): pure state, no I/O. The caller tells what happened and does what
-// the returned actions say. Times are monotonic milliseconds.
+// The watchdog of one connection (RFC 3539 3.4.1): pure state, no I/O. The caller tells what happened and
+// does what the returned actions say. Times are monotonic milliseconds.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,7 +18,7 @@ enum watchdog_action {
 struct watchdog {
 	uint64_t deadline_ms; // when Tw expires
 	uint64_t random;      // state of the jitter
-	uint32_t tw_ms;	      // Twinit
+	uint32_t tw_ms;       // Twinit
 	int8_t num_dwa;
 	bool pending; // a DWR is unanswered
 	uint8_t state;
@@ -34,8 +34,8 @@ unsigned watchdog_down(struct watchdog *w, uint64_t now_ms); // the connection i
 unsigned watchdog_receive(struct watchdog *w, uint64_t now_ms, bool dwa);
 // Tw expired: call when now has reached deadline_ms.
 unsigned watchdog_expire(struct watchdog *w, uint64_t now_ms);
-// A DWR out of turn, since there is doubt about this connection (its peer came on another one): WATCHDOG_SEND_DWR when
-// none is pending.
+// A DWR out of turn, since there is doubt about this connection (its peer came on another one):
+// WATCHDOG_SEND_DWR when none is pending.
 unsigned watchdog_probe(struct watchdog *w, uint64_t now_ms);
 
 const char *watchdog_state_name(enum watchdog_state state);

@@ -1,5 +1,6 @@
-// What a peer can do to a frontend with octets alone: a stream, cut into pieces, before or after its CER. The first octet
-// says which: bit 0: after a good CER, the rest: how long the pieces are. A second peer must be served afterwards.
+// What a peer can do to a frontend with octets alone: a stream, cut into pieces, before or after its CER. The
+// first octet says which: bit 0: after a good CER, the rest: how long the pieces are. A second peer must be
+// served afterwards.
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,8 +13,15 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct config config = {
-	.host = "hss.hss.example", .realm = "hss.example", .watchdog_ms = 30000, .cer_timeout_ms = 5000,
-	.max_message = 65536, .max_connections = 8, .max_pending = 100, .request_timeout_ms = 2000, .workers = 1,
+    .host = "hss.hss.example",
+    .realm = "hss.example",
+    .watchdog_ms = 30000,
+    .cer_timeout_ms = 5000,
+    .max_message = 65536,
+    .max_connections = 8,
+    .max_pending = 100,
+    .request_timeout_ms = 2000,
+    .workers = 1,
 };
 static struct frontend fe;
 static struct event_base *base;
@@ -53,7 +61,8 @@ static void start(void)
 	base = event_base_new();
 	control = control_map(fd, true);
 	if (!base || !control || channel_pair(fds) ||
-	    frontend_init(&fe, &config, base, control, &control->stats[control_instance(ROLE_FRONTEND, 0)], 0, 1))
+	    frontend_init(&fe, &config, base, control, &control->stats[control_instance(ROLE_FRONTEND, 0)], 0,
+			  1))
 		abort();
 	worker = channel_new_take(base, fds[0], 1 << 20, &ops, NULL);
 	frontend_worker_take(&fe, 0, fds[1]);
@@ -72,8 +81,11 @@ static int peer(const char *host)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds))
 		abort();
 	conn_open_take(&fe, &(struct transport){.ops = &transport_tcp, .fd = fds[1]});
-	struct base_node mme = {.host = slice_str(host), .realm = slice_str("example"), .product = slice_str("fuzz"),
-				.apps = (uint32_t[]){APP_S6A}, .app_cnt = 1};
+	struct base_node mme = {.host = slice_str(host),
+				.realm = slice_str("example"),
+				.product = slice_str("fuzz"),
+				.apps = (uint32_t[]){APP_S6A},
+				.app_cnt = 1};
 	struct wr w = wr_of(out, sizeof out);
 	base_cer_write(&w, &mme, 1, 2);
 	if (host[0] && write(fds[0], out, wr_len(&w)) != (ssize_t)wr_len(&w))

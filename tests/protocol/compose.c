@@ -80,12 +80,13 @@ static void put_cer(struct wr *w, const struct line *l)
 	if (line_value(l, "state", 0))
 		avp_put_u32(w, AVP_CODE_Origin_State_Id, 0, AVP_M, (uint32_t)line_number(l, "state", 0));
 	for (unsigned n = 0; line_value(l, "inband", n); n++)
-		avp_put_u32(w, AVP_CODE_Inband_Security_Id, 0, AVP_M, (uint32_t)atoi(line_value(l, "inband", n)));
+		avp_put_u32(w, AVP_CODE_Inband_Security_Id, 0, AVP_M,
+			    (uint32_t)atoi(line_value(l, "inband", n)));
 	put_apps(w, l);
 }
 
-// avp=CODE:VENDOR:FLAGS:HEX, appended as it is: flags are the octet's value, the length is right. len=+N or len=-N
-// falsifies the last one's length.
+// avp=CODE:VENDOR:FLAGS:HEX, appended as it is: flags are the octet's value, the length is right. len=+N or
+// len=-N falsifies the last one's length.
 static void put_raw(struct wr *w, const struct line *l)
 {
 	unsigned long code, vendor, flags;
@@ -107,7 +108,8 @@ static void put_raw(struct wr *w, const struct line *l)
 		wr_zero(w, -len & 3u);
 	}
 	if (last && line_value(l, "len", 0))
-		be24_put(w->base + last + 5, be24_get(w->base + last + 5) + (uint32_t)atoi(line_value(l, "len", 0)));
+		be24_put(w->base + last + 5,
+			 be24_get(w->base + last + 5) + (uint32_t)atoi(line_value(l, "len", 0)));
 }
 
 static void put_proxy(struct wr *w, const struct line *l)
@@ -148,7 +150,9 @@ static void put_request(struct wr *w, const struct line *l, const struct command
 static void put_body(struct wr *w, const struct line *l, const struct command *cmd)
 {
 	switch (cmd->id) {
-	case CMD_CER: put_cer(w, l); return;
+	case CMD_CER:
+		put_cer(w, l);
+		return;
 	case CMD_DWA:
 	case CMD_DPA:
 		avp_put_u32(w, AVP_CODE_Result_Code, 0, AVP_M, (uint32_t)line_number(l, "result", 2001));
@@ -157,13 +161,15 @@ static void put_body(struct wr *w, const struct line *l, const struct command *c
 	case CMD_DWR:
 		put_origin(w, l);
 		if (line_value(l, "state", 0))
-			avp_put_u32(w, AVP_CODE_Origin_State_Id, 0, AVP_M, (uint32_t)line_number(l, "state", 0));
+			avp_put_u32(w, AVP_CODE_Origin_State_Id, 0, AVP_M,
+				    (uint32_t)line_number(l, "state", 0));
 		return;
 	case CMD_DPR:
 		put_origin(w, l);
 		avp_put_u32(w, AVP_CODE_Disconnect_Cause, 0, AVP_M, (uint32_t)line_number(l, "cause", 0));
 		return;
-	default: break;
+	default:
+		break;
 	}
 	if (cmd->flags & HEADER_R) {
 		put_request(w, l, cmd);
@@ -203,9 +209,10 @@ void compose_answer(const struct line *l, const uint8_t *request, struct wr *w)
 	struct header h;
 	struct avp sid = {0};
 	header_get(request, &h);
-	avp_find(slice_of(request + DIAMETER_HEADER_LEN, h.len - DIAMETER_HEADER_LEN), AVP_CODE_Session_Id, 0, &sid);
-	header_begin(w, h.flags & HEADER_P, h.code, h.app, h.hop_by_hop ^ (uint32_t)line_number(l, "spoil", 0),
-		     h.end_to_end);
+	avp_find(slice_of(request + DIAMETER_HEADER_LEN, h.len - DIAMETER_HEADER_LEN), AVP_CODE_Session_Id, 0,
+		 &sid);
+	header_begin(w, h.flags & HEADER_P, h.code, h.app,
+		     h.hop_by_hop ^ (uint32_t)line_number(l, "spoil", 0), h.end_to_end);
 	avp_put_slice(w, AVP_CODE_Session_Id, 0, AVP_M, sid.data);
 	avp_put_u32(w, AVP_CODE_Result_Code, 0, AVP_M, (uint32_t)line_number(l, "result", 2001));
 	avp_put_u32(w, AVP_CODE_Auth_Session_State, 0, AVP_M, 1);
@@ -218,7 +225,8 @@ void compose_answer(const struct line *l, const uint8_t *request, struct wr *w)
 		line_fail(l, "answer too long");
 }
 
-// ---- comparing -----------------------------------------------------------------------------------------------
+// ---- comparing
+// -----------------------------------------------------------------------------------------------
 
 static struct slice body_of(const uint8_t *msg, uint32_t len)
 {
@@ -237,11 +245,12 @@ void compose_describe(const uint8_t *msg, uint32_t len, char *out, size_t cap)
 	struct header h;
 	header_get(msg, &h);
 	const struct command *cmd = grammar_find(h.code, h.app, h.flags & HEADER_R);
-	snprintf(out, cap, "%s (%u/%u flags %02x hop %u result %u)", cmd ? cmd->name : "unknown", h.code, h.app, h.flags,
-		 h.hop_by_hop, u32_of(msg, len, AVP_CODE_Result_Code));
+	snprintf(out, cap, "%s (%u/%u flags %02x hop %u result %u)", cmd ? cmd->name : "unknown", h.code,
+		 h.app, h.flags, h.hop_by_hop, u32_of(msg, len, AVP_CODE_Result_Code));
 }
 
-static void expect_text(const struct line *l, const char *key, uint32_t code, const uint8_t *msg, uint32_t len)
+static void expect_text(const struct line *l, const char *key, uint32_t code, const uint8_t *msg,
+			uint32_t len)
 {
 	const char *want = line_value(l, key, 0);
 	struct avp a;
@@ -249,7 +258,8 @@ static void expect_text(const struct line *l, const char *key, uint32_t code, co
 		return;
 	bool there = avp_find(body_of(msg, len), code, 0, &a);
 	if (strcmp(want, "none") == 0 ? there : !there || !slice_eq(a.data, slice_str(want)))
-		line_fail(l, "%s is %.*s", key, there ? (int)a.data.len : 4, there ? (const char *)a.data.p : "none");
+		line_fail(l, "%s is %.*s", key, there ? (int)a.data.len : 4,
+			  there ? (const char *)a.data.p : "none");
 }
 
 static void expect_proxies(const struct line *l, const uint8_t *msg, uint32_t len)
@@ -261,7 +271,8 @@ static void expect_proxies(const struct line *l, const uint8_t *msg, uint32_t le
 		if (a.code != AVP_CODE_Proxy_Info)
 			continue;
 		const char *want = line_value(l, "proxy", n++);
-		if (!want || !avp_find(a.data, AVP_CODE_Proxy_Host, 0, &host) || !slice_eq(host.data, slice_str(want)))
+		if (!want || !avp_find(a.data, AVP_CODE_Proxy_Host, 0, &host) ||
+		    !slice_eq(host.data, slice_str(want)))
 			line_fail(l, "Proxy-Info %u is not that of the request", n);
 	}
 	if (line_value(l, "proxy", n))

@@ -2,8 +2,8 @@
 #pragma once
 #include "tests/protocol/line.h"
 
-// Identifiers of a peer's requests, counted up by itself unless a line names them, and those of the last request that it
-// got, which its answers carry.
+// Identifiers of a peer's requests, counted up by itself unless a line names them, and those of the last
+// request that it got, which its answers carry.
 struct compose_ids {
 	uint32_t hop;
 	uint32_t last_hop, last_end;

@@ -1,5 +1,5 @@
-// Plays one scenario (*.scn): the real frontend on socket pairs, with a worker that does what the scenario says, in one
-// process under a frozen clock. README.md describes the lines.
+// Plays one scenario (*.scn): the real frontend on socket pairs, with a worker that does what the scenario
+// says, in one process under a frozen clock. README.md describes the lines.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,8 +15,8 @@
 
 #define PEERS_MAX   8
 #define WORKERS_MAX 4
-#define PUMPS	    300 // rounds of the event loop after which nothing more is expected
-#define BUFFER	    (256u << 10)
+#define PUMPS       300 // rounds of the event loop after which nothing more is expected
+#define BUFFER      (256u << 10)
 #define START_US    1000000000000ull
 
 struct peer {
@@ -36,16 +36,24 @@ struct asked {
 
 struct worker {
 	struct channel *channel;
-	struct asked *asked; // REQUESTs not answered yet
+	struct asked *asked;               // REQUESTs not answered yet
 	size_t asked_cnt, asked_cap, seen; // `seen`: those that the scenario has looked at
 	struct ipc_own_answer own;
 	bool own_there;
 };
 
 static struct config config = {
-	.host = "hss.hss.example", .realm = "hss.example", .realms = {"ims.example"}, .realm_cnt = 1,
-	.watchdog_ms = 30000, .cer_timeout_ms = 5000, .max_message = 65536, .max_connections = 16,
-	.max_pending = 4096, .request_timeout_ms = 2000, .workers = 1,
+    .host = "hss.hss.example",
+    .realm = "hss.example",
+    .realms = {"ims.example"},
+    .realm_cnt = 1,
+    .watchdog_ms = 30000,
+    .cer_timeout_ms = 5000,
+    .max_message = 65536,
+    .max_connections = 16,
+    .max_pending = 4096,
+    .request_timeout_ms = 2000,
+    .workers = 1,
 };
 static struct frontend fe;
 static struct event_base *base;
@@ -63,7 +71,8 @@ static void pump(void)
 	event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
-// ---- the worker ----------------------------------------------------------------------------------------------
+// ---- the worker
+// ----------------------------------------------------------------------------------------------
 
 static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, const uint8_t *body)
 {
@@ -131,7 +140,8 @@ static void worker_expects(const struct line *l)
 	const struct asked *a = &w->asked[w->seen++];
 	compose_expect(l, l->word[1], a->msg, a->head.msg_len);
 	if (line_value(l, "relayed", 0) &&
-	    (a->head.host_hash == ident_hash_bytes(slice_str("mme.example"), true)) == line_number(l, "relayed", 0))
+	    (a->head.host_hash == ident_hash_bytes(slice_str("mme.example"), true)) ==
+		line_number(l, "relayed", 0))
 		line_fail(l, "host hash");
 }
 
@@ -175,7 +185,8 @@ static void worker_line(const struct line *l)
 	}
 }
 
-// ---- requests of our own -------------------------------------------------------------------------------------
+// ---- requests of our own
+// -------------------------------------------------------------------------------------
 
 static void own_send(const struct line *l)
 {
@@ -208,13 +219,15 @@ static void own_expect(const struct line *l)
 		line_fail(l, "status %u result %u", w->own.status, w->own.result);
 }
 
-// ---- peers ---------------------------------------------------------------------------------------------------
+// ---- peers
+// ---------------------------------------------------------------------------------------------------
 
 static struct peer *peer_open(const char *name)
 {
 	int fds[2];
 	struct peer *p = &peers[peer_cnt++];
-	if (peer_cnt > PEERS_MAX || socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0)
+	if (peer_cnt > PEERS_MAX ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0)
 		abort();
 	*p = (struct peer){.fd = fds[0]};
 	snprintf(p->name, sizeof p->name, "%s", name);
@@ -354,7 +367,8 @@ static void quiet(const struct line *l, bool want_eof)
 	}
 }
 
-// ---- everything else -----------------------------------------------------------------------------------------
+// ---- everything else
+// -----------------------------------------------------------------------------------------
 
 static void advance(const struct line *l)
 {
@@ -434,8 +448,9 @@ static void start(void)
 	int fd = control_create(1, config.workers);
 	base = event_base_new();
 	control = fd < 0 ? NULL : control_map(fd, true);
-	if (!control || !base || frontend_init(&fe, &config, base, control,
-					       &control->stats[control_instance(ROLE_FRONTEND, 0)], 0, config.workers))
+	if (!control || !base ||
+	    frontend_init(&fe, &config, base, control, &control->stats[control_instance(ROLE_FRONTEND, 0)], 0,
+			  config.workers))
 		abort();
 	close(fd);
 	for (unsigned i = 0; i < config.workers; i++)

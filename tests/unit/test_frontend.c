@@ -1,5 +1,5 @@
-// The frontend on real sockets: IPv4 and IPv6 listeners, what it says about its own address, full tables, idle memory;
-// and two frontends beside each other, which share the directory of peers.
+// The frontend on real sockets: IPv4 and IPv6 listeners, what it says about its own address, full tables,
+// idle memory; and two frontends beside each other, which share the directory of peers.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,9 +25,15 @@ static uint8_t buf[65536];
 static int setup(void **state)
 {
 	(void)state;
-	config = (struct config){.host = "hss.hss.example", .realm = "hss.example", .watchdog_ms = 30000,
-				 .cer_timeout_ms = 5000, .max_message = 65536, .max_connections = 8,
-				 .max_pending = 100, .request_timeout_ms = 2000, .workers = 1};
+	config = (struct config){.host = "hss.hss.example",
+				 .realm = "hss.example",
+				 .watchdog_ms = 30000,
+				 .cer_timeout_ms = 5000,
+				 .max_message = 65536,
+				 .max_connections = 8,
+				 .max_pending = 100,
+				 .request_timeout_ms = 2000,
+				 .workers = 1};
 	base = event_base_new();
 	int fd = control_create(2, 1);
 	control = control_map(fd, true);
@@ -35,7 +41,8 @@ static int setup(void **state)
 	assert_non_null(control);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(frontend_init(&fe[i], &config, base, control,
-					       &control->stats[control_instance(ROLE_FRONTEND, i)], i, 1), 0);
+					       &control->stats[control_instance(ROLE_FRONTEND, i)], i, 1),
+				 0);
 	return 0;
 }
 
@@ -101,8 +108,11 @@ static ssize_t receive(int fd)
 
 static void say_cer(int fd, const char *host)
 {
-	struct base_node mme = {.host = slice_str(host), .realm = slice_str("example"), .product = slice_str("test"),
-				.apps = (uint32_t[]){APP_S6A}, .app_cnt = 1};
+	struct base_node mme = {.host = slice_str(host),
+				.realm = slice_str("example"),
+				.product = slice_str("test"),
+				.apps = (uint32_t[]){APP_S6A},
+				.app_cnt = 1};
 	struct wr w = wr_of(buf, sizeof buf);
 	base_cer_write(&w, &mme, 1, 2);
 	assert_int_equal(send(fd, buf, wr_len(&w), MSG_NOSIGNAL), (ssize_t)wr_len(&w));
@@ -316,12 +326,12 @@ int main(void)
 {
 	log_init("test", LOG_LEVEL_ERROR, false, false);
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_listeners, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_shared_listener, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_same_host_on_two_frontends, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_idle_memory, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_noise, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_listeners, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_shared_listener, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_full, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_same_host_on_two_frontends, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_idle_memory, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_noise, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

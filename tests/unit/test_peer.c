@@ -1,5 +1,5 @@
-// The peer machine's table against RFC 6733 5.6, row by row, and the election; the watchdog against the state table of
-// RFC 3539 3.4.1 under a clock of our own.
+// The peer machine's table against RFC 6733 5.6, row by row, and the election; the watchdog against the state
+// table of RFC 3539 3.4.1 under a clock of our own.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,8 @@
 #include "frontend/peer.h"
 #include "frontend/watchdog.h"
 
-// ---- the table -----------------------------------------------------------------------------------------------
+// ---- the table
+// -----------------------------------------------------------------------------------------------
 
 struct step {
 	enum peer_state state;
@@ -17,47 +18,47 @@ struct step {
 };
 
 static const struct step steps[] = {
-	{PEER_CLOSED, PEER_EV_START, PEER_DO_CONNECT, PEER_WAIT_CONN_ACK},
-	{PEER_CLOSED, PEER_EV_R_CONN_CER, PEER_DO_ACCEPT, PEER_R_OPEN},
-	{PEER_WAIT_CONN_ACK, PEER_EV_I_CONN_ACK, PEER_DO_SEND_CER, PEER_WAIT_I_CEA},
-	{PEER_WAIT_CONN_ACK, PEER_EV_I_CONN_NACK, PEER_DO_CLEANUP, PEER_CLOSED},
-	{PEER_WAIT_CONN_ACK, PEER_EV_R_CONN_CER, PEER_DO_HOLD, PEER_WAIT_CONN_ACK_ELECT},
-	{PEER_WAIT_CONN_ACK, PEER_EV_TIMEOUT, PEER_DO_ERROR, PEER_CLOSED},
-	{PEER_WAIT_I_CEA, PEER_EV_I_CEA, PEER_DO_PROCESS_CEA, PEER_I_OPEN},
-	{PEER_WAIT_I_CEA, PEER_EV_R_CONN_CER, PEER_DO_HOLD_ELECT, PEER_WAIT_RETURNS},
-	{PEER_WAIT_I_CEA, PEER_EV_I_DISC, PEER_DO_CLOSE, PEER_CLOSED},
-	{PEER_WAIT_I_CEA, PEER_EV_I_NON_CEA, PEER_DO_ERROR, PEER_CLOSED},
-	{PEER_WAIT_I_CEA, PEER_EV_TIMEOUT, PEER_DO_ERROR, PEER_CLOSED},
-	{PEER_WAIT_CONN_ACK_ELECT, PEER_EV_I_CONN_ACK, PEER_DO_CER_ELECT, PEER_WAIT_RETURNS},
-	{PEER_WAIT_CONN_ACK_ELECT, PEER_EV_I_CONN_NACK, PEER_DO_SEND_R_CEA, PEER_R_OPEN},
-	{PEER_WAIT_CONN_ACK_ELECT, PEER_EV_R_DISC, PEER_DO_CLOSE_R, PEER_WAIT_CONN_ACK},
-	{PEER_WAIT_CONN_ACK_ELECT, PEER_EV_R_CONN_CER, PEER_DO_REJECT, PEER_WAIT_CONN_ACK_ELECT},
-	{PEER_WAIT_CONN_ACK_ELECT, PEER_EV_TIMEOUT, PEER_DO_ERROR, PEER_CLOSED},
-	{PEER_WAIT_RETURNS, PEER_EV_WIN_ELECTION, PEER_DO_SEND_R_CEA, PEER_R_OPEN},
-	{PEER_WAIT_RETURNS, PEER_EV_I_DISC, PEER_DO_SEND_R_CEA, PEER_R_OPEN},
-	{PEER_WAIT_RETURNS, PEER_EV_I_CEA, PEER_DO_CEA_CLOSE_R, PEER_I_OPEN},
-	{PEER_WAIT_RETURNS, PEER_EV_R_DISC, PEER_DO_CLOSE_R, PEER_WAIT_I_CEA},
-	{PEER_WAIT_RETURNS, PEER_EV_R_CONN_CER, PEER_DO_REJECT, PEER_WAIT_RETURNS},
-	{PEER_WAIT_RETURNS, PEER_EV_TIMEOUT, PEER_DO_ERROR, PEER_CLOSED},
-	{PEER_R_OPEN, PEER_EV_MESSAGE, PEER_DO_PROCESS, PEER_R_OPEN},
-	{PEER_R_OPEN, PEER_EV_DWR, PEER_DO_SEND_DWA, PEER_R_OPEN},
-	{PEER_R_OPEN, PEER_EV_DWA, PEER_DO_PROCESS_DWA, PEER_R_OPEN},
-	{PEER_R_OPEN, PEER_EV_R_CONN_CER, PEER_DO_REJECT, PEER_R_OPEN},
-	{PEER_R_OPEN, PEER_EV_STOP, PEER_DO_SEND_DPR, PEER_CLOSING},
-	{PEER_R_OPEN, PEER_EV_DPR, PEER_DO_SEND_DPA, PEER_CLOSING},
-	{PEER_R_OPEN, PEER_EV_R_DISC, PEER_DO_CLOSE, PEER_CLOSED},
-	{PEER_R_OPEN, PEER_EV_CER_AGAIN, PEER_DO_REFUSE_CER, PEER_CLOSED},
-	{PEER_I_OPEN, PEER_EV_MESSAGE, PEER_DO_PROCESS, PEER_I_OPEN},
-	{PEER_I_OPEN, PEER_EV_DWR, PEER_DO_SEND_DWA, PEER_I_OPEN},
-	{PEER_I_OPEN, PEER_EV_DWA, PEER_DO_PROCESS_DWA, PEER_I_OPEN},
-	{PEER_I_OPEN, PEER_EV_R_CONN_CER, PEER_DO_REJECT, PEER_I_OPEN},
-	{PEER_I_OPEN, PEER_EV_STOP, PEER_DO_SEND_DPR, PEER_CLOSING},
-	{PEER_I_OPEN, PEER_EV_DPR, PEER_DO_SEND_DPA, PEER_CLOSING},
-	{PEER_I_OPEN, PEER_EV_I_DISC, PEER_DO_CLOSE, PEER_CLOSED},
-	{PEER_CLOSING, PEER_EV_DPA, PEER_DO_CLOSE, PEER_CLOSED},
-	{PEER_CLOSING, PEER_EV_TIMEOUT, PEER_DO_CLOSE, PEER_CLOSED},
-	{PEER_CLOSING, PEER_EV_R_DISC, PEER_DO_CLOSE, PEER_CLOSED},
-	{PEER_CLOSING, PEER_EV_I_DISC, PEER_DO_CLOSE, PEER_CLOSED},
+    {PEER_CLOSED, PEER_EV_START, PEER_DO_CONNECT, PEER_WAIT_CONN_ACK},
+    {PEER_CLOSED, PEER_EV_R_CONN_CER, PEER_DO_ACCEPT, PEER_R_OPEN},
+    {PEER_WAIT_CONN_ACK, PEER_EV_I_CONN_ACK, PEER_DO_SEND_CER, PEER_WAIT_I_CEA},
+    {PEER_WAIT_CONN_ACK, PEER_EV_I_CONN_NACK, PEER_DO_CLEANUP, PEER_CLOSED},
+    {PEER_WAIT_CONN_ACK, PEER_EV_R_CONN_CER, PEER_DO_HOLD, PEER_WAIT_CONN_ACK_ELECT},
+    {PEER_WAIT_CONN_ACK, PEER_EV_TIMEOUT, PEER_DO_ERROR, PEER_CLOSED},
+    {PEER_WAIT_I_CEA, PEER_EV_I_CEA, PEER_DO_PROCESS_CEA, PEER_I_OPEN},
+    {PEER_WAIT_I_CEA, PEER_EV_R_CONN_CER, PEER_DO_HOLD_ELECT, PEER_WAIT_RETURNS},
+    {PEER_WAIT_I_CEA, PEER_EV_I_DISC, PEER_DO_CLOSE, PEER_CLOSED},
+    {PEER_WAIT_I_CEA, PEER_EV_I_NON_CEA, PEER_DO_ERROR, PEER_CLOSED},
+    {PEER_WAIT_I_CEA, PEER_EV_TIMEOUT, PEER_DO_ERROR, PEER_CLOSED},
+    {PEER_WAIT_CONN_ACK_ELECT, PEER_EV_I_CONN_ACK, PEER_DO_CER_ELECT, PEER_WAIT_RETURNS},
+    {PEER_WAIT_CONN_ACK_ELECT, PEER_EV_I_CONN_NACK, PEER_DO_SEND_R_CEA, PEER_R_OPEN},
+    {PEER_WAIT_CONN_ACK_ELECT, PEER_EV_R_DISC, PEER_DO_CLOSE_R, PEER_WAIT_CONN_ACK},
+    {PEER_WAIT_CONN_ACK_ELECT, PEER_EV_R_CONN_CER, PEER_DO_REJECT, PEER_WAIT_CONN_ACK_ELECT},
+    {PEER_WAIT_CONN_ACK_ELECT, PEER_EV_TIMEOUT, PEER_DO_ERROR, PEER_CLOSED},
+    {PEER_WAIT_RETURNS, PEER_EV_WIN_ELECTION, PEER_DO_SEND_R_CEA, PEER_R_OPEN},
+    {PEER_WAIT_RETURNS, PEER_EV_I_DISC, PEER_DO_SEND_R_CEA, PEER_R_OPEN},
+    {PEER_WAIT_RETURNS, PEER_EV_I_CEA, PEER_DO_CEA_CLOSE_R, PEER_I_OPEN},
+    {PEER_WAIT_RETURNS, PEER_EV_R_DISC, PEER_DO_CLOSE_R, PEER_WAIT_I_CEA},
+    {PEER_WAIT_RETURNS, PEER_EV_R_CONN_CER, PEER_DO_REJECT, PEER_WAIT_RETURNS},
+    {PEER_WAIT_RETURNS, PEER_EV_TIMEOUT, PEER_DO_ERROR, PEER_CLOSED},
+    {PEER_R_OPEN, PEER_EV_MESSAGE, PEER_DO_PROCESS, PEER_R_OPEN},
+    {PEER_R_OPEN, PEER_EV_DWR, PEER_DO_SEND_DWA, PEER_R_OPEN},
+    {PEER_R_OPEN, PEER_EV_DWA, PEER_DO_PROCESS_DWA, PEER_R_OPEN},
+    {PEER_R_OPEN, PEER_EV_R_CONN_CER, PEER_DO_REJECT, PEER_R_OPEN},
+    {PEER_R_OPEN, PEER_EV_STOP, PEER_DO_SEND_DPR, PEER_CLOSING},
+    {PEER_R_OPEN, PEER_EV_DPR, PEER_DO_SEND_DPA, PEER_CLOSING},
+    {PEER_R_OPEN, PEER_EV_R_DISC, PEER_DO_CLOSE, PEER_CLOSED},
+    {PEER_R_OPEN, PEER_EV_CER_AGAIN, PEER_DO_REFUSE_CER, PEER_CLOSED},
+    {PEER_I_OPEN, PEER_EV_MESSAGE, PEER_DO_PROCESS, PEER_I_OPEN},
+    {PEER_I_OPEN, PEER_EV_DWR, PEER_DO_SEND_DWA, PEER_I_OPEN},
+    {PEER_I_OPEN, PEER_EV_DWA, PEER_DO_PROCESS_DWA, PEER_I_OPEN},
+    {PEER_I_OPEN, PEER_EV_R_CONN_CER, PEER_DO_REJECT, PEER_I_OPEN},
+    {PEER_I_OPEN, PEER_EV_STOP, PEER_DO_SEND_DPR, PEER_CLOSING},
+    {PEER_I_OPEN, PEER_EV_DPR, PEER_DO_SEND_DPA, PEER_CLOSING},
+    {PEER_I_OPEN, PEER_EV_I_DISC, PEER_DO_CLOSE, PEER_CLOSED},
+    {PEER_CLOSING, PEER_EV_DPA, PEER_DO_CLOSE, PEER_CLOSED},
+    {PEER_CLOSING, PEER_EV_TIMEOUT, PEER_DO_CLOSE, PEER_CLOSED},
+    {PEER_CLOSING, PEER_EV_R_DISC, PEER_DO_CLOSE, PEER_CLOSED},
+    {PEER_CLOSING, PEER_EV_I_DISC, PEER_DO_CLOSE, PEER_CLOSED},
 };
 
 static void test_table(void **state)
@@ -66,12 +67,13 @@ static void test_table(void **state)
 	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
 		struct peer_row row = peer_step(steps[i].state, steps[i].event);
 		if (row.action != steps[i].action || row.next != steps[i].next)
-			fail_msg("%s, event %d: action %d, next %s", peer_state_name(steps[i].state), steps[i].event,
-				 row.action, peer_state_name(row.next));
+			fail_msg("%s, event %d: action %d, next %s", peer_state_name(steps[i].state),
+				 steps[i].event, row.action, peer_state_name(row.next));
 	}
 }
 
-// Whatever has no row ends in Closed by the error action; nothing but a CER opens a closed peer; no index escapes.
+// Whatever has no row ends in Closed by the error action; nothing but a CER opens a closed peer; no index
+// escapes.
 static void test_table_is_closed(void **state)
 {
 	(void)state;
@@ -88,7 +90,7 @@ static void test_table_is_closed(void **state)
 	assert_int_equal(peer_step(PEER_CLOSED, PEER_EV_MESSAGE).action, PEER_DO_ERROR);
 	assert_int_equal(peer_step(PEER_STATE_CNT, PEER_EV_START).action, PEER_DO_ERROR);
 	assert_int_equal(peer_step(PEER_CLOSED, PEER_EVENT_CNT).action, PEER_DO_ERROR);
-	assert_int_equal(peer_step((enum peer_state)-1, (enum peer_event)-1).action, PEER_DO_ERROR);
+	assert_int_equal(peer_step((enum peer_state) - 1, (enum peer_event) - 1).action, PEER_DO_ERROR);
 	assert_string_equal(peer_state_name(PEER_R_OPEN), "open");
 	assert_string_equal(peer_state_name((enum peer_state)99), "unknown");
 }
@@ -107,7 +109,8 @@ static void test_election(void **state)
 	assert_true(peer_election_won("a", "b") != peer_election_won("b", "a"));
 }
 
-// ---- the watchdog --------------------------------------------------------------------------------------------
+// ---- the watchdog
+// --------------------------------------------------------------------------------------------
 
 #define TW 30000
 
@@ -258,11 +261,16 @@ static void test_watchdog_jitter(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),		   cmocka_unit_test(test_table_is_closed),
-		cmocka_unit_test(test_election),	   cmocka_unit_test(test_watchdog_okay),
-		cmocka_unit_test(test_watchdog_suspect),   cmocka_unit_test(test_watchdog_reopen),
-		cmocka_unit_test(test_watchdog_reopen_fails), cmocka_unit_test(test_watchdog_initial),
-		cmocka_unit_test(test_watchdog_probe),	   cmocka_unit_test(test_watchdog_jitter),
+	    cmocka_unit_test(test_table),
+	    cmocka_unit_test(test_table_is_closed),
+	    cmocka_unit_test(test_election),
+	    cmocka_unit_test(test_watchdog_okay),
+	    cmocka_unit_test(test_watchdog_suspect),
+	    cmocka_unit_test(test_watchdog_reopen),
+	    cmocka_unit_test(test_watchdog_reopen_fails),
+	    cmocka_unit_test(test_watchdog_initial),
+	    cmocka_unit_test(test_watchdog_probe),
+	    cmocka_unit_test(test_watchdog_jitter),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

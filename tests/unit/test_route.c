@@ -1,5 +1,6 @@
-// The pending table by itself: one answer each, generations, time-outs in order of arrival, a lost worker, a full table;
-// stubs; which worker serves whom; what a list of peers says. The worker's end of the channel is read by the test.
+// The pending table by itself: one answer each, generations, time-outs in order of arrival, a lost worker, a
+// full table; stubs; which worker serves whom; what a list of peers says. The worker's end of the channel is
+// read by the test.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,7 +23,7 @@
 #include "tests/support/example.h"
 
 #define START_US 5000000000ull
-#define WORKERS	 3
+#define WORKERS  3
 
 struct taken {
 	unsigned cnt;
@@ -53,7 +54,8 @@ static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, c
 {
 	(void)ch;
 	if (hdr->type == IPC_ADMIN_ROW) {
-		snprintf(taken.row, sizeof taken.row, "%.*s", (int)(hdr->len - sizeof *hdr), (const char *)body);
+		snprintf(taken.row, sizeof taken.row, "%.*s", (int)(hdr->len - sizeof *hdr),
+			 (const char *)body);
 		taken.rows++;
 	} else if (hdr->type == IPC_ADMIN_END) {
 		json_t *doc = json_loadb((const char *)body, hdr->len - sizeof *hdr, 0, NULL);
@@ -95,8 +97,11 @@ static void peer_up(void)
 	peer_fd = fds[0];
 	conn = conn_open_take(&fe, &(struct transport){.ops = &transport_tcp, .fd = fds[1]});
 	assert_non_null(conn);
-	struct base_node mme = {.host = slice_str("mme.example"), .realm = slice_str("example"),
-				.product = slice_str("test"), .apps = (uint32_t[]){APP_S6A}, .app_cnt = 1};
+	struct base_node mme = {.host = slice_str("mme.example"),
+				.realm = slice_str("example"),
+				.product = slice_str("test"),
+				.apps = (uint32_t[]){APP_S6A},
+				.app_cnt = 1};
 	struct wr w = wr_of(msg, sizeof msg);
 	base_cer_write(&w, &mme, 1, 2);
 	assert_int_equal(write(peer_fd, msg, wr_len(&w)), (ssize_t)wr_len(&w));
@@ -130,9 +135,15 @@ static bool request(void)
 static int setup(void **state)
 {
 	(void)state;
-	config = (struct config){.host = "hss.hss.example", .realm = "hss.example", .watchdog_ms = 30000,
-				 .cer_timeout_ms = 5000, .max_message = 65536, .max_connections = 8,
-				 .max_pending = 1000000, .request_timeout_ms = 2000, .workers = WORKERS};
+	config = (struct config){.host = "hss.hss.example",
+				 .realm = "hss.example",
+				 .watchdog_ms = 30000,
+				 .cer_timeout_ms = 5000,
+				 .max_message = 65536,
+				 .max_connections = 8,
+				 .max_pending = 1000000,
+				 .request_timeout_ms = 2000,
+				 .workers = WORKERS};
 	clock_freeze_us(START_US);
 	memset(&taken, 0, sizeof taken);
 	base = event_base_new();
@@ -140,8 +151,9 @@ static int setup(void **state)
 	control = control_map(fd, true);
 	close(fd);
 	assert_non_null(control);
-	assert_int_equal(frontend_init(&fe, &config, base, control, &control->stats[control_instance(ROLE_FRONTEND, 0)],
-				       0, WORKERS), 0);
+	assert_int_equal(frontend_init(&fe, &config, base, control,
+				       &control->stats[control_instance(ROLE_FRONTEND, 0)], 0, WORKERS),
+			 0);
 	for (unsigned i = 0; i < WORKERS; i++)
 		worker_start(i);
 	air = grammar_by_id(CMD_AIR);
@@ -177,7 +189,8 @@ static unsigned answers(uint32_t *result)
 	} while (n > 0);
 	for (size_t at = 0; at + DIAMETER_HEADER_LEN <= len; at += be24_get(buf + at + 1), cnt++) {
 		struct avp a;
-		struct slice body = slice_of(buf + at + DIAMETER_HEADER_LEN, be24_get(buf + at + 1) - DIAMETER_HEADER_LEN);
+		struct slice body =
+		    slice_of(buf + at + DIAMETER_HEADER_LEN, be24_get(buf + at + 1) - DIAMETER_HEADER_LEN);
 		assert_true(avp_find(body, AVP_CODE_Result_Code, 0, &a));
 		assert_true(avp_u32(a.data, result));
 	}
@@ -194,13 +207,16 @@ static void answer(uint64_t id, unsigned worker)
 	header_begin(&w, HEADER_P, air->code, air->app, 77, 88);
 	avp_put_u32(&w, AVP_CODE_Result_Code, 0, AVP_M, 2001);
 	header_finish(&w, 0);
-	f.hdr = (struct ipc_hdr){.len = (uint32_t)(sizeof f.hdr + wr_len(&w)), .type = IPC_ANSWER, .id = id,
+	f.hdr = (struct ipc_hdr){.len = (uint32_t)(sizeof f.hdr + wr_len(&w)),
+				 .type = IPC_ANSWER,
+				 .id = id,
 				 .flags = (uint16_t)stat_result_index(2001, false)};
 	route_answer(&fe, &fe.worker[worker], &f.hdr, f.body);
 	frontend_flush(&fe);
 }
 
-// ---- tests ---------------------------------------------------------------------------------------------------
+// ---- tests
+// ---------------------------------------------------------------------------------------------------
 
 static void test_one_answer(void **state)
 {
@@ -258,7 +274,8 @@ static void test_full_table(void **state)
 {
 	uint32_t result = 0;
 	(void)state;
-	// half of the channels' room is enough for that many: nothing is flushed in between but at the end of each 1000
+	// half of the channels' room is enough for that many: nothing is flushed in between but at the end of
+	// each 1000
 	for (unsigned i = 0; i < ROUTE_PENDING_MAX; i++) {
 		assert_true(route_has_room(&fe, conn));
 		assert_true(request());
@@ -391,7 +408,8 @@ static void test_stub_of_long_session(void **state)
 
 static void test_admin_list(void **state)
 {
-	static const char list[] = "{\"cmd\":\"peer list\",\"args\":{}}", bad[] = "{\"cmd\":", other[] = "{\"cmd\":\"x\"}",
+	static const char list[] = "{\"cmd\":\"peer list\",\"args\":{}}",
+			  bad[] = "{\"cmd\":", other[] = "{\"cmd\":\"x\"}",
 			  gone[] = "{\"cmd\":\"peer disconnect\",\"args\":{\"host\":\"nobody\"}}",
 			  go[] = "{\"cmd\":\"peer disconnect\",\"args\":{\"host\":\"MME.example\"}}";
 	int fds[2];
@@ -445,14 +463,14 @@ static void test_counted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_one_answer, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_head, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_full_table, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_timeouts_in_order, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_worker_lost, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_stub_of_long_session, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_admin_list, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_counted, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_one_answer, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_head, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_full_table, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_timeouts_in_order, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_worker_lost, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_stub_of_long_session, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_admin_list, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_counted, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
