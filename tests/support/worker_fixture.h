@@ -586,3 +586,18 @@ static inline struct wr wf_ulr(struct wf *f, const char *imsi, uint32_t flags, u
 	wf_put_plmn(&w, wf_plmn);
 	return w;
 }
+
+// `cnt` Proxy-Info, each with a Proxy-State one octet longer than the one before.
+static inline void wf_put_proxies(struct wr *w, unsigned cnt, uint32_t state_len)
+{
+	static uint8_t bytes[40000];
+	for (unsigned i = 0; i < cnt; i++) {
+		char host[32];
+		snprintf(host, sizeof host, "agent%u.example.org", i);
+		memset(bytes, (int)i, sizeof bytes);
+		size_t at = avp_group_begin(w, AVP_CODE_Proxy_Info, 0, AVP_M);
+		avp_put_slice(w, AVP_CODE_Proxy_Host, 0, AVP_M, slice_str(host));
+		avp_put(w, AVP_CODE_Proxy_State, 0, AVP_M, bytes, state_len + i);
+		avp_group_end(w, at);
+	}
+}

@@ -1,158 +1,15 @@
 // AIR in a worker, from the frontend's frame to its answer: who gets vectors, how many, from which SQN, and
-// what the loader is asked. Vectors are recomputed from the RAND in the answer.
+// what the loader is asked.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 // cmocka wants the three above
 #include <cmocka.h>
-#include "tests/support/worker_fixture.h"
-#include "worker/auth/sqn.h"
+#include "tests/support/worker_vectors.h"
 
 #define IND_0 8u // node 1, k = 0
 // ODB of all, HPLMN and VPLMN APNs, partial purge, additional MSISDN
 #define FEATURES_1 0xa0000007u
-
-static struct auth auth;
-
-static int setup(void **state)
-{
-	struct wf *f = wf_new(100);
-	assert_int_equal(auth_init(&auth), 0);
-	wf_subscriber(f, WF_IMSI, wf_profile(f, true, false, 0, 0), 32, 1000);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	wf_free(*state);
-	auth_fini(&auth);
-	return 0;
-}
-
-static const struct cache_record *record(struct wf *f, const char *imsi)
-{
-	imsi_t i;
-	assert_true(imsi_parse(slice_str(imsi), &i));
-	return cache_find(builder_cache(f->b), i);
-}
-
-static struct sqn_words *words(struct wf *f)
-{
-	return &f->w.cache.sqn[record(f, WF_IMSI)->sqn];
-}
-
-static struct auth_keys keys_of(const struct cache_record *r)
-{
-	struct auth_keys k = {.alg = AUTH_MILENAGE, .amf = r->amf};
-	memcpy(k.k, r->k, 16);
-	memcpy(k.opc, r->opc, 16);
-	return k;
-}
-
-static struct slice child(struct slice group, uint32_t code)
-{
-	struct avp a;
-	assert_true(avp_find(group, code, VENDOR_3GPP, &a));
-	return a.data;
-}
-
-// SQN of an AUTN, by AK of the RAND.
-static uint64_t sqn_of(const struct auth_keys *k, const uint8_t *rand, const uint8_t *autn)
-{
-	struct aka_values v;
-	assert_int_equal(milenage_f2345(&auth.milenage, k->k, k->opc, rand, &v), 0);
-	uint8_t sqn[6];
-	for (unsigned i = 0; i < 6; i++)
-		sqn[i] = autn[i] ^ v.ak[i];
-	return sqn_get(sqn);
-}
-
-struct got {
-	unsigned eutran, utran;
-	uint64_t sqn[64];
-};
-
-static void eutran_is_right(const struct auth_keys *k, struct slice g, struct got *got)
-{
-	struct eutran_vector v;
-	const uint8_t *rand = child(g, AVP_CODE_RAND).p, *autn = child(g, AVP_CODE_AUTN).p;
-	uint64_t sqn = sqn_of(k, rand, autn);
-	assert_int_equal(auth_eutran_vector_for(&auth, k, sqn, wf_plmn, rand, &v), 0);
-	assert_true(slice_eq(child(g, AVP_CODE_XRES), slice_of(v.xres, v.xres_len)));
-	assert_true(slice_eq(child(g, AVP_CODE_AUTN), slice_of(v.autn, 16)));
-	assert_true(slice_eq(child(g, AVP_CODE_KASME), slice_of(v.kasme, 32)));
-	assert_true(autn[6] & 0x80);
-	assert_int_equal(be32_get(child(g, AVP_CODE_Item_Number).p), ++got->eutran);
-	got->sqn[got->eutran + got->utran - 1] = sqn;
-}
-
-static void utran_is_right(const struct auth_keys *k, struct slice g, struct got *got)
-{
-	struct utran_vector v;
-	const uint8_t *rand = child(g, AVP_CODE_RAND).p, *autn = child(g, AVP_CODE_AUTN).p;
-	uint64_t sqn = sqn_of(k, rand, autn);
-	assert_int_equal(auth_utran_vector_for(&auth, k, sqn, rand, &v), 0);
-	assert_true(slice_eq(child(g, AVP_CODE_XRES), slice_of(v.xres, v.xres_len)));
-	assert_true(slice_eq(child(g, AVP_CODE_AUTN), slice_of(v.autn, 16)));
-	assert_true(slice_eq(child(g, AVP_CODE_Confidentiality_Key), slice_of(v.ck, 16)));
-	assert_true(slice_eq(child(g, AVP_CODE_Integrity_Key), slice_of(v.ik, 16)));
-	assert_false(autn[6] & 0x80);
-	assert_int_equal(be32_get(child(g, AVP_CODE_Item_Number).p), ++got->utran);
-	got->sqn[got->eutran + got->utran - 1] = sqn;
-}
-
-// Every vector of a successful AIA, recomputed; their SQNs rise with one IND.
-static struct got vectors(struct wf *f, const struct wf_answer *a)
-{
-	struct got got = {0};
-	struct auth_keys k = keys_of(record(f, WF_IMSI));
-	struct avp info, v;
-	assert_int_equal(a->result, RESULT_SUCCESS);
-	assert_false(a->experimental);
-	assert_true(wf_find(a, AVP_CODE_Authentication_Info, VENDOR_3GPP, &info));
-	struct rd rd = rd_slice(info.data);
-	while (avp_next(&rd, &v) == AVP_WALK_ONE) {
-		if (v.code == AVP_CODE_E_UTRAN_Vector)
-			eutran_is_right(&k, v.data, &got);
-		else if (v.code == AVP_CODE_UTRAN_Vector)
-			utran_is_right(&k, v.data, &got);
-		else
-			fail();
-	}
-	for (unsigned i = 1; i < got.eutran + got.utran; i++) {
-		assert_int_equal(sqn_seq(got.sqn[i]), sqn_seq(got.sqn[i - 1]) + 1);
-		assert_int_equal(sqn_ind(got.sqn[i]), sqn_ind(got.sqn[0]));
-	}
-	return got;
-}
-
-static struct wf_answer air(struct wf *f, uint32_t wanted)
-{
-	struct wr w = wf_air(f, WF_IMSI, wanted);
-	wf_send(f, &w);
-	return wf_take(f, 0);
-}
-
-static void is_experimental(const struct wf_answer *a, uint32_t code)
-{
-	struct avp avp;
-	assert_true(a->experimental);
-	assert_int_equal(a->result, code);
-	assert_false(wf_find(a, AVP_CODE_Authentication_Info, VENDOR_3GPP, &avp));
-}
-
-// A base result with a Failed-AVP that begins with this AVP.
-static void is_failed(const struct wf_answer *a, uint32_t code, uint32_t avp_code)
-{
-	struct avp failed, inner;
-	assert_false(a->experimental);
-	assert_int_equal(a->result, code);
-	assert_true(wf_find(a, AVP_CODE_Failed_AVP, 0, &failed));
-	struct rd rd = rd_slice(failed.data);
-	assert_int_equal(avp_next(&rd, &inner), AVP_WALK_ONE);
-	assert_int_equal(inner.code, avp_code);
-}
 
 static void counts_are_capped(void **state)
 {
@@ -260,118 +117,6 @@ static void spare_column(void **state)
 	assert_int_equal(builder_put(f->b, &r), 0);
 	struct wf_answer a = air(f, 1);
 	assert_int_equal(sqn_ind(vectors(f, &a).sqn[0]), 15);
-}
-
-// RAND || AUTS of a USIM whose highest SQN is `sqn_ms` (TS 33.102 6.3.3).
-static void make_auts(struct wf *f, uint64_t sqn_ms, uint8_t out[30])
-{
-	struct auth_keys k = keys_of(record(f, WF_IMSI));
-	uint8_t ak[6], mac_a[8];
-	for (unsigned i = 0; i < 16; i++)
-		out[i] = (uint8_t)(i * 11 + 3);
-	assert_int_equal(milenage_f5star(&auth.milenage, k.k, k.opc, out, ak), 0);
-	sqn_put(out + 16, sqn_ms);
-	for (unsigned i = 0; i < 6; i++)
-		out[16 + i] ^= ak[i];
-	assert_int_equal(milenage_f1(&auth.milenage, k.k, k.opc, out, sqn_ms, 0, mac_a, out + 22), 0);
-}
-
-static void resync_send(struct wf *f, struct slice eutran, struct slice utran)
-{
-	struct wr w = wf_begin(f, 318, WF_IMSI);
-	wf_put_auth_group(&w, AVP_CODE_Requested_EUTRAN_Authentication_Info, 1, true, eutran);
-	if (utran.p)
-		wf_put_auth_group(&w, AVP_CODE_Requested_UTRAN_GERAN_Authentication_Info, 1, true, utran);
-	wf_put_plmn(&w, wf_plmn);
-	wf_send(f, &w);
-}
-
-static void resync_good(void **state)
-{
-	struct wf *f = *state;
-	uint8_t info[30];
-	make_auts(f, 500 << 5 | 3, info);
-	resync_send(f, slice_of(info, 30), (struct slice){0});
-	struct wf_answer a = wf_take(f, 0);
-	assert_int_equal(sqn_seq(vectors(f, &a).sqn[0]), 501);
-	make_auts(f, 100 << 5 | 3, info); // an old one never moves it back
-	resync_send(f, slice_of(info, 30), (struct slice){0});
-	a = wf_take(f, 0);
-	assert_int_equal(sqn_seq(vectors(f, &a).sqn[0]), 502);
-	assert_int_equal(f->stats->c[STAT_RESYNCS], 2);
-}
-
-static void resync_beyond_the_limit(void **state)
-{
-	struct wf *f = *state;
-	uint8_t info[30];
-	struct ipc_sqn_block b;
-	make_auts(f, 70000 << 5, info);
-	resync_send(f, slice_of(info, 30), (struct slice){0});
-	assert_int_equal(wf_answers(f, 0), 0);
-	struct wf_frame *q = wf_ask(f, IPC_SQN_BLOCK);
-	memcpy(&b, q->body, sizeof b);
-	assert_int_equal(b.at_least, 70001);
-	assert_int_equal(b.index, record(f, WF_IMSI)->sqn);
-	assert_int_equal(b.imsi, record(f, WF_IMSI)->imsi.v);
-	assert_int_equal(words(f)->next, 32);
-	builder_sqn_limit(f->b, b.index, 70257);
-	wf_reply(f, IPC_SQN_BLOCK_ACK, q->hdr.id, 1);
-	struct wf_answer a = wf_take(f, 0);
-	assert_int_equal(sqn_seq(vectors(f, &a).sqn[0]), 70001);
-	// refused: no vectors, nothing moved
-	make_auts(f, 90000 << 5, info);
-	resync_send(f, slice_of(info, 30), (struct slice){0});
-	q = wf_ask(f, IPC_SQN_BLOCK);
-	wf_reply(f, IPC_SQN_BLOCK_ACK, q->hdr.id, 0);
-	a = wf_take(f, 0);
-	is_experimental(&a, EXP_AUTHENTICATION_DATA_UNAVAILABLE);
-	assert_int_equal(words(f)->next, 70002);
-}
-
-static void resync_forged(void **state)
-{
-	struct wf *f = *state;
-	uint8_t info[30];
-	for (unsigned i = 0; i < 30; i++) { // every octet counts
-		make_auts(f, 500 << 5, info);
-		info[i] ^= 1;
-		resync_send(f, slice_of(info, 30), (struct slice){0});
-		struct wf_answer a = wf_take(f, 0);
-		is_experimental(&a, EXP_AUTHENTICATION_DATA_UNAVAILABLE);
-	}
-	assert_int_equal(words(f)->next, 32);
-	assert_int_equal(f->stats->c[STAT_RESYNC_MAC_FAILURES], 30);
-	assert_int_equal(f->stats->c[STAT_RESYNCS], 0);
-}
-
-static void resync_misuse(void **state)
-{
-	struct wf *f = *state;
-	uint8_t info[31] = {0};
-	struct avp avp;
-	make_auts(f, 500 << 5, info);
-	resync_send(f, slice_of(info, 30), slice_of(info, 30));
-	struct wf_answer a = wf_take(f, 0);
-	assert_int_equal(a.result, RESULT_UNABLE_TO_COMPLY);
-	assert_false(wf_find(&a, AVP_CODE_Authentication_Info, VENDOR_3GPP, &avp));
-	static const uint32_t lens[] = {0, 1, 29, 31};
-	for (unsigned i = 0; i < sizeof lens / sizeof *lens; i++) {
-		resync_send(f, slice_of(info, lens[i]), (struct slice){0});
-		a = wf_take(f, 0);
-		is_failed(&a, RESULT_INVALID_AVP_VALUE, AVP_CODE_Requested_EUTRAN_Authentication_Info);
-	}
-	resync_send(f, slice_of(info, 0), slice_of(info, 30));
-	a = wf_take(f, 0);
-	assert_int_equal(a.result, RESULT_UNABLE_TO_COMPLY);
-	assert_int_equal(words(f)->next, 32);
-	// at the end of the numbers
-	make_auts(f, SQN_MAX - 32, info);
-	resync_send(f, slice_of(info, 30), (struct slice){0});
-	a = wf_take(f, 0);
-	is_experimental(&a, EXP_AUTHENTICATION_DATA_UNAVAILABLE);
-	assert_int_equal(words(f)->next, 32);
-	assert_int_equal(wf_asks(f), 0);
 }
 
 static void block_used_up(void **state)
@@ -611,27 +356,12 @@ int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(counts_are_capped),
-	    T(unknown_user),
-	    T(no_packet_subscription),
-	    T(utran_and_both),
-	    T(one_column_a_host),
-	    T(spare_column),
-	    T(resync_good),
-	    T(resync_beyond_the_limit),
-	    T(resync_forged),
-	    T(resync_misuse),
-	    T(block_used_up),
-	    T(block_refused),
-	    T(asks_are_bounded),
-	    T(end_of_numbers),
-	    T(loader_away),
-	    T(loader_away_too_long),
-	    T(bad_values),
-	    T(features),
-	    T(refuse_in_aia),
-	    T(miss_while_loading),
-	    T(algorithms),
+	    T(counts_are_capped),  T(unknown_user),      T(no_packet_subscription),
+	    T(utran_and_both),     T(one_column_a_host), T(spare_column),
+	    T(block_used_up),      T(block_refused),     T(asks_are_bounded),
+	    T(end_of_numbers),     T(loader_away),       T(loader_away_too_long),
+	    T(bad_values),         T(features),          T(refuse_in_aia),
+	    T(miss_while_loading), T(algorithms),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
