@@ -131,6 +131,30 @@ static void change_has_everything(void **state)
 	assert_int_not_equal(change(f).c.dup_key, c.c.dup_key);
 }
 
+// More than is kept: the rest is left out, what is kept is whole.
+static void many_active_apns(void **state)
+{
+	struct wf *f = *state;
+	unsigned kept = 0;
+	struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A, RAT_EUTRAN);
+	for (unsigned i = 0; i < 100; i++) {
+		size_t at = avp_group_begin(&w, AVP_CODE_Active_APN, VENDOR_3GPP, 0);
+		avp_put_u32(&w, AVP_CODE_Context_Identifier, VENDOR_3GPP, AVP_M, i);
+		avp_put_slice(&w, AVP_CODE_Service_Selection, 0, AVP_M,
+			      slice_str("a-rather-long-name.of.an.apn"));
+		avp_group_end(&w, at);
+	}
+	wf_send(f, &w);
+	struct change c = change(f);
+	struct rd rd = rd_slice(c.ext);
+	struct avp avp;
+	enum avp_walk more;
+	while ((more = avp_next(&rd, &avp)) == AVP_WALK_ONE)
+		kept++;
+	assert_int_equal(more, AVP_WALK_END);
+	assert_int_equal(kept, 4096 / 64);
+}
+
 static void subscription_data(void **state)
 {
 	struct wf *f = *state;
@@ -498,6 +522,7 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    T(change_has_everything),
+	    T(many_active_apns),
 	    T(subscription_data),
 	    T(additional_msisdn),
 	    T(skip_subscriber_data),

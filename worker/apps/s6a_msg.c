@@ -72,6 +72,15 @@ uint64_t s6a_imeisv_read(struct slice terminal_information)
 	return v | (uint64_t)(len - 1) << 60; // the count - 1, so that 16 fits into four bits
 }
 
+void s6a_keep_avp(struct wr *w, const struct avp *a)
+{
+	uint32_t pad = -a->whole.len & 3u;
+	if (a->whole.len + pad > wr_room(w))
+		return;
+	wr_slice(w, a->whole);
+	wr_zero(w, pad);
+}
+
 static void put_list(struct wr *w, uint32_t list, uint32_t features)
 {
 	size_t at = avp_group_begin(w, AVP_CODE_Supported_Features, VENDOR_3GPP, 0);

@@ -39,6 +39,9 @@ void s6a_auth_group_read(struct slice group, bool present, struct s6a_auth_group
 // IMEI and Software-Version of Terminal-Information as one number like an IMSI's; 0 when absent or not digits.
 uint64_t s6a_imeisv_read(struct slice terminal_information);
 
+// Keeps a copy of an AVP of the request for later; what does not fit any more is left out.
+void s6a_keep_avp(struct wr *w, const struct avp *a);
+
 // The answer's own lists, when the request had the AVP.
 void s6a_features_put(struct wr *w, const struct s6a_features *f);
 void s6a_put_eutran_vector(struct wr *w, uint32_t item, const struct eutran_vector *v);

@@ -81,10 +81,8 @@ static struct slice nor_ext(struct request *r, uint8_t *buf, size_t cap)
 			       a.code == AVP_CODE_NOR_Flags || a.code == AVP_CODE_UE_SRVCC_Capability ||
 			       a.code == AVP_CODE_Homogeneous_Support_of_IMS_Voice_Over_PS_Sessions ||
 			       a.code == AVP_CODE_Emergency_Services || a.code == AVP_CODE_Alert_Reason;
-		if (keep) {
-			wr_slice(&w, a.whole);
-			wr_zero(&w, -a.whole.len & 3u);
-		}
+		if (keep)
+			s6a_keep_avp(&w, &a);
 	}
 	return wr_done(&w);
 }

@@ -63,10 +63,8 @@ static struct slice ulr_ext(const struct ulr *u, uint8_t *buf, size_t cap)
 	while (avp_next(&rd, &a) == AVP_WALK_ONE)
 		if (a.vendor == VENDOR_3GPP && (a.code == AVP_CODE_Active_APN || a.code == AVP_CODE_Supported_Features ||
 						a.code == AVP_CODE_UE_SRVCC_Capability ||
-						a.code == AVP_CODE_Homogeneous_Support_of_IMS_Voice_Over_PS_Sessions)) {
-			wr_slice(&w, a.whole);
-			wr_zero(&w, -a.whole.len & 3u);
-		}
+						a.code == AVP_CODE_Homogeneous_Support_of_IMS_Voice_Over_PS_Sessions))
+			s6a_keep_avp(&w, &a);
 	return wr_done(&w);
 }
 
