@@ -108,12 +108,43 @@ static int prepare(struct local *l)
 	return rc ? rc : local_read_prepare(l);
 }
 
+// Which subscribers a chunk is about, while the fold buffers still hold it.
+static int note_replayed(struct local *l, int n)
+{
+	uint64_t *p = realloc(l->replayed, (l->replayed_cnt + (size_t)n) * sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	l->replayed = p;
+	for (int i = 0; i < n; i++) {
+		uint64_t imsi = l->fold.entry[i].imsi;
+		// sorted: repetitions are neighbours
+		if (imsi && (l->replayed_cnt == 0 || p[l->replayed_cnt - 1] != imsi))
+			p[l->replayed_cnt++] = imsi;
+	}
+	return n;
+}
+
+const uint64_t *local_replayed(const struct local *l, size_t *n)
+{
+	*n = l->replayed_cnt;
+	return l->replayed;
+}
+
+void local_replayed_free(struct local *l)
+{
+	free(l->replayed);
+	l->replayed = NULL;
+	l->replayed_cnt = 0;
+}
+
 static int fold_everything(struct local *l)
 {
 	int n;
-	do
+	do {
 		n = fold_step(l);
-	while (n > 0);
+		if (n > 0)
+			n = note_replayed(l, n);
+	} while (n > 0);
 	if (n < 0)
 		log_error("database_fold_failed", LOG_STR("reason", err_text(n)));
 	return n;
@@ -186,6 +217,7 @@ void local_free(struct local **lp)
 	unfolded_fini(&l->unfolded);
 	pthread_cond_destroy(&l->cond);
 	pthread_mutex_destroy(&l->lock);
+	local_replayed_free(l);
 	free(l->scratch);
 	free(l);
 	*lp = NULL;

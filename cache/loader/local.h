@@ -87,6 +87,11 @@ int local_each_own(struct local *l, bool (*fn)(void *ctx, imsi_t imsi, const str
 // A step through the subscribers for lists and exports: the next IMSI beyond `after`.
 int local_next(struct local *l, imsi_t after, imsi_t *out) MUST_USE;
 
+// Subscribers (with repetitions) whose entries local_open found in the journal: the last loader may have been killed
+// before it published them.
+const uint64_t *local_replayed(const struct local *l, size_t *n);
+void local_replayed_free(struct local *l);
+
 // Starts and stops the fold thread (fold.c).
 int local_fold_start(struct local *l) MUST_USE;
 void local_fold_stop(struct local *l);

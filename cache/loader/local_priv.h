@@ -56,6 +56,8 @@ struct local {
 	uint8_t *scratch; // a journal body that was read
 	size_t scratch_cap;
 	struct seen_profile seen[PROFILE_SEEN];
+	uint64_t *replayed;
+	size_t replayed_cnt;
 	bool scan_sub, scan_state, scan_sqn; // a row is waiting in this statement
 	// shared with the fold thread
 	_Atomic uint64_t published, folded;

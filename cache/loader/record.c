@@ -23,7 +23,7 @@ struct reader {
 
 __attribute__((format(printf, 3, 4))) static bool fail(struct reader *r, const char *field, const char *fmt, ...)
 {
-	char what[160];
+	char what[150];
 	va_list ap;
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);

@@ -1,0 +1,208 @@
+// `sqn ...`, `location ...` and `store status` of hss-admin. Loader process, main thread; law 5.
+#include <errno.h>
+#include "cache/loader/extjson.h"
+#include "cache/loader/load.h"
+#include "cache/loader/own.h"
+#include "cache/loader/provision.h"
+#include "lib/base/log.h"
+
+#define JUMP_DEFAULT (1ll << 20) // far above what was ever drawn since the copy, far below the USIM's delta of 2^28
+#define JUMP_MAX     (1ll << 27)
+
+static const struct cache_record *find(struct loader *l, struct call *c, imsi_t *imsi)
+{
+	if (!provision_imsi(l, c, imsi))
+		return NULL;
+	const struct cache_record *r = loader_find(l, *imsi);
+	if (!r)
+		admin_end(l, c, ADMIN_REFUSED, "no such subscriber");
+	return r;
+}
+
+void sqn_show(struct loader *l, struct call *c)
+{
+	imsi_t imsi;
+	char text[16];
+	txn_commit(l);
+	const struct cache_record *r = find(l, c, &imsi);
+	if (!r)
+		return;
+	uint64_t seq = loader_seq_next(l, r->sqn);
+	imsi_text(imsi, text);
+	admin_row_take(l, c,
+		       json_pack("{s:s,s:I,s:I,s:i,s:I}", "imsi", text, "sqn", (json_int_t)(seq << 5), "seq", (json_int_t)seq,
+				 "ind_bits", 5, "reserved_until", (json_int_t)loader_seq_limit(l, r->sqn)),
+		       false);
+	admin_end(l, c, ADMIN_OK, NULL);
+}
+
+static void set_seq(struct loader *l, struct call *c, const struct cache_record *r, struct op *op, uint64_t seq)
+{
+	struct sqn_row row = {.run = l->run};
+	struct sqn_range range;
+	bool lower = seq < loader_seq_next(l, r->sqn);
+	if (!sqn_row_continue(NULL, seq, l->run, &row, &range) ||
+	    sqn_fingerprint(&l->records.hash, r->imsi, r->k, row.fp)) {
+		admin_end(l, c, ADMIN_REFUSED, "sqn: too near to the end of the SQN space");
+		return;
+	}
+	uint64_t limit = loader_seq_limit(l, r->sqn);
+	if (!lower && limit > range.limit)
+		range.limit = row.ceiling = limit;
+	*op = (struct op){.done = provision_done,
+			  .what = lower ? OP_SQN_SET : OP_SQN_RAISE,
+			  .rec = {.imsi = r->imsi},
+			  .sqn = r->sqn,
+			  .next = range.next,
+			  .limit = range.limit,
+			  .id = c->serial};
+	struct wr w = txn_entry(l);
+	entry_put_sqn(&w, &row);
+	txn_entry_end(l, &w, ENTRY_SQN_ROW, r->imsi);
+	if (!txn_add(l, op))
+		admin_end(l, c, ADMIN_REFUSED, "could not be written");
+}
+
+void sqn_set(struct loader *l, struct call *c)
+{
+	imsi_t imsi;
+	int64_t sqn = 0;
+	if (ext_int(json_object_get(c->args, "sqn"), &sqn) != EXT_OK || sqn < 0 || sqn >= 1ll << 48) {
+		admin_end(l, c, ADMIN_USAGE, "sqn: expected a decimal SQN below 2^48");
+		return;
+	}
+	if (!provision_imsi(l, c, &imsi))
+		return;
+	struct op *op = txn_begin(l, imsi.v, 256);
+	const struct cache_record *r = find(l, c, &imsi);
+	if (!r)
+		return;
+	uint64_t seq = (uint64_t)sqn >> 5, next = loader_seq_next(l, r->sqn);
+	if (seq < next && !json_is_true(json_object_get(c->args, "force")))
+		admin_end(l, c, ADMIN_REFUSED, "sqn: %llu is below the current %llu, which could repeat vectors (--force)",
+			  (unsigned long long)seq << 5, (unsigned long long)next << 5);
+	else
+		set_seq(l, c, r, op, seq);
+}
+
+void sqn_jump(struct loader *l, struct call *c)
+{
+	int64_t by = JUMP_DEFAULT;
+	enum ext_result x = ext_int(json_object_get(c->args, "by"), &by);
+	if (x == EXT_WRONG || by < 1 || by > JUMP_MAX) {
+		admin_end(l, c, ADMIN_USAGE, "by: expected 1 to %lld", (long long)JUMP_MAX);
+		return;
+	}
+	if (l->header->load_state != CACHE_COMPLETE) {
+		admin_end(l, c, ADMIN_REFUSED, "the cache is still being filled");
+		return;
+	}
+	// each run owns a block after the one before: so many runs later everybody is above what was used
+	uint64_t runs = ((uint64_t)by + SQN_BLOCK_MIN - 1) / SQN_BLOCK_MIN;
+	struct op *op = txn_begin(l, UINT64_MAX - 1, 64);
+	op->done = provision_done;
+	op->what = OP_RUN;
+	op->next = l->run + runs;
+	op->id = c->serial;
+	admin_row_take(l, c, json_pack("{s:I}", "seqs", (json_int_t)(runs * SQN_BLOCK_MIN)), false);
+	struct wr w = txn_entry(l);
+	entry_put_u64(&w, op->next);
+	txn_entry_end(l, &w, ENTRY_RUN, (imsi_t){0});
+	if (txn_add(l, op))
+		txn_commit(l); // alone: what comes after it in this batch would be written under the old run
+	else
+		admin_end(l, c, ADMIN_REFUSED, "could not be written");
+}
+
+// ---- location --------------------------------------------------------------------------------------------------
+
+static json_t *node(struct loader *l, uint32_t index, const uint8_t plmn[3], uint64_t time_us, bool purged)
+{
+	struct slice host, realm;
+	char text[7] = "";
+	if (!cache_node_get(l->cache, index, &host, &realm))
+		return json_null();
+	if (plmn_valid(plmn))
+		plmn_text(plmn, text);
+	return json_pack("{s:s%,s:s%,s:s,s:I,s:b}", "host", host.p, (size_t)host.len, "realm", realm.p, (size_t)realm.len,
+			 "plmn", text, "time_us", (json_int_t)time_us, "purged", purged);
+}
+
+void location_show(struct loader *l, struct call *c)
+{
+	imsi_t imsi;
+	char text[16];
+	txn_commit(l);
+	const struct cache_record *r = find(l, c, &imsi);
+	if (!r)
+		return;
+	json_t *imei = imeisv_json(r->imeisv);
+	imsi_text(imsi, text);
+	admin_row_take(l, c,
+		       json_pack("{s:s,s:o,s:o,s:o}", "imsi", text, "mme",
+				 node(l, r->mme, r->mme_plmn, r->mme_time_us, r->flags & RECORD_MME_PURGED), "sgsn",
+				 node(l, r->sgsn, r->sgsn_plmn, r->sgsn_time_us, r->flags & RECORD_SGSN_PURGED), "imeisv",
+				 imei ? imei : json_null()),
+		       false);
+	admin_end(l, c, ADMIN_OK, NULL);
+}
+
+void location_withdraw(struct loader *l, struct op *op, const struct cache_record *r, uint32_t flags)
+{
+	struct slice host, realm;
+	if (cache_node_get(l->cache, r->mme, &host, &realm) && !(r->flags & RECORD_MME_PURGED))
+		own_clr(l, op, r->imsi, host, realm, CANCEL_WITHDRAWAL, flags | CLR_S6A, 0);
+	if (cache_node_get(l->cache, r->sgsn, &host, &realm) && !(r->flags & RECORD_SGSN_PURGED))
+		own_clr(l, op, r->imsi, host, realm, CANCEL_WITHDRAWAL, flags, 0);
+}
+
+void location_cancel(struct loader *l, struct call *c)
+{
+	imsi_t imsi;
+	if (!provision_imsi(l, c, &imsi))
+		return;
+	struct op *op = txn_begin(l, imsi.v, 8192);
+	const struct cache_record *r = find(l, c, &imsi);
+	if (!r)
+		return;
+	if (!r->mme && !r->sgsn) {
+		admin_end(l, c, ADMIN_REFUSED, "no node serves this subscriber");
+		return;
+	}
+	*op = (struct op){.done = provision_done, .what = OP_PUT, .rec = *r, .id = c->serial};
+	location_withdraw(l, op, r, CLR_REATTACH);
+	op->rec.mme = op->rec.sgsn = 0;
+	op->rec.mme_time_us = op->rec.sgsn_time_us = 0;
+	op->rec.flags &= (uint8_t)~STATE_FLAGS;
+	struct state_image s = {.imeisv = r->imeisv, .key = {r->change_key[0], 0}};
+	struct slice none = {0};
+	struct wr w = txn_entry(l);
+	entry_put_state(&w, &s, &none);
+	txn_entry_end(l, &w, ENTRY_STATE, imsi);
+	if (!txn_add(l, op))
+		admin_end(l, c, ADMIN_REFUSED, "could not be written");
+}
+
+// ---- status ----------------------------------------------------------------------------------------------------
+
+static json_int_t stat_value(const struct loader *l, enum stat_id id)
+{
+	return l->stats ? (json_int_t)__atomic_load_n((const uint64_t *)&l->stats->c[id], __ATOMIC_RELAXED) : 0;
+}
+
+void store_status(struct loader *l, struct call *c)
+{
+	static const char *const state[] = {"empty", "loading", "complete"};
+	const struct cache_header *h = l->header;
+	uint32_t load = h->load_state <= CACHE_COMPLETE ? h->load_state : CACHE_EMPTY;
+	bool failing = txn_failing(l) || local_fold_failing(l->local);
+	json_t *row = json_pack(
+		"{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:I}", "load_state", state[load], "subscribers",
+		(json_int_t)h->subscriber_cnt, "loaded", (json_int_t)load_done(l), "load_total", (json_int_t)h->load_total,
+		"limit", (json_int_t)h->max_subscribers, "profiles", (json_int_t)h->profile_cnt, "journal_rows",
+		(json_int_t)(local_seq(l->local) - local_folded(l->local)), "own_pending", (json_int_t)own_pending(l),
+		"bad_records", (json_int_t)load_bad(l), "commits", stat_value(l, STAT_COMMITS), "commit_failures",
+		stat_value(l, STAT_COMMIT_FAILURES), "disk", failing ? "failing" : "ok", "run", (json_int_t)l->run);
+	admin_row_take(l, c, row, false);
+	admin_end(l, c, ADMIN_OK, NULL);
+}

@@ -1,0 +1,44 @@
+// A subscriber's document becomes its record: the one way in for `subscriber add`, `set` and `import`.
+#pragma once
+#include "cache/loader/admin.h"
+#include "cache/loader/txn.h"
+
+enum put_mode { PUT_ADD, PUT_REPLACE };
+
+struct put {
+	const json_t *document;
+	struct slice text; // the same as it is kept
+	enum put_mode mode;
+	void (*done)(struct loader *l, struct op *op, int error);
+	uint64_t id;	 // op.id
+	uint64_t answer; // op.answer[0]
+};
+// Checks and begins; `done` follows with the commit. false and e->text: refused, nothing follows.
+bool provision_put(struct loader *l, const struct put *p, struct record_error *e) MUST_USE;
+
+// The document as it stands, with the current state and SQN in it. NULL: not there or unreadable.
+json_t *provision_document(struct loader *l, imsi_t imsi);
+// args.imsi; ends the call and returns false when it is none.
+bool provision_imsi(struct loader *l, struct call *c, imsi_t *imsi);
+// done() of operations that end their call (op.id is its serial).
+void provision_done(struct loader *l, struct op *op, int error);
+
+// IMEI(SV) as text, NULL when unknown.
+json_t *imeisv_json(uint64_t imeisv);
+// CLR(SUBSCRIPTION_WITHDRAWAL) to the nodes that serve this subscriber, as part of `op`.
+void location_withdraw(struct loader *l, struct op *op, const struct cache_record *r, uint32_t flags);
+
+void provision_add(struct loader *l, struct call *c);
+void provision_show(struct loader *l, struct call *c);
+void provision_set(struct loader *l, struct call *c);
+void provision_delete(struct loader *l, struct call *c);
+void provision_stream(struct loader *l, struct call *c);
+void provision_list_pump(struct loader *l, struct call *c);
+void provision_export_pump(struct loader *l, struct call *c);
+void import_begin(struct loader *l, struct call *c);
+void sqn_show(struct loader *l, struct call *c);
+void sqn_set(struct loader *l, struct call *c);
+void sqn_jump(struct loader *l, struct call *c);
+void location_show(struct loader *l, struct call *c);
+void location_cancel(struct loader *l, struct call *c);
+void store_status(struct loader *l, struct call *c);
