@@ -105,7 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t piece = (data[0] >> 1) * 7u + 1 + size / 40; // few enough to be quick
 	for (size_t at = 1; at < size; at += piece) {
 		size_t n = piece < size - at ? piece : size - at;
-		if (write(bad, data + at, n) != (ssize_t)n)
+		if (send(bad, data + at, n, MSG_NOSIGNAL) != (ssize_t)n)
 			break;
 		pump(1);
 		while (read(bad, sink, sizeof sink) > 0)
