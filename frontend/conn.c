@@ -171,8 +171,7 @@ struct conn *conn_find(struct frontend *fe, uint32_t index, uint32_t generation)
 	return c->used && c->generation == generation ? c : NULL;
 }
 
-// ---- output
-// --------------------------------------------------------------------------------------------------
+// ---- output --------------------------------------------------------------------------------------
 
 // Room for `more` octets behind out_len: first by moving what is unsent to the front, then by doubling.
 static bool output_room(struct conn *c, uint32_t more)
@@ -297,8 +296,7 @@ void conn_flush_all(struct frontend *fe)
 	t->dirty_cnt = 0;
 }
 
-// ---- input
-// ---------------------------------------------------------------------------------------------------
+// ---- input ---------------------------------------------------------------------------------------
 
 // Gives every whole message in the buffer to the peer machine. Returns the octets consumed.
 static size_t take_messages(struct conn *c, const uint8_t *p, size_t len, bool *any)

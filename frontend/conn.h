@@ -44,8 +44,8 @@ struct conn {
 	uint64_t phase_deadline_ms; // CER, Closing, linger; 0: none
 
 	// peer.c's
-	uint8_t state;      // enum peer_state
-	uint8_t stop_asked; // a DPR of ours is to be sent
+	uint8_t state; // enum peer_state
+	bool leaving;  // its DPA is here: closed when its last answer is out
 	bool relay;
 	uint8_t host_len, realm_len;
 	struct watchdog watchdog;

@@ -16,8 +16,7 @@ static const uint32_t applications[] = {APP_S6A};
 
 static struct log_limit log_accept;
 
-// ---- set-up
-// --------------------------------------------------------------------------------------------------
+// ---- set-up --------------------------------------------------------------------------------------
 
 // Addresses of the listeners, for connections that cannot tell their own end's.
 static void announce_addresses(struct frontend *fe)
@@ -127,8 +126,7 @@ uint32_t frontend_conn_cnt(const struct frontend *fe)
 	return fe->conns.cap - fe->conns.free_cnt;
 }
 
-// ---- listeners
-// -----------------------------------------------------------------------------------------------
+// ---- listeners -----------------------------------------------------------------------------------
 
 static bool may_accept(const struct frontend *fe)
 {
@@ -199,8 +197,7 @@ void frontend_conn_closed(struct frontend *fe)
 	listeners_resume(fe);
 }
 
-// ---- workers
-// -------------------------------------------------------------------------------------------------
+// ---- workers -------------------------------------------------------------------------------------
 
 static void worker_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, const uint8_t *body)
 {
@@ -274,8 +271,7 @@ void frontend_flush(struct frontend *fe)
 	}
 }
 
-// ---- reload, stop, time
-// --------------------------------------------------------------------------------------
+// ---- reload, stop, time --------------------------------------------------------------------------
 
 void frontend_reload(struct frontend *fe)
 {
@@ -300,23 +296,11 @@ static void stopped(struct frontend *fe)
 		done(fe->stopped_ctx);
 }
 
-// A peer gets its DPR when its last answer is out, or when those that are missing have taken too long.
 static void stop_step(struct frontend *fe, uint64_t now_ms)
 {
-	bool late = now_ms - fe->stop_ms >= FRONTEND_STOP_ANSWER_MS;
-	bool over = now_ms - fe->stop_ms >= FRONTEND_STOP_MS;
-	for (uint32_t i = 0; i < fe->conns.high; i++) {
-		struct conn *c = &fe->conns.conn[i];
-		if (!c->used)
-			continue;
-		if (over) {
-			conn_close(c, "stopping");
-		} else if (!c->stop_asked && (c->pending == 0 || late)) {
-			c->stop_asked = true;
-			peer_stop(c, BASE_REBOOTING);
-		}
-	}
-	conn_flush_all(fe);
+	for (uint32_t i = 0; i < fe->conns.high && now_ms - fe->stop_ms >= FRONTEND_STOP_MS; i++)
+		if (fe->conns.conn[i].used)
+			conn_close(&fe->conns.conn[i], "stopping");
 	if (frontend_conn_cnt(fe) == 0)
 		stopped(fe);
 }
@@ -330,6 +314,10 @@ void frontend_stop(struct frontend *fe, void (*done)(void *ctx), void *ctx)
 	fe->stopping = true;
 	fe->stop_ms = clock_mono_ms();
 	listeners_close(fe);
+	for (uint32_t i = 0; i < fe->conns.high; i++)
+		if (fe->conns.conn[i].used)
+			peer_stop(&fe->conns.conn[i], BASE_REBOOTING);
+	frontend_flush(fe);
 	stop_step(fe, fe->stop_ms);
 }
 

@@ -15,9 +15,8 @@
 #define FRONTEND_APPS_MAX     16
 #define FRONTEND_ACCEPT_BATCH 64
 #define FRONTEND_WORKER_WATER                                                                                \
-	(4u << 20)                   // unsent octets of a worker's channel above which requests are refused
-#define FRONTEND_STOP_ANSWER_MS 1000 // stopping: how long answers are awaited before the DPR
-#define FRONTEND_STOP_MS        4000 // and until everything is closed
+	(4u << 20)            // unsent octets of a worker's channel above which requests are refused
+#define FRONTEND_STOP_MS 4000 // a stop waits that long for answers and DPAs
 
 struct route;
 struct outbound;
@@ -86,7 +85,8 @@ void frontend_worker_take(struct frontend *fe, unsigned index, int fd);
 
 // Limits, watchdog and peer policy as they are now in `config` (already changed by the caller).
 void frontend_reload(struct frontend *fe);
-// DPR to all peers, after the answers that they wait for; calls `done` once, when everything is closed.
+// DPR to all peers; what they asked before is still answered, further requests are refused (3004). Calls
+// `done` once, when everything is closed.
 void frontend_stop(struct frontend *fe, void (*done)(void *ctx), void *ctx);
 
 // Everything that waits for time. Runs by itself every FRONTEND_TICK_MS; tests call it after setting the

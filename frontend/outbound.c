@@ -54,8 +54,7 @@ uint32_t outbound_pending(const struct frontend *fe)
 	return OUTBOUND_MAX - fe->outbound->free_cnt;
 }
 
-// ---- back to the worker
-// --------------------------------------------------------------------------------------
+// ---- back to the worker --------------------------------------------------------------------------
 
 static void report(struct frontend *fe, uint32_t worker, uint64_t id, const struct ipc_own_answer *a,
 		   const uint8_t *msg)
@@ -91,8 +90,7 @@ static void entry_free(struct outbound *o, struct entry *e)
 	o->free[o->free_cnt++] = (uint16_t)(e - o->entry);
 }
 
-// ---- to the peer
-// ---------------------------------------------------------------------------------------------
+// ---- to the peer ---------------------------------------------------------------------------------
 
 // The connection that the peer directory names so, if requests may be sent there: open, and not in doubt (RFC
 // 3539).
@@ -199,8 +197,7 @@ bool outbound_answer(struct frontend *fe, struct conn *c, const uint8_t *msg, ui
 	return true;
 }
 
-// ---- those that get no answer
-// --------------------------------------------------------------------------------
+// ---- those that get no answer --------------------------------------------------------------------
 
 void outbound_conn_lost(struct frontend *fe, struct conn *c)
 {

@@ -27,8 +27,7 @@ static struct slice peer_name(const struct conn *c)
 	return c->host_len ? slice_of(c->host, c->host_len) : slice_str(c->address);
 }
 
-// ---- directory of peers
-// --------------------------------------------------------------------------------------
+// ---- directory of peers --------------------------------------------------------------------------
 
 static struct control_peer *entry_of(struct conn *c)
 {
@@ -88,8 +87,7 @@ void peer_gone(struct conn *c, const char *why)
 	c->state = PEER_CLOSED;
 }
 
-// ---- writing
-// -------------------------------------------------------------------------------------------------
+// ---- writing -------------------------------------------------------------------------------------
 
 static void send_dwr(struct conn *c)
 {
@@ -136,8 +134,7 @@ static void note_origin_state(struct conn *c, uint32_t id)
 		c->origin_state_id = id;
 }
 
-// ---- capabilities exchange
-// -----------------------------------------------------------------------------------
+// ---- capabilities exchange -----------------------------------------------------------------------
 
 // The local address of the connection is what we announce, unless it has none.
 static struct base_node node_for(struct conn *c, struct base_addr *addr)
@@ -290,8 +287,7 @@ static void process_cer(struct conn *c, const uint8_t *msg, uint32_t len)
 			 LOG_STR("address", c->address), LOG_STR("relay", c->relay ? "yes" : "no"));
 }
 
-// ---- messages of an open connection
-// --------------------------------------------------------------------------
+// ---- messages of an open connection --------------------------------------------------------------
 
 static void process_request(struct conn *c, const struct header *h, const uint8_t *msg, uint32_t len)
 {
@@ -430,7 +426,8 @@ void peer_message(struct conn *c, const uint8_t *msg, uint32_t len)
 			drop_answer(c, &h);
 			return;
 		}
-		conn_end(c, "disconnected");
+		c->leaving = true;
+		peer_answered(c);
 		return;
 	default:
 		conn_close(c, c->state == PEER_CLOSED ? "first message is not a CER" : "protocol error");
@@ -438,8 +435,14 @@ void peer_message(struct conn *c, const uint8_t *msg, uint32_t len)
 	}
 }
 
-// ---- time
-// ----------------------------------------------------------------------------------------------------
+void peer_answered(struct conn *c)
+{
+	// what the peer asked before the DPR is still answered
+	if (c->leaving && c->pending == 0)
+		conn_end(c, "disconnected");
+}
+
+// ---- time ----------------------------------------------------------------------------------------
 
 void peer_connected(struct conn *c, uint64_t now_ms)
 {

@@ -90,6 +90,8 @@ void peer_connected(struct conn *c, uint64_t now_ms);
 void peer_message(struct conn *c, const uint8_t *msg, uint32_t len);
 // At least one message came with this read (RFC 3539: any message resets Tw).
 void peer_heard(struct conn *c);
+// One of its pending requests has its answer: a peer that only waits for the last one is let go.
+void peer_answered(struct conn *c);
 void peer_timeout(struct conn *c);
 void peer_watchdog(struct conn *c, uint64_t now_ms);
 // We end it: DPR with this cause, and some seconds for the DPA.

@@ -2,6 +2,7 @@
 // request: entries and their stubs are one block each, made at start and committed as they are first used.
 #include "frontend/route.h"
 #include <stdlib.h>
+#include "frontend/peer.h"
 #include "frontend/screen.h"
 #include "lib/base/ident.h"
 #include "lib/base/log.h"
@@ -60,8 +61,7 @@ uint32_t route_pending(const struct frontend *fe)
 	return fe->route->cnt;
 }
 
-// ---- the list
-// ------------------------------------------------------------------------------------------------
+// ---- the list ------------------------------------------------------------------------------------
 
 static uint32_t entry_take(struct route *r)
 {
@@ -103,8 +103,7 @@ static void entry_free(struct route *r, uint32_t i)
 	r->cnt--;
 }
 
-// ---- counting
-// ------------------------------------------------------------------------------------------------
+// ---- counting ------------------------------------------------------------------------------------
 
 static void add(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -134,8 +133,7 @@ void route_count(struct frontend *fe, unsigned command, uint32_t result)
 	count_answer(fe, command, stat_result_index(result, false), 0);
 }
 
-// ---- to the worker
-// -------------------------------------------------------------------------------------------
+// ---- to the worker -------------------------------------------------------------------------------
 
 bool route_has_room(const struct frontend *fe, const struct conn *c)
 {
@@ -246,8 +244,7 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 	return true;
 }
 
-// ---- back
-// ----------------------------------------------------------------------------------------------------
+// ---- back ----------------------------------------------------------------------------------------
 
 // Ends a pending request with an answer of our own.
 static void fail(struct frontend *fe, uint32_t i, uint32_t result, const char *why)
@@ -263,6 +260,7 @@ static void fail(struct frontend *fe, uint32_t i, uint32_t result, const char *w
 		base_answer_error_write(&w, &fe->node, r->stub[i], p->stub_len, &v, slice_str(why));
 		if (conn_written(c, &w))
 			c->answers++;
+		peer_answered(c);
 	}
 	count_answer(fe, p->command, stat_result_index(result, false),
 		     fe->now_us > p->arrival_us ? fe->now_us - p->arrival_us : 0);
@@ -301,6 +299,7 @@ void route_answer(struct frontend *fe, struct frontend_worker *w, const struct i
 		c->pending--;
 		if (conn_written(c, &out))
 			c->answers++;
+		peer_answered(c);
 	}
 	count_answer(fe, p->command, hdr->flags, fe->now_us > p->arrival_us ? fe->now_us - p->arrival_us : 0);
 	entry_free(r, i);

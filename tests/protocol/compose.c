@@ -225,8 +225,7 @@ void compose_answer(const struct line *l, const uint8_t *request, struct wr *w)
 		line_fail(l, "answer too long");
 }
 
-// ---- comparing
-// -----------------------------------------------------------------------------------------------
+// ---- comparing -----------------------------------------------------------------------------------
 
 static struct slice body_of(const uint8_t *msg, uint32_t len)
 {

@@ -71,8 +71,7 @@ static void pump(void)
 	event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
-// ---- the worker
-// ----------------------------------------------------------------------------------------------
+// ---- the worker ----------------------------------------------------------------------------------
 
 static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, const uint8_t *body)
 {
@@ -185,8 +184,7 @@ static void worker_line(const struct line *l)
 	}
 }
 
-// ---- requests of our own
-// -------------------------------------------------------------------------------------
+// ---- requests of our own -------------------------------------------------------------------------
 
 static void own_send(const struct line *l)
 {
@@ -219,8 +217,7 @@ static void own_expect(const struct line *l)
 		line_fail(l, "status %u result %u", w->own.status, w->own.result);
 }
 
-// ---- peers
-// ---------------------------------------------------------------------------------------------------
+// ---- peers ---------------------------------------------------------------------------------------
 
 static struct peer *peer_open(const char *name)
 {
@@ -367,8 +364,7 @@ static void quiet(const struct line *l, bool want_eof)
 	}
 }
 
-// ---- everything else
-// -----------------------------------------------------------------------------------------
+// ---- everything else -----------------------------------------------------------------------------
 
 static void advance(const struct line *l)
 {
