@@ -270,6 +270,11 @@ static void client_work(struct admin_client *cl)
 	}
 	if (!more && cl->eof && cl->state == CLIENT_IDLE)
 		cl->closing = true;
+	// At its high-water mark libevent calls on_read again and again: not while there is nothing to do.
+	if (cl->closing || cl->eof || evbuffer_get_length(bufferevent_get_input(cl->bev)) >= INPUT_HIGH)
+		bufferevent_disable(cl->bev, EV_READ);
+	else
+		bufferevent_enable(cl->bev, EV_READ);
 	if (cl->closing && evbuffer_get_length(bufferevent_get_output(cl->bev)) == 0)
 		client_close(cl);
 }
