@@ -13,6 +13,7 @@
 #define PUR_SGSN 2
 #define PUA_FREEZE_M_TMSI 1
 #define PUA_FREEZE_P_TMSI 2
+#define VENDOR_3GPP 10415
 #define HDR_RESENT 1 // ipc_hdr.flags of a CHANGE: sent again after a loader restart
 
 // One CHANGE on its way through.
@@ -209,39 +210,72 @@ static enum change_status apply(struct change *ch)
 
 // ---- ext: the AVPs kept as they came, one chunk (blob16) a message ---------------------------------------------
 
+// About the same APN; or, without one (a location), the same kind of AVP.
 static bool same_context(struct slice a, struct slice b)
 {
 	struct avp x, y;
 	bool in_a = avp_find(a, AVP_CODE_Service_Selection, 0, &x), in_b = avp_find(b, AVP_CODE_Service_Selection, 0, &y);
 	if (in_a || in_b)
 		return in_a && in_b && slice_eq_nocase(x.data, y.data);
-	in_a = avp_find(a, AVP_CODE_Context_Identifier, 10415, &x);
-	in_b = avp_find(b, AVP_CODE_Context_Identifier, 10415, &y);
-	return in_a && in_b && slice_eq(x.data, y.data);
+	in_a = avp_find(a, AVP_CODE_Context_Identifier, VENDOR_3GPP, &x);
+	in_b = avp_find(b, AVP_CODE_Context_Identifier, VENDOR_3GPP, &y);
+	if (in_a || in_b)
+		return in_a && in_b && slice_eq(x.data, y.data);
+	return a.len >= 4 && b.len >= 4 && memcmp(a.p, b.p, 4) == 0;
 }
 
-// A ULR with a list replaces all (its node had lost it); a NOR replaces what is about the same APN. The oldest chunks go
-// when there are too many.
-static struct slice merge_ext(const struct change *ch, uint8_t *out, size_t cap)
+// NOR and PUR: the chunk replaces the one about the same thing. When there are too many, all before are dropped.
+static struct slice merge_ext(const struct change *ch, struct slice chunk, uint8_t *out, size_t cap)
 {
-	struct slice old;
+	struct slice old, one;
 	struct wr w = wr_of(out, cap);
-	if (ch->ext.len > UINT16_MAX || ch->ext.len + 2u > cap)
-		return (struct slice){0};
-	if (ch->c.kind == CHANGE_NOR && local_read_ext(ch->l->local, ch->rec->imsi, &old) == 1) {
+	if (local_read_ext(ch->l->local, ch->rec->imsi, &old) == 1) {
 		struct rd r = rd_slice(old);
 		while (rd_left(&r)) {
-			struct slice chunk = rd_blob16(&r);
-			if (r.err || same_context(chunk, ch->ext))
-				continue;
-			if (wr_len(&w) + chunk.len + 2 + ch->ext.len + 2 > cap)
-				w.p = w.base;
-			if (wr_len(&w) + chunk.len + 2 + ch->ext.len + 2 <= cap)
-				wr_blob16(&w, chunk);
+			one = rd_blob16(&r);
+			if (!r.err && !same_context(one, chunk) && wr_len(&w) + one.len + chunk.len + 4 <= cap)
+				wr_blob16(&w, one);
 		}
 	}
-	wr_blob16(&w, ch->ext);
+	wr_blob16(&w, chunk);
 	return wr_done(&w);
+}
+
+// A ULR's AVPs: what describes the node, and the list of active APNs, which replaces all that is known of PDN-GWs
+// (procedures B2 step 11: its node had lost it).
+static void split_ulr(const struct change *ch, struct wr *node, struct wr *apns)
+{
+	struct rd r = rd_slice(ch->ext);
+	struct avp a;
+	while (avp_next(&r, &a) == AVP_WALK_ONE) {
+		struct wr *w = a.code == AVP_CODE_Active_APN && a.vendor == VENDOR_3GPP ? apns : node;
+		wr_slice(w, a.whole);
+		wr_zero(w, -a.whole.len & 3u);
+	}
+}
+
+static struct state_extra extra_of(const struct change *ch, uint8_t *a, uint8_t *b, size_t cap)
+{
+	struct state_extra x = {0};
+	if (ch->ext.len == 0 || ch->ext.len > cap - 4)
+		return x;
+	if (ch->c.kind == CHANGE_NOR || ch->c.kind == CHANGE_PUR) {
+		x.ext = merge_ext(ch, ch->ext, a, cap);
+		x.has_ext = x.ext.len > 0;
+		return x;
+	}
+	struct wr node = wr_of(a, cap), apns = wr_of(b, cap);
+	wr_u16(&apns, 0);
+	split_ulr(ch, &node, &apns);
+	x.node = wr_done(&node);
+	x.has_node = x.node.len > 0;
+	x.ext = wr_done(&apns);
+	x.has_ext = x.ext.len > 2;
+	if (x.has_ext)
+		be16_put(b, (uint16_t)(x.ext.len - 2)); // one chunk
+	else
+		x.ext = (struct slice){0};
+	return x;
 }
 
 static void write_state(struct change *ch)
@@ -256,14 +290,12 @@ static void write_state(struct change *ch)
 				.imeisv = n->imeisv,
 				.key = {ch->c.dup_key, ch->rec->change_key[0]},
 				.flags = n->flags};
-	uint8_t ext[STATE_EXT_MAX];
-	struct slice merged = {0};
+	uint8_t a[STATE_EXT_MAX], b[STATE_EXT_MAX];
+	struct state_extra x = extra_of(ch, a, b, STATE_EXT_MAX);
 	memcpy(s.mme_plmn, n->mme_plmn, 3);
 	memcpy(s.sgsn_plmn, n->sgsn_plmn, 3);
-	if (ch->ext.len)
-		merged = merge_ext(ch, ext, sizeof(ext));
 	struct wr w = txn_entry(ch->l);
-	entry_put_state(&w, &s, merged.len ? &merged : NULL);
+	entry_put_state(&w, &s, &x);
 	txn_entry_end(ch->l, &w, ENTRY_STATE, n->imsi);
 }
 
@@ -289,7 +321,7 @@ void change_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr,
 		ack(l, worker, hdr->id, CHANGE_REFUSED, 0);
 		return;
 	}
-	ch.op = txn_begin(l, ch.c.imsi, STATE_BODY_MAX + STATE_EXT_MAX + 4096);
+	ch.op = txn_begin(l, ch.c.imsi, STATE_BODY_MAX + 2 * STATE_EXT_MAX + 4096);
 	ch.rec = loader_find(l, (imsi_t){ch.c.imsi});
 	if (!ch.rec) {
 		ack(l, worker, hdr->id, CHANGE_UNKNOWN_USER, 0);

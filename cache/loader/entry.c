@@ -62,18 +62,22 @@ bool state_image_get(struct slice body, struct state_image *out)
 	return !r.err;
 }
 
-void entry_put_state(struct wr *w, const struct state_image *s, const struct slice *ext)
+void entry_put_state(struct wr *w, const struct state_image *s, const struct state_extra *x)
 {
-	wr_u8(w, ext != NULL);
-	wr_blob32(w, ext ? *ext : (struct slice){0});
+	wr_u8(w, (uint8_t)((x->has_node ? 1 : 0) | (x->has_ext ? 2 : 0)));
+	wr_blob32(w, x->node);
+	wr_blob32(w, x->ext);
 	state_image_put(w, s);
 }
 
-bool entry_get_state(struct slice body, struct slice *state_body, bool *ext_changes, struct slice *ext)
+bool entry_get_state(struct slice body, struct slice *state_body, struct state_extra *x)
 {
 	struct rd r = rd_slice(body);
-	*ext_changes = rd_u8(&r) == 1;
-	*ext = rd_blob32(&r);
+	uint8_t has = rd_u8(&r);
+	x->has_node = has & 1;
+	x->has_ext = has & 2;
+	x->node = rd_blob32(&r);
+	x->ext = rd_blob32(&r);
 	*state_body = rd_bytes(&r, rd_left(&r));
 	return !r.err && state_body->len > 0;
 }

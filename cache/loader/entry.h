@@ -42,10 +42,16 @@ struct state_image {
 
 void state_image_put(struct wr *w, const struct state_image *s);
 bool state_image_get(struct slice body, struct state_image *out);
-// The journal's form: a state row, and the opaque AVPs kept beside it where they change (`ext` NULL: they stay).
-void entry_put_state(struct wr *w, const struct state_image *s, const struct slice *ext);
+// Opaque AVPs kept beside the state; what is not set stays as it is, so that a ULR need not read them first.
+struct state_extra {
+	bool has_node, has_ext;
+	struct slice node; // of the serving node: features, capabilities; replaced by each ULR that has any
+	struct slice ext;  // by APN: PDN-GW of NOR, Active-APN; location of PUR; chunks (blob16)
+};
+// The journal's form: a state row and what changes beside it.
+void entry_put_state(struct wr *w, const struct state_image *s, const struct state_extra *x);
 // `state_body` is what goes into the row.
-bool entry_get_state(struct slice body, struct slice *state_body, bool *ext_changes, struct slice *ext);
+bool entry_get_state(struct slice body, struct slice *state_body, struct state_extra *x);
 
 // What decides about a subscriber, without the profile.
 struct record_image {

@@ -13,22 +13,29 @@ static enum ext_result from_double(double d, int64_t *out)
 	return EXT_OK;
 }
 
+enum ext_result ext_decimal(const char *text, int64_t *out)
+{
+	char *end = NULL;
+	if (!text || !*text)
+		return EXT_WRONG;
+	errno = 0;
+	long long n = strtoll(text, &end, 10);
+	if (*end || errno)
+		return EXT_WRONG;
+	*out = n;
+	return EXT_OK;
+}
+
 static enum ext_result from_text(const json_t *v, bool real, int64_t *out)
 {
 	const char *text = json_string_value(v);
 	char *end = NULL;
 	if (!text || !*text)
 		return EXT_WRONG;
-	errno = 0;
-	if (real) {
-		double d = strtod(text, &end);
-		return *end ? EXT_WRONG : from_double(d, out);
-	}
-	long long n = strtoll(text, &end, 10);
-	if (*end || errno)
-		return EXT_WRONG;
-	*out = n;
-	return EXT_OK;
+	if (!real)
+		return ext_decimal(text, out);
+	double d = strtod(text, &end);
+	return *end ? EXT_WRONG : from_double(d, out);
 }
 
 enum ext_result ext_int(const json_t *v, int64_t *out)

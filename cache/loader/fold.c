@@ -20,8 +20,8 @@ static int fold_prepare(struct fold *f)
 		{f->db, &f->put_doc, "INSERT OR REPLACE INTO document(imsi, doc) VALUES(?1, ?2)"},
 		{f->db, &f->put_sub, "INSERT OR REPLACE INTO subscriber(imsi, profile, rec) VALUES(?1, ?2, ?3)"},
 		{f->db, &f->put_state,
-		 "INSERT INTO state(imsi, body) VALUES(?1, ?2) ON CONFLICT(imsi) DO UPDATE SET body = excluded.body"},
-		{f->db, &f->put_state_ext, "INSERT OR REPLACE INTO state(imsi, body, ext) VALUES(?1, ?2, ?3)"},
+		 "INSERT INTO state(imsi, body, node, ext) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(imsi) DO UPDATE SET"
+		 " body = excluded.body, node = coalesce(excluded.node, node), ext = coalesce(excluded.ext, ext)"},
 		{f->db, &f->put_sqn, "INSERT OR REPLACE INTO sqn(imsi, fp, ceiling, run) VALUES(?1, ?2, ?3, ?4)"},
 		{f->db, &f->put_ind, "INSERT OR REPLACE INTO ind_host(place, hash, host) VALUES(?1, ?2, ?3)"},
 		{f->db, &f->put_own, "INSERT OR REPLACE INTO own_request(id, imsi, body) VALUES(?1, ?2, ?3)"},
@@ -57,7 +57,7 @@ int fold_open(struct local *l, const struct local_options *o)
 void fold_close(struct local *l)
 {
 	struct fold *f = &l->fold;
-	sqlite3_stmt *all[] = {f->read,	   f->put_doc,	   f->put_sub,	   f->put_state, f->put_state_ext,
+	sqlite3_stmt *all[] = {f->read,	   f->put_doc,	   f->put_sub,	   f->put_state, 
 			       f->put_sqn, f->put_ind,	   f->put_own,	   f->put_profile, f->get_profile,
 			       f->del_doc, f->del_sub,	   f->del_state,   f->del_own,	 f->set_meta};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -136,13 +136,13 @@ static int by_imsi(const void *pa, const void *pb)
 // The next entry replaces this one completely.
 static bool replaced(const struct entry *e, const struct entry *next)
 {
-	struct slice body, ext;
-	bool has, next_has;
+	struct slice body;
+	struct state_extra x, next_x;
 	if (e->imsi != next->imsi || e->kind != next->kind)
 		return false;
 	if (e->kind == ENTRY_STATE)
-		return entry_get_state(e->body, &body, &has, &ext) && entry_get_state(next->body, &body, &next_has, &ext) &&
-		       (!has || next_has);
+		return entry_get_state(e->body, &body, &x) && entry_get_state(next->body, &body, &next_x) &&
+		       (!x.has_node || next_x.has_node) && (!x.has_ext || next_x.has_ext);
 	if (e->kind == ENTRY_SQN_ROW)
 		return e->body.len >= SQN_FP_LEN && next->body.len >= SQN_FP_LEN &&
 		       memcmp(e->body.p, next->body.p, SQN_FP_LEN) == 0;
@@ -207,15 +207,22 @@ static int put_doc(struct fold *f, const struct entry *e)
 
 static int put_state(struct fold *f, const struct entry *e)
 {
-	struct slice body, ext;
-	bool changes;
-	if (!entry_get_state(e->body, &body, &changes, &ext))
+	struct slice body;
+	struct state_extra x;
+	if (!entry_get_state(e->body, &body, &x))
 		return -EBADMSG;
-	sqlite3_stmt *s = changes ? f->put_state_ext : f->put_state;
+	sqlite3_stmt *s = f->put_state;
 	sqlite3_bind_int64(s, 1, (int64_t)e->imsi);
 	sql_bind_slice(s, 2, body);
-	if (changes)
-		sql_bind_slice(s, 3, ext);
+	// NULL leaves what is there
+	if (x.has_node)
+		sql_bind_slice(s, 3, x.node);
+	else
+		sqlite3_bind_null(s, 3);
+	if (x.has_ext)
+		sql_bind_slice(s, 4, x.ext);
+	else
+		sqlite3_bind_null(s, 4);
 	return sql_run(s);
 }
 

@@ -17,7 +17,7 @@ static const char schema_rows[] =
 	"CREATE TABLE IF NOT EXISTS subscriber(imsi INTEGER PRIMARY KEY, profile INTEGER NOT NULL, rec BLOB NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS document(imsi INTEGER PRIMARY KEY, doc TEXT NOT NULL);"
 	"CREATE TABLE IF NOT EXISTS profile(id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);"
-	"CREATE TABLE IF NOT EXISTS state(imsi INTEGER PRIMARY KEY, body BLOB NOT NULL, ext BLOB);"
+	"CREATE TABLE IF NOT EXISTS state(imsi INTEGER PRIMARY KEY, body BLOB NOT NULL, node BLOB, ext BLOB);"
 	"CREATE TABLE IF NOT EXISTS sqn(imsi INTEGER NOT NULL, fp BLOB NOT NULL, ceiling INTEGER NOT NULL,"
 	" run INTEGER NOT NULL, PRIMARY KEY(imsi, fp)) WITHOUT ROWID;"
 	"CREATE TABLE IF NOT EXISTS ind_host(place INTEGER PRIMARY KEY, hash INTEGER NOT NULL, host TEXT NOT NULL);"
@@ -256,12 +256,12 @@ static void note(struct local *l, const struct entry *e)
 {
 	struct doc_put doc;
 	struct sqn_row row;
-	struct slice body, ext;
-	bool changes;
+	struct slice body;
+	struct state_extra x;
 	switch (e->kind) {
 	case ENTRY_STATE:
 		note_key(l, e, UNFOLDED_STATE, 0);
-		if (entry_get_state(e->body, &body, &changes, &ext) && changes)
+		if (entry_get_state(e->body, &body, &x) && x.has_ext)
 			note_key(l, e, UNFOLDED_EXT, 0);
 		break;
 	case ENTRY_DOC_DELETE:

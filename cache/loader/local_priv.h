@@ -34,7 +34,7 @@ struct seen_profile {
 // The fold thread's own; nobody else touches it while the thread runs.
 struct fold {
 	sqlite3 *db, *journal;
-	sqlite3_stmt *read, *put_doc, *put_sub, *put_state, *put_state_ext, *put_sqn, *put_ind, *put_own, *put_profile;
+	sqlite3_stmt *read, *put_doc, *put_sub, *put_state, *put_sqn, *put_ind, *put_own, *put_profile;
 	sqlite3_stmt *get_profile, *del_doc, *del_sub, *del_state, *del_own, *set_meta;
 	struct entry *entry; // FOLD_CHUNK
 	uint8_t *bytes;

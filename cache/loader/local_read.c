@@ -182,17 +182,17 @@ static int state_row(struct local *l, imsi_t imsi, int column, struct slice *out
 static int read_state(struct local *l, imsi_t imsi, enum unfolded_class cls, struct slice *out)
 {
 	struct entry e;
-	struct slice body, ext;
-	bool changes;
+	struct slice body;
+	struct state_extra x;
 	*out = (struct slice){0};
 	int rc = journal_find(l, cls, imsi, 0, &e);
 	if (rc == 0)
 		return state_row(l, imsi, cls == UNFOLDED_EXT, out);
 	if (rc < 0 || e.kind == ENTRY_DOC_DELETE)
 		return rc < 0 ? rc : 0;
-	if (!entry_get_state(e.body, &body, &changes, &ext))
+	if (!entry_get_state(e.body, &body, &x))
 		return -EUCLEAN;
-	*out = cls == UNFOLDED_EXT ? ext : body;
+	*out = cls == UNFOLDED_EXT ? x.ext : body;
 	return 1;
 }
 

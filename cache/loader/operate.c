@@ -19,6 +19,12 @@ static const struct cache_record *find(struct loader *l, struct call *c, imsi_t 
 	return r;
 }
 
+// As JSON number, or as decimal text (what a shell passes on).
+static enum ext_result number(const json_t *v, int64_t *out)
+{
+	return json_is_string(v) ? ext_decimal(json_string_value(v), out) : ext_int(v, out);
+}
+
 void sqn_show(struct loader *l, struct call *c)
 {
 	imsi_t imsi;
@@ -67,7 +73,7 @@ void sqn_set(struct loader *l, struct call *c)
 {
 	imsi_t imsi;
 	int64_t sqn = 0;
-	if (ext_int(json_object_get(c->args, "sqn"), &sqn) != EXT_OK || sqn < 0 || sqn >= 1ll << 48) {
+	if (number(json_object_get(c->args, "sqn"), &sqn) != EXT_OK || sqn < 0 || sqn >= 1ll << 48) {
 		admin_end(l, c, ADMIN_USAGE, "sqn: expected a decimal SQN below 2^48");
 		return;
 	}
@@ -88,7 +94,7 @@ void sqn_set(struct loader *l, struct call *c)
 void sqn_jump(struct loader *l, struct call *c)
 {
 	int64_t by = JUMP_DEFAULT;
-	enum ext_result x = ext_int(json_object_get(c->args, "by"), &by);
+	enum ext_result x = number(json_object_get(c->args, "by"), &by);
 	if (x == EXT_WRONG || by < 1 || by > JUMP_MAX) {
 		admin_end(l, c, ADMIN_USAGE, "by: expected 1 to %lld", (long long)JUMP_MAX);
 		return;
@@ -175,9 +181,8 @@ void location_cancel(struct loader *l, struct call *c)
 	op->rec.mme_time_us = op->rec.sgsn_time_us = 0;
 	op->rec.flags &= (uint8_t)~STATE_FLAGS;
 	struct state_image s = {.imeisv = r->imeisv, .key = {r->change_key[0], 0}};
-	struct slice none = {0};
 	struct wr w = txn_entry(l);
-	entry_put_state(&w, &s, &none);
+	entry_put_state(&w, &s, &(struct state_extra){.has_node = true, .has_ext = true});
 	txn_entry_end(l, &w, ENTRY_STATE, imsi);
 	if (!txn_add(l, op))
 		admin_end(l, c, ADMIN_REFUSED, "could not be written");

@@ -106,6 +106,10 @@ static json_t *new_document(const json_t *args)
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (json_object_get(args, keys[i]))
 			json_object_set(sec, keys[i], json_object_get(args, keys[i]));
+	int64_t sqn;
+	// a shell passes text
+	if (ext_decimal(json_string_value(json_object_get(sec, "sqn")), &sqn) == EXT_OK)
+		json_object_set_new(sec, "sqn", json_integer(sqn));
 	json_t *msisdn = json_object_get(args, "msisdn");
 	msisdn = msisdn ? json_incref(msisdn) : json_array();
 	json_t *slice = json_pack("{s:i,s:b,s:o}", "sst", 1, "default_indicator", 1, "session",

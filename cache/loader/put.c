@@ -101,7 +101,7 @@ static void write_state(struct putting *u)
 	r->imeisv = st.imeisv;
 	r->flags |= st.flags;
 	struct wr w = txn_entry(u->l);
-	entry_put_state(&w, &st, NULL);
+	entry_put_state(&w, &st, &(struct state_extra){0});
 	txn_entry_end(u->l, &w, ENTRY_STATE, r->imsi);
 }
 

@@ -1,0 +1,210 @@
+// A loader without processes: its cache in memory files, its database in a directory of its own, its answers recorded. The
+// fold thread is stopped unless a test starts it, the event loop is absent: txn_commit is called by the test.
+#pragma once
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+// cmocka wants the three above
+#include <cmocka.h>
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "cache/loader/admin.h"
+#include "cache/loader/load.h"
+#include "cache/loader/loader.h"
+#include "cache/loader/own.h"
+#include "cache/loader/txn.h"
+
+#define SENT_MAX 20000
+
+struct sent {
+	enum role role;
+	unsigned index;
+	uint16_t type;
+	uint64_t id;
+	size_t len;
+	uint8_t *body;
+};
+
+struct world {
+	struct loader l;
+	struct config config;
+	char dir[64];
+	int records, records_ro, sqn, control_fd;
+	struct control *control;
+	struct sent sent[SENT_MAX];
+	unsigned sent_cnt;
+	const char *vfs;
+};
+
+static struct world world;
+
+static inline void world_sent_clear(void)
+{
+	for (unsigned i = 0; i < world.sent_cnt; i++)
+		free(world.sent[i].body);
+	world.sent_cnt = 0;
+}
+
+static inline void world_send(struct loader *l, enum role role, unsigned index, uint16_t type, uint64_t id,
+			      const void *body, size_t len)
+{
+	(void)l;
+	assert_true(ipc_length_valid(type, (uint32_t)len));
+	assert_true(world.sent_cnt < SENT_MAX);
+	struct sent *s = &world.sent[world.sent_cnt++];
+	*s = (struct sent){.role = role, .index = index, .type = type, .id = id, .len = len, .body = malloc(len + 1)};
+	memcpy(s->body, body, len);
+	s->body[len] = 0;
+}
+
+static inline void world_memory(uint32_t max)
+{
+	assert_int_equal(cache_create(max, &world.records, &world.records_ro, &world.sqn), 0);
+	world.control_fd = control_create(1, 4);
+	world.control = control_map(world.control_fd, true);
+	assert_non_null(world.control);
+}
+
+static inline void world_memory_close(void)
+{
+	munmap(world.control, sizeof(*world.control));
+	close(world.control_fd);
+	close(world.records);
+	close(world.records_ro);
+	close(world.sqn);
+}
+
+static inline int world_attach(void)
+{
+	world.l = (struct loader){.config = &world.config, .send = world_send, .stats = &world.control->stats[1]};
+	int rc = loader_init(&world.l, &(struct loader_options){.dir = world.dir,
+								 .vfs = world.vfs,
+								 .records_fd = world.records,
+								 .sqn_fd = world.sqn,
+								 .op_fd = -1,
+								 .control = world.control});
+	if (rc == 0)
+		local_fold_stop(world.l.local);
+	return rc;
+}
+
+static inline void world_open(uint32_t max)
+{
+	log_init("test", LOG_LEVEL_ERROR, false, false);
+	snprintf(world.dir, sizeof(world.dir), "/tmp/hss-test-XXXXXX");
+	assert_non_null(mkdtemp(world.dir));
+	world.config.max_subscribers = max;
+	world.config.clr_lifetime_s = 3600;
+	world_memory(max);
+	assert_int_equal(world_attach(), 0);
+}
+
+// What `kill -9` leaves: nothing is committed, published or answered any more. Files as they are, memory as it is.
+static inline void world_kill(void)
+{
+	struct loader *l = &world.l;
+	admin_free(l);
+	load_free(l);
+	own_free(l);
+	txn_free(l);
+	local_free(&l->local);
+	builder_free(&l->builder);
+	record_ctx_fini(&l->records);
+	free(l->dup);
+	close(l->lock_fd);
+}
+
+static inline void world_remove(void)
+{
+	char cmd[128];
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", world.dir);
+	assert_int_equal(system(cmd), 0);
+}
+
+static inline void world_close(void)
+{
+	loader_fini(&world.l);
+	world_memory_close();
+	world_sent_clear();
+	world_remove();
+}
+
+// The loader dies and comes back; with `power_cut` (or hssd dead) the memory files are new as well.
+static inline void world_restart(bool power_cut)
+{
+	world_kill();
+	if (power_cut) {
+		world_memory_close();
+		world_memory(world.config.max_subscribers);
+	}
+	assert_int_equal(world_attach(), 0);
+	while (load_step(&world.l))
+		;
+}
+
+static inline imsi_t imsi_of(const char *text)
+{
+	imsi_t imsi;
+	assert_true(imsi_parse(slice_str(text), &imsi));
+	return imsi;
+}
+
+static inline void world_frame(enum role role, uint16_t type, uint64_t id, uint16_t flags, const void *body, size_t len)
+{
+	struct ipc_hdr hdr = {.len = (uint32_t)(sizeof(hdr) + len), .type = type, .flags = flags, .id = id};
+	// a block of its own: reading beyond it is seen
+	uint8_t *copy = malloc(len ? len : 1);
+	memcpy(copy, body, len);
+	loader_frame(&world.l, role, 0, &hdr, copy);
+	free(copy);
+}
+
+static inline struct sent *sent_find(uint16_t type, uint64_t id)
+{
+	for (unsigned i = 0; i < world.sent_cnt; i++)
+		if (world.sent[i].type == type && world.sent[i].id == id)
+			return &world.sent[i];
+	return NULL;
+}
+
+static inline unsigned sent_count(uint16_t type)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < world.sent_cnt; i++)
+		n += world.sent[i].type == type;
+	return n;
+}
+
+// An admin call to its end: the status; rows stay in world.sent.
+static inline int world_call(uint64_t id, const char *json)
+{
+	world_frame(ROLE_ADMIN, IPC_ADMIN_CALL, id, 0, json, strlen(json));
+	txn_commit(&world.l);
+	struct sent *s = sent_find(IPC_ADMIN_END, id);
+	assert_non_null(s);
+	json_t *v = json_loads((char *)s->body, 0, NULL);
+	int status = (int)json_integer_value(json_object_get(v, "status"));
+	json_decref(v);
+	return status;
+}
+
+static inline json_t *world_row(uint64_t id)
+{
+	struct sent *s = sent_find(IPC_ADMIN_ROW, id);
+	assert_non_null(s);
+	return json_loads((char *)s->body, 0, NULL);
+}
+
+static inline void world_add(const char *imsi)
+{
+	static uint64_t id = 1000000;
+	char text[256];
+	snprintf(text, sizeof(text),
+		 "{\"cmd\":\"subscriber add\",\"args\":{\"imsi\":\"%s\",\"k\":\"465B5CE8B199B49FAA5F0A2EE238A6BC\","
+		 "\"opc\":\"E8ED289DEBA952E4283B54E88E6183CA\"}}",
+		 imsi);
+	assert_int_equal(world_call(++id, text), ADMIN_OK);
+}

@@ -1,0 +1,451 @@
+// CHANGE: what a ULR, PUR and NOR do to the state, which CLRs follow, and what a repetition does not do.
+#include "tests/unit/loader_fixture.h"
+#include "lib/base/clock.h"
+#include "lib/diameter/avp.h"
+#include "lib/diameter/dict.h"
+
+#define IMSI "001010000000001"
+#define MME1 "mme1.epc.test"
+#define MME2 "mme2.epc.test"
+#define SGSN "sgsn.epc.test"
+
+static uint64_t next_id = 1, next_key = 1000;
+
+struct ask {
+	enum change_kind kind;
+	const char *host;
+	unsigned options, flags;
+	uint64_t key;
+	struct slice ext;
+	uint16_t hdr_flags;
+	const char *imsi;
+};
+
+static uint64_t ask_begin(const struct ask *a)
+{
+	uint8_t body[4096];
+	struct ipc_change c = {.imsi = imsi_of(a->imsi ? a->imsi : IMSI).v,
+			       .dup_key = a->key ? a->key : ++next_key,
+			       .kind = a->kind,
+			       .flags = a->flags,
+			       .plmn = {0x00, 0xf1, 0x10},
+			       .options = (uint8_t)a->options,
+			       .host_len = (uint16_t)strlen(a->host),
+			       .realm_len = 9,
+			       .ext_len = a->ext.len};
+	struct wr w = wr_of(body, sizeof(body));
+	wr_bytes(&w, &c, sizeof(c));
+	wr_slice(&w, slice_str(a->host));
+	wr_bytes(&w, "epc.test.", 9);
+	wr_slice(&w, a->ext);
+	world_frame(ROLE_WORKER, IPC_CHANGE, ++next_id, a->hdr_flags, body, wr_len(&w));
+	return next_id;
+}
+
+static struct ipc_change_ack answer(uint64_t id)
+{
+	struct ipc_change_ack ack;
+	struct sent *s = sent_find(IPC_CHANGE_ACK, id);
+	assert_non_null(s);
+	assert_int_equal(s->len, sizeof(ack));
+	memcpy(&ack, s->body, sizeof(ack));
+	return ack;
+}
+
+static struct ipc_change_ack ask(const struct ask *a)
+{
+	uint64_t id = ask_begin(a);
+	txn_commit(&world.l);
+	return answer(id);
+}
+
+static void assert_node(uint32_t node, const char *host)
+{
+	struct slice h, r;
+	assert_true(cache_node_get(world.l.cache, node, &h, &r));
+	assert_true(slice_eq(h, slice_str(host)));
+	assert_true(slice_eq(r, slice_str("epc.test.")));
+}
+
+static const struct cache_record *record(void)
+{
+	const struct cache_record *r = cache_find(world.l.cache, imsi_of(IMSI));
+	assert_non_null(r);
+	return r;
+}
+
+// The only DELIVER since the last clear.
+static void assert_clr(const char *host, uint32_t type, uint32_t flags)
+{
+	assert_int_equal(sent_count(IPC_DELIVER), 1);
+	for (unsigned i = 0; i < world.sent_cnt; i++) {
+		struct ipc_deliver d;
+		if (world.sent[i].type != IPC_DELIVER)
+			continue;
+		memcpy(&d, world.sent[i].body, sizeof(d));
+		assert_int_equal(d.imsi, imsi_of(IMSI).v);
+		assert_int_equal(d.cancellation_type, type);
+		assert_int_equal(d.clr_flags, flags);
+		assert_int_equal(d.tries, 0);
+		assert_true(slice_eq(slice_of(world.sent[i].body + sizeof(d), d.host_len), slice_str(host)));
+	}
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	world_open(100);
+	world_add(IMSI);
+	world_sent_clear();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	world_close();
+	return 0;
+}
+
+static void ulr_stores_the_mme(void **state)
+{
+	(void)state;
+	assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1}).status, CHANGE_DONE);
+	assert_node(record()->mme, MME1);
+	assert_int_equal(record()->sgsn, 0);
+	assert_memory_equal(record()->mme_plmn, "\x00\xf1\x10", 3);
+	assert_true(record()->mme_time_us > 0);
+	assert_int_equal(sent_count(IPC_DELIVER), 0);
+	world_restart(true);
+	assert_node(record()->mme, MME1);
+	assert_memory_equal(record()->mme_plmn, "\x00\xf1\x10", 3);
+}
+
+static void nothing_is_answered_before_the_commit(void **state)
+{
+	(void)state;
+	uint64_t id = ask_begin(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
+	assert_null(sent_find(IPC_CHANGE_ACK, id));
+	assert_int_equal(record()->mme, 0);
+	txn_commit(&world.l);
+	assert_int_equal(answer(id).status, CHANGE_DONE);
+}
+
+static void new_mme_cancels_the_old_one(void **state)
+{
+	(void)state;
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = "MME1.EPC.test"}); // the same: case does not count
+	assert_int_equal(sent_count(IPC_DELIVER), 0);
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2});
+	assert_clr(MME1, CANCEL_MME_UPDATE, CLR_S6A); // as it was first written
+}
+
+static void racing_ulrs_in_one_batch_are_ordered(void **state)
+{
+	(void)state;
+	uint64_t first = ask_begin(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
+	uint64_t second = ask_begin(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2});
+	txn_commit(&world.l);
+	assert_int_equal(answer(first).status, CHANGE_DONE);
+	assert_int_equal(answer(second).status, CHANGE_DONE);
+	assert_node(record()->mme, MME2);
+	assert_clr(MME1, CANCEL_MME_UPDATE, CLR_S6A);
+}
+
+static void purged_mme_is_not_cancelled(void **state)
+{
+	(void)state;
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
+	struct ipc_change_ack ack = ask(&(struct ask){.kind = CHANGE_PUR, .host = MME1});
+	assert_int_equal(ack.status, CHANGE_DONE);
+	assert_int_equal(ack.flags, 1);
+	assert_true(record()->flags & RECORD_MME_PURGED);
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2});
+	assert_int_equal(sent_count(IPC_DELIVER), 0);
+	assert_false(record()->flags & RECORD_MME_PURGED);
+}
+
+static void pur_only_from_the_serving_node(void **state)
+{
+	(void)state;
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
+	struct ipc_change_ack ack = ask(&(struct ask){.kind = CHANGE_PUR, .host = MME2});
+	assert_int_equal(ack.status, CHANGE_NOT_SERVING);
+	assert_int_equal(ack.flags, 0);
+	assert_false(record()->flags & RECORD_MME_PURGED);
+}
+
+static void pur_of_a_combined_node(void **state)
+{
+	(void)state;
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .options = CHANGE_COMBINED});
+	ask(&(struct ask){.kind = CHANGE_ULR_SGSN, .host = MME1});
+	assert_true(record()->flags & RECORD_MME_COMBINED);
+	struct ipc_change_ack ack = ask(&(struct ask){.kind = CHANGE_PUR, .host = MME1, .flags = 2});
+	assert_int_equal(ack.flags, 2);
+	assert_true(record()->flags & RECORD_SGSN_PURGED);
+	assert_false(record()->flags & RECORD_MME_PURGED);
+	ack = ask(&(struct ask){.kind = CHANGE_PUR, .host = MME1});
+	assert_int_equal(ack.flags, 3);
+	assert_true(record()->flags & RECORD_MME_PURGED);
+}
+
+static void mme_and_sgsn_side_by_side(void **state)
+{
+	(void)state;
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
+	ask(&(struct ask){.kind = CHANGE_ULR_SGSN, .host = SGSN});
+	assert_node(record()->mme, MME1);
+	assert_node(record()->sgsn, SGSN);
+	assert_int_equal(sent_count(IPC_DELIVER), 0);
+	ask(&(struct ask){.kind = CHANGE_ULR_SGSN, .host = "sgsn2.epc.test"});
+	assert_clr(SGSN, CANCEL_SGSN_UPDATE, 0);
+}
+
+static void initial_attach_cancels_the_sgsn_and_keeps_it(void **state)
+{
+	(void)state;
+	ask(&(struct ask){.kind = CHANGE_ULR_SGSN, .host = SGSN});
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .options = CHANGE_CANCEL_OTHER});
+	assert_clr(SGSN, CANCEL_INITIAL_ATTACH, 0);
+	assert_node(record()->sgsn, SGSN);
+}
+
+static void single_registration_deletes_the_sgsn(void **state)
+{
+	(void)state;
+	ask(&(struct ask){.kind = CHANGE_ULR_SGSN, .host = SGSN});
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .options = CHANGE_CLEAR_SGSN | CHANGE_CANCEL_OTHER});
+	assert_clr(SGSN, CANCEL_SGSN_UPDATE, 0);
+	assert_int_equal(record()->sgsn, 0);
+	assert_int_equal(record()->sgsn_time_us, 0);
+}
+
+static void unknown_user(void **state)
+{
+	(void)state;
+	assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .imsi = "001010000000099"}).status, CHANGE_UNKNOWN_USER);
+}
+
+static void broken_bodies_are_refused(void **state)
+{
+	(void)state;
+	uint8_t body[64] = {0};
+	struct ipc_change c = {.imsi = imsi_of(IMSI).v, .kind = CHANGE_ULR_MME, .host_len = 4, .ext_len = UINT32_MAX};
+	memcpy(body, &c, sizeof(c));
+	for (size_t len = 16; len <= sizeof(body); len++) {
+		world_frame(ROLE_WORKER, IPC_CHANGE, len, 0, body, len);
+		assert_int_equal(answer(len).status, CHANGE_REFUSED);
+	}
+	assert_int_equal(ask(&(struct ask){.kind = (enum change_kind)99, .host = MME1}).status, CHANGE_REFUSED);
+	assert_int_equal(record()->mme, 0);
+}
+
+static void a_repetition_changes_nothing(void **state)
+{
+	(void)state;
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .key = 5});
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2, .key = 6});
+	world_sent_clear();
+	// the last key, and the one before it: the original may come after its copy
+	assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2, .key = 6}).status, CHANGE_DUPLICATE);
+	assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .key = 5}).status, CHANGE_DUPLICATE);
+	assert_node(record()->mme, MME2);
+	assert_int_equal(sent_count(IPC_DELIVER), 0);
+	assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .key = 7}).status, CHANGE_DONE);
+}
+
+static void a_repetition_is_known_after_a_restart(void **state)
+{
+	(void)state;
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .key = 5});
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2, .key = 6});
+	for (int power_cut = 0; power_cut < 2; power_cut++) {
+		world_restart(power_cut);
+		assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2, .key = 6}).status, CHANGE_DUPLICATE);
+		assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .key = 5, .hdr_flags = 1}).status,
+				 CHANGE_DUPLICATE);
+		assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .options = CHANGE_REPEATED, .key = 5}).status,
+				 CHANGE_DUPLICATE);
+	}
+}
+
+static void a_repeated_purge_gets_the_same_flags(void **state)
+{
+	(void)state;
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
+	ask(&(struct ask){.kind = CHANGE_PUR, .host = MME1, .key = 9});
+	struct ipc_change_ack ack = ask(&(struct ask){.kind = CHANGE_PUR, .host = MME1, .key = 9});
+	assert_int_equal(ack.status, CHANGE_DUPLICATE);
+	assert_int_equal(ack.flags, 1);
+}
+
+static struct slice pdn_gw(uint8_t *buf, size_t cap, const char *apn, uint8_t gw)
+{
+	struct wr w = wr_of(buf, cap);
+	uint8_t address[6] = {0, 1, 10, 0, 0, gw};
+	avp_put_slice(&w, AVP_CODE_Service_Selection, 0, AVP_M, slice_str(apn));
+	avp_put(&w, AVP_CODE_MIP_Home_Agent_Address, 0, AVP_M, address, 6);
+	return wr_done(&w);
+}
+
+static unsigned chunks(void)
+{
+	struct slice ext;
+	unsigned n = 0;
+	if (local_read_ext(world.l.local, imsi_of(IMSI), &ext) != 1)
+		return 0;
+	for (struct rd r = rd_slice(ext); rd_left(&r); n++) {
+		(void)rd_blob16(&r);
+		assert_false(r.err);
+	}
+	return n;
+}
+
+static void nor_keeps_one_gateway_an_apn(void **state)
+{
+	uint8_t a[64], b[64], c[64];
+	(void)state;
+	assert_int_equal(ask(&(struct ask){.kind = CHANGE_NOR, .host = MME1}).status, CHANGE_NOT_SERVING);
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
+	ask(&(struct ask){.kind = CHANGE_NOR, .host = MME1, .ext = pdn_gw(a, sizeof(a), "internet", 1)});
+	ask(&(struct ask){.kind = CHANGE_NOR, .host = MME1, .ext = pdn_gw(b, sizeof(b), "ims", 2)});
+	assert_int_equal(chunks(), 2);
+	ask(&(struct ask){.kind = CHANGE_NOR, .host = MME1, .ext = pdn_gw(c, sizeof(c), "INTERNET", 3)});
+	assert_int_equal(chunks(), 2);
+	// a ULR without a list keeps them, in the journal and in the rows
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
+	assert_int_equal(chunks(), 2);
+	world_restart(true);
+	assert_int_equal(chunks(), 2);
+	// Active-APN replaces all
+	struct wr w = wr_of(a, sizeof(a));
+	avp_put(&w, AVP_CODE_Active_APN, 10415, AVP_M, "xxxx", 4);
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .ext = wr_done(&w)});
+	assert_int_equal(chunks(), 1);
+}
+
+static uint64_t delivered_id(void)
+{
+	for (unsigned i = 0; i < world.sent_cnt; i++)
+		if (world.sent[i].type == IPC_DELIVER)
+			return world.sent[i].id;
+	fail_msg("no DELIVER");
+	return 0;
+}
+
+static void a_clr_survives_until_it_is_delivered(void **state)
+{
+	(void)state;
+	uint64_t done[2] = {DELIVERED_DONE, 2001}, later[2] = {DELIVERED_LATER, 0};
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2});
+	uint64_t id = delivered_id();
+	world_frame(ROLE_WORKER, IPC_DELIVERED, id, 0, later, sizeof(later));
+	assert_int_equal(own_pending(&world.l), 1);
+	world_restart(true);
+	assert_int_equal(own_pending(&world.l), 1);
+	world_sent_clear();
+	clock_freeze_us(clock_wall_us() + 20 * 1000000);
+	own_tick(&world.l);
+	assert_int_equal(delivered_id(), id);
+	clock_freeze_us(0);
+	world_frame(ROLE_WORKER, IPC_DELIVERED, id, 0, done, sizeof(done));
+	assert_int_equal(own_pending(&world.l), 0);
+	txn_commit(&world.l);
+	world_restart(false);
+	assert_int_equal(own_pending(&world.l), 0);
+}
+
+static void an_old_clr_is_dropped(void **state)
+{
+	(void)state;
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2});
+	clock_freeze_us(clock_wall_us() + 3601ull * 1000000);
+	log_set_level(LOG_LEVEL_ERROR);
+	own_tick(&world.l);
+	clock_freeze_us(0);
+	assert_int_equal(own_pending(&world.l), 0);
+}
+
+static void ind_places_are_given_once(void **state)
+{
+	(void)state;
+	uint64_t place;
+	uint8_t body[32];
+	for (int round = 0; round < 3; round++) {
+		for (uint64_t h = 1; h <= 5; h++) {
+			memcpy(body, &h, 8);
+			memcpy(body + 8, "host", 4);
+			world_frame(ROLE_WORKER, IPC_IND_HOST, h, 0, body, 12);
+			if (round == 0 && h == 2) // twice in one batch
+				world_frame(ROLE_WORKER, IPC_IND_HOST, 77, 0, body, 12);
+		}
+		txn_commit(&world.l);
+		for (uint64_t h = 1; h <= 5; h++) {
+			memcpy(&place, sent_find(IPC_IND_HOST_ACK, h)->body, 8);
+			assert_int_equal(place, h - 1);
+			assert_int_equal(cache_ind_find(world.l.cache, h), h - 1);
+		}
+		if (round == 0)
+			memcpy(&place, sent_find(IPC_IND_HOST_ACK, 77)->body, 8);
+		assert_true(round || place == 1);
+		world_sent_clear();
+		world_restart(round == 1);
+	}
+}
+
+static void a_miss_while_loading_reads_through(void **state)
+{
+	(void)state;
+	uint64_t status;
+	struct ipc_miss m = {.imsi = imsi_of(IMSI).v}, unknown = {.imsi = imsi_of("001019999999999").v};
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
+	world_kill();
+	world_memory_close();
+	world_memory(100);
+	assert_int_equal(world_attach(), 0); // and no load_step
+	assert_null(cache_find(world.l.cache, imsi_of(IMSI)));
+	world_frame(ROLE_WORKER, IPC_MISS, 1, 0, &m, sizeof(m));
+	world_frame(ROLE_WORKER, IPC_MISS, 2, 0, &unknown, sizeof(unknown));
+	memcpy(&status, sent_find(IPC_MISS_ACK, 1)->body, 8);
+	assert_int_equal(status, MISS_FOUND);
+	memcpy(&status, sent_find(IPC_MISS_ACK, 2)->body, 8);
+	assert_int_equal(status, MISS_UNKNOWN);
+	assert_node(record()->mme, MME1);
+	// a change before the pass has come here is not undone by it
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2});
+	while (load_step(&world.l))
+		;
+	assert_node(record()->mme, MME2);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(ulr_stores_the_mme),
+		T(nothing_is_answered_before_the_commit),
+		T(new_mme_cancels_the_old_one),
+		T(racing_ulrs_in_one_batch_are_ordered),
+		T(purged_mme_is_not_cancelled),
+		T(pur_only_from_the_serving_node),
+		T(pur_of_a_combined_node),
+		T(mme_and_sgsn_side_by_side),
+		T(initial_attach_cancels_the_sgsn_and_keeps_it),
+		T(single_registration_deletes_the_sgsn),
+		T(unknown_user),
+		T(broken_bodies_are_refused),
+		T(a_repetition_changes_nothing),
+		T(a_repetition_is_known_after_a_restart),
+		T(a_repeated_purge_gets_the_same_flags),
+		T(nor_keeps_one_gateway_an_apn),
+		T(a_clr_survives_until_it_is_delivered),
+		T(an_old_clr_is_dropped),
+		T(ind_places_are_given_once),
+		T(a_miss_while_loading_reads_through),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
