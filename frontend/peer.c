@@ -45,6 +45,36 @@ void peer_publish(struct conn *c)
 	__atomic_store_n(&p->watchdog, c->watchdog.state, __ATOMIC_RELAXED);
 }
 
+// Only an OPEN entry is found by those who look for the peer (requests of our own, a new connection of its
+// host).
+static void directory_state(struct conn *c, enum peer_slot_state state)
+{
+	struct control_peer *p = entry_of(c);
+	if (p)
+		__atomic_store_n((uint32_t *)&p->state, state, __ATOMIC_RELEASE);
+}
+
+// RFC 3539 failover: the peer may come on another connection, also to another frontend. Failback: it is the
+// one again, unless it did come meanwhile.
+static void failover(struct conn *c)
+{
+	peer_publish(c);
+	directory_state(c, PEER_SLOT_CLAIMED);
+	log_info("peer_suspect", LOG_SLICE("peer", peer_name(c)));
+}
+
+static void failback(struct conn *c)
+{
+	uint32_t frontend, conn, generation;
+	if (control_peer_find(c->fe->control, slice_of(c->host, c->host_len), &frontend, &conn,
+			      &generation) >= 0) {
+		conn_close(c, "replaced by a connection to another frontend");
+		return;
+	}
+	peer_publish(c);
+	directory_state(c, PEER_SLOT_OPEN);
+}
+
 static void directory_enter(struct conn *c)
 {
 	struct frontend *fe = c->fe;
@@ -71,7 +101,7 @@ static void directory_enter(struct conn *c)
 	memcpy(p->address, c->address, sizeof p->address);
 	__atomic_store_n((uint64_t *)&p->host_hash, c->host_hash, __ATOMIC_RELAXED);
 	peer_publish(c);
-	__atomic_store_n((uint32_t *)&p->state, PEER_SLOT_OPEN, __ATOMIC_RELEASE);
+	directory_state(c, PEER_SLOT_OPEN);
 }
 
 void peer_gone(struct conn *c, const char *why)
@@ -224,9 +254,7 @@ static bool old_connection_yields(struct conn *c, struct slice host, uint64_t ha
 		return false;
 	}
 	uint32_t frontend, conn, generation;
-	int entry = control_peer_find(fe->control, host, &frontend, &conn, &generation);
-	return entry < 0 ||
-	       __atomic_load_n(&fe->control->peer[entry].watchdog, __ATOMIC_RELAXED) == WATCHDOG_SUSPECT;
+	return control_peer_find(fe->control, host, &frontend, &conn, &generation) < 0;
 }
 
 static void bind_peer(struct conn *c, const struct base_cer *cer, uint64_t hash)
@@ -355,8 +383,7 @@ static void process_dpr(struct conn *c, const uint8_t *msg, uint32_t len)
 	if (!conn_written(c, &w))
 		return;
 	// requests of our own go elsewhere from now on; the peer closes when it has the DPA
-	if (c->directory >= 0)
-		__atomic_store_n((uint32_t *)&entry_of(c)->state, PEER_SLOT_CLOSING, __ATOMIC_RELEASE);
+	directory_state(c, PEER_SLOT_CLOSING);
 	c->state = PEER_CLOSING;
 	await_end(c);
 }
@@ -367,8 +394,8 @@ static void process_dwa(struct conn *c, const struct header *h)
 		drop_answer(c, h);
 		return;
 	}
-	if (watchdog_receive(&c->watchdog, c->fe->now_us / 1000, true) & WATCHDOG_FAILBACK)
-		peer_publish(c);
+	if (watchdog_receive(&c->watchdog, c->fe->now_us / 1000, true) & WATCHDOG_FAILBACK && peer_is_open(c))
+		failback(c);
 }
 
 // Which event a message is. Base commands have application 0; anything else is the applications'.
@@ -454,8 +481,9 @@ void peer_connected(struct conn *c, uint64_t now_ms)
 void peer_heard(struct conn *c)
 {
 	if (c->state != PEER_CLOSED &&
-	    watchdog_receive(&c->watchdog, c->fe->now_us / 1000, false) & WATCHDOG_FAILBACK)
-		peer_publish(c);
+	    watchdog_receive(&c->watchdog, c->fe->now_us / 1000, false) & WATCHDOG_FAILBACK &&
+	    peer_is_open(c))
+		failback(c);
 }
 
 void peer_timeout(struct conn *c)
@@ -470,8 +498,8 @@ void peer_watchdog(struct conn *c, uint64_t now_ms)
 	unsigned actions = watchdog_expire(&c->watchdog, now_ms);
 	if (actions & WATCHDOG_SEND_DWR)
 		send_dwr(c);
-	if (actions & WATCHDOG_FAILOVER)
-		peer_publish(c);
+	if (actions & WATCHDOG_FAILOVER && peer_is_open(c))
+		failover(c);
 	if (actions & WATCHDOG_CLOSE) {
 		stat_add(c->fe->stats, STAT_WATCHDOG_FAILURES, 1);
 		conn_close(c, "watchdog");
@@ -483,9 +511,7 @@ void peer_stop(struct conn *c, enum base_disconnect_cause cause)
 	switch ((enum peer_action)peer_step(c->state, PEER_EV_STOP).action) {
 	case PEER_DO_SEND_DPR:
 		send_dpr(c, cause);
-		if (c->directory >= 0)
-			__atomic_store_n((uint32_t *)&entry_of(c)->state, PEER_SLOT_CLOSING,
-					 __ATOMIC_RELEASE);
+		directory_state(c, PEER_SLOT_CLOSING);
 		c->state = PEER_CLOSING;
 		await_end(c);
 		return;

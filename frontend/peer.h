@@ -7,7 +7,8 @@
 // The same Origin-Host twice: as responder without a connection of our own there is nothing to elect between,
 // so the Open row decides: R-Conn-CER is rejected (CEA 4003), the old connection stays. If the old one is
 // dead, the rejected CER makes us find out: it is probed with a DWR at once, and a connection whose watchdog
-// is in SUSPECT gives way.
+// is in SUSPECT gives way, at this frontend or at another one (it leaves the directory). A suspect that comes
+// back when it was replaced is closed.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -227,16 +227,27 @@ static void test_same_host_on_two_frontends(void **state)
 	assert_int_equal(receive(two), 0);
 	close(two);
 	// in doubt at the one, it may come to the other
-	int entry = control_peer_find(control, slice_str("mme.example"), &frontend, &conn, &generation);
-	assert_int_equal(frontend, 0);
-	control->peer[entry].watchdog = WATCHDOG_SUSPECT;
+	uint64_t now_us = clock_mono_us();
+	for (int i = 1; i <= 2; i++) {
+		clock_freeze_us(now_us + (uint64_t)i * 33000000);
+		frontend_tick(&fe[0]);
+	}
+	assert_int_equal(control_peer_find(control, slice_str("mme.example"), &frontend, &conn, &generation),
+			 -1);
 	two = join(&to[1]);
 	assert_int_equal(cer(two, "mme.example", &cea), 2001);
-	close(one);
+	// and when the old connection comes back, there is one too many
+	struct base_node mme = {.host = slice_str("mme.example"), .realm = slice_str("example")};
+	struct wr w = wr_of(buf, sizeof buf);
+	base_dwr_write(&w, &mme, 5, 6);
+	assert_int_equal(send(one, buf, wr_len(&w), 0), (ssize_t)wr_len(&w));
 	for (int i = 0; i < 1000 && frontend_conn_cnt(&fe[0]); i++) {
 		usleep(100);
 		pump();
 	}
+	clock_freeze_us(0);
+	assert_int_equal(frontend_conn_cnt(&fe[0]), 0);
+	close(one);
 	control_peer_find(control, slice_str("mme.example"), &frontend, &conn, &generation);
 	assert_int_equal(frontend, 1);
 	close(two);
