@@ -182,7 +182,11 @@ static void request_start(struct admin_client *cl, struct slice line)
 		admin_client_end(cl, 2, error);
 		return;
 	}
-	log_info("admin_command", LOG_STR("command", request.command->words));
+	const char *imsi = json_string_value(json_object_get(request.args, "imsi"));
+	if (imsi)
+		log_info("admin_command", LOG_STR("command", request.command->words), LOG_IMSI("imsi", imsi));
+	else
+		log_info("admin_command", LOG_STR("command", request.command->words));
 	if (request.command->served == ADMIN_SERVED_ADMIN) {
 		admin_local(cl, &request);
 	} else {

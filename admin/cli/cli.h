@@ -39,14 +39,15 @@ enum cli_line { CLI_LINE_ROW, CLI_LINE_END, CLI_LINE_NONE, CLI_LINE_BROKEN };
 // 0, or CLI_REFUSED with the reason on stderr.
 int cli_session_open(struct cli_session *s, const char *path) MUST_USE;
 void cli_session_close(struct cli_session *s);
-bool cli_session_send(struct cli_session *s, const char *text, size_t len) MUST_USE;
+// Sends the command. false: told on stderr.
+bool cli_session_request(struct cli_session *s, const struct cli_args *a) MUST_USE;
 // The next line: the text of its row or end object (NUL-terminated, in the session's buffer, valid until the
 // next call). `wait` false: CLI_LINE_NONE when there is no whole line yet. BROKEN: told on stderr.
 enum cli_line cli_session_next(struct cli_session *s, bool wait, char **text, size_t *len);
 // Status of an end object; its error goes to stderr under the command's name.
 int cli_session_end(const char *text, const struct admin_command *command);
 
-// --- transfer.c: import and export
+// --- transfer.c: import and export, from the request to the end
 int cli_import(struct cli_session *s, const struct cli_args *a);
 int cli_export(struct cli_session *s, const struct cli_args *a);
 

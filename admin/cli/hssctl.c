@@ -1,27 +1,12 @@
 // hssctl: one command, one answer, one exit status.
 #include <string.h>
-#include <stdlib.h>
 #include "admin/cli/cli.h"
-#include "lib/base/secret.h"
-
-static bool send_request(struct cli_session *s, const struct cli_args *a)
-{
-	const struct admin_request request = {.command = a->command, .args = a->args};
-	char *text = admin_request_text(&request);
-	size_t len = text ? strlen(text) : 0;
-	bool ok = text && cli_session_send(s, text, len) && cli_session_send(s, "\n", 1);
-
-	if (text)
-		secret_wipe(text, len);
-	free(text);
-	return ok;
-}
 
 static int show(struct cli_session *s, const struct cli_args *a)
 {
 	struct cli_output *o = a->json ? NULL : cli_text_new(a->command, stdout);
 	int rc = CLI_REFUSED;
-	bool more = a->json || o;
+	bool more = (a->json || o) && cli_session_request(s, a);
 	char *text;
 	size_t len;
 
@@ -56,7 +41,8 @@ int main(int argc, char **argv)
 	admin_json_init();
 	rc = cli_args_parse(argc, argv, &args);
 	if (rc != CLI_DONE) {
-		fprintf(stderr, "hssctl: %s\n", args.error);
+		fprintf(stderr, "%s%s\n",
+			strncmp(args.error, "hssctl:", 7) == 0 ? "" : "hssctl: ", args.error);
 		goto out;
 	}
 	if (args.version) {
@@ -73,9 +59,7 @@ int main(int argc, char **argv)
 	rc = cli_session_open(&session, args.socket);
 	if (rc != CLI_DONE)
 		goto out;
-	if (!send_request(&session, &args))
-		rc = CLI_REFUSED;
-	else if (strcmp(args.command->words, "subscriber import") == 0)
+	if (strcmp(args.command->words, "subscriber import") == 0)
 		rc = cli_import(&session, &args);
 	else if (strcmp(args.command->words, "subscriber export") == 0)
 		rc = cli_export(&session, &args);

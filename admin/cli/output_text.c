@@ -203,24 +203,40 @@ static void table_row(struct cli_output *o, json_t *row_taken)
 
 // --- single things
 
-static void flat(FILE *f, const char *prefix, const json_t *v, unsigned depth);
+#define FLAT_NAME_MAX 60 // names beyond it push their value to the right
+#define FLAT_DEPTH    12
 
-static void flat_member(FILE *f, const char *prefix, const char *name, const json_t *v, unsigned depth)
+// One walk over a document's members: the first measures the names, the second prints.
+struct flat {
+	FILE *f; // NULL: measure
+	size_t width;
+};
+
+static void flat_walk(struct flat *w, const char *prefix, const json_t *v, unsigned depth);
+
+static void flat_member(struct flat *w, const char *prefix, const char *name, const json_t *v, unsigned depth)
 {
 	char shown[256], full[512], text[256];
-	json_t *first = json_array_get(v, 0);
+	const json_t *first = json_array_get(v, 0);
 
 	printable(name, shown);
 	snprintf(full, sizeof(full), "%.250s%s%s", prefix, *prefix ? "." : "", shown);
-	if (depth < 12 && (json_is_object(v) || (first && (json_is_object(first) || json_is_array(first))))) {
-		flat(f, full, v, depth + 1);
+	if (depth < FLAT_DEPTH && (json_is_object(v) || json_is_object(first) || json_is_array(first))) {
+		flat_walk(w, full, v, depth + 1);
+		return;
+	}
+	if (!w->f) {
+		size_t len = strlen(full);
+
+		if (len > w->width)
+			w->width = len < FLAT_NAME_MAX ? len : FLAT_NAME_MAX;
 		return;
 	}
 	cell(name, v, text);
-	fprintf(f, "%-32s %s\n", full, text);
+	fprintf(w->f, "%-*s  %s\n", (int)w->width, full, text);
 }
 
-static void flat(FILE *f, const char *prefix, const json_t *v, unsigned depth)
+static void flat_walk(struct flat *w, const char *prefix, const json_t *v, unsigned depth)
 {
 	const char *name;
 	json_t *member;
@@ -228,15 +244,24 @@ static void flat(FILE *f, const char *prefix, const json_t *v, unsigned depth)
 
 	json_object_foreach((json_t *)v, name, member)
 	{
-		flat_member(f, prefix, name, member, depth);
+		flat_member(w, prefix, name, member, depth);
 	}
 	json_array_foreach(v, i, member)
 	{
 		char number[24];
 
 		snprintf(number, sizeof(number), "%zu", i);
-		flat_member(f, prefix, number, member, depth);
+		flat_member(w, prefix, number, member, depth);
 	}
+}
+
+static void flat(FILE *f, const json_t *v)
+{
+	struct flat w = {0};
+
+	flat_walk(&w, "", v, 0);
+	w.f = f;
+	flat_walk(&w, "", v, 0);
 }
 
 // status: the processes as a table, the rest as lines.
@@ -247,7 +272,7 @@ static void status_row(struct cli_output *o, json_t *row)
 	size_t i;
 
 	json_object_del(row, "roles");
-	flat(o->f, "", row, 0);
+	flat(o->f, row);
 	fputc('\n', o->f);
 	json_array_foreach(roles, i, role)
 	{
@@ -286,7 +311,7 @@ void cli_text_row(struct cli_output *o, const char *text, size_t len)
 	if (strcmp(o->command->words, "status") == 0)
 		status_row(o, row);
 	else
-		flat(o->f, "", row, 0);
+		flat(o->f, row);
 	json_decref(row);
 }
 

@@ -212,17 +212,18 @@ int cli_import(struct cli_session *s, const struct cli_args *a)
 	im->session = s;
 	im->args = a;
 	im->name = standard ? "standard input" : a->file;
-	im->fd = standard ? STDIN_FILENO : open(a->file, O_RDONLY | O_CLOEXEC);
 	im->line_start = true;
 	im->terminal = isatty(STDERR_FILENO);
 	im->began_us = clock_mono_us();
+	im->fd = standard ? STDIN_FILENO : open(a->file, O_RDONLY | O_CLOEXEC);
 	if (im->fd < 0) {
 		fprintf(stderr, "hssctl: %s: %s\n", im->name, err_text(errno));
 		goto out;
 	}
 	if (fstat(im->fd, &st) == 0 && S_ISREG(st.st_mode))
 		im->size = (uint64_t)st.st_size;
-	rc = import_run(im);
+	if (cli_session_request(s, a))
+		rc = import_run(im);
 	if (!standard)
 		close(im->fd);
 out:
@@ -240,6 +241,8 @@ static int export_rows(struct cli_session *s, const struct cli_args *a, FILE *f,
 	size_t len;
 	int rc;
 
+	if (!cli_session_request(s, a))
+		return CLI_REFUSED;
 	for (;;) {
 		switch (cli_session_next(s, true, &text, &len)) {
 		case CLI_LINE_ROW:

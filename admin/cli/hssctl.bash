@@ -1,0 +1,54 @@
+# Completion of hssctl for bash. The commands and their options come from `hssctl --commands`, so that they are always
+# those of the installed version.
+_hssctl()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+	local words=() word skip= table line name rest candidates=
+
+	COMPREPLY=()
+	case $prev in
+	--socket | --*-file)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	esac
+	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+		if [[ $skip ]]; then
+			skip=
+		elif [[ $word == --socket ]]; then
+			skip=1
+		elif [[ $word != -* && ${#words[@]} -lt 2 ]]; then
+			words+=("$word")
+		fi
+	done
+	table=$("${COMP_WORDS[0]}" --commands 2>/dev/null)
+	while IFS= read -r line; do
+		name=${line%%:*} rest=${line#*:}
+		case "${words[*]}" in
+		"$name" | "${name%% *} ${name#* }")
+			candidates="$candidates $rest"
+			;;
+		"")
+			candidates="$candidates ${name%% *}"
+			;;
+		"${name%% *}")
+			candidates="$candidates ${name#* }"
+			;;
+		*)
+			# a command of one word, then its arguments
+			[[ $name == "${words[0]}" ]] && candidates="$candidates $rest"
+			;;
+		esac
+	done <<<"$table"
+	case " $candidates " in
+	*" FILE "*)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		;;
+	esac
+	[[ $cur == -* || ${#words[@]} -eq 0 ]] && candidates="$candidates --json --help --socket"
+	candidates=${candidates// FILE/}
+	mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$candidates" -- "$cur" | sort -u)
+}
+complete -F _hssctl hssctl
