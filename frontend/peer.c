@@ -83,7 +83,8 @@ static void directory_enter(struct conn *c)
 	struct control_peer *p = entry_of(c);
 	if (!p) {
 		// served all the same; requests of our own do not find it
-		log_warn("peer_directory_full", LOG_SLICE("peer", peer_name(c)));
+		if (log_limit_pass(&log_peers, 50))
+			log_warn("peer_directory_full", LOG_SLICE("peer", peer_name(c)));
 		return;
 	}
 	c->directory_generation = __atomic_load_n((uint32_t *)&p->generation, __ATOMIC_RELAXED);
@@ -158,7 +159,7 @@ static bool base_checked(struct conn *c, enum command_id id, const uint8_t *msg,
 
 static void note_origin_state(struct conn *c, uint32_t id)
 {
-	if (id > c->origin_state_id && c->origin_state_id)
+	if (id > c->origin_state_id && c->origin_state_id && log_limit_pass(&log_peers, 50))
 		log_info("peer_restarted", LOG_SLICE("peer", peer_name(c)), LOG_INT("origin_state_id", id));
 	if (id)
 		c->origin_state_id = id;

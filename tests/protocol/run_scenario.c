@@ -115,10 +115,12 @@ static void worker_start(unsigned i)
 	int fds[2];
 	if (channel_pair(fds) != 0)
 		abort();
+	struct channel *old = workers[i].channel;
 	while (workers[i].asked_cnt)
 		asked_drop(&workers[i]);
 	workers[i].channel = channel_new_take(base, fds[0], 64u << 20, &worker_ops, &workers[i]);
 	frontend_worker_take(&fe, i, fds[1]);
+	channel_free(&old);
 }
 
 static struct worker *worker_of(const struct line *l)
