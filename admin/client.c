@@ -41,7 +41,8 @@ struct admin_client {
 	bool eof;      // no further requests will come
 	bool closing;  // close when the output is out
 	unsigned mark; // local.c's
-	struct event *again;
+	struct event *again, *timer;
+	void (*on_time)(struct admin_client *cl);
 };
 
 struct admin_server {
@@ -58,6 +59,7 @@ static void client_close(struct admin_client *cl)
 {
 	admin_call_cancel(cl->server->calls, cl->call);
 	event_free(cl->again);
+	event_free(cl->timer);
 	bufferevent_free(cl->bev);
 	*cl = (struct admin_client){.server = cl->server};
 }
@@ -112,6 +114,7 @@ static void put_end(struct admin_client *cl, const json_t *end)
 		cl->closing = true;
 	free(text);
 	cl->call = 0;
+	event_del(cl->timer);
 	client_state(cl, cl->state == CLIENT_INPUT ? CLIENT_DRAIN : CLIENT_IDLE);
 	event_active(cl->again, EV_TIMEOUT, 0); // the next request may be here already
 }
@@ -162,6 +165,14 @@ void admin_client_end(struct admin_client *cl, int status, const char *error)
 void admin_client_call_set(struct admin_client *cl, uint64_t id)
 {
 	cl->call = id;
+}
+
+void admin_client_timeout(struct admin_client *cl, unsigned ms, void (*fn)(struct admin_client *cl))
+{
+	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+
+	cl->on_time = fn;
+	event_add(cl->timer, &after);
 }
 
 unsigned *admin_client_mark(struct admin_client *cl)
@@ -290,6 +301,17 @@ static void on_again(evutil_socket_t fd, short what, void *ctx)
 	client_work(ctx);
 }
 
+static void on_time(evutil_socket_t fd, short what, void *ctx)
+{
+	struct admin_client *cl = ctx;
+
+	(void)fd;
+	(void)what;
+	admin_call_cancel(cl->server->calls, cl->call);
+	cl->call = 0;
+	cl->on_time(cl);
+}
+
 static void on_read(struct bufferevent *bev, void *ctx)
 {
 	(void)bev;
@@ -397,9 +419,12 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	*cl = (struct admin_client){.server = server};
 	cl->bev = bufferevent_socket_new(server->env->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	cl->again = event_new(server->env->base, -1, 0, on_again, cl);
-	if (!cl->bev || !cl->again) {
+	cl->timer = event_new(server->env->base, -1, 0, on_time, cl);
+	if (!cl->bev || !cl->again || !cl->timer) {
 		if (cl->again)
 			event_free(cl->again);
+		if (cl->timer)
+			event_free(cl->timer);
 		if (cl->bev)
 			bufferevent_free(cl->bev);
 		else

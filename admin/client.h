@@ -26,6 +26,8 @@ void admin_client_row(struct admin_client *cl, json_t *row_taken);
 void admin_client_end(struct admin_client *cl, int status, const char *error);
 // A call of the client's own command, so that it is cancelled when the client goes away.
 void admin_client_call_set(struct admin_client *cl, uint64_t id);
+// When the command has not ended by then: its call is cancelled, fn ends it.
+void admin_client_timeout(struct admin_client *cl, unsigned ms, void (*fn)(struct admin_client *cl));
 // A number of the command under way, for who serves it; 0 at first.
 unsigned *admin_client_mark(struct admin_client *cl);
 

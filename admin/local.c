@@ -5,6 +5,8 @@
 #include "admin/metrics.h"
 #include "lib/base/clock.h"
 
+#define SILENCE_MS 1000
+
 static json_t *role_row(const struct control *c, enum role role, unsigned index)
 {
 	const struct control_role *r = &c->role[control_instance(role, index)];
@@ -89,6 +91,14 @@ static void on_store_end(void *ctx, int status, json_t *end)
 		admin_client_end(cl, 1, error ? error : "not every record is served yet");
 }
 
+// A loader that is still loading, or stuck, does not answer: `status` does.
+static void on_silence(struct admin_client *cl)
+{
+	if (*admin_client_mark(cl) == STATUS_NO_ROW)
+		(void)status_row(cl, NULL);
+	admin_client_end(cl, 1, "the loader does not answer: not every record is served yet");
+}
+
 static void status(struct admin_client *cl)
 {
 	static const struct admin_call_ops ops = {.on_row = on_store_row, .on_end = on_store_end};
@@ -103,6 +113,7 @@ static void status(struct admin_client *cl)
 	json_decref(request.args);
 	if (id) {
 		admin_client_call_set(cl, id);
+		admin_client_timeout(cl, SILENCE_MS, on_silence);
 		return;
 	}
 	(void)status_row(cl, NULL);
