@@ -1,9 +1,10 @@
 // hssd from inside: what its files share. One process, one thread, one `struct hssd`.
 //
-//   main.c     options, the configuration, signals, systemd
+//   main.c     options, the configuration, signals
 //   listen.c   the listening sockets
 //   roles.c    the table of roles, the edges between them, and which descriptors each gets
 //   spawn.c    fork and exec, BOOT, the edges of a new instance
+//   notify.c   systemd
 //   reap.c     what follows a death: clean-up, restart, orderly stop
 #pragma once
 #include <event2/event.h>
@@ -41,7 +42,7 @@ struct hssd {
 	bool state_dir_made; // by us: it was not there
 	bool stop_sent;      // to the roles whose turn it is
 	unsigned stop_order; // whose turn it is to stop
-	struct event *stop_timer, *watchdog;
+	struct event *stop_timer;
 	struct control *control;
 	int control_fd, control_ro_fd, records_fd, records_ro_fd, sqn_fd, state_dir_fd, op_fd; // -1: none
 	int diameter_fd[CONFIG_LISTEN_MAX];
@@ -91,6 +92,13 @@ void reap_children(struct hssd *h);
 void reap_restart_later(struct instance *in);
 // SIGTERM, or a failure that ends everything: the roles in their order, then the event loop ends.
 void reap_stop(struct hssd *h, int exit_status);
+
+// --- notify.c
+// To systemd, when it started us; also starts the watchdog's signs of life when it asks for them. Before the
+// roles are started. false: no memory or descriptors.
+bool notify_open(struct event_base *base) MUST_USE;
+// One message of sd_notify(3), at most 255 octets; never blocks.
+__attribute__((format(printf, 1, 2))) void notify_send(const char *fmt, ...);
 
 // --- main.c
 // A role said READY or died: tells systemd what the HSS is doing, and when it first serves.

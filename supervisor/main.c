@@ -17,7 +17,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "cache/build.h"
@@ -26,15 +25,15 @@
 #include "supervisor/hssd.h"
 
 static struct hssd hssd = {
-	.control_fd = -1,
-	.control_ro_fd = -1,
-	.records_fd = -1,
-	.records_ro_fd = -1,
-	.sqn_fd = -1,
-	.state_dir_fd = -1,
-	.op_fd = -1,
-	.admin_fd = -1,
-	.metrics_fd = -1,
+    .control_fd = -1,
+    .control_ro_fd = -1,
+    .records_fd = -1,
+    .records_ro_fd = -1,
+    .sqn_fd = -1,
+    .state_dir_fd = -1,
+    .op_fd = -1,
+    .admin_fd = -1,
+    .metrics_fd = -1,
 };
 
 // --- the start
@@ -161,17 +160,17 @@ void hssd_progress(struct hssd *h)
 			waiting = h->instance[i].name;
 	}
 	if (h->phase == PHASE_STOPPING) {
-		sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+		notify_send("STOPPING=1\nSTATUS=stopping");
 	} else if (waiting) {
-		sd_notifyf(0, "STATUS=%u of %u processes ready, waiting for %s", ready, h->instance_cnt,
-			   waiting);
+		notify_send("STATUS=%u of %u processes ready, waiting for %s", ready, h->instance_cnt,
+			    waiting);
 	} else if (h->phase == PHASE_STARTING) {
 		h->phase = PHASE_SERVING;
 		h->control->role[control_instance(ROLE_HSSD, 0)].ready = 1;
 		log_info("ready", LOG_INT("processes", ready));
-		sd_notifyf(0, "READY=1\nSTATUS=%u processes ready", ready);
+		notify_send("READY=1\nSTATUS=%u processes ready", ready);
 	} else {
-		sd_notifyf(0, "STATUS=%u processes ready", ready);
+		notify_send("STATUS=%u processes ready", ready);
 	}
 }
 
@@ -185,7 +184,7 @@ static void reload(struct hssd *h)
 		log_warn("reload_ignored", LOG_STR("why", "starting or stopping"));
 		return;
 	}
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_mono_us());
+	notify_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_mono_us());
 	if (config_load(h->config_path, &fresh, &e) < 0) {
 		log_error("reload_refused", LOG_STR("why", e.text));
 	} else {
@@ -198,7 +197,7 @@ static void reload(struct hssd *h)
 		spawn_reload(h);
 		log_info("reloaded");
 	}
-	sd_notify(0, "READY=1");
+	notify_send("READY=1");
 }
 
 static void on_signal(evutil_socket_t signal, short what, void *arg)
@@ -218,18 +217,9 @@ static void on_signal(evutil_socket_t signal, short what, void *arg)
 	}
 }
 
-static void on_watchdog(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	sd_notify(0, "WATCHDOG=1");
-}
-
 static bool events_make(struct hssd *h)
 {
 	static const int signals[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT};
-	uint64_t usec;
 
 	signal(SIGPIPE, SIG_IGN);
 	h->base = event_base_new();
@@ -238,14 +228,7 @@ static bool events_make(struct hssd *h)
 		if (!ev || event_add(ev, NULL) < 0)
 			return false;
 	}
-	if (h->base && sd_watchdog_enabled(0, &usec) > 0) {
-		struct timeval tv = {.tv_sec = (time_t)(usec / 3000000),
-				     .tv_usec = (suseconds_t)(usec / 3 % 1000000)};
-		h->watchdog = event_new(h->base, -1, EV_PERSIST, on_watchdog, h);
-		if (!h->watchdog || event_add(h->watchdog, &tv) < 0)
-			return false;
-	}
-	return h->base != NULL;
+	return h->base && notify_open(h->base);
 }
 
 // --- the command
@@ -304,11 +287,11 @@ static void standard_fds(void)
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"config", required_argument, NULL, 'c'},
-		{"check", no_argument, NULL, 'C'},
-		{"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
+	    {"config", required_argument, NULL, 'c'},
+	    {"check", no_argument, NULL, 'C'},
+	    {"version", no_argument, NULL, 'V'},
+	    {"help", no_argument, NULL, 'h'},
+	    {0},
 	};
 	static struct config_error e;
 	bool check = false;

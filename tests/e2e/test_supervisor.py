@@ -225,6 +225,23 @@ class WithStubs(Common, Case):
         h.status.pop("WATCHDOG")
         h.wait(lambda s: s.get("WATCHDOG") == "1", "another one")
 
+    def test_systemd_that_does_not_listen(self):
+        """Nobody takes the notifications: hssd goes on, and what counts arrives once somebody does."""
+        h = self.started()
+        with open("/proc/sys/net/unix/max_dgram_qlen") as f:
+            cnt = int(f.read()) + 5
+        for _ in range(min(cnt, 100)):
+            end = len(h.log())
+            h.process.send_signal(signal.SIGHUP)
+            h.wait_log("hssd: reloaded", start=end, timeout=10)
+        old = h.pid("admin")
+        end = len(h.log())
+        os.kill(old, signal.SIGKILL)
+        h.wait_log('role_ready role="admin"', start=end, timeout=10)
+        h.status = {}
+        h.wait(lambda s: s.get("STATUS") == "5 processes ready", "the last state arrives")
+        self.assertEqual(h.stop(10), 0)
+
     def test_sigterm_during_the_start(self):
         h = self.hss()
         h.start(wait=False)
