@@ -6,6 +6,7 @@ import signal
 import socket
 import stat
 import subprocess
+import tempfile
 import unittest
 
 import diameter as d
@@ -241,6 +242,36 @@ class Hssctl(unittest.TestCase):
             for option in rest.split():
                 if option.startswith("--"):
                     self.assertIn(option, manual, words)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root to become somebody else")
+class WhoMay(unittest.TestCase):
+    def ask(self, group, extra_groups=()):
+        """hssctl as nobody, with this group."""
+        program = os.path.join(self.copy, "hssctl")
+        return subprocess.run([program, "--socket", self.hss.socket, "stats"], user="nobody", group=group,
+                              extra_groups=list(extra_groups), capture_output=True, text=True, check=False)
+
+    def test_group(self):
+        directory = tempfile.mkdtemp(prefix="hss-e2e-")
+        self.addCleanup(shutil.rmtree, directory)
+        os.chmod(directory, 0o755)
+        self.copy = os.path.join(directory, "bin")  # where nobody can reach it
+        os.mkdir(self.copy)
+        shutil.copy2(os.path.join(hss.BIN, "hssctl"), self.copy)
+        path = os.path.join(directory, "admin.sock")
+        with Hss(admin={"socket": path, "group": "games"}) as self.hss:
+            self.hss.socket = path
+            self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o660)
+            for group, extra, status in (("games", [], 0), ("nogroup", ["games"], 0), ("nogroup", [], 1),
+                                         ("daemon", ["mail"], 1)):
+                with self.subTest(group=group, extra=extra):
+                    done = self.ask(group, extra)
+                    self.assertEqual(done.returncode, status, done)
+            self.assertIn("Permission denied", self.ask("nogroup").stderr)
+            os.chmod(path, 0o666)  # whoever loosens the file's mode has not loosened the process
+            done = self.ask("nogroup")
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
 
 
 class Starting(unittest.TestCase):
