@@ -20,19 +20,19 @@
 #define COMMAND(WORDS, SERVED, FLAGS, HELP, ARGS)                                                            \
 	{.words = WORDS, .served = ADMIN_SERVED_##SERVED, .flags = FLAGS, .help = HELP, .arg = {ARGS}},
 // clang-format on
-const struct admin_command admin_commands[] = {
+const struct admin_command admin_command_rows[] = {
 #include "admin/command.def"
 };
 #undef COMMAND
 #undef INPUT
 #undef ARG
-const unsigned admin_command_cnt = sizeof(admin_commands) / sizeof(admin_commands[0]);
+const unsigned admin_command_cnt = sizeof(admin_command_rows) / sizeof(admin_command_rows[0]);
 
 const struct admin_command *admin_command_find(const char *words)
 {
 	for (unsigned i = 0; i < admin_command_cnt; i++) {
-		if (strcmp(admin_commands[i].words, words) == 0)
-			return &admin_commands[i];
+		if (strcmp(admin_command_rows[i].words, words) == 0)
+			return &admin_command_rows[i];
 	}
 	return NULL;
 }

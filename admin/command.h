@@ -48,7 +48,7 @@ struct admin_command {
 	struct admin_arg arg[ADMIN_ARG_MAX];
 };
 
-extern const struct admin_command admin_commands[];
+extern const struct admin_command admin_command_rows[];
 extern const unsigned admin_command_cnt;
 
 struct admin_request {

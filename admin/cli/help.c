@@ -88,13 +88,13 @@ void cli_help(FILE *f, const struct admin_command *command)
 	      "  --version      version of this program\n\nCommands:\n",
 	      f);
 	for (unsigned i = 0; i < admin_command_cnt; i++)
-		fprintf(f, "  %-19s %s\n", admin_commands[i].words, admin_commands[i].help);
+		fprintf(f, "  %-19s %s\n", admin_command_rows[i].words, admin_command_rows[i].help);
 }
 
 void cli_commands(FILE *f)
 {
 	for (unsigned i = 0; i < admin_command_cnt; i++) {
-		const struct admin_command *c = &admin_commands[i];
+		const struct admin_command *c = &admin_command_rows[i];
 
 		fprintf(f, "%s:", c->words);
 		for (unsigned n = 0; n < ADMIN_ARG_MAX && c->arg[n].name; n++) {

@@ -96,11 +96,11 @@ static void command_rows(void **state)
 	for (unsigned i = 0; i < admin_command_cnt; i++) {
 		bool files = false;
 
-		assert_ptr_equal(admin_command_find(admin_commands[i].words), &admin_commands[i]);
-		for (unsigned n = 0; n < ADMIN_ARG_MAX && admin_commands[i].arg[n].name; n++) {
+		assert_ptr_equal(admin_command_find(admin_command_rows[i].words), &admin_command_rows[i]);
+		for (unsigned n = 0; n < ADMIN_ARG_MAX && admin_command_rows[i].arg[n].name; n++) {
 			// words of the command line come before its options, FILE is never followed by a word
-			assert_false(files && admin_commands[i].arg[n].how == ADMIN_HOW_NEEDED);
-			files = files || admin_commands[i].arg[n].how == ADMIN_HOW_FILE;
+			assert_false(files && admin_command_rows[i].arg[n].how == ADMIN_HOW_NEEDED);
+			files = files || admin_command_rows[i].arg[n].how == ADMIN_HOW_FILE;
 		}
 	}
 	assert_null(admin_command_find("subscriber"));
