@@ -30,6 +30,12 @@ static uint64_t block_size(const struct loader *l, const struct cache_record *r,
 	return at_least == 0 && next >= limit ? SQN_BLOCK_MAX : SQN_BLOCK_MIN;
 }
 
+static bool is_raised(const struct loader *l, const struct cache_record *r, uint64_t limit, uint64_t at_least)
+{
+	uint64_t next = loader_seq_next(l, r->sqn), from = at_least > next ? at_least : next;
+	return from < limit && limit - from >= CACHE_SQN_LOW;
+}
+
 static void alarm_end(struct loader *l, imsi_t imsi)
 {
 	static struct log_limit limit;
@@ -53,6 +59,11 @@ void sqn_block_handle(struct loader *l, unsigned worker, const struct ipc_hdr *h
 		return;
 	}
 	uint64_t limit = loader_seq_limit(l, r->sqn);
+	// Those who asked at the same time share one block: a commit for each would hold everybody up behind them.
+	if (is_raised(l, r, limit, b.at_least)) {
+		answer_u64(l, worker, IPC_SQN_BLOCK_ACK, hdr->id, BLOCK_RAISED);
+		return;
+	}
 	if (!sqn_block_next(limit, b.at_least, block_size(l, r, b.at_least), &row.ceiling)) {
 		alarm_end(l, r->imsi);
 		answer_u64(l, worker, IPC_SQN_BLOCK_ACK, hdr->id, BLOCK_REFUSED);
