@@ -85,7 +85,7 @@ class FullDisk(unittest.TestCase):
         self.addCleanup(self.hss.close)
         os.mkdir(self.hss.state_dir, 0o700)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=0700", "none", self.hss.state_dir], check=True)
-        self.addCleanup(subprocess.run, ["umount", self.hss.state_dir], check=False)
+        self.addCleanup(subprocess.run, ["umount", "-l", self.hss.state_dir], check=False)
         self.hss.start()
         self.hss.provision(40)
         self.mme = d.Peer(self.hss.port, "mme-0.test")

@@ -62,6 +62,7 @@ class Kill(unittest.TestCase):
         peer = d.Peer(self.hss.port, f"probe-{self.round}.test", timeout=5)
         running = self.load()
         select.select([], [], [], self.random.uniform(0.2, 1.0))  # any moment is the right one
+        self.hss.drain_notifications()
         pids = self.hss.pids()
         hssd = self.hss.process.pid
         since = time.monotonic()

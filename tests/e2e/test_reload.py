@@ -47,9 +47,13 @@ class Reload(unittest.TestCase):
         self.assertEqual(self.vectors(), 5, "who was connected stays")
 
     def test_log_level(self):
-        self.hss.ctl("log", "level", "debug")
-        self.hss.until(lambda: self.vectors() and " debug" in self.hss.log().lower())
-        self.hss.ctl("log", "level", "error")
+        for level, host in (("error", "quiet.test"), ("info", "loud.test")):
+            self.hss.ctl("log", "level", level)
+            if level == "info":
+                self.hss.wait_log('frontend-0: log_level level="info"')
+            d.Peer(self.hss.port, host).disconnect()
+        self.hss.wait_log('peer_down peer="loud.test"')
+        self.assertNotIn("quiet.test", self.hss.log())
         self.assertEqual(self.hss.ctl("log", "level", "loud", check=False).returncode, 2)
 
 
