@@ -54,15 +54,10 @@ void link_ask_ind(struct request *r, struct slice host)
 	}
 }
 
-void link_ask_sqn(struct request *r, uint32_t index, uint64_t at_least)
+bool link_ask_block(struct worker *w, imsi_t imsi, uint32_t index, uint64_t at_least, uint64_t id)
 {
-	struct ipc_sqn_block b = {.imsi = r->imsi.v, .index = index, .at_least = at_least};
-	stat_add(r->w->stats, STAT_SQN_WAITS, 1);
-	uint8_t *p = ask_begin(r, WAIT_SQN, IPC_SQN_BLOCK, sizeof b);
-	if (p) {
-		memcpy(p, &b, sizeof b);
-		channel_commit(r->w->loader, sizeof b);
-	}
+	struct ipc_sqn_block b = {.imsi = imsi.v, .index = index, .at_least = at_least};
+	return !loader_up(w) || channel_send(w->loader, IPC_SQN_BLOCK, id, &b, sizeof b);
 }
 
 void link_hint_sqn(struct worker *w, imsi_t imsi, uint32_t index)
@@ -121,8 +116,6 @@ static void simple_acked(struct worker *w, const struct ipc_hdr *hdr, enum wait_
 	}
 	if (kind == WAIT_MISS)
 		r->unknown = value == MISS_UNKNOWN;
-	if (kind == WAIT_SQN)
-		r->sqn_refused = value == 0;
 	request_resume(r);
 }
 
@@ -135,13 +128,12 @@ void link_frame(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body
 		break;
 	case IPC_MISS_ACK:
 	case IPC_IND_HOST_ACK:
+		memcpy(&value, body, sizeof value);
+		simple_acked(w, hdr, hdr->type == IPC_MISS_ACK ? WAIT_MISS : WAIT_IND, value);
+		break;
 	case IPC_SQN_BLOCK_ACK:
 		memcpy(&value, body, sizeof value);
-		simple_acked(w, hdr,
-			     hdr->type == IPC_MISS_ACK	     ? WAIT_MISS
-			     : hdr->type == IPC_IND_HOST_ACK ? WAIT_IND
-							     : WAIT_SQN,
-			     value);
+		block_acked(w, hdr->id, value == 0);
 		break;
 	case IPC_DELIVER:
 		own_deliver(w, hdr, body);

@@ -10,8 +10,9 @@ struct worker;
 void link_ask_miss(struct request *r);
 // A place in the IND table for the requesting host.
 void link_ask_ind(struct request *r, struct slice host);
-// A higher SQN limit: one more block, or at least `at_least`.
-void link_ask_sqn(struct request *r, uint32_t index, uint64_t at_least);
+// A higher SQN limit, one more block or at least `at_least`, for all who wait for it (block.h). false: no room. A loader
+// that is away is asked when it is back.
+bool link_ask_block(struct worker *w, imsi_t imsi, uint32_t index, uint64_t at_least, uint64_t id);
 // The same ahead of need: nobody waits.
 void link_hint_sqn(struct worker *w, imsi_t imsi, uint32_t index);
 // A change of state: `c`, then host, realm and ext of the lengths it names.

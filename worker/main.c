@@ -7,7 +7,7 @@
 #include "worker/own.h"
 #include "worker/worker.h"
 #include <errno.h>
-#include <stdio.h>
+#include <unistd.h>
 
 #define CHANNEL_HIGH_WATER (4u << 20)
 
@@ -123,6 +123,10 @@ static int init(struct role_env *env)
 	int e = worker_init(&worker, &env->config, env->stats);
 	if (e == 0)
 		e = cache_open(&worker.cache, env->records_fd, env->sqn_fd, env->control, env->index);
+	// mapped: what is not held can't be reopened for writing
+	close(env->records_fd);
+	close(env->sqn_fd);
+	env->records_fd = env->sqn_fd = -1;
 	if (e == 0 && (!(sweep_event = event_new(env->base, -1, EV_PERSIST, sweep, env)) || event_add(sweep_event, &every)))
 		e = -ENOMEM;
 	return e;

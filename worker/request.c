@@ -77,6 +77,7 @@ static void request_done(struct request *r)
 {
 	if (r->slot) {
 		stat_set(r->w->stats, STAT_LOADER_WAITING, r->w->stats->c[STAT_LOADER_WAITING] - 1);
+		block_leave(r->w, r->slot);
 		waiting_give(&r->w->waiting, r->slot);
 	}
 }
@@ -148,6 +149,7 @@ void request_resume(struct request *r)
 
 void request_resume_all(struct worker *w)
 {
+	block_forget_all(w);
 	for (uint32_t i = 0; i < w->waiting.used; i++) {
 		struct wait_slot *s = &w->waiting.slot[i];
 		if (s->kind == WAIT_NONE)

@@ -52,6 +52,8 @@ struct wait_slot {
 	enum wait_kind kind;
 	uint32_t generation;
 	uint32_t next_free;
+	uint32_t question; // place + 1 of the SQN block that it waits for (block.h), and its neighbours there
+	uint32_t block_next, block_prev;
 	uint64_t since_us;
 	uint8_t *big; // message storage when it did not fit in place
 	_Alignas(8) uint8_t bytes[WAITING_MSG_MAX];

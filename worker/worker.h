@@ -6,6 +6,7 @@
 #include "lib/base/clock.h"
 #include "lib/ipc/channel.h"
 #include "worker/auth/vectors.h"
+#include "worker/block.h"
 #include "worker/request.h"
 
 #define WORKER_K_CACHE	   1024 // hosts whose IND column is remembered
@@ -25,6 +26,7 @@ struct worker {
 	struct channel *loader; // NULL while it restarts
 
 	struct waiting waiting;
+	struct block_question block[BLOCK_QUESTIONS]; // SQN blocks on their way
 	struct own *own; // requests of our own on their way
 
 	// Answers begin with their Session-Id; what follows is the same in all of one application: encoded once.

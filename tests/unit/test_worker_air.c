@@ -200,11 +200,39 @@ static void loader_away(void **state)
 	wf_loader_away(f); // dies with the question
 	wf_loader_back(f);
 	struct wf_frame *again = wf_ask(f, IPC_SQN_BLOCK);
-	assert_int_equal(q->hdr.id, again->hdr.id);
+	assert_int_not_equal(q->hdr.id, again->hdr.id); // a late reply to the first one is nobody's
 	builder_sqn_limit(f->b, record(f, WF_IMSI)->sqn, 1256);
 	wf_reply(f, IPC_SQN_BLOCK_ACK, again->hdr.id, 1);
 	struct wf_answer a = wf_take(f, 0);
 	assert_int_equal(sqn_seq(vectors(f, &a).sqn[0]), 1000);
+}
+
+// A flood of AIRs for one subscriber costs the loader one question a block, not one a request.
+static void one_question_for_a_flood(void **state)
+{
+	struct wf *f = *state;
+	builder_sqn_set(f->b, record(f, WF_IMSI)->sqn, 1000, 1000);
+	for (unsigned i = 0; i < 20; i++) {
+		struct wr w = wf_air(f, WF_IMSI, 1);
+		wf_send(f, &w);
+	}
+	struct wf_frame *q = wf_ask(f, IPC_SQN_BLOCK);
+	assert_int_equal(wf_asks(f), 0);
+	assert_int_equal(f->stats->c[STAT_LOADER_WAITING], 20);
+	// a block that is too small for all: the others ask again, once
+	builder_sqn_limit(f->b, record(f, WF_IMSI)->sqn, 1012);
+	wf_reply(f, IPC_SQN_BLOCK_ACK, q->hdr.id, 1);
+	for (unsigned i = 0; i < 12; i++) {
+		struct wf_answer a = wf_take(f, 0);
+		assert_int_equal(sqn_seq(vectors(f, &a).sqn[0]), 1000 + i);
+	}
+	q = wf_ask(f, IPC_SQN_BLOCK); // a hint, for nobody
+	while (q->hdr.id == 0)
+		q = wf_ask(f, IPC_SQN_BLOCK);
+	wf_reply(f, IPC_SQN_BLOCK_ACK, q->hdr.id, 0);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(wf_take(f, 0).result, EXP_AUTHENTICATION_DATA_UNAVAILABLE);
+	assert_int_equal(f->stats->c[STAT_LOADER_WAITING], 0);
 }
 
 // Law 9: what its frontend has given up is not served late.
@@ -359,7 +387,7 @@ int main(void)
 	    T(counts_are_capped),  T(unknown_user),      T(no_packet_subscription),
 	    T(utran_and_both),     T(one_column_a_host), T(spare_column),
 	    T(block_used_up),      T(block_refused),     T(asks_are_bounded),
-	    T(end_of_numbers),     T(loader_away),       T(loader_away_too_long),
+	    T(end_of_numbers),     T(one_question_for_a_flood), T(loader_away),       T(loader_away_too_long),
 	    T(bad_values),         T(features),          T(refuse_in_aia),
 	    T(miss_while_loading), T(algorithms),
 	};

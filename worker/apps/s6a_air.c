@@ -147,7 +147,7 @@ static bool air_resync(struct air *a)
 	case SQN_NEED_BLOCK:
 		if (r->sqn_refused)
 			return answer_auth_unavailable(r);
-		link_ask_sqn(r, a->rec->sqn, r->resync_seq);
+		block_wait(r, a->rec->sqn, r->resync_seq);
 		return false;
 	case SQN_END:
 		break;
@@ -169,7 +169,7 @@ static bool air_draw(struct air *a)
 	case SQN_NEED_BLOCK:
 		if (r->sqn_refused)
 			return answer_auth_unavailable(r);
-		link_ask_sqn(r, a->rec->sqn, 0);
+		block_wait(r, a->rec->sqn, 0);
 		return false;
 	case SQN_END:
 		break;
