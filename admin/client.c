@@ -408,7 +408,10 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	(void)from;
 	(void)from_len;
 	if (!admin_peer_allowed(fd, server->gid)) {
-		log_warn("admin_client_refused");
+		static struct log_limit limit;
+
+		if (log_limit_pass(&limit, 1))
+			log_warn("admin_client_refused", LOG_INT("suppressed", limit.suppressed));
 		refuse(fd, denied);
 		return;
 	}

@@ -1,0 +1,56 @@
+"""What is written down is so: the reference of the configuration is that of the options, the packaged file is accepted,
+and a mistake in it is told with file, line, key and what was expected."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import hss
+
+PACKAGED = os.path.join(hss.ROOT, "packaging", "hss.yaml")
+
+
+def check(path):
+    return subprocess.run([os.path.join(hss.BIN, "hssd"), "--check", "--config", path], capture_output=True, text=True,
+                          check=False)
+
+
+class Docs(unittest.TestCase):
+    def test_configuration_reference(self):
+        done = subprocess.run([sys.executable, os.path.join(hss.ROOT, "tools", "gen-docs.py"), "--check"],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_packaged_configuration(self):
+        done = check(PACKAGED)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_commented_examples(self):
+        """What the packaged file shows in comments is accepted too, once the # is gone."""
+        with open(PACKAGED) as f:
+            text = re.sub(r"(?m)^( *)# ( *(?:[a-z0-9_]+:|- {))", r"\1\2", f.read())
+        self.assertIn("\nlimits:\n", text)
+        self.assertIn("allow_xor: false", text)
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
+            f.write(text)
+            f.flush()
+            done = check(f.name)
+        self.assertEqual(done.returncode, 0, done.stderr + text)
+
+    def test_mistake(self):
+        with open(PACKAGED) as f:
+            text = f.read().replace("workers: 2", "workers: 200")
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
+            f.write(text)
+            f.flush()
+            done = check(f.name)
+            line = text[:text.index("workers: 200")].count("\n") + 1
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f'{f.name}:{line}: workers: expected a whole number from 1 to 64 processes, got "200"',
+                          done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,218 @@
+// hssctl without a socket: its command line, that keys leave argv, and that what peers and documents say
+// can't reach the terminal as control characters.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "admin/cli/cli.h"
+
+#define K        "465B5CE8B199B49FAA5F0A2EE238A6BC"
+#define OPC      "E8ED289DEBA952E4283B54E88E6183CA"
+#define WORD_MAX 16
+
+static char words[WORD_MAX][512];
+static char *argv[WORD_MAX + 1];
+static struct cli_args a;
+
+// Words separated by single blanks, each in a buffer that may be overwritten.
+static int parse(const char *line)
+{
+	int argc = 1;
+
+	cli_args_fini(&a);
+	argv[0] = words[0];
+	for (const char *p = line; *p && argc < WORD_MAX; argc++) {
+		size_t len = strcspn(p, " ");
+
+		snprintf(words[argc], sizeof(words[0]), "%.*s", (int)len, p);
+		argv[argc] = words[argc];
+		p += len + (p[len] == ' ');
+	}
+	argv[argc] = NULL;
+	return cli_args_parse(argc, argv, &a);
+}
+
+static const struct {
+	const char *line, *request; // NULL: refused
+	const char *error;
+} lines[] = {
+    {"status", "{\"cmd\":\"status\",\"args\":{}}", NULL},
+    {"--json sqn show 00101", "{\"cmd\":\"sqn show\",\"args\":{\"imsi\":\"00101\"}}", NULL},
+    {"sqn show 00101 --json", "{\"cmd\":\"sqn show\",\"args\":{\"imsi\":\"00101\"}}", NULL},
+    {"sqn set --force 00101 64",
+     "{\"cmd\":\"sqn set\",\"args\":{\"force\":true,\"imsi\":\"00101\",\"sqn\":\"64\"}}", NULL},
+    {"sqn jump --by 7", "{\"cmd\":\"sqn jump\",\"args\":{\"by\":7}}", NULL},
+    {"subscriber add 00101 --k " K " --opc=" OPC " --msisdn 1 --msisdn 2 --apn ims",
+     "{\"cmd\":\"subscriber add\",\"args\":{\"imsi\":\"00101\",\"k\":\"" K "\",\"opc\":\"" OPC
+     "\",\"msisdn\":[\"1\",\"2\"],\"apn\":[\"ims\"]}}",
+     NULL},
+    {"subscriber set 00101 a.b=1 c=x security.amf=8000 d=null e={\"f\":[1]} g=",
+     "{\"cmd\":\"subscriber "
+     "set\",\"args\":{\"imsi\":\"00101\",\"fields\":{\"a.b\":1,\"c\":\"x\",\"security.amf\":"
+     "\"8000\",\"d\":null,\"e\":{\"f\":[1]},\"g\":\"\"}}}",
+     NULL},
+    {"subscriber import -- --file", "{\"cmd\":\"subscriber import\",\"args\":{}}", NULL},
+    {"", NULL, "hssctl: a command is needed (--help tells)"},
+    {"sqn", NULL, "sqn: no such command (--help tells)"},
+    {"sqn eat", NULL, "sqn: no such command (--help tells)"},
+    {"--loud", NULL, "--loud: no such option (--help tells)"},
+    {"sqn show", NULL, "imsi: is missing (--help tells)"},
+    {"sqn show 1x", NULL, "imsi: expected 5 to 15 digits"},
+    {"sqn show 00101 00102", NULL, "sqn show: a word too many"},
+    {"sqn show 00101 --force", NULL, "sqn show: an option that it does not have (--help tells)"},
+    {"sqn set 00101 1 --force=1", NULL, "--force: takes no value"},
+    {"sqn jump --by", NULL, "--by: expected a value"},
+    {"sqn jump --by x", NULL, "--by: expected a whole number from 1 to 4294967295"},
+    {"sqn jump --by 1 --by 2", NULL, "--by: given twice"},
+    {"subscriber add 00101", NULL, "subscriber add: --k or --k-file is needed"},
+    {"subscriber add 00101 --k " K, NULL,
+     "subscriber add: one of --opc, --opc-file, --op and --op-file is needed"},
+    {"subscriber add 00101 --k 46 --opc " OPC, NULL, "--k: expected 32 hex digits"},
+    {"subscriber add 00101 --k-file /nonexistent", NULL, "/nonexistent: No such file or directory"},
+    {"subscriber set 00101", NULL, "fields: is missing (--help tells)"},
+    {"subscriber set 00101 x", NULL, "a word without =: expected KEY=VALUE"},
+    {"subscriber export", NULL, "file: is missing (--help tells)"},
+    {"log level loud", NULL, "level: expected error, warn, info or debug"},
+};
+
+static void command_lines(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		struct admin_request r;
+		char error[256], *text;
+		int rc = parse(lines[i].line);
+
+		if (!lines[i].request) {
+			assert_int_equal(rc, CLI_USAGE);
+			assert_string_equal(a.error, lines[i].error);
+			continue;
+		}
+		if (rc != CLI_DONE)
+			fail_msg("%s: %s", lines[i].line, a.error);
+		r = (struct admin_request){.command = a.command, .args = a.args};
+		text = admin_request_text(&r);
+		assert_string_equal(text, lines[i].request);
+		// hss-admin takes what hssctl composes
+		assert_int_equal(admin_request_parse(slice_str(text), &r, error), 0);
+		admin_request_fini(&r);
+		free(text);
+	}
+	cli_args_fini(&a);
+}
+
+static void keys_leave_argv(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("subscriber add 00101 --k " K " --opc=" OPC), CLI_DONE);
+	assert_int_equal(parse("subscriber add 00101 --k " K " --op " OPC "00"), CLI_USAGE);
+	for (unsigned i = 0; i < WORD_MAX; i++) {
+		assert_null(strstr(words[i], K));
+		assert_null(strstr(words[i], OPC));
+		for (size_t n = 0; n + 32 <= sizeof(words[0]); n++)
+			assert_memory_not_equal(words[i] + n, K, 32);
+	}
+	assert_int_equal(parse("subscriber set 00101 security.k=" K), CLI_DONE);
+	assert_memory_not_equal(strchr(words[4], 0) + 1, K, 32);
+	cli_args_fini(&a);
+}
+
+static void environment(void **state)
+{
+	(void)state;
+	unsetenv("COREHSS_SOCKET");
+	assert_int_equal(parse("stats"), CLI_DONE);
+	assert_string_equal(a.socket, CLI_SOCKET);
+	setenv("COREHSS_SOCKET", "/a", 1);
+	assert_int_equal(parse("stats"), CLI_DONE);
+	assert_string_equal(a.socket, "/a");
+	assert_int_equal(parse("--socket=/b stats"), CLI_DONE);
+	assert_string_equal(a.socket, "/b");
+	assert_int_equal(parse("--socket /c stats --json"), CLI_DONE);
+	assert_string_equal(a.socket, "/c");
+	assert_true(a.json);
+	cli_args_fini(&a);
+	unsetenv("COREHSS_SOCKET");
+}
+
+static char *printed(const char *command, const char *const rows[])
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	struct cli_output *o = cli_text_new(admin_command_find(command), f);
+
+	assert_non_null(o);
+	for (unsigned i = 0; rows[i]; i++)
+		cli_text_row(o, rows[i], strlen(rows[i]));
+	cli_text_end(&o, true);
+	fclose(f);
+	return text;
+}
+
+static void tables(void **state)
+{
+	char *text = printed(
+	    "subscriber list",
+	    (const char *const[]){"{\"imsi\":\"001010000000001\",\"msisdn\":[\"1\",\"22\"],\"status\":"
+				  "\"granted\",\"mme\":null,\"sgsn\":\"s.test\"}",
+				  "{\"imsi\":\"00101\",\"mme\":\"evil\\u001b[2Jhost\\n\"}", "[]", NULL});
+
+	(void)state;
+	assert_string_equal(text, "IMSI             MSISDN  STATUS   MME            SGSN\n"
+				  "001010000000001  1,22    granted  -              s.test\n"
+				  "00101            -       -        evil?[2Jhost?  -\n");
+	free(text);
+	text = printed("subscriber list", (const char *const[]){NULL});
+	assert_string_equal(text, "IMSI  MSISDN  STATUS  MME  SGSN\n");
+	free(text);
+}
+
+static void documents(void **state)
+{
+	char *text = printed("location show",
+			     (const char *const[]){"{\"imsi\":\"00101\",\"mme\":{\"host\":\"m\\u0007\","
+						   "\"time_us\":1000000,\"purged\":false},\"list\":[],"
+						   "\"slice\":[{\"sst\":1,\"x\":2.5}],\"bad\\u001bname\":1}",
+						   NULL});
+
+	(void)state;
+	assert_string_equal(text, "imsi         00101\n"
+				  "mme.host     m?\n"
+				  "mme.time_us  1970-01-01 00:00:01 UTC\n"
+				  "mme.purged   no\n"
+				  "list         -\n"
+				  "slice.0.sst  1\n"
+				  "slice.0.x    2.5\n"
+				  "bad?name     1\n");
+	free(text);
+}
+
+static void deep_documents(void **state)
+{
+	char row[8192] = "", *text;
+	size_t n = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 1000; i++)
+		n += (size_t)snprintf(row + n, sizeof(row) - n, "{\"a\":");
+	n += (size_t)snprintf(row + n, sizeof(row) - n, "1");
+	memset(row + n, '}', 1000);
+	text = printed("location show", (const char *const[]){row, NULL});
+	assert_non_null(strstr(text, "{...}"));
+	assert_true(strlen(text) < 200);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(command_lines), cmocka_unit_test(keys_leave_argv),
+	    cmocka_unit_test(environment),   cmocka_unit_test(tables),
+	    cmocka_unit_test(documents),     cmocka_unit_test(deep_documents),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
