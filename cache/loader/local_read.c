@@ -54,6 +54,7 @@ static int keep(struct local *l, size_t used, struct slice *s)
 static int journal_find(struct local *l, enum unfolded_class cls, imsi_t imsi, uint64_t extra, struct entry *out)
 {
 	uint64_t seq = unfolded_find(&l->unfolded, unfolded_key(cls, imsi, extra), atomic_load(&l->folded));
+	*out = (struct entry){0};
 	if (seq == 0)
 		return 0;
 	sqlite3_bind_int64(l->by_seq, 1, (int64_t)seq);

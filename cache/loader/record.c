@@ -253,8 +253,10 @@ static bool read_preemption(struct reader *r, const json_t *v, const char *field
 
 static bool read_session(struct reader *r, const json_t *v, bool old, struct apn *a)
 {
-	if (!json_is_object(v))
+	if (!json_is_object(v)) {
+		r->path[strlen(r->path) - 1] = 0; // the dot
 		return fail(r, "", "expected an object, got %s", ext_type_name(v));
+	}
 	*a = (struct apn){.pdn_type = 2, .qci = 9, .priority = 8, .capability = 1, .vulnerability = 1, .vplmn_allowed = true};
 	const json_t *qos = json_object_get(v, "qos"), *arp = json_object_get(qos, "arp");
 	int64_t type = old ? 2 : 3;

@@ -14,6 +14,7 @@
 #include "cache/loader/admin.h"
 #include "cache/loader/load.h"
 #include "cache/loader/loader.h"
+#include "cache/loader/local_priv.h"
 #include "cache/loader/own.h"
 #include "cache/loader/txn.h"
 
@@ -143,6 +144,16 @@ static inline void world_restart(bool power_cut)
 	assert_int_equal(world_attach(), 0);
 	while (load_step(&world.l))
 		;
+}
+
+// What the fold thread would do now.
+static inline int fold_now(void)
+{
+	int n;
+	do
+		n = fold_step(world.l.local);
+	while (n > 0);
+	return n;
 }
 
 static inline imsi_t imsi_of(const char *text)
