@@ -245,7 +245,7 @@ class Peer:
         """Reads one message: answers the HSS's request, or keeps an answer."""
         m = self.read(timeout)
         if not m.is_request:
-            assert m.hbh not in self.answers, "answered twice"
+            assert m.hbh not in self.answers, f"answered twice: {self.answers[m.hbh].raw.hex()} {m.raw.hex()}"
             self.answers[m.hbh] = m
             return
         if m.command != CLR or self.answer_clr:
