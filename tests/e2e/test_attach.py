@@ -57,6 +57,25 @@ class Attach(unittest.TestCase):
                 self.assertTrue(answer.all(d.EXPERIMENTAL))
                 self.assertFalse(answer.all(d.SUBSCRIPTION))
 
+    def test_refused_by_subscription(self):
+        """What the operator sets is what the next request meets."""
+        def result(imsi, **how):
+            answer = mme.call(mme.ulr(imsi, **how))
+            self.assertEqual(bool(answer.all(d.SUBSCRIPTION)), answer.result == 2001)
+            return answer.result
+        imsi = hss.imsi(41)
+        with self.peer("mme-refused.test") as mme:
+            self.assertEqual(result(imsi), 2001)
+            self.hss.ctl("subscriber", "set", imsi, "access_restriction_data=16")  # no WB-E-UTRAN
+            self.assertEqual(result(imsi), 5421)
+            self.assertEqual(mme.call(mme.air(imsi)).result, 2001)
+            self.hss.ctl("subscriber", "set", imsi, "access_restriction_data=0", "subscriber_status=1",
+                         "operator_determined_barring=1")
+            self.assertEqual(result(imsi), 5004)  # that MME announces no support of barring
+            self.hss.ctl("subscriber", "set", imsi, "subscriber_status=0", "operator_determined_barring=0")
+            self.assertEqual(result(imsi), 2001)
+            self.assertEqual(self.mme(imsi), "mme-refused.test")
+
     def test_cancel_at_the_first_mme(self):
         imsi = hss.imsi(12)
         with self.peer("mme-a.test") as a, self.peer("mme-b.test") as b:

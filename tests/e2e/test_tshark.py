@@ -116,6 +116,8 @@ class Judge(unittest.TestCase):
             for command in (d.CER, d.DWR, d.DPR, d.AIR, d.ULR, d.PUR, d.NOR):
                 self.assertTrue({(command, "0"), (command, "False")} & seen, f"no answer to {command} in the capture")
             self.assertTrue({(d.CLR, "1"), (d.CLR, "True")} & seen, "no CLR in the capture")
+            # the judge itself: what the defects sent is found
+            self.assertTrue(capture.read(f"tcp.dstport=={h.port} && diameter.avp.code.unknown"))
             # Failed-AVP (279) holds a peer's defective AVP as it came, and the answer 3001 the command that nobody
             # knows: only there we repeat something wrong
             bad = capture.read(f"{ours} && !(diameter.avp.code == 279) && !(diameter.cmd.code == 399) && "
