@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "cache/loader/import_doc.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 
@@ -23,6 +24,7 @@ static void call_free(struct call **c)
 	if (!*c)
 		return;
 	json_decref((*c)->args);
+	import_docs_free(&(*c)->docs);
 	free(*c);
 	*c = NULL;
 }

@@ -10,6 +10,8 @@
 
 enum admin_status { ADMIN_OK = 0, ADMIN_REFUSED = 1, ADMIN_USAGE = 2 };
 
+struct import_docs;
+
 struct call {
 	uint64_t id;	 // hss-admin's
 	uint64_t serial; // ours
@@ -23,6 +25,7 @@ struct call {
 	uint64_t line, rows, errors, in_flight, owed;
 	uint64_t progress_ms;
 	bool ended, failed;
+	struct import_docs *docs; // owned
 };
 
 struct admin_command {

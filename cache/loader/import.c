@@ -1,6 +1,7 @@
 // `subscriber import`: JSON lines in frames of whole lines, each line a document. A row counts when it is durable; a bad one
 // names its line and its reason and the others go in. The sender is held back when the fold thread falls behind.
 #include <errno.h>
+#include "cache/loader/import_doc.h"
 #include "cache/loader/provision.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -10,8 +11,10 @@
 
 void import_begin(struct loader *l, struct call *c)
 {
-	(void)l;
 	c->progress_ms = clock_mono_ms();
+	c->docs = import_docs_new();
+	if (!c->docs)
+		admin_end(l, c, ADMIN_REFUSED, "out of memory");
 }
 
 static void error_row(struct loader *l, struct call *c, uint64_t line, const char *text)
@@ -65,7 +68,7 @@ static void import_line(struct loader *l, struct call *c, struct slice line)
 		line.len--;
 	if (line.len == 0)
 		return;
-	json_t *doc = json_loadb((const char *)line.p, line.len, 0, &where);
+	json_t *doc = import_docs_parse(c->docs, line, &where);
 	if (!doc) {
 		snprintf(e.text, sizeof(e.text), "not JSON: %.150s (column %d)", where.text, where.column);
 		error_row(l, c, c->line, e.text);
