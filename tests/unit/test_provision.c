@@ -1,0 +1,408 @@
+// What hssctl asks of the loader: adding, showing, changing, deleting, lists with flow control, import and export.
+#include "tests/unit/loader_fixture.h"
+#include "cache/loader/import_doc.h"
+
+#define IMSI "001010000000001"
+#define KEYS "\"k\":\"465B5CE8B199B49FAA5F0A2EE238A6BC\",\"opc\":\"E8ED289DEBA952E4283B54E88E6183CA\""
+
+static uint64_t id = 1;
+
+static int setup(void **state)
+{
+	(void)state;
+	world_open(1000);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	world_close();
+	return 0;
+}
+
+static int call(const char *text)
+{
+	return world_call(++id, text);
+}
+
+// One call with an IMSI and more arguments.
+static int on(const char *cmd, const char *imsi, const char *more)
+{
+	char text[4096];
+	snprintf(text, sizeof(text), "{\"cmd\":\"%s\",\"args\":{\"imsi\":\"%s\"%s}}", cmd, imsi, more);
+	return call(text);
+}
+
+static const char *error(void)
+{
+	static char text[512];
+	json_t *v = json_loads((char *)sent_find(IPC_ADMIN_END, id)->body, 0, NULL);
+	const char *e = json_string_value(json_object_get(v, "error"));
+	snprintf(text, sizeof(text), "%s", e ? e : "");
+	json_decref(v);
+	return text;
+}
+
+static const struct cache_record *record(const char *imsi)
+{
+	return cache_find(world.l.cache, imsi_of(imsi));
+}
+
+static void add_show_delete(void **state)
+{
+	(void)state;
+	assert_int_equal(on("subscriber add", IMSI, "," KEYS ",\"msisdn\":[\"15551234567\"],\"apn\":[\"internet\",\"ims\"]"),
+			 ADMIN_OK);
+	assert_non_null(record(IMSI));
+	msisdn_t number;
+	assert_true(msisdn_parse(slice_str("15551234567"), &number));
+	assert_ptr_equal(cache_find_msisdn(world.l.cache, number), record(IMSI));
+	assert_int_equal(cache_profile(world.l.cache, record(IMSI))->apn_cnt, 2);
+	assert_int_equal(on("subscriber add", IMSI, "," KEYS), ADMIN_REFUSED);
+	assert_string_equal(error(), "the subscriber exists");
+
+	assert_int_equal(on("subscriber show", IMSI, ""), ADMIN_OK);
+	json_t *row = world_row(id), *sec = json_object_get(row, "security");
+	assert_string_equal(json_string_value(json_object_get(sec, "k")), "***");
+	assert_string_equal(json_string_value(json_object_get(sec, "opc")), "***");
+	assert_int_equal(json_integer_value(json_object_get(sec, "sqn")), 32);
+	json_decref(row);
+	assert_int_equal(on("subscriber show", IMSI, ",\"secrets\":true"), ADMIN_OK);
+	row = world_row(id);
+	sec = json_object_get(row, "security");
+	assert_string_equal(json_string_value(json_object_get(sec, "k")), "465B5CE8B199B49FAA5F0A2EE238A6BC");
+	json_decref(row);
+
+	assert_int_equal(on("subscriber delete", IMSI, ""), ADMIN_OK);
+	assert_null(record(IMSI));
+	assert_int_equal(on("subscriber show", IMSI, ""), ADMIN_REFUSED);
+	assert_string_equal(error(), "no such subscriber");
+	assert_int_equal(on("subscriber delete", IMSI, ""), ADMIN_REFUSED);
+}
+
+static void wrong_calls(void **state)
+{
+	(void)state;
+	assert_int_equal(call("{}"), ADMIN_USAGE);
+	assert_int_equal(call("not json"), ADMIN_USAGE);
+	assert_int_equal(call("[1]"), ADMIN_USAGE);
+	assert_int_equal(call("{\"cmd\":\"subscriber explode\"}"), ADMIN_USAGE);
+	assert_int_equal(call("{\"cmd\":\"subscriber show\",\"args\":[]}"), ADMIN_USAGE);
+	assert_int_equal(on("subscriber show", "12x45", ""), ADMIN_USAGE);
+	assert_int_equal(on("subscriber add", IMSI, ",\"k\":\"12\""), ADMIN_REFUSED);
+	assert_string_equal(error(), "security.k: expected 32 hex digits, got 2");
+	assert_int_equal(on("sqn set", IMSI, ",\"sqn\":\"x\""), ADMIN_USAGE);
+	assert_int_equal(on("sqn set", IMSI, ",\"sqn\":281474976710656"), ADMIN_USAGE);
+	assert_int_equal(on("sqn show", IMSI, ""), ADMIN_REFUSED);
+	assert_int_equal(on("location cancel", IMSI, ""), ADMIN_REFUSED);
+	assert_int_equal(on("sqn jump", IMSI, ",\"by\":0"), ADMIN_USAGE);
+}
+
+static void set_changes_places(void **state)
+{
+	(void)state;
+	world_add(IMSI);
+	assert_int_equal(on("subscriber set", IMSI,
+			    ",\"fields\":{\"subscriber_status\":1,\"slice.0.session.0.name\":\"corp\",\"note.a.b\":\"kept\","
+			    "\"msisdn.0\":\"4912345\",\"schema_version\":null}"),
+			 ADMIN_OK);
+	assert_int_equal(cache_profile(world.l.cache, record(IMSI))->subscriber_status, 1);
+	for (int restarted = 0; restarted < 2; restarted++) {
+		assert_int_equal(on("subscriber show", IMSI, ""), ADMIN_OK);
+		json_t *row = world_row(id);
+		json_t *note = json_object_get(json_object_get(row, "note"), "a");
+		assert_string_equal(json_string_value(json_object_get(note, "b")), "kept");
+		assert_null(json_object_get(row, "schema_version"));
+		json_decref(row);
+		assert_int_not_equal(record(IMSI)->msisdn[0].v, 0);
+		world_restart(true);
+	}
+	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"slice.0.session.0.type\":9}"), ADMIN_REFUSED);
+	assert_string_equal(error(), "slice[0].session[0].type: expected 1 to 3, got 9");
+	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"slice.7.session\":1}"), ADMIN_REFUSED);
+	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"imsi\":\"001010000000002\"}"), ADMIN_USAGE);
+	assert_int_equal(on("subscriber set", "001010000000009", ",\"fields\":{\"a\":1}"), ADMIN_REFUSED);
+}
+
+static void lists_wait_for_the_reader(void **state)
+{
+	(void)state;
+	char imsi[16];
+	for (unsigned i = 0; i < 600; i++) {
+		snprintf(imsi, sizeof(imsi), "001010000000%03u", i);
+		world_add(imsi);
+	}
+	world_sent_clear();
+	const char *text = "{\"cmd\":\"subscriber list\"}";
+	world_frame(ROLE_ADMIN, IPC_ADMIN_CALL, ++id, 0, text, strlen(text));
+	assert_int_equal(sent_count(IPC_ADMIN_ROW), 0); // not all of it is in the rows yet
+	assert_true(fold_now() >= 0);
+	admin_folded(&world.l);
+	assert_int_equal(sent_count(IPC_ADMIN_ROW), ADMIN_WINDOW);
+	uint64_t more = 100;
+	world_frame(ROLE_ADMIN, IPC_ADMIN_MORE, id, 0, &more, sizeof(more));
+	assert_int_equal(sent_count(IPC_ADMIN_ROW), ADMIN_WINDOW + 100);
+	assert_int_equal(sent_count(IPC_ADMIN_END), 0);
+	more = UINT64_MAX;
+	world_frame(ROLE_ADMIN, IPC_ADMIN_MORE, id, 0, &more, sizeof(more));
+	assert_int_equal(sent_count(IPC_ADMIN_ROW), 600);
+	assert_int_equal(sent_count(IPC_ADMIN_END), 1);
+	world_sent_clear();
+	assert_int_equal(call("{\"cmd\":\"subscriber list\",\"args\":{\"prefix\":\"00101000000010\"}}"), ADMIN_OK);
+	assert_int_equal(sent_count(IPC_ADMIN_ROW), 10);
+	// a client that goes away in the middle
+	world_sent_clear();
+	world_frame(ROLE_ADMIN, IPC_ADMIN_CALL, ++id, 0, text, strlen(text));
+	world_frame(ROLE_ADMIN, IPC_ADMIN_CANCEL, id, 0, "", 0);
+	world_frame(ROLE_ADMIN, IPC_ADMIN_MORE, id, 0, &more, sizeof(more));
+	assert_int_equal(sent_count(IPC_ADMIN_ROW), ADMIN_WINDOW);
+	assert_int_equal(sent_count(IPC_ADMIN_END), 0);
+}
+
+static void begin_import(void)
+{
+	const char *text = "{\"cmd\":\"subscriber import\"}";
+	world_frame(ROLE_ADMIN, IPC_ADMIN_CALL, ++id, 0, text, strlen(text));
+}
+
+static void import_text(const char *lines)
+{
+	world_frame(ROLE_ADMIN, IPC_ADMIN_DATA, id, 0, lines, strlen(lines));
+	txn_commit(&world.l);
+}
+
+static void end_import(unsigned rows, unsigned errors)
+{
+	world_frame(ROLE_ADMIN, IPC_ADMIN_DATA, id, 0, "", 0);
+	struct sent *s = sent_find(IPC_ADMIN_END, id);
+	assert_non_null(s);
+	json_t *v = json_loads((char *)s->body, 0, NULL);
+	assert_int_equal(json_integer_value(json_object_get(v, "rows")), rows);
+	assert_int_equal(json_integer_value(json_object_get(v, "errors")), errors);
+	assert_int_equal(json_integer_value(json_object_get(v, "status")), 0);
+	json_decref(v);
+}
+
+static char *slurp(const char *path)
+{
+	static char text[65536];
+	FILE *f = fopen(path, "r");
+	assert_non_null(f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = 0;
+	fclose(f);
+	return text;
+}
+
+static void import_export_import(void **state)
+{
+	(void)state;
+	static char exported[65536];
+	begin_import();
+	char *text = slurp(TEST_DATA "/subscribers.jsonl");
+	import_text(text);
+	uint64_t credit;
+	memcpy(&credit, sent_find(IPC_ADMIN_CREDIT, id)->body, 8);
+	assert_int_equal(credit, strlen(text));
+	end_import(6, 0);
+	assert_int_equal(world.l.header->subscriber_cnt, 6);
+	// the location that the document came with
+	struct slice host, realm;
+	assert_true(cache_node_get(world.l.cache, record("001010000000101")->mme, &host, &realm));
+	assert_true(slice_eq(host, slice_str("mme07.epc.mnc001.mcc001.3gppnetwork.org")));
+
+	assert_true(fold_now() >= 0);
+	world_sent_clear();
+	assert_int_equal(call("{\"cmd\":\"subscriber export\"}"), ADMIN_OK);
+	assert_int_equal(sent_count(IPC_ADMIN_ROW), 6);
+	exported[0] = 0;
+	for (unsigned i = 0; i < world.sent_cnt; i++)
+		if (world.sent[i].type == IPC_ADMIN_ROW) {
+			strcat(exported, (char *)world.sent[i].body);
+			strcat(exported, "\n");
+		}
+	struct cache_record before = *record("001010000000105");
+	uint64_t next = loader_seq_next(&world.l, before.sqn);
+	// into the same one: nothing moves
+	begin_import();
+	import_text(exported);
+	end_import(6, 0);
+	assert_int_equal(loader_seq_next(&world.l, record("001010000000105")->sqn), next);
+	// into a new one: the same records
+	teardown(NULL);
+	setup(NULL);
+	begin_import();
+	import_text(exported);
+	end_import(6, 0);
+	const struct cache_record *after = record("001010000000105");
+	assert_memory_equal(after->k, before.k, 16);
+	assert_memory_equal(after->opc, before.opc, 16);
+	assert_int_equal(loader_seq_next(&world.l, after->sqn), next);
+	assert_true(cache_node_get(world.l.cache, record("001010000000101")->mme, &host, &realm));
+}
+
+static void bad_lines_are_named(void **state)
+{
+	(void)state;
+	begin_import();
+	import_text("{\"imsi\":\"001010000000001\",\"security\":{" KEYS "}}\n"
+		    "\n"
+		    "{\"imsi\":\"001010000000002\"\n"
+		    "{\"imsi\":\"001010000000003\",\"security\":{}}\r\n"
+		    "{\"imsi\":\"001010000000004\",\"security\":{" KEYS "}} trailing\n"
+		    "  {\"imsi\" : \"001010000000005\" , \"security\" : {" KEYS "} }");
+	end_import(2, 3);
+	static const struct {
+		int line;
+		const char *error;
+	} want[] = {{3, "not JSON"}, {4, "security.k: expected 32 hex digits, got nothing"}, {5, "not JSON"}};
+	unsigned n = 0;
+	for (unsigned i = 0; i < world.sent_cnt; i++) {
+		json_t *v = world.sent[i].type == IPC_ADMIN_ROW ? json_loads((char *)world.sent[i].body, 0, NULL) : NULL;
+		if (json_object_get(v, "line")) {
+			assert_true(n < 3);
+			assert_int_equal(json_integer_value(json_object_get(v, "line")), want[n].line);
+			const char *e = json_string_value(json_object_get(v, "error"));
+			assert_int_equal(strncmp(e, want[n].error, strlen(want[n].error)), 0);
+			n++;
+		}
+		json_decref(v);
+	}
+	assert_int_equal(n, 3);
+	assert_non_null(record("001010000000001"));
+	assert_non_null(record("001010000000005"));
+}
+
+static void import_keeps_sqn_and_location(void **state)
+{
+	(void)state;
+	char line[512];
+	static const char doc[] = "{\"imsi\":\"" IMSI "\",\"security\":{\"k\":\"465B5CE8B199B49FAA5F0A2EE238A6BC\","
+				  "\"opc\":\"%s\",\"sqn\":%d},\"mme_host\":\"other\",\"mme_realm\":\"r\"}\n";
+	static const struct {
+		const char *opc;
+		int sqn;
+		unsigned seq;
+	} steps[] = {
+		{"E8ED289DEBA952E4283B54E88E6183CA", 3200, 100},
+		{"E8ED289DEBA952E4283B54E88E6183CA", 320, 100},	  // never lower
+		{"E8ED289DEBA952E4283B54E88E6183CA", 6400, 200},  // higher
+		{"00000000000000000000000000000000", 320, 10},	  // but with another OPc
+	};
+	for (unsigned i = 0; i < 4; i++) {
+		begin_import();
+		snprintf(line, sizeof(line), doc, steps[i].opc, steps[i].sqn);
+		import_text(line);
+		end_import(1, 0);
+		assert_int_equal(loader_seq_next(&world.l, record(IMSI)->sqn), steps[i].seq);
+		world_sent_clear();
+	}
+	assert_int_equal(on("location show", IMSI, ""), ADMIN_OK);
+	json_t *row = world_row(id);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(row, "mme"), "host")), "other");
+	json_decref(row);
+	assert_int_equal(on("location cancel", IMSI, ""), ADMIN_OK);
+	assert_int_equal(record(IMSI)->mme, 0);
+	assert_int_equal(sent_count(IPC_DELIVER), 1);
+	begin_import();
+	import_text(line); // does not bring the location back
+	end_import(1, 0);
+	assert_int_equal(record(IMSI)->mme, 0);
+}
+
+static void a_full_cache_refuses(void **state)
+{
+	(void)state;
+	teardown(NULL);
+	world_open(3);
+	world_add("001010000000001");
+	world_add("001010000000002");
+	begin_import();
+	import_text("{\"imsi\":\"001010000000003\",\"security\":{" KEYS "}}\n"
+		    "{\"imsi\":\"001010000000004\",\"security\":{" KEYS "}}\n"
+		    "{\"imsi\":\"001010000000001\",\"security\":{" KEYS "}}\n");
+	end_import(2, 1); // who exists can still be replaced
+	assert_int_equal(on("subscriber add", "001010000000005", "," KEYS), ADMIN_REFUSED);
+	assert_string_equal(error(), "the cache is full (cache.max_subscribers)");
+	world_restart(true);
+	assert_int_equal(world.l.header->subscriber_cnt, 3);
+	assert_int_equal(on("subscriber delete", "001010000000001", ""), ADMIN_OK);
+	assert_int_equal(on("subscriber add", "001010000000005", "," KEYS), ADMIN_OK);
+}
+
+static void deleting_cancels_the_location(void **state)
+{
+	(void)state;
+	begin_import();
+	import_text("{\"imsi\":\"" IMSI "\",\"security\":{" KEYS "},\"mme_host\":\"mme\",\"mme_realm\":\"r\"}\n");
+	end_import(1, 0);
+	assert_int_equal(on("subscriber delete", IMSI, ""), ADMIN_OK);
+	struct ipc_deliver d;
+	assert_int_equal(sent_count(IPC_DELIVER), 1);
+	for (unsigned i = 0; i < world.sent_cnt; i++)
+		if (world.sent[i].type == IPC_DELIVER)
+			memcpy(&d, world.sent[i].body, sizeof(d));
+	assert_int_equal(d.cancellation_type, CANCEL_WITHDRAWAL);
+	assert_int_equal(d.clr_flags, CLR_S6A);
+	world_add(IMSI);
+	assert_int_equal(record(IMSI)->mme, 0);
+}
+
+static void status_tells_the_store(void **state)
+{
+	(void)state;
+	world_add(IMSI);
+	assert_int_equal(call("{\"cmd\":\"store status\"}"), ADMIN_OK);
+	json_t *row = world_row(id);
+	assert_string_equal(json_string_value(json_object_get(row, "load_state")), "complete");
+	assert_string_equal(json_string_value(json_object_get(row, "disk")), "ok");
+	assert_int_equal(json_integer_value(json_object_get(row, "subscribers")), 1);
+	assert_int_equal(json_integer_value(json_object_get(row, "journal_rows")), 1);
+	json_decref(row);
+}
+
+static void split_lines_mean_the_same(void **state)
+{
+	(void)state;
+	struct import_docs *d = import_docs_new();
+	char *text = slurp(TEST_DATA "/subscribers.jsonl"), *line = strtok(text, "\n");
+	for (int n = 0; line; n++, line = strtok(NULL, "\n"))
+		for (int again = 0; again < 2; again++) {
+			json_error_t e;
+			json_t *a = import_docs_parse(d, slice_str(line), &e), *b = json_loads(line, 0, NULL);
+			assert_true(json_equal(a, b));
+			json_decref(a);
+			json_decref(b);
+		}
+	static const char *const odd[] = {"{}",	  "{\"a\":1,}", "{\"a\":[}]}", "{\"imsi\":\"1\",\"x\":\"\\\"}\"}", "{\"a\" 1}",
+					  "{\"a\":}", "{",		"[]",	       "{\"imsi\":{\"imsi\":[1,{}]},\"y\":[]}",
+					  "{\"a\":\"", "{\"a\":1}}", "{\"im\\u0073i\":\"1\"}"};
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		json_error_t e;
+		json_t *a = import_docs_parse(d, slice_str(odd[i]), &e), *b = json_loads(odd[i], 0, NULL);
+		assert_int_equal(a != NULL, b != NULL);
+		assert_true(!a || json_equal(a, b));
+		json_decref(a);
+		json_decref(b);
+	}
+	import_docs_free(&d);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(add_show_delete),
+		T(wrong_calls),
+		T(set_changes_places),
+		T(lists_wait_for_the_reader),
+		T(import_export_import),
+		T(bad_lines_are_named),
+		T(import_keeps_sqn_and_location),
+		T(a_full_cache_refuses),
+		T(deleting_cancels_the_location),
+		T(status_tells_the_store),
+		T(split_lines_mean_the_same),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
