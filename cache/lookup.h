@@ -50,6 +50,12 @@ const struct cache_record *cache_find_msisdn(const struct cache *c, msisdn_t msi
 // misses overlap.
 void cache_prefetch(const struct cache *c, imsi_t imsi);
 void cache_prefetch_record(const struct cache *c, imsi_t imsi);
+// The SQN words of a record that will be drawn from soon.
+static inline void cache_prefetch_sqn(const struct cache *c, const struct cache_record *r)
+{
+	if (r->sqn < c->sqn_cnt)
+		__builtin_prefetch(&c->sqn[r->sqn], 1);
+}
 
 // NULL when the record has none.
 const struct cache_profile *cache_profile(const struct cache *c, const struct cache_record *r);

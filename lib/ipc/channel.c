@@ -200,6 +200,19 @@ static bool give_frames(struct channel *ch)
 	return true;
 }
 
+bool channel_ahead(const struct channel *ch, size_t *cursor, struct ipc_hdr *hdr, const uint8_t **body)
+{
+	size_t at = ch->in_pos + *cursor, left = ch->in_end - at;
+	if (ch->deaf || left < HDR_LEN)
+		return false;
+	memcpy(hdr, ch->in + at, HDR_LEN);
+	if (hdr->len < HDR_LEN || left < hdr->len)
+		return false;
+	*body = ch->in + at + HDR_LEN;
+	*cursor += padded(hdr->len) <= left ? padded(hdr->len) : left;
+	return true;
+}
+
 static void compact_input(struct channel *ch)
 {
 	size_t left = ch->in_end - ch->in_pos;

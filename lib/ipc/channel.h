@@ -41,6 +41,10 @@ void channel_set_sides(struct channel *ch, enum ipc_side from, enum ipc_side to)
 // loop.
 void channel_fail(struct channel *ch, int why);
 
+// The frame that follows the one being handled, when all of it is in the buffer: a look ahead, to prefetch what it will
+// need. `cursor` starts at 0; each call goes one frame further. Nothing is checked yet but the length.
+bool channel_ahead(const struct channel *ch, size_t *cursor, struct ipc_hdr *hdr, const uint8_t **body);
+
 // Composing a frame in place: begin reserves room for a body of at most `max` octets and returns where to
 // write it (8-aligned), NULL when the channel is above high water or down; commit ends the frame with its
 // real length. Nothing else may be done with the channel in between. Sends nothing yet.

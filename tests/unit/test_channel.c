@@ -244,6 +244,50 @@ static void batch_is_one_read_and_one_write(void **state)
 	close_both(&a, &b);
 }
 
+// What a look ahead finds from inside of a callback: the frames that follow, whole ones only.
+static unsigned ahead_seen[8], ahead_frames;
+
+static void look_ahead(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, const uint8_t *body)
+{
+	struct ipc_hdr next;
+	const uint8_t *at;
+	size_t cursor = 0;
+	(void)ctx;
+	(void)body;
+	unsigned n = 0;
+	while (channel_ahead(ch, &cursor, &next, &at)) {
+		n++;
+		assert_int_equal(next.id, hdr->id + n);
+		assert_int_equal(at[0], (uint8_t)next.id);
+	}
+	ahead_seen[ahead_frames++] = n;
+}
+
+static void ahead_gives_whole_frames(void **state)
+{
+	(void)state;
+	static const struct channel_ops ahead_ops = {.on_frame = look_ahead, .on_down = on_down};
+	static const size_t lens[] = {9, 16, 33, 60};
+	uint8_t bytes[512];
+	size_t len = compose(bytes, lens, 4);
+	int fds[2];
+	struct side b = {0};
+	assert_int_equal(channel_pair(fds), 0);
+	b.ch = channel_new_take(base, fds[1], 4096, &ahead_ops, &b);
+	ahead_frames = 0;
+	assert_int_equal(write(fds[0], bytes, len - 8), len - 8); // the last one is cut
+	settle();
+	assert_int_equal(ahead_frames, 3);
+	assert_int_equal(ahead_seen[0], 2);
+	assert_int_equal(ahead_seen[1], 1);
+	assert_int_equal(ahead_seen[2], 0);
+	assert_int_equal(write(fds[0], bytes + len - 8, 8), 8);
+	settle();
+	assert_int_equal(ahead_frames, 4);
+	channel_free(&b.ch);
+	close(fds[0]);
+}
+
 static void abandoned_frame_leaves_nothing(void **state)
 {
 	(void)state;
@@ -651,6 +695,7 @@ int main(void)
 	    cmocka_unit_test(any_segmentation),
 	    cmocka_unit_test(cut_anywhere),
 	    cmocka_unit_test(longest_frame),
+	    cmocka_unit_test(ahead_gives_whole_frames),
 	    cmocka_unit_test(batch_is_one_read_and_one_write),
 	    cmocka_unit_test(abandoned_frame_leaves_nothing),
 	    cmocka_unit_test(high_water_and_drain),

@@ -242,6 +242,7 @@ void s6a_air(struct request *r)
 	struct air a = {.r = r};
 	if (!(a.rec = s6a_find_subscriber(r)))
 		return;
+	cache_prefetch_sqn(&r->w->cache, a.rec);
 	if (a.rec->flags & RECORD_NO_PACKET) {
 		request_answer(r, EXP_UNKNOWN_EPS_SUBSCRIPTION, true);
 		return;
