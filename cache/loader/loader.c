@@ -115,12 +115,27 @@ const struct cache_record *loader_find(struct loader *l, imsi_t imsi)
 	return load_one(l, imsi) == 1 ? cache_find(l->cache, imsi) : NULL;
 }
 
+// Both begin with the subscriber (messages.h).
+static enum txn_later turn_of(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body)
+{
+	uint64_t imsi = 0;
+	if (hdr->type != IPC_CHANGE && hdr->type != IPC_SQN_BLOCK)
+		return TXN_NOW;
+	memcpy(&imsi, body, sizeof(imsi));
+	return txn_later(l, worker, imsi, hdr, body);
+}
+
 void loader_frame(struct loader *l, enum role role, unsigned index, const struct ipc_hdr *hdr, const uint8_t *body)
 {
 	uint32_t len = hdr->len - (uint32_t)sizeof(*hdr);
 	if (role == ROLE_ADMIN) {
 		admin_frame(l, hdr, body, len);
 		return;
+	}
+	switch (turn_of(l, index, hdr, body)) {
+	case TXN_NOW: break;
+	case TXN_LATER: return;
+	case TXN_REFUSE: loader_stat(l, STAT_CHANNEL_FULL, 1); return; // its frontend answers 3004
 	}
 	switch (hdr->type) {
 	case IPC_CHANGE: change_handle(l, index, hdr, body, len); break;

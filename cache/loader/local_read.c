@@ -8,8 +8,8 @@
 int local_read_prepare(struct local *l)
 {
 	static const char *const sql[READ_STMT_CNT] = {
-		[READ_SUBSCRIBER] = "SELECT s.rec, s.profile, p.body FROM subscriber s LEFT JOIN profile p"
-				    " ON p.id = s.profile WHERE s.imsi = ?1",
+		[READ_SUBSCRIBER] = ("SELECT s.rec, s.profile, p.body FROM subscriber s LEFT JOIN profile p"
+				     " ON p.id = s.profile WHERE s.imsi = ?1"),
 		[READ_DOCUMENT] = "SELECT doc FROM document WHERE imsi = ?1",
 		[READ_STATE] = "SELECT body, ext FROM state WHERE imsi = ?1",
 		[READ_SQN] = "SELECT ceiling, run FROM sqn WHERE imsi = ?1 AND fp = ?2",

@@ -16,6 +16,18 @@
 #define TXN_KEYS    16384u
 #define PUT_TRIES   400 // x 250 us: a reader that is still pinned after 100 ms is stopped, not slow
 #define REPUBLISH_MAX 65536u
+#define LATER_KEYS    4096u
+#define LATER_BYTES   (32u << 20) // of all frames that wait
+
+// A worker's frame that waits for the next batch.
+struct later {
+	struct later *next;
+	uint64_t key;
+	unsigned worker;
+	uint32_t generation;
+	struct ipc_hdr hdr;
+	uint8_t body[];
+};
 
 struct txn {
 	struct op *op;
@@ -34,6 +46,10 @@ struct txn {
 	struct log_limit limit;
 	uint64_t *republish; // subscribers whose publication failed after the commit
 	unsigned republish_cnt;
+	struct later *later, **later_tail; // in the order of their arrival
+	size_t later_bytes;
+	uint16_t later_cnt[LATER_KEYS]; // frames a hash of their keys
+	bool later_running;
 };
 
 static void on_commit(evutil_socket_t fd, short what, void *arg)
@@ -49,6 +65,7 @@ int txn_new(struct loader *l)
 	if (!t)
 		return -ENOMEM;
 	t->batch = 1;
+	t->later_tail = &t->later;
 	t->op = calloc(TXN_OPS, sizeof(*t->op));
 	t->entry = calloc(TXN_ENTRIES, sizeof(*t->entry));
 	t->keys = calloc(TXN_KEYS, sizeof(*t->keys));
@@ -76,6 +93,10 @@ void txn_free(struct loader *l)
 		event_free(t->event);
 	for (unsigned i = 0; t->op && i < t->op_cnt; i++)
 		drop_own(&t->op[i]);
+	for (struct later *f = t->later, *next; f; f = next) {
+		next = f->next;
+		free(f);
+	}
 	if (t->bytes)
 		munmap(t->bytes, TXN_BYTES);
 	free(t->op);
@@ -114,6 +135,67 @@ static bool key_waits(struct txn *t, uint64_t key, bool add)
 	}
 }
 
+// ---- frames for the next batch ---------------------------------------------------------------------------------
+
+static uint16_t *later_of(struct txn *t, uint64_t key)
+{
+	return &t->later_cnt[(ident_hash(key) >> 32) & (LATER_KEYS - 1)];
+}
+
+static void later_append(struct txn *t, struct later *f)
+{
+	f->next = NULL;
+	*t->later_tail = f;
+	t->later_tail = &f->next;
+	t->later_bytes += sizeof(*f) + f->hdr.len;
+	++*later_of(t, f->key);
+}
+
+enum txn_later txn_later(struct loader *l, unsigned worker, uint64_t key, const struct ipc_hdr *hdr,
+			 const uint8_t *body)
+{
+	struct txn *t = l->txn;
+	size_t len = hdr->len - sizeof(*hdr);
+	// an earlier frame of the same subscriber must not be overtaken
+	if (key == 0 || (!key_waits(t, key, false) && *later_of(t, key) == 0))
+		return TXN_NOW;
+	if (t->later_bytes + sizeof(struct later) + hdr->len > LATER_BYTES || *later_of(t, key) == UINT16_MAX)
+		return TXN_REFUSE;
+	struct later *f = malloc(sizeof(*f) + len);
+	if (!f)
+		return TXN_REFUSE;
+	*f = (struct later){
+		.key = key, .worker = worker, .generation = l->worker[worker].generation, .hdr = *hdr};
+	memcpy(f->body, body, len);
+	later_append(t, f);
+	return TXN_LATER;
+}
+
+// Once through the list: the first frame of every subscriber goes into the new batch, the others wait on.
+static void later_run(struct loader *l)
+{
+	struct txn *t = l->txn;
+	struct later *f = t->later, *next;
+	if (!f || t->later_running)
+		return;
+	t->later_running = true;
+	t->later = NULL;
+	t->later_tail = &t->later;
+	t->later_bytes = 0;
+	memset(t->later_cnt, 0, sizeof(t->later_cnt));
+	for (; f; f = next) {
+		next = f->next;
+		if (key_waits(t, f->key, false) || *later_of(t, f->key)) {
+			later_append(t, f);
+			continue;
+		}
+		if (f->generation == l->worker[f->worker].generation) // else: its worker died, nobody waits for it
+			loader_frame(l, ROLE_WORKER, f->worker, &f->hdr, f->body);
+		free(f);
+	}
+	t->later_running = false;
+}
+
 static void rewind_to_mark(struct txn *t)
 {
 	t->entry_cnt = t->entry_mark;
@@ -126,7 +208,8 @@ struct op *txn_begin(struct loader *l, uint64_t key, size_t room)
 	if (room > TXN_BYTES)
 		return NULL;
 	rewind_to_mark(t);
-	if (t->op_cnt == TXN_OPS || t->entry_cnt + 8 > TXN_ENTRIES || t->used + room > TXN_BYTES || key_waits(t, key, false))
+	while (t->op_cnt == TXN_OPS || t->entry_cnt + 8 > TXN_ENTRIES || t->used + room > TXN_BYTES ||
+	       key_waits(t, key, false))
 		txn_commit(l);
 	struct op *op = &t->op[t->op_cnt];
 	*op = (struct op){.rec = {.imsi = {key}}, .sqn = UINT32_MAX};
@@ -282,7 +365,7 @@ static void republish(struct loader *l)
 			t->republish[t->republish_cnt++] = t->republish[i];
 }
 
-void txn_commit(struct loader *l)
+static void commit_batch(struct loader *l)
 {
 	struct txn *t = l->txn;
 	t->scheduled = false;
@@ -313,4 +396,13 @@ void txn_commit(struct loader *l)
 		t->batch = 1;
 	}
 	builder_reclaim(l->builder);
+}
+
+void txn_commit(struct loader *l)
+{
+	struct txn *t = l->txn;
+	do {
+		commit_batch(l);
+		later_run(l);
+	} while (!t->event && t->op_cnt); // without a loop nobody else would commit the rest
 }

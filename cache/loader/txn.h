@@ -1,7 +1,9 @@
 // Many changes, one fsync (law 6). An operation is checked against the cache, which is the current state, composes its
 // journal entries, and waits; when the loop's batch of frames is through, all entries are committed in one transaction, the
 // cache is updated, the answers are sent. When the commit fails nothing is published and every answer is a refusal.
-// Two operations on one subscriber never share a batch: the second is checked against what the first has published.
+// Two operations on one subscriber never share a batch: the second is checked against what the first has published. A
+// worker's frame about a subscriber that is in the batch waits for the next one, in order, while others go on: a commit for
+// each would let one peer that changes one subscriber all the time hold everybody up.
 #pragma once
 #include "cache/loader/loader.h"
 
@@ -49,7 +51,12 @@ void txn_entry_end(struct loader *l, const struct wr *w, enum entry_kind kind, i
 bool txn_add(struct loader *l, struct op *op);
 // Gives an operation up that was begun and not added.
 void txn_forget(struct loader *l, struct op *op);
-// Commits, publishes, answers. Called by the loop; harmless when nothing waits.
+enum txn_later { TXN_NOW, TXN_LATER, TXN_REFUSE };
+// Asks before a worker's frame about `key` is handled. LATER: it was copied and will be given to loader_frame again.
+// REFUSE: too many wait.
+enum txn_later txn_later(struct loader *l, unsigned worker, uint64_t key, const struct ipc_hdr *hdr,
+			 const uint8_t *body) MUST_USE;
+// Commits, publishes, answers, begins the next batch with what waited for it. Called by the loop; harmless when nothing waits.
 void txn_commit(struct loader *l);
 bool txn_failing(const struct loader *l); // the last commit failed
 unsigned txn_waiting(const struct loader *l); // operations in the batch
