@@ -148,7 +148,7 @@ static void handle_edge(const uint8_t *body, struct channel *ch)
 static void handle_reload(const uint8_t *body, size_t len)
 {
 	static struct config fresh; // 70 KiB: not for the stack
-	uint64_t size;
+	uint64_t size = 0;
 	struct rd r = rd_of(body, len);
 	const uint8_t *p = rd_take(&r, sizeof(size));
 	if (p)
