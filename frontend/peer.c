@@ -94,7 +94,7 @@ static void directory_enter(struct conn *c)
 	int s6a = frontend_app_index(fe, APP_S6A);
 	p->apps =
 	    (s6a >= 0 && c->app_mask >> s6a & 1 ? CONTROL_APP_S6A : 0) | (c->relay ? CONTROL_APP_RELAY : 0);
-	p->transport = TRANSPORT_TCP;
+	p->transport = c->transport.ops->kind;
 	p->host_len = c->host_len;
 	p->realm_len = c->realm_len;
 	memcpy(p->host, c->host, sizeof p->host);
@@ -167,22 +167,22 @@ static void note_origin_state(struct conn *c, uint32_t id)
 
 // ---- capabilities exchange -----------------------------------------------------------------------
 
-// The local address of the connection is what we announce, unless it has none.
-static struct base_node node_for(struct conn *c, struct base_addr *addr)
+// The local addresses of the connection are what we announce, unless it has none.
+static struct base_node node_for(struct conn *c, struct base_addr addrs[BASE_ADDRS_MAX])
 {
 	struct base_node node = c->fe->node;
-	c->transport.ops->local(&c->transport, addr);
-	if (addr->len) {
-		node.addrs = addr;
-		node.addr_cnt = 1;
+	uint32_t cnt = c->transport.ops->local(&c->transport, addrs);
+	if (cnt) {
+		node.addrs = addrs;
+		node.addr_cnt = cnt;
 	}
 	return node;
 }
 
 static void send_cea(struct conn *c, const uint8_t *msg, uint32_t result, const char *message)
 {
-	struct base_addr addr;
-	struct base_node node = node_for(c, &addr);
+	struct base_addr addrs[BASE_ADDRS_MAX];
+	struct base_node node = node_for(c, addrs);
 	struct wr w = conn_write(c, ANSWER_ROOM);
 	base_cea_write(&w, &node, msg, result, NULL, slice_str(message));
 	conn_written(c, &w);

@@ -7,22 +7,25 @@
 #include "config/config.h"
 #include "lib/diameter/base.h"
 
+struct sockaddr;
 struct transport;
 
 struct transport_ops {
 	const char *name; // "tcp"
+	uint8_t kind;     // enum config_transport
 	// Takes one connection from a listening socket; fills in *t. 0, or -EAGAIN when none waits, or a
 	// negative errno.
 	int (*accept)(int listener, struct transport *t);
 	// Octets read (at least 1), 0 at the end of the stream, -EAGAIN, or a negative errno.
 	ssize_t (*recv)(struct transport *t, void *buf, size_t cap);
-	// Octets taken (at least 1), -EAGAIN, or a negative errno.
+	// Octets taken (at least 1), -EAGAIN, or a negative errno. `buf` starts where the last call ended and
+	// holds whole messages from there on, the first one cut only where an earlier call cut it.
 	ssize_t (*send)(struct transport *t, const void *buf, size_t len);
 	// No more output will come; the other side reads the end of the stream.
 	void (*shut)(struct transport *t);
 	void (*close)(struct transport *t);
-	// Our end's address, for Host-IP-Address; len 0 when it has none.
-	void (*local)(const struct transport *t, struct base_addr *out);
+	// Our end's addresses, for Host-IP-Address (several with SCTP). Returns how many; 0 when it has none.
+	uint32_t (*local)(const struct transport *t, struct base_addr out[BASE_ADDRS_MAX]);
 	// The peer's address and port as text, for logs and lists.
 	void (*remote)(const struct transport *t, char *out, size_t cap);
 };
@@ -34,6 +37,13 @@ struct transport {
 };
 
 extern const struct transport_ops transport_tcp;
+extern const struct transport_ops transport_sctp;
+
+// For transports over IP sockets: the peer's address and port as text, and the octets of a socket address
+// (IPv4 in IPv6 form, from a listener on ::, is shown and announced as what it is). false: neither IPv4 nor
+// IPv6.
+void transport_remote(const struct transport *t, char *out, size_t cap);
+bool transport_octets(const struct sockaddr *address, struct base_addr *out);
 
 // The table of a configured listener, NULL when this build does not speak it.
 const struct transport_ops *transport_find(enum config_transport kind);

@@ -59,59 +59,55 @@ static void tcp_close(struct transport *t)
 	t->fd = -1;
 }
 
-// IPv4 in IPv6 form (a listener on ::) is shown and announced as what it is.
-static const uint8_t *octets(const union address *a, uint8_t *len)
-{
-	if (a->any.sa_family == AF_INET) {
-		*len = 4;
-		return (const uint8_t *)&a->v4.sin_addr;
-	}
-	if (a->any.sa_family != AF_INET6) {
-		*len = 0;
-		return NULL;
-	}
-	const uint8_t *p = a->v6.sin6_addr.s6_addr;
-	*len = IN6_IS_ADDR_V4MAPPED(&a->v6.sin6_addr) ? 4 : 16;
-	return *len == 4 ? p + 12 : p;
-}
-
-static void tcp_local(const struct transport *t, struct base_addr *out)
+bool transport_octets(const struct sockaddr *any, struct base_addr *out)
 {
 	union address a = {0};
-	socklen_t n = sizeof a;
-	out->len = 0;
-	if (getsockname(t->fd, &a.any, &n) != 0)
-		return;
-	const uint8_t *p = octets(&a, &out->len);
-	if (p)
-		memcpy(out->octets, p, out->len);
+	if (any->sa_family == AF_INET) {
+		memcpy(&a.v4, any, sizeof a.v4);
+		out->len = 4;
+		memcpy(out->octets, &a.v4.sin_addr, 4);
+		return true;
+	}
+	if (any->sa_family != AF_INET6)
+		return false;
+	memcpy(&a.v6, any, sizeof a.v6);
+	const uint8_t *p = a.v6.sin6_addr.s6_addr;
+	out->len = IN6_IS_ADDR_V4MAPPED(&a.v6.sin6_addr) ? 4 : 16;
+	memcpy(out->octets, out->len == 4 ? p + 12 : p, out->len);
+	return true;
 }
 
-static void tcp_remote(const struct transport *t, char *out, size_t cap)
+void transport_remote(const struct transport *t, char *out, size_t cap)
 {
 	union address a = {0};
 	socklen_t n = sizeof a;
 	char text[INET6_ADDRSTRLEN];
-	uint8_t len;
+	struct base_addr addr;
 	snprintf(out, cap, "unknown");
-	if (getpeername(t->fd, &a.any, &n) != 0)
-		return;
-	const uint8_t *p = octets(&a, &len);
-	if (!p || !inet_ntop(len == 4 ? AF_INET : AF_INET6, p, text, sizeof text))
+	if (getpeername(t->fd, &a.any, &n) != 0 || !transport_octets(&a.any, &addr) ||
+	    !inet_ntop(addr.len == 4 ? AF_INET : AF_INET6, addr.octets, text, sizeof text))
 		return;
 	unsigned port = ntohs(a.any.sa_family == AF_INET ? a.v4.sin_port : a.v6.sin6_port);
-	snprintf(out, cap, len == 4 ? "%s:%u" : "[%s]:%u", text, port);
+	snprintf(out, cap, addr.len == 4 ? "%s:%u" : "[%s]:%u", text, port);
+}
+
+static uint32_t tcp_local(const struct transport *t, struct base_addr out[BASE_ADDRS_MAX])
+{
+	union address a = {0};
+	socklen_t n = sizeof a;
+	return getsockname(t->fd, &a.any, &n) == 0 && transport_octets(&a.any, &out[0]) ? 1 : 0;
 }
 
 const struct transport_ops transport_tcp = {
     .name = "tcp",
+    .kind = TRANSPORT_TCP,
     .accept = tcp_accept,
     .recv = tcp_recv,
     .send = tcp_send,
     .shut = tcp_shut,
     .close = tcp_close,
     .local = tcp_local,
-    .remote = tcp_remote,
+    .remote = transport_remote,
 };
 
 const struct transport_ops *transport_find(enum config_transport kind)
@@ -120,6 +116,7 @@ const struct transport_ops *transport_find(enum config_transport kind)
 	case TRANSPORT_TCP:
 		return &transport_tcp;
 	case TRANSPORT_SCTP:
+		return &transport_sctp;
 	case TRANSPORT_TLS:
 		break;
 	}
