@@ -52,6 +52,8 @@ struct txn {
 	bool later_running;
 };
 
+static void commit_batch(struct loader *l);
+
 static void on_commit(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -208,9 +210,8 @@ struct op *txn_begin(struct loader *l, uint64_t key, size_t room)
 	if (room > TXN_BYTES)
 		return NULL;
 	rewind_to_mark(t);
-	while (t->op_cnt == TXN_OPS || t->entry_cnt + 8 > TXN_ENTRIES || t->used + room > TXN_BYTES ||
-	       key_waits(t, key, false))
-		txn_commit(l);
+	if (t->op_cnt == TXN_OPS || t->entry_cnt + 8 > TXN_ENTRIES || t->used + room > TXN_BYTES || key_waits(t, key, false))
+		commit_batch(l);
 	struct op *op = &t->op[t->op_cnt];
 	*op = (struct op){.rec = {.imsi = {key}}, .sqn = UINT32_MAX};
 	return op;
@@ -250,8 +251,12 @@ bool txn_add(struct loader *l, struct op *op)
 	t->used_mark = t->used;
 	t->op_cnt++;
 	if (t->event && !t->scheduled) {
-		// behind every channel that is readable in this turn of the loop: they share the fsync
-		event_active(t->event, EV_TIMEOUT, 0);
+		// Behind every channel that is readable in this turn of the loop: they share the fsync. What waited
+		// for this batch goes with the next turn, or the channels would never have theirs.
+		if (t->later_running)
+			event_add(t->event, &(struct timeval){0});
+		else
+			event_active(t->event, EV_TIMEOUT, 0);
 		t->scheduled = true;
 	}
 	return true;
