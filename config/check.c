@@ -26,6 +26,33 @@ static int unsupported(const struct check *k, uint32_t line, const char *key, co
 	return -EINVAL;
 }
 
+// Further addresses: of an SCTP endpoint only, beside one that is not all, and none twice.
+static int check_addresses(const struct check *k, uint32_t i)
+{
+	const struct config_listen *l = &k->c->listen[i];
+	bool all = strcmp(l->address, "0.0.0.0") == 0 || strcmp(l->address, "::") == 0;
+	char key[48];
+
+	if (l->address_cnt == 0)
+		return 0;
+	snprintf(key, sizeof(key), "listen[%u].addresses", i);
+	if (l->transport != TRANSPORT_SCTP)
+		return config_refuse(k->e, k->name, k->lines->listen[i], key, "none, or transport sctp",
+				     option_words(OPTION_TRANSPORT)[l->transport]);
+	if (all)
+		return config_refuse(k->e, k->name, k->lines->listen[i], key,
+				     "none beside an address that is all", l->address);
+	for (uint32_t j = 0; j < l->address_cnt; j++) {
+		bool again = strcmp(l->addresses[j], l->address) == 0;
+		for (uint32_t m = 0; m < j; m++)
+			again |= strcmp(l->addresses[j], l->addresses[m]) == 0;
+		if (again)
+			return config_refuse(k->e, k->name, k->lines->listen[i], key, "each address once",
+					     l->addresses[j]);
+	}
+	return 0;
+}
+
 static int check_listen(const struct check *k)
 {
 	char key[48], got[96];
@@ -35,7 +62,7 @@ static int check_listen(const struct check *k)
 	for (uint32_t i = 0; i < k->c->listen_cnt; i++) {
 		const struct config_listen *l = &k->c->listen[i];
 
-		if (l->transport != TRANSPORT_TCP) {
+		if (l->transport == TRANSPORT_TLS) {
 			snprintf(key, sizeof(key), "listen[%u].transport", i);
 			return unsupported(k, k->lines->listen[i], key,
 					   option_words(OPTION_TRANSPORT)[l->transport]);
@@ -50,6 +77,9 @@ static int check_listen(const struct check *k)
 			return config_refuse(k->e, k->name, k->lines->listen[i], key,
 					     "an address and port of its own", got);
 		}
+		int rc = check_addresses(k, i);
+		if (rc)
+			return rc;
 	}
 	return 0;
 }

@@ -11,6 +11,7 @@
 #define CONFIG_NAME_MAX	   256
 #define CONFIG_PATH_MAX	   256
 #define CONFIG_LISTEN_MAX  16
+#define CONFIG_ADDRESS_MAX 7
 #define CONFIG_REALM_MAX   8
 #define CONFIG_PEER_MAX	   256
 
@@ -22,6 +23,8 @@ struct config_listen {
 	uint8_t transport; // enum config_transport
 	uint16_t port;
 	char address[64]; // IPv4 or IPv6, numeric
+	char addresses[CONFIG_ADDRESS_MAX][64]; // further ones of a multihomed SCTP endpoint
+	uint32_t address_cnt;			// of `addresses`
 };
 
 struct config_peer {

@@ -298,7 +298,7 @@ static int row_find(const char *path, bool *exact)
 	return -1;
 }
 
-static int list_take(struct parse *p, unsigned row, const char *path, const char *key);
+static int list_take(struct parse *p, unsigned row, const char *path, const char *key, size_t at);
 
 // Line of the section that a top-level row belongs to; 1 when the file does not have it.
 static uint32_t section_line(const struct parse *p, const char *path)
@@ -382,7 +382,7 @@ static int mapping_take(struct parse *p, const char *path, const char *key, size
 		if (exact)
 			seen[row] = true;
 		if (exact && option_rows[row].kind == OPTION_LIST)
-			rc = list_take(p, (unsigned)row, full, shown);
+			rc = list_take(p, (unsigned)row, full, shown, at);
 		else if (exact)
 			rc = scalar_take(p, (unsigned)row, at, shown);
 		else if (p->event.type == YAML_MAPPING_START_EVENT)
@@ -403,10 +403,10 @@ static void item_line_set(struct parse *p, unsigned row, uint32_t item)
 		p->lines.peer[item] = line_of(p);
 }
 
-static int item_take(struct parse *p, unsigned row, const char *path, const char *key, uint32_t item)
+static int item_take(struct parse *p, unsigned row, const char *path, const char *key, size_t at,
+		     uint32_t item)
 {
 	bool seen[OPTION_CNT_MAX] = {false};
-	size_t at = (size_t)item * option_rows[row].stride;
 	uint32_t line = line_of(p);
 	char below[KEY_MAX + 8], shown[KEY_MAX + 8], got[96];
 	bool exact = false;
@@ -423,7 +423,8 @@ static int item_take(struct parse *p, unsigned row, const char *path, const char
 	return rc ? rc : defaults_fill(p, below, shown, seen, at, line);
 }
 
-static int list_take(struct parse *p, unsigned row, const char *path, const char *key)
+// A list whose start has been read; `at`: offset of the item that it is in, 0 when it is in none.
+static int list_take(struct parse *p, unsigned row, const char *path, const char *key, size_t at)
 {
 	const struct option_row *o = &option_rows[row];
 	char items[KEY_MAX], shown[KEY_MAX], got[96], expected[48];
@@ -444,11 +445,11 @@ static int list_take(struct parse *p, unsigned row, const char *path, const char
 			snprintf(expected, sizeof(expected), "at most %u items", o->max);
 			return config_refuse(p->e, p->name, line_of(p), key, expected, "more");
 		}
-		rc = item_take(p, row, items, shown, n);
+		rc = item_take(p, row, items, shown, at + (size_t)n * o->stride, n);
 		if (rc)
 			return rc;
 	}
-	memcpy((char *)p->out + o->count_offset, &n, sizeof(n));
+	memcpy((char *)p->out + o->count_offset + at, &n, sizeof(n));
 	return 0;
 }
 

@@ -72,14 +72,35 @@ static void print_value(FILE *f, const struct config *c, const struct option_row
 	fputc('"', f);
 }
 
+static uint32_t list_count(const struct config *c, const struct option_row *list, size_t at)
+{
+	uint32_t n;
+
+	memcpy(&n, (const char *)c + list->count_offset + at, sizeof(n));
+	return n;
+}
+
+// A list of plain values inside an item of another one; `row` is that of the values.
+static void print_inner(FILE *f, const struct config *c, unsigned row, size_t at)
+{
+	const struct option_row *list = &option_rows[row - 1];
+	uint32_t n = list_count(c, list, at);
+
+	fputc('[', f);
+	for (uint32_t i = 0; i < n; i++) {
+		fputs(i ? ", " : "", f);
+		print_value(f, c, &option_rows[row], at + (size_t)i * list->stride);
+	}
+	fputc(']', f);
+}
+
 // The list of row `row`; its members follow it in the table.
 static void print_list(FILE *f, const struct config *c, unsigned row, int indent)
 {
 	const struct option_row *list = &option_rows[row];
 	size_t len = strlen(list->path);
-	uint32_t n;
+	uint32_t n = list_count(c, list, 0);
 
-	memcpy(&n, (const char *)c + list->count_offset, sizeof(n));
 	fputs(n ? "\n" : " []\n", f);
 	for (uint32_t i = 0; i < n; i++) {
 		fprintf(f, "%*s- ", indent, "");
@@ -89,9 +110,14 @@ static void print_list(FILE *f, const struct config *c, unsigned row, int indent
 
 			if (strncmp(name, "[]", 2) != 0)
 				break;
+			if (strchr(name + 2, '[')) // printed with its list
+				continue;
 			if (name[2] == '.')
 				fprintf(f, "%s%s: ", m == row + 1 ? "{ " : ", ", name + 3);
-			print_value(f, c, &option_rows[m], (size_t)i * list->stride);
+			if (option_rows[m].kind == OPTION_LIST)
+				print_inner(f, c, m + 1, (size_t)i * list->stride);
+			else
+				print_value(f, c, &option_rows[m], (size_t)i * list->stride);
 		}
 		fputs(strncmp(option_rows[row + 1].path + len, "[].", 3) == 0 ? " }\n" : "\n", f);
 	}

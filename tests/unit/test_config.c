@@ -158,8 +158,22 @@ static const struct {
      "t:3: listen[0].address: expected a numeric IPv4 or IPv6 address, got \"localhost\""},
     {IDENTITY "listen:\n  - { address: 1.1.1.1 }\n  - { address: 1.1.1.1 }\n",
      "t:4: listen[1]: expected an address and port of its own, got that of listen[0]"},
-    {IDENTITY "listen:\n  - { address: 1.1.1.1 }\n  - { address: 1.1.1.2, transport: sctp }\n",
-     "t:4: listen[1].transport: sctp is not supported yet in this version"},
+    {IDENTITY "listen:\n  - { address: 1.1.1.1, addresses: [1.1.1.2] }\n",
+     "t:3: listen[0].addresses: expected none, or transport sctp, got tcp"},
+    {IDENTITY "listen: [{ transport: sctp, address: \"::\", addresses: [1.1.1.2] }]\n",
+     "t:2: listen[0].addresses: expected none beside an address that is all, got ::"},
+    {IDENTITY "listen:\n  - { address: 1.1.1.1 }\n"
+	      "  - { transport: sctp, address: 1.1.1.1, addresses: [1.1.1.2, 1.1.1.3, 1.1.1.2] }\n",
+     "t:4: listen[1].addresses: expected each address once, got 1.1.1.2"},
+    {IDENTITY "listen: [{ transport: sctp, address: 1.1.1.1, addresses: [1.1.1.1] }]\n",
+     "t:2: listen[0].addresses: expected each address once, got 1.1.1.1"},
+    {IDENTITY "listen: [{ transport: sctp, address: 1.1.1.1, addresses: [here] }]\n",
+     "t:2: listen[0].addresses[0]: expected a numeric IPv4 or IPv6 address, got \"here\""},
+    {IDENTITY "listen: [{ transport: sctp, address: 1.1.1.1, addresses: 1.1.1.2 }]\n",
+     "t:2: listen[0].addresses: expected a list, got \"1.1.1.2\""},
+    {IDENTITY "listen: [{ transport: sctp, address: 1.1.1.1,\n  addresses: [1.1.1.2, 1.1.1.3, 1.1.1.4, "
+	      "1.1.1.5, 1.1.1.6, 1.1.1.7, 1.1.1.8,\n 1.1.1.9] }]\n",
+     "t:4: listen[0].addresses: expected at most 7 items, got more"},
     {IDENTITY "listen: [{ address: 1.1.1.1, transport: tls }]\n",
      "t:2: listen[0].transport: tls is not supported yet in this version"},
     {IDENTITY "store:\n  type: mongodb\n", "t:3: store.type: mongodb is not supported yet in this version"},
@@ -250,8 +264,14 @@ static void printed_is_accepted(void **state)
 	assert_int_equal(
 	    parse(IDENTITY
 		  "peers: { accept: listed, list: [{ host: a.b, refuse_in_aia: true }] }\n"
-		  "listen: [{ address: \"::1\", port: 1 }]\nuser: 'a\"\\b'\nlog: { format: json }\n"),
+		  "listen: [{ address: \"::1\", port: 1 },\n"
+		  "  { transport: sctp, address: 10.0.0.1, addresses: [10.0.0.2, \"fd00::1\"] }]\n"
+		  "user: 'a\"\\b'\nlog: { format: json }\n"),
 	    0);
+	assert_int_equal(c.listen[0].address_cnt, 0);
+	assert_int_equal(c.listen[1].address_cnt, 2);
+	assert_string_equal(c.listen[1].addresses[0], "10.0.0.2");
+	assert_string_equal(c.listen[1].addresses[1], "fd00::1");
 	config_print(&c, fd);
 	len = pread(fd, text, sizeof(text) - 1, 0);
 	assert_true(len > 0);
@@ -289,6 +309,11 @@ static void reload(void **state)
 	assert_string_equal(config_not_reloadable(&old, &c), "listen");
 	assert_int_equal(parse("identity: { host: other, realm: example.org }"), 0);
 	assert_string_equal(config_not_reloadable(&old, &c), "identity.host");
+	assert_int_equal(
+	    parse(IDENTITY "listen: [{ transport: sctp, address: 1.1.1.1, addresses: [1.1.1.2] }]\n"), 0);
+	old = c;
+	strcpy(old.listen[0].addresses[0], "1.1.1.3");
+	assert_string_equal(config_not_reloadable(&old, &c), "listen");
 }
 
 int main(void)
