@@ -1,4 +1,5 @@
 """Attach and what follows, seen from peers: vectors, subscription, locations, cancellations, repetitions, restarts."""
+import json
 import os
 import unittest
 
@@ -10,7 +11,7 @@ from hss import FIRST, K, OPC, Hss
 class Attach(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.hss = Hss()
+        cls.hss = Hss(frontends=2)  # cancellations go to peers of the other one as well
         cls.addClassCleanup(cls.hss.close)
         cls.hss.provision(60)
 
@@ -197,6 +198,52 @@ class Restart(unittest.TestCase):
                 self.assertEqual(len(new), 20)
                 self.assertFalse(used & new)
                 used |= new
+            self.assertEqual(h.stop(), 0)
+
+    def test_cancellation_is_delivered_when_the_node_is_back(self):
+        """The old MME was away when its subscriber moved; everything was killed since."""
+        with Hss() as h:
+            h.provision(2)
+            with d.Peer(h.port, "mme-a.test") as a:
+                self.assertEqual(a.call(a.ulr(FIRST)).result, 2001)
+                a.disconnect()
+            with d.Peer(h.port, "mme-b.test") as b:
+                self.assertEqual(b.call(b.ulr(FIRST)).result, 2001)
+            h.kill()
+            h.start()
+            with d.Peer(h.port, "mme-a.test") as a:
+                clr = a.take(d.CLR, timeout=15)
+                self.assertEqual(clr.one(d.USER_NAME).text, FIRST)
+                h.until(lambda: h.metric("hss_own_requests_pending") == 0, "delivered", timeout=5)
+                self.assertFalse([r for r in a.requests if r.command == d.CLR], "once")
+            self.assertEqual(h.stop(), 0)
+
+    def test_ipv6_and_several_listeners(self):
+        ports = [hss.free_port(), hss.free_port()]
+        with Hss(listen=[{"transport": "tcp", "address": "::1", "port": ports[0]},
+                         {"transport": "tcp", "address": "127.0.0.1", "port": ports[1]}]) as h:
+            h.provision(2)
+            for address, port in (("::1", ports[0]), ("127.0.0.1", ports[1])):
+                with d.Peer(port, f"mme-{port}.test", address=address) as mme:
+                    self.assertIn(bytes.fromhex("0002" + "00" * 15 + "01") if ":" in address else b"\0\1\x7f\0\0\1",
+                                  [a.data for a in mme.cea.all(d.HOST_IP)])
+                    self.assertEqual(mme.call(mme.ulr(FIRST)).result, 2001)
+                    self.assertEqual(h.location(FIRST)["mme"]["host"], mme.host)
+
+    def test_full_cache_refuses_subscribers_not_service(self):
+        with Hss(cache={"max_subscribers": 10}) as h:
+            path = os.path.join(h.dir, "many.jsonl")
+            with open(path, "w") as f:
+                for n in range(1, 16):
+                    f.write(json.dumps(hss.document(hss.imsi(n))) + "\n")
+            done = h.ctl("subscriber", "import", path, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertRegex(done.stderr, r"many\.jsonl:11: .*full")
+            h.until(lambda: h.metric("hss_subscribers") == 10, "the gauge", timeout=5)  # is set once a second
+            self.assertGreater(h.metric("hss_cache_full_total"), 0)
+            self.assertEqual(h.load("attach", imsi=FIRST, subscribers=10, k=K, opc=OPC)["results"], {"2001": 20})
+            h.ctl("subscriber", "delete", FIRST)
+            h.ctl("subscriber", "add", hss.imsi(15), "--k", K, "--opc", OPC)
             self.assertEqual(h.stop(), 0)
 
     def test_deleted_and_added_again(self):

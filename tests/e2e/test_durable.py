@@ -145,6 +145,12 @@ class FullDisk(unittest.TestCase):
             self.assertEqual(self.ulr(n, f"mme-after-{n}.test"), 2001)
         self.assertEqual(h.log().count("role_restart"), restarts, "nobody had to die for it")
         self.check_locations()
+        self.fill()
+        h.kill_role("loader")  # it starts on a full disk
+        h.wait_served()
+        self.assertEqual(self.mme.call(self.mme.air(hss.imsi(1))).result, 2001)
+        self.check_locations()
+        os.unlink(filler)
         h.kill()
         h.start()
         h.wait_served()

@@ -124,6 +124,19 @@ class Kill(unittest.TestCase):
         self.rounds([("worker-0", "worker-1"), ("loader", "worker-0"), ("frontend-0", "frontend-1", "loader")] *
                     (20 if hss.ALL else 1))
 
+    def test_stop_under_load(self):
+        """SIGTERM: exit 0 within 10 s, every peer hears of it, and what was acknowledged is there at the next start."""
+        for _ in range(10 if hss.ALL else 1):
+            self.round += 1
+            running = self.load()
+            select.select([], [], [], self.random.uniform(0.3, 0.9))
+            self.assertEqual(self.hss.stop(timeout=10), 0)
+            self.hss.start()
+            for r in running:
+                self.assertFalse(set(r.finish(check=False)["results"]) - {"2001", "3004"})
+            self.read_logs()
+        self.check_locations()
+
     def test_everything_at_once(self):
         self.rounds(["all"] * (60 if hss.ALL else 3))
 

@@ -124,6 +124,18 @@ class Peers(unittest.TestCase):
         self.assertFalse(set(results) - {2001, 3004}, results)
         self.assertGreater(results[2001], 1000)
 
+    def test_one_subscriber_to_and_fro(self):
+        """Two MMEs move one subscriber as fast as they can: its changes queue up, nobody else's."""
+        both = [self.hss.load_start("ulr", imsi=hss.imsi(20), duration=1.5, window=1000, host=host, realm="test")
+                for host in ("to.test", "fro.test")]
+        with self.peer("beside.test") as peer:
+            while any(r.process.poll() is None for r in both):
+                self.assertEqual(peer.call(peer.ulr(hss.imsi(19)), timeout=ANSWER_S).result, 2001)
+        for r in both:
+            report = r.finish(check=False)
+            self.assertFalse(set(report["results"]) - {"2001", "3004"}, report)
+            self.assertEqual(report["timeouts"], 0)
+
     def test_first_message_is_no_cer(self):
         for first in ("air", "dwr", "dpr"):
             peer = self.peer("first.test", capabilities=False)
