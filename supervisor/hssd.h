@@ -70,6 +70,8 @@ unsigned roles_stop_order(enum role role);
 unsigned roles_stop_ms(unsigned order);
 
 // --- listen.c
+// Whether this kernel has what the configuration's listeners need; touches nothing. false: told on stderr.
+bool listen_check(const struct hssd *h) MUST_USE;
 // Makes every listening socket of the configuration. false: told on stderr which one, and why.
 bool listen_open(struct hssd *h) MUST_USE;
 // The admin socket's file; only once listen_open has made it.

@@ -8,7 +8,8 @@
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/socket.h> // before linux/sctp.h, which needs its types
+#include <linux/sctp.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -44,16 +45,15 @@ static bool address_parse(const char *text, uint16_t port, struct address *a)
 	return false;
 }
 
-// A bound, listening stream socket, or a negative errno.
-static int inet_listen(const char *text, uint16_t port, bool sctp)
+// A bound, listening TCP socket, or a negative errno.
+static int inet_listen(const char *text, uint16_t port)
 {
 	struct address a;
 	int on = 1, rc = 0;
 
 	if (!address_parse(text, port, &a))
 		return -EINVAL;
-	int fd =
-	    socket(a.u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, sctp ? IPPROTO_SCTP : 0);
+	int fd = socket(a.u.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
@@ -70,6 +70,80 @@ static int inet_listen(const char *text, uint16_t port, bool sctp)
 		return rc;
 	}
 	return fd;
+}
+
+// What associations of this listener have from their start. The kernel's defaults would give a path up after
+// a minute, when the watchdog has long given up the peer: here after three tries, 3 to 7 s, and an association
+// after 9. A heartbeat every 10 s finds what is dead. Streams: we send on the first one only; a peer may use
+// as many as it likes, up to 64.
+static int sctp_set(int fd)
+{
+	const struct sctp_rtoinfo rto = {.srto_initial = 1000, .srto_min = 500, .srto_max = 4000};
+	const struct sctp_paddrparams path = {
+	    .spp_hbinterval = 10000, .spp_pathmaxrxt = 2, .spp_flags = SPP_HB_ENABLE};
+	const struct sctp_assocparams assoc = {.sasoc_asocmaxrxt = 8};
+	const struct sctp_initmsg streams = {.sinit_num_ostreams = 1, .sinit_max_instreams = 64};
+
+	if (setsockopt(fd, IPPROTO_SCTP, SCTP_RTOINFO, &rto, sizeof(rto)) < 0 ||
+	    setsockopt(fd, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &path, sizeof(path)) < 0 ||
+	    setsockopt(fd, IPPROTO_SCTP, SCTP_ASSOCINFO, &assoc, sizeof(assoc)) < 0 ||
+	    setsockopt(fd, IPPROTO_SCTP, SCTP_INITMSG, &streams, sizeof(streams)) < 0)
+		return -errno;
+	return 0;
+}
+
+// A listening one-to-one SCTP socket with all addresses of the configuration's row, or a negative errno. A
+// row with addresses of both families is one IPv6 socket that takes IPv4, too.
+static int sctp_listen(const struct config_listen *l)
+{
+	struct address a[1 + CONFIG_ADDRESS_MAX];
+	unsigned cnt = 1 + l->address_cnt, v6_cnt = 0;
+	int on = 1, rc = 0;
+
+	for (unsigned i = 0; i < cnt; i++) {
+		if (!address_parse(i ? l->addresses[i - 1] : l->address, l->port, &a[i]))
+			return -EINVAL;
+		v6_cnt += a[i].u.any.sa_family == AF_INET6;
+	}
+	int fd =
+	    socket(v6_cnt ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_SCTP);
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
+		rc = -errno;
+	if (!rc && v6_cnt == cnt && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		rc = -errno;
+	rc = rc ? rc : sctp_set(fd);
+	for (unsigned i = 0; i < cnt && !rc; i++) {
+		if (setsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_BINDX_ADD, &a[i].u, a[i].len) < 0)
+			rc = -errno;
+	}
+	if (!rc && listen(fd, BACKLOG) < 0)
+		rc = -errno;
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+bool listen_check(const struct hssd *h)
+{
+	for (unsigned i = 0; i < h->config.listen_cnt; i++) {
+		if (h->config.listen[i].transport != TRANSPORT_SCTP)
+			continue;
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP);
+		if (fd >= 0) {
+			close(fd);
+			return true;
+		}
+		fprintf(stderr, "hssd: %s: listen[%u].transport: sctp: %s\n", h->config_path, i,
+			errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT
+			    ? "this kernel has no SCTP (module sctp)"
+			    : err_text(errno));
+		return false;
+	}
+	return true;
 }
 
 // A socket file that nobody answers on is what a killed HSS left behind. Anything else stays and is an error.
@@ -132,7 +206,7 @@ static bool diameter_open(struct hssd *h)
 	static const char *const transports[] = {"tcp", "sctp", "tls"};
 	for (unsigned i = 0; i < h->config.listen_cnt; i++) {
 		const struct config_listen *l = &h->config.listen[i];
-		int fd = inet_listen(l->address, l->port, l->transport == TRANSPORT_SCTP);
+		int fd = l->transport == TRANSPORT_SCTP ? sctp_listen(l) : inet_listen(l->address, l->port);
 		if (fd < 0) {
 			fprintf(stderr, "hssd: listen: { transport: %s, address: %s, port: %u }: %s\n",
 				transports[l->transport], l->address, l->port, err_text(fd));
@@ -150,7 +224,7 @@ bool listen_open(struct hssd *h)
 	if (!diameter_open(h))
 		return false;
 	if (c->metrics_address[0]) {
-		h->metrics_fd = inet_listen(c->metrics_address, c->metrics_port, false);
+		h->metrics_fd = inet_listen(c->metrics_address, c->metrics_port);
 		if (h->metrics_fd < 0) {
 			fprintf(stderr, "hssd: metrics: { address: %s, port: %u }: %s\n", c->metrics_address,
 				c->metrics_port, err_text(h->metrics_fd));

@@ -322,6 +322,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "hssd: %s\n", e.text);
 		return 1;
 	}
+	if (!listen_check(&hssd))
+		return 1;
 	if (check) {
 		printf("%s: good\n", hssd.config_path);
 		return 0;
