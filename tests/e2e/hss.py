@@ -147,6 +147,12 @@ class Running:
             raise Failed(f"{' '.join(self.process.args)}: {self.process.returncode}\n{out}{err}")
         return json.loads(out)
 
+    def stop(self):
+        """kill -9, if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
 
 class Hss:
     def __init__(self, bin=None, config=None, directory=None, start=True, env=None, **options):
