@@ -73,9 +73,9 @@ static int inet_listen(const char *text, uint16_t port)
 }
 
 // What associations of this listener have from their start. The kernel's defaults would give a path up after
-// a minute, when the watchdog has long given up the peer: here after three tries, 3 to 7 s, and an association
-// after 9. A heartbeat every 10 s finds what is dead. Streams: we send on the first one only; a peer may use
-// as many as it likes, up to 64.
+// a minute, when the watchdog has long given up the peer: here after three tries, 3 to 7 s, and an
+// association after 9. A heartbeat every 10 s finds what is dead. Streams: we send on the first one only; a
+// peer may use as many as it likes, up to 64.
 static int sctp_set(int fd)
 {
 	const struct sctp_rtoinfo rto = {.srto_initial = 1000, .srto_min = 500, .srto_max = 4000};
