@@ -13,6 +13,7 @@
 #define TXN_OPS	    4096u
 #define TXN_ENTRIES (TXN_OPS * 4)
 #define TXN_BYTES   (16u << 20) // address space; memory only as far as a batch goes
+#define TXN_KEEP    (4u << 20)
 #define TXN_KEYS    16384u
 #define PUT_TRIES   400 // x 250 us: a reader that is still pinned after 100 ms is stopped, not slow
 #define REPUBLISH_MAX 65536u
@@ -393,7 +394,11 @@ static void commit_batch(struct loader *l)
 	if (rc == 0)
 		local_published(l->local);
 	secret_wipe(t->op, t->op_cnt * sizeof(*t->op));
-	secret_wipe(t->bytes, t->used); // documents hold keys
+	// documents hold keys; a large batch's memory goes back besides
+	if (t->used > TXN_KEEP)
+		madvise(t->bytes, TXN_BYTES, MADV_DONTNEED);
+	else
+		secret_wipe(t->bytes, t->used);
 	t->op_cnt = t->entry_cnt = t->entry_mark = 0;
 	t->used = t->used_mark = 0;
 	if (++t->batch == 0) {
