@@ -75,7 +75,8 @@ static bool send_json(struct loader *l, uint16_t type, uint64_t id, const json_t
 
 void admin_row_take(struct loader *l, struct call *c, json_t *row, bool secret)
 {
-	// a document that is too large for a frame can't have come in by one either, but for `set` in many steps
+	// a document that is too large for a frame can't have come in by one either, but for `set` in many
+	// steps
 	if (!row || !send_json(l, IPC_ADMIN_ROW, c->id, row, secret))
 		log_error("admin_row_too_large");
 	if (c->window)
@@ -170,15 +171,21 @@ void admin_frame(struct loader *l, const struct ipc_hdr *hdr, const uint8_t *bod
 	if (!c)
 		return;
 	switch (hdr->type) {
-	case IPC_ADMIN_CANCEL: call_free(c); break;
-	case IPC_ADMIN_DATA: import_data(l, *c, slice_of(body, len)); break;
+	case IPC_ADMIN_CANCEL:
+		call_free(c);
+		break;
+	case IPC_ADMIN_DATA:
+		import_data(l, *c, slice_of(body, len));
+		break;
 	case IPC_ADMIN_MORE:
 		if (len == sizeof(rows))
 			memcpy(&rows, body, sizeof(rows));
-		(*c)->window = rows > ADMIN_WINDOW - (*c)->window ? ADMIN_WINDOW : (*c)->window + (unsigned)rows;
+		(*c)->window =
+		    rows > ADMIN_WINDOW - (*c)->window ? ADMIN_WINDOW : (*c)->window + (unsigned)rows;
 		pump(l, *c);
 		break;
-	default: break;
+	default:
+		break;
 	}
 }
 

@@ -1,11 +1,12 @@
-// Calls of hss-admin: their table, their rows, flow control (README.md has the protocol). A call lives from ADMIN_CALL to
-// ADMIN_END or ADMIN_CANCEL; operations that are under way name it by its serial, so that they may outlive it.
+// Calls of hss-admin: their table, their rows, flow control (README.md has the protocol). A call lives from
+// ADMIN_CALL to ADMIN_END or ADMIN_CANCEL; operations that are under way name it by its serial, so that they
+// may outlive it.
 #pragma once
 #include <jansson.h>
 #include "cache/loader/loader.h"
 
-#define ADMIN_WINDOW	 256u
-#define ADMIN_CALLS_MAX	 64u
+#define ADMIN_WINDOW     256u
+#define ADMIN_CALLS_MAX  64u
 #define ADMIN_ERRORS_MAX 10000u
 
 enum admin_status { ADMIN_OK = 0, ADMIN_REFUSED = 1, ADMIN_USAGE = 2 };
@@ -13,10 +14,10 @@ enum admin_status { ADMIN_OK = 0, ADMIN_REFUSED = 1, ADMIN_USAGE = 2 };
 struct import_docs;
 
 struct call {
-	uint64_t id;	 // hss-admin's
+	uint64_t id;     // hss-admin's
 	uint64_t serial; // ours
 	const struct admin_command *command;
-	json_t *args;	 // owned
+	json_t *args;    // owned
 	unsigned window; // rows that may be sent
 	bool started;
 	uint64_t need_seq; // a stream begins when all up to here is folded
@@ -30,7 +31,7 @@ struct call {
 
 struct admin_command {
 	const char *name;
-	void (*run)(struct loader *l, struct call *c); // ends the call, at once or later
+	void (*run)(struct loader *l, struct call *c);  // ends the call, at once or later
 	void (*pump)(struct loader *l, struct call *c); // NULL, or: there is room for rows
 };
 
@@ -47,8 +48,8 @@ struct call *admin_call(struct loader *l, uint64_t serial);
 // Sends one row and drops it. `secret`: its text is wiped.
 void admin_row_take(struct loader *l, struct call *c, json_t *row, bool secret);
 // The end: `error` NULL or a text. The call is freed.
-__attribute__((format(printf, 4, 5))) void admin_end(struct loader *l, struct call *c, enum admin_status status,
-						     const char *error, ...);
+__attribute__((format(printf, 4, 5))) void admin_end(struct loader *l, struct call *c,
+						     enum admin_status status, const char *error, ...);
 // The same with further members; takes `members`.
 void admin_end_take(struct loader *l, struct call *c, json_t *members);
 

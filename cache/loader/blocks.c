@@ -1,5 +1,5 @@
-// What workers ask besides changes of state: a further block of SEQs, a place in the IND table, a subscriber that is not in
-// the cache. Loader process; laws 5 and 8.
+// What workers ask besides changes of state: a further block of SEQs, a place in the IND table, a subscriber
+// that is not in the cache. Loader process; laws 5 and 8.
 #include <errno.h>
 #include "cache/loader/load.h"
 #include "cache/loader/txn.h"
@@ -12,7 +12,8 @@ static void answer_u64(struct loader *l, unsigned worker, uint16_t type, uint64_
 	l->send(l, ROLE_WORKER, worker, type, id, &v, sizeof(v));
 }
 
-// ---- SQN blocks ------------------------------------------------------------------------------------------------
+// ---- SQN blocks
+// ------------------------------------------------------------------------------------------------
 
 enum block_answer { BLOCK_REFUSED = 0, BLOCK_RAISED = 1, BLOCK_NOT_YOURS = 2 };
 
@@ -46,7 +47,8 @@ static void alarm_end(struct loader *l, imsi_t imsi)
 		log_error("sqn_space_used_up", LOG_IMSI("imsi", text));
 }
 
-void sqn_block_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len)
+void sqn_block_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
+		      uint32_t len)
 {
 	struct ipc_sqn_block b = {0};
 	struct sqn_row row = {.run = l->run};
@@ -59,7 +61,8 @@ void sqn_block_handle(struct loader *l, unsigned worker, const struct ipc_hdr *h
 		return;
 	}
 	uint64_t limit = loader_seq_limit(l, r->sqn);
-	// Those who asked at the same time share one block: a commit for each would hold everybody up behind them.
+	// Those who asked at the same time share one block: a commit for each would hold everybody up behind
+	// them.
 	if (is_raised(l, r, limit, b.at_least)) {
 		answer_u64(l, worker, IPC_SQN_BLOCK_ACK, hdr->id, BLOCK_RAISED);
 		return;
@@ -88,16 +91,19 @@ void sqn_block_handle(struct loader *l, unsigned worker, const struct ipc_hdr *h
 		answer_u64(l, worker, IPC_SQN_BLOCK_ACK, hdr->id, BLOCK_REFUSED);
 }
 
-// ---- IND hosts -------------------------------------------------------------------------------------------------
+// ---- IND hosts
+// -------------------------------------------------------------------------------------------------
 
 static void on_ind(struct loader *l, struct op *op, int error)
 {
 	int64_t place = (int64_t)op->answer[0];
 	if (op->generation == l->worker[op->index].generation)
-		answer_u64(l, op->index, IPC_IND_HOST_ACK, op->id, error || place < 0 ? UINT64_MAX : (uint64_t)place);
+		answer_u64(l, op->index, IPC_IND_HOST_ACK, op->id,
+			   error || place < 0 ? UINT64_MAX : (uint64_t)place);
 }
 
-void ind_host_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len)
+void ind_host_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
+		     uint32_t len)
 {
 	struct rd r = rd_of(body, len);
 	struct ind_host h = {0};
@@ -110,7 +116,8 @@ void ind_host_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hd
 	int place = cache_ind_find(l->cache, h.hash);
 	uint32_t cnt = __atomic_load_n((const uint32_t *)&l->header->ind_host_cnt, __ATOMIC_ACQUIRE);
 	if (!p || place >= 0 || cnt >= IND_HOST_MAX) {
-		answer_u64(l, worker, IPC_IND_HOST_ACK, hdr->id, p && place >= 0 ? (uint64_t)place : UINT64_MAX);
+		answer_u64(l, worker, IPC_IND_HOST_ACK, hdr->id,
+			   p && place >= 0 ? (uint64_t)place : UINT64_MAX);
 		return;
 	}
 	h.place = cnt;
@@ -128,21 +135,26 @@ void ind_host_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hd
 		answer_u64(l, worker, IPC_IND_HOST_ACK, hdr->id, UINT64_MAX);
 }
 
-// ---- misses ----------------------------------------------------------------------------------------------------
+// ---- misses
+// ----------------------------------------------------------------------------------------------------
 
-void miss_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len)
+void miss_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
+		 uint32_t len)
 {
 	struct ipc_miss m = {0};
 	if (len >= sizeof(m))
 		memcpy(&m, body, sizeof(m));
 	uint64_t status = MISS_UNKNOWN;
-	bool complete = __atomic_load_n((const uint32_t *)&l->header->load_state, __ATOMIC_ACQUIRE) == CACHE_COMPLETE;
+	bool complete =
+	    __atomic_load_n((const uint32_t *)&l->header->load_state, __ATOMIC_ACQUIRE) == CACHE_COMPLETE;
 	if (m.imsi) {
 		if (loader_find(l, (imsi_t){m.imsi}))
 			status = MISS_FOUND;
 	} else if (m.msisdn) {
 		// no index by MSISDN in the rows: until the pass is over the answer is "not yet"
-		status = cache_find_msisdn(l->cache, (msisdn_t){m.msisdn}) ? MISS_FOUND : complete ? MISS_UNKNOWN : MISS_BUSY;
+		status = cache_find_msisdn(l->cache, (msisdn_t){m.msisdn}) ? MISS_FOUND
+			 : complete                                        ? MISS_UNKNOWN
+									   : MISS_BUSY;
 	}
 	answer_u64(l, worker, IPC_MISS_ACK, hdr->id, status);
 }

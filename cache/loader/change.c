@@ -1,5 +1,6 @@
-// A worker's change of state (ULR, PUR, NOR of TS 29.272; procedures B2, B4, B7): checked against the current record,
-// composed as the whole state row after it, with the CLRs that follow in the same commit. Loader process; laws 6 and 9.
+// A worker's change of state (ULR, PUR, NOR of TS 29.272; procedures B2, B4, B7): checked against the current
+// record, composed as the whole state row after it, with the CLRs that follow in the same commit. Loader
+// process; laws 6 and 9.
 #include <errno.h>
 #include "cache/loader/load.h"
 #include "cache/loader/own.h"
@@ -9,12 +10,12 @@
 #include "lib/diameter/avp.h"
 #include "lib/diameter/dict.h"
 
-#define PUR_MME	 1 // PUR-Flags: UE purged in MME / in SGSN (TS 29.272 7.3.149)
-#define PUR_SGSN 2
+#define PUR_MME           1 // PUR-Flags: UE purged in MME / in SGSN (TS 29.272 7.3.149)
+#define PUR_SGSN          2
 #define PUA_FREEZE_M_TMSI 1
 #define PUA_FREEZE_P_TMSI 2
-#define VENDOR_3GPP 10415
-#define HDR_RESENT 1 // ipc_hdr.flags of a CHANGE: sent again after a loader restart
+#define VENDOR_3GPP       10415
+#define HDR_RESENT        1 // ipc_hdr.flags of a CHANGE: sent again after a loader restart
 
 // One CHANGE on its way through.
 struct change {
@@ -24,7 +25,7 @@ struct change {
 	struct ipc_change c;
 	struct slice host, realm, ext;
 	const struct cache_record *rec; // as it is
-	struct op *op;			// with the record as it will be
+	struct op *op;                  // with the record as it will be
 	struct slice mme_host, mme_realm, sgsn_host, sgsn_realm;
 };
 
@@ -54,15 +55,16 @@ static bool parse(struct change *ch, const uint8_t *body, uint32_t len)
 	return !r.err && ch->host.len > 0 && ch->host.len <= 255 && ch->realm.len <= 255;
 }
 
-// ---- duplicates ------------------------------------------------------------------------------------------------
+// ---- duplicates
+// ------------------------------------------------------------------------------------------------
 
 static struct dup_entry *dup_slot(const struct loader *l, imsi_t imsi)
 {
 	return &l->dup[ident_hash(imsi.v) & (DUP_CNT - 1)];
 }
 
-// The key of the change before the last one. What memory does not hold the state row knows; it is only asked about
-// requests that say that they are repeated.
+// The key of the change before the last one. What memory does not hold the state row knows; it is only asked
+// about requests that say that they are repeated.
 static uint64_t key_before(const struct change *ch)
 {
 	const struct dup_entry *d = dup_slot(ch->l, ch->rec->imsi);
@@ -83,7 +85,8 @@ static bool is_duplicate(const struct change *ch)
 	return key && (ch->rec->change_key[0] == key || key_before(ch) == key);
 }
 
-// ---- the record after the change -------------------------------------------------------------------------------
+// ---- the record after the change
+// -------------------------------------------------------------------------------
 
 static void current_nodes(struct change *ch)
 {
@@ -200,21 +203,28 @@ static enum change_status nor(struct change *ch)
 static enum change_status apply(struct change *ch)
 {
 	switch (ch->c.kind) {
-	case CHANGE_ULR_MME: return ulr_mme(ch);
-	case CHANGE_ULR_SGSN: return ulr_sgsn(ch);
-	case CHANGE_PUR: return pur(ch);
-	case CHANGE_NOR: return nor(ch);
-	default: return CHANGE_REFUSED;
+	case CHANGE_ULR_MME:
+		return ulr_mme(ch);
+	case CHANGE_ULR_SGSN:
+		return ulr_sgsn(ch);
+	case CHANGE_PUR:
+		return pur(ch);
+	case CHANGE_NOR:
+		return nor(ch);
+	default:
+		return CHANGE_REFUSED;
 	}
 }
 
-// ---- ext: the AVPs kept as they came, one chunk (blob16) a message ---------------------------------------------
+// ---- ext: the AVPs kept as they came, one chunk (blob16) a message
+// ---------------------------------------------
 
 // About the same APN; or, without one (a location), the same kind of AVP.
 static bool same_context(struct slice a, struct slice b)
 {
 	struct avp x, y;
-	bool in_a = avp_find(a, AVP_CODE_Service_Selection, 0, &x), in_b = avp_find(b, AVP_CODE_Service_Selection, 0, &y);
+	bool in_a = avp_find(a, AVP_CODE_Service_Selection, 0, &x),
+	     in_b = avp_find(b, AVP_CODE_Service_Selection, 0, &y);
 	if (in_a || in_b)
 		return in_a && in_b && slice_eq_nocase(x.data, y.data);
 	in_a = avp_find(a, AVP_CODE_Context_Identifier, VENDOR_3GPP, &x);
@@ -224,7 +234,8 @@ static bool same_context(struct slice a, struct slice b)
 	return a.len >= 4 && b.len >= 4 && memcmp(a.p, b.p, 4) == 0;
 }
 
-// NOR and PUR: the chunk replaces the one about the same thing. When there are too many, all before are dropped.
+// NOR and PUR: the chunk replaces the one about the same thing. When there are too many, all before are
+// dropped.
 static struct slice merge_ext(const struct change *ch, struct slice chunk, uint8_t *out, size_t cap)
 {
 	struct slice old, one;
@@ -233,7 +244,8 @@ static struct slice merge_ext(const struct change *ch, struct slice chunk, uint8
 		struct rd r = rd_slice(old);
 		while (rd_left(&r)) {
 			one = rd_blob16(&r);
-			if (!r.err && !same_context(one, chunk) && wr_len(&w) + one.len + chunk.len + 4 <= cap)
+			if (!r.err && !same_context(one, chunk) &&
+			    wr_len(&w) + one.len + chunk.len + 4 <= cap)
 				wr_blob16(&w, one);
 		}
 	}
@@ -241,8 +253,8 @@ static struct slice merge_ext(const struct change *ch, struct slice chunk, uint8
 	return wr_done(&w);
 }
 
-// A ULR's AVPs: what describes the node, and the list of active APNs, which replaces all that is known of PDN-GWs
-// (procedures B2 step 11: its node had lost it).
+// A ULR's AVPs: what describes the node, and the list of active APNs, which replaces all that is known of
+// PDN-GWs (procedures B2 step 11: its node had lost it).
 static void split_ulr(const struct change *ch, struct wr *node, struct wr *apns)
 {
 	struct rd r = rd_slice(ch->ext);
@@ -311,10 +323,12 @@ static uint32_t duplicate_flags(const struct change *ch)
 	if (ch->c.kind != CHANGE_PUR)
 		return 0;
 	uint8_t flags = ch->rec->flags;
-	return purge_answer(ch, is_mme(ch) && flags & RECORD_MME_PURGED, is_sgsn(ch) && flags & RECORD_SGSN_PURGED);
+	return purge_answer(ch, is_mme(ch) && flags & RECORD_MME_PURGED,
+			    is_sgsn(ch) && flags & RECORD_SGSN_PURGED);
 }
 
-void change_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len)
+void change_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
+		   uint32_t len)
 {
 	struct change ch = {.l = l, .worker = worker, .hdr = hdr};
 	if (!parse(&ch, body, len)) {

@@ -2,7 +2,7 @@
 #include "cache/loader/entry.h"
 
 #define STATE_BODY_VERSION 1
-#define DOC_VERSION 1
+#define DOC_VERSION        1
 
 static void put_name(struct wr *w, struct slice s)
 {

@@ -1,5 +1,6 @@
-// What the local database holds, as bytes: journal entries, state rows, subscriber records. Written by this build or
-// an older one, read back through the bounded reader. Numbers big-endian; each body starts with a version.
+// What the local database holds, as bytes: journal entries, state rows, subscriber records. Written by this
+// build or an older one, read back through the bounded reader. Numbers big-endian; each body starts with a
+// version.
 #pragma once
 #include "cache/layout.h"
 #include "cache/loader/sqnrow.h"
@@ -24,9 +25,9 @@ struct entry {
 	struct slice body;
 };
 
-#define STATE_BODY_MAX (64 + 4 * 256)
-#define STATE_EXT_MAX  (16u << 10)
-#define RECORD_BODY_LEN 69
+#define STATE_BODY_MAX      (64 + 4 * 256)
+#define STATE_EXT_MAX       (16u << 10)
+#define RECORD_BODY_LEN     69
 #define RECORD_BODY_VERSION 1
 
 // A state row (B0 of the procedures, as far as it is kept). Slices are borrowed.
@@ -36,7 +37,7 @@ struct state_image {
 	uint64_t imeisv;
 	uint64_t key[2]; // duplicate keys of the last two changes, newest first (law 9)
 	uint8_t mme_plmn[3], sgsn_plmn[3];
-	uint8_t flags;	 // the state bits of enum cache_record_flag
+	uint8_t flags; // the state bits of enum cache_record_flag
 };
 #define STATE_FLAGS (RECORD_MME_PURGED | RECORD_SGSN_PURGED | RECORD_MME_COMBINED)
 
@@ -67,8 +68,8 @@ void record_image_put(struct wr *w, const struct record_image *r);
 bool record_image_get(struct slice body, struct record_image *out);
 
 struct doc_put {
-	uint8_t digest[16];    // of the profile
-	struct slice profile;  // empty: known by its digest
+	uint8_t digest[16];   // of the profile
+	struct slice profile; // empty: known by its digest
 	bool has_sqn;
 	struct sqn_row sqn;    // fp is that of the record
 	struct slice record;   // record_image
@@ -92,8 +93,8 @@ bool entry_get_ind(struct slice body, struct ind_host *out);
 struct own_image {
 	uint64_t id;
 	uint64_t created_us; // wall clock
-	uint32_t type;	     // Cancellation-Type
-	uint32_t flags;	     // CLR-Flags
+	uint32_t type;       // Cancellation-Type
+	uint32_t flags;      // CLR-Flags
 	struct slice host, realm;
 };
 void entry_put_own(struct wr *w, const struct own_image *o);

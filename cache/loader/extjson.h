@@ -1,5 +1,5 @@
-// Values of MongoDB documents as JSON: plain, relaxed and canonical Extended JSON alike, and numbers in whatever type a
-// tool happened to write them (law 8).
+// Values of MongoDB documents as JSON: plain, relaxed and canonical Extended JSON alike, and numbers in
+// whatever type a tool happened to write them (law 8).
 #pragma once
 #include <jansson.h>
 #include <stdbool.h>
@@ -8,7 +8,8 @@
 
 enum ext_result { EXT_OK, EXT_ABSENT, EXT_WRONG };
 
-// A whole number: integer, double without fraction, $numberInt, $numberLong, $numberDouble. NULL and null: absent.
+// A whole number: integer, double without fraction, $numberInt, $numberLong, $numberDouble. NULL and null:
+// absent.
 enum ext_result ext_int(const json_t *v, int64_t *out);
 // Text of a whole number.
 enum ext_result ext_decimal(const char *text, int64_t *out);

@@ -1,6 +1,7 @@
-// The fold thread: moves journal entries into rows, in chunks, sorted by IMSI so that neighbouring rows share a page, with
-// entries left out that a later one of the chunk replaces. Rows and the number of the last folded entry are one
-// transaction, so a kill at any point leaves a journal that can be folded again. See local.h; law 6.
+// The fold thread: moves journal entries into rows, in chunks, sorted by IMSI so that neighbouring rows share
+// a page, with entries left out that a later one of the chunk replaces. Rows and the number of the last
+// folded entry are one transaction, so a kill at any point leaves a journal that can be folded again. See
+// local.h; law 6.
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
@@ -15,23 +16,24 @@ static int fold_prepare(struct fold *f)
 		sqlite3_stmt **s;
 		const char *sql;
 	} rows[] = {
-		{f->journal, &f->read,
-		 "SELECT seq, kind, imsi, body FROM journal WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3"},
-		{f->db, &f->put_doc, "INSERT OR REPLACE INTO document(imsi, doc) VALUES(?1, ?2)"},
-		{f->db, &f->put_sub, "INSERT OR REPLACE INTO subscriber(imsi, profile, rec) VALUES(?1, ?2, ?3)"},
-		{f->db, &f->put_state,
-		 "INSERT INTO state(imsi, body, node, ext) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(imsi) DO UPDATE SET"
-		 " body = excluded.body, node = coalesce(excluded.node, node), ext = coalesce(excluded.ext, ext)"},
-		{f->db, &f->put_sqn, "INSERT OR REPLACE INTO sqn(imsi, fp, ceiling, run) VALUES(?1, ?2, ?3, ?4)"},
-		{f->db, &f->put_ind, "INSERT OR REPLACE INTO ind_host(place, hash, host) VALUES(?1, ?2, ?3)"},
-		{f->db, &f->put_own, "INSERT OR REPLACE INTO own_request(id, imsi, body) VALUES(?1, ?2, ?3)"},
-		{f->db, &f->put_profile, "INSERT OR IGNORE INTO profile(digest, body) VALUES(?1, ?2)"},
-		{f->db, &f->get_profile, "SELECT id FROM profile WHERE digest = ?1"},
-		{f->db, &f->del_doc, "DELETE FROM document WHERE imsi = ?1"},
-		{f->db, &f->del_sub, "DELETE FROM subscriber WHERE imsi = ?1"},
-		{f->db, &f->del_state, "DELETE FROM state WHERE imsi = ?1"},
-		{f->db, &f->del_own, "DELETE FROM own_request WHERE id = ?1"},
-		{f->db, &f->set_meta, "INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)"},
+	    {f->journal, &f->read,
+	     "SELECT seq, kind, imsi, body FROM journal WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3"},
+	    {f->db, &f->put_doc, "INSERT OR REPLACE INTO document(imsi, doc) VALUES(?1, ?2)"},
+	    {f->db, &f->put_sub, "INSERT OR REPLACE INTO subscriber(imsi, profile, rec) VALUES(?1, ?2, ?3)"},
+	    {f->db, &f->put_state,
+	     "INSERT INTO state(imsi, body, node, ext) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(imsi) DO UPDATE SET"
+	     " body = excluded.body, node = coalesce(excluded.node, node), ext = coalesce(excluded.ext, "
+	     "ext)"},
+	    {f->db, &f->put_sqn, "INSERT OR REPLACE INTO sqn(imsi, fp, ceiling, run) VALUES(?1, ?2, ?3, ?4)"},
+	    {f->db, &f->put_ind, "INSERT OR REPLACE INTO ind_host(place, hash, host) VALUES(?1, ?2, ?3)"},
+	    {f->db, &f->put_own, "INSERT OR REPLACE INTO own_request(id, imsi, body) VALUES(?1, ?2, ?3)"},
+	    {f->db, &f->put_profile, "INSERT OR IGNORE INTO profile(digest, body) VALUES(?1, ?2)"},
+	    {f->db, &f->get_profile, "SELECT id FROM profile WHERE digest = ?1"},
+	    {f->db, &f->del_doc, "DELETE FROM document WHERE imsi = ?1"},
+	    {f->db, &f->del_sub, "DELETE FROM subscriber WHERE imsi = ?1"},
+	    {f->db, &f->del_state, "DELETE FROM state WHERE imsi = ?1"},
+	    {f->db, &f->del_own, "DELETE FROM own_request WHERE id = ?1"},
+	    {f->db, &f->set_meta, "INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		int rc = sql_prepare(rows[i].db, rows[i].sql, rows[i].s);
@@ -57,9 +59,9 @@ int fold_open(struct local *l, const struct local_options *o)
 void fold_close(struct local *l)
 {
 	struct fold *f = &l->fold;
-	sqlite3_stmt *all[] = {f->read,	   f->put_doc,	   f->put_sub,	   f->put_state, 
-			       f->put_sqn, f->put_ind,	   f->put_own,	   f->put_profile, f->get_profile,
-			       f->del_doc, f->del_sub,	   f->del_state,   f->del_own,	 f->set_meta};
+	sqlite3_stmt *all[] = {f->read,    f->put_doc,   f->put_sub,     f->put_state,   f->put_sqn,
+			       f->put_ind, f->put_own,   f->put_profile, f->get_profile, f->del_doc,
+			       f->del_sub, f->del_state, f->del_own,     f->set_meta};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		sqlite3_finalize(all[i]);
 	sqlite3_close(f->db);
@@ -121,7 +123,8 @@ static bool about_subscriber(const struct entry *e)
 	       e->kind == ENTRY_SQN_ROW;
 }
 
-// What concerns one subscriber keeps its order; subscribers are sorted as the rows are; the rest comes last, in order.
+// What concerns one subscriber keeps its order; subscribers are sorted as the rows are; the rest comes last,
+// in order.
 static int by_imsi(const void *pa, const void *pb)
 {
 	const struct entry *a = pa, *b = pb;
@@ -267,19 +270,27 @@ static int apply(struct fold *f, const struct entry *e)
 	uint64_t v;
 	int rc;
 	switch (e->kind) {
-	case ENTRY_STATE: return put_state(f, e);
-	case ENTRY_DOC_PUT: return put_doc(f, e);
+	case ENTRY_STATE:
+		return put_state(f, e);
+	case ENTRY_DOC_PUT:
+		return put_doc(f, e);
 	case ENTRY_DOC_DELETE:
 		rc = del(f->del_doc, e->imsi);
 		if (rc == 0)
 			rc = del(f->del_sub, e->imsi);
 		return rc ? rc : del(f->del_state, e->imsi);
-	case ENTRY_SQN_ROW: return entry_get_sqn(e->body, &row) ? put_sqn(f, e, &row) : -EBADMSG;
-	case ENTRY_IND_HOST: return put_ind(f, e);
-	case ENTRY_OWN_PUT: return put_own(f, e);
-	case ENTRY_OWN_DONE: return entry_get_u64(e->body, &v) ? del(f->del_own, v) : -EBADMSG;
-	case ENTRY_RUN: return entry_get_u64(e->body, &v) ? set_meta(f, "run", v) : -EBADMSG;
-	default: return -EBADMSG;
+	case ENTRY_SQN_ROW:
+		return entry_get_sqn(e->body, &row) ? put_sqn(f, e, &row) : -EBADMSG;
+	case ENTRY_IND_HOST:
+		return put_ind(f, e);
+	case ENTRY_OWN_PUT:
+		return put_own(f, e);
+	case ENTRY_OWN_DONE:
+		return entry_get_u64(e->body, &v) ? del(f->del_own, v) : -EBADMSG;
+	case ENTRY_RUN:
+		return entry_get_u64(e->body, &v) ? set_meta(f, "run", v) : -EBADMSG;
+	default:
+		return -EBADMSG;
 	}
 }
 
@@ -292,7 +303,8 @@ static int apply_chunk(struct fold *f, unsigned n, uint64_t last)
 		rc = apply(f, &f->entry[i]);
 		if (rc == -EBADMSG) {
 			// can't come from this build's writer; it must not stop everything behind it
-			log_error("journal_entry_broken", LOG_INT("seq", f->entry[i].seq), LOG_INT("kind", f->entry[i].kind));
+			log_error("journal_entry_broken", LOG_INT("seq", f->entry[i].seq),
+				  LOG_INT("kind", f->entry[i].kind));
 			rc = 0;
 		}
 	}

@@ -1,12 +1,14 @@
-// `subscriber import`: JSON lines in frames of whole lines, each line a document. A row counts when it is durable; a bad one
-// names its line and its reason and the others go in. The sender is held back when the fold thread falls behind.
+// `subscriber import`: JSON lines in frames of whole lines, each line a document. A row counts when it is
+// durable; a bad one names its line and its reason and the others go in. The sender is held back when the
+// fold thread falls behind.
 #include <errno.h>
 #include "cache/loader/import_doc.h"
 #include "cache/loader/provision.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-#define IMPORT_BACKLOG	   60000u // journal entries: beyond, no credit is given until the fold thread has caught up
+#define IMPORT_BACKLOG                                                                                       \
+	60000u // journal entries: beyond, no credit is given until the fold thread has caught up
 #define IMPORT_PROGRESS_MS 100u
 
 void import_begin(struct loader *l, struct call *c)
@@ -28,7 +30,8 @@ static void progress(struct loader *l, struct call *c)
 {
 	c->progress_ms = clock_mono_ms();
 	admin_row_take(l, c,
-		       json_pack("{s:{s:I,s:I}}", "progress", "rows", (json_int_t)c->rows, "errors", (json_int_t)c->errors),
+		       json_pack("{s:{s:I,s:I}}", "progress", "rows", (json_int_t)c->rows, "errors",
+				 (json_int_t)c->errors),
 		       false);
 }
 
@@ -37,8 +40,8 @@ static void finish_if_over(struct loader *l, struct call *c)
 	if (!c->ended || c->in_flight)
 		return;
 	progress(l, c);
-	json_t *m = json_pack("{s:i,s:I,s:I}", "status", c->failed ? ADMIN_REFUSED : ADMIN_OK, "rows", (json_int_t)c->rows,
-			      "errors", (json_int_t)c->errors);
+	json_t *m = json_pack("{s:i,s:I,s:I}", "status", c->failed ? ADMIN_REFUSED : ADMIN_OK, "rows",
+			      (json_int_t)c->rows, "errors", (json_int_t)c->errors);
 	if (c->failed)
 		json_object_set_new(m, "error", json_string("some rows could not be made durable"));
 	admin_end_take(l, c, m);

@@ -39,7 +39,7 @@ void import_docs_free(struct import_docs **dp)
 
 static bool is_own(struct slice key)
 {
-	static const char *const names[] = {"imsi",	 "msisdn",    "security",      "_id",	    "imeisv",
+	static const char *const names[] = {"imsi",     "msisdn",    "security",      "_id",       "imeisv",
 					    "mme_host", "mme_realm", "mme_timestamp", "purge_flag"};
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (slice_eq(key, slice_str(names[i])))
@@ -161,5 +161,6 @@ json_t *import_docs_parse(struct import_docs *d, struct slice line, json_error_t
 			return doc;
 		json_decref(doc);
 	}
-	return json_loadb((const char *)line.p, line.len, 0, e); // as a whole: for its message, if for nothing else
+	return json_loadb((const char *)line.p, line.len, 0,
+			  e); // as a whole: for its message, if for nothing else
 }

@@ -36,7 +36,8 @@ void load_profiles_changed(struct loader *l)
 		memset(l->load->profile, 0, l->load->profile_cap * sizeof(*l->load->profile));
 }
 
-// ---- one subscriber --------------------------------------------------------------------------------------------
+// ---- one subscriber
+// --------------------------------------------------------------------------------------------
 
 struct stored {
 	imsi_t imsi;
@@ -83,7 +84,7 @@ static int put_stored(struct loader *l, const struct stored *s)
 	memcpy(r.k, s->image.k, 16);
 	memcpy(r.opc, s->image.opc, 16);
 	fill_state(l, &s->state, &r);
-	bool keep_words = old && memcmp(old->k, r.k, 16) == 0 && !l->load->reset_words;
+	bool keep_words = old && secret_equal(old->k, r.k, 16) && !l->load->reset_words;
 	int rc = 0;
 	if (keep_words) {
 		r.sqn = old->sqn;
@@ -111,7 +112,8 @@ static int from_document(struct loader *l, struct stored *s)
 	json_t *doc = json_loadb((const char *)text.p, text.len, JSON_REJECT_DUPLICATES, NULL);
 	struct subscription *sub = calloc(1, sizeof(*sub));
 	rc = -EBADMSG;
-	if (doc && sub && record_parse(&l->records, doc, sub, &e) && record_build(&l->records, sub, &s->image, &e)) {
+	if (doc && sub && record_parse(&l->records, doc, sub, &e) &&
+	    record_build(&l->records, sub, &s->image, &e)) {
 		s->profile = builder_profile(l->builder, l->records.profile);
 		rc = s->profile ? 0 : -ENOSPC;
 	}
@@ -147,7 +149,8 @@ int load_one(struct loader *l, imsi_t imsi)
 		return rc;
 	bool known = record_image_get(sub.record, &s.image);
 	// the slice may be unaligned; the builder looks at it as a struct
-	if (known && sub.profile.len > sizeof(struct cache_profile) && sub.profile.len <= RECORD_PROFILE_MAX) {
+	if (known && sub.profile.len > sizeof(struct cache_profile) &&
+	    sub.profile.len <= RECORD_PROFILE_MAX) {
 		memcpy(l->records.profile, sub.profile.p, sub.profile.len);
 		if (l->records.profile->len == sub.profile.len)
 			s.profile = builder_profile(l->builder, l->records.profile);
@@ -166,7 +169,8 @@ int load_one(struct loader *l, imsi_t imsi)
 	return rc < 0 ? rc : 1;
 }
 
-// ---- the pass --------------------------------------------------------------------------------------------------
+// ---- the pass
+// --------------------------------------------------------------------------------------------------
 
 static uint32_t profile_value(struct loader *l, uint64_t id)
 {
@@ -178,7 +182,8 @@ static uint32_t profile_value(struct loader *l, uint64_t id)
 	    body.len > RECORD_PROFILE_MAX)
 		return 0;
 	memcpy(l->records.profile, body.p, body.len);
-	uint32_t value = l->records.profile->len == body.len ? builder_profile(l->builder, l->records.profile) : 0;
+	uint32_t value =
+	    l->records.profile->len == body.len ? builder_profile(l->builder, l->records.profile) : 0;
 	if (id >= ld->profile_cap && id < CACHE_SUBSCRIBERS_MAX) {
 		size_t cap = ld->profile_cap ? ld->profile_cap : 1024;
 		while (cap <= id)
@@ -287,7 +292,8 @@ static void on_piece(evutil_socket_t fd, short what, void *arg)
 		event_add(l->load->event, &(struct timeval){0});
 }
 
-// ---- the start -------------------------------------------------------------------------------------------------
+// ---- the start
+// -------------------------------------------------------------------------------------------------
 
 static bool add_ind(void *ctx, const struct ind_host *h)
 {

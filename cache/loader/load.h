@@ -1,11 +1,11 @@
-// Filling the cache from the local database: one ordered pass over the rows at the start, in pieces between which the
-// loop serves; single subscribers on demand before the pass has come to them. A cache that survived the last loader is
-// compared and put right instead, and goes on serving meanwhile (law 4).
+// Filling the cache from the local database: one ordered pass over the rows at the start, in pieces between
+// which the loop serves; single subscribers on demand before the pass has come to them. A cache that survived
+// the last loader is compared and put right instead, and goes on serving meanwhile (law 4).
 #pragma once
 #include "cache/loader/loader.h"
 
-// Takes over or raises the run number, fills the IND table, publishes what the last loader had committed but perhaps not
-// published, begins the pass. `fresh` as builder_open said.
+// Takes over or raises the run number, fills the IND table, publishes what the last loader had committed but
+// perhaps not published, begins the pass. `fresh` as builder_open said.
 int load_start(struct loader *l, bool fresh) MUST_USE;
 void load_free(struct loader *l);
 // The next piece; false when the pass is over. Runs by itself on the event loop.

@@ -63,8 +63,9 @@ int loader_init(struct loader *l, const struct loader_options *o)
 	l->lock_fd = -1;
 	int rc = lock_dir(l, o->dir);
 	if (rc) {
-		log_error("state_dir_lock_failed", LOG_STR("state_dir", o->dir),
-			  LOG_STR("reason", rc == -EWOULDBLOCK ? "another HSS is running on it" : err_text(rc)));
+		log_error(
+		    "state_dir_lock_failed", LOG_STR("state_dir", o->dir),
+		    LOG_STR("reason", rc == -EWOULDBLOCK ? "another HSS is running on it" : err_text(rc)));
 		return rc;
 	}
 	rc = record_ctx_init(&l->records);
@@ -110,13 +111,15 @@ void loader_fini(struct loader *l)
 const struct cache_record *loader_find(struct loader *l, imsi_t imsi)
 {
 	const struct cache_record *r = cache_find(l->cache, imsi);
-	if (r || __atomic_load_n((const uint32_t *)&l->header->load_state, __ATOMIC_ACQUIRE) == CACHE_COMPLETE)
+	if (r ||
+	    __atomic_load_n((const uint32_t *)&l->header->load_state, __ATOMIC_ACQUIRE) == CACHE_COMPLETE)
 		return r;
 	return load_one(l, imsi) == 1 ? cache_find(l->cache, imsi) : NULL;
 }
 
 // Both begin with the subscriber (messages.h).
-static enum txn_later turn_of(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body)
+static enum txn_later turn_of(struct loader *l, unsigned worker, const struct ipc_hdr *hdr,
+			      const uint8_t *body)
 {
 	uint64_t imsi = 0;
 	if (hdr->type != IPC_CHANGE && hdr->type != IPC_SQN_BLOCK)
@@ -125,7 +128,8 @@ static enum txn_later turn_of(struct loader *l, unsigned worker, const struct ip
 	return txn_later(l, worker, imsi, hdr, body);
 }
 
-void loader_frame(struct loader *l, enum role role, unsigned index, const struct ipc_hdr *hdr, const uint8_t *body)
+void loader_frame(struct loader *l, enum role role, unsigned index, const struct ipc_hdr *hdr,
+		  const uint8_t *body)
 {
 	uint32_t len = hdr->len - (uint32_t)sizeof(*hdr);
 	if (role == ROLE_ADMIN) {
@@ -133,17 +137,32 @@ void loader_frame(struct loader *l, enum role role, unsigned index, const struct
 		return;
 	}
 	switch (turn_of(l, index, hdr, body)) {
-	case TXN_NOW: break;
-	case TXN_LATER: return;
-	case TXN_REFUSE: loader_stat(l, STAT_CHANNEL_FULL, 1); return; // its frontend answers 3004
+	case TXN_NOW:
+		break;
+	case TXN_LATER:
+		return;
+	case TXN_REFUSE:
+		loader_stat(l, STAT_CHANNEL_FULL, 1);
+		return; // its frontend answers 3004
 	}
 	switch (hdr->type) {
-	case IPC_CHANGE: change_handle(l, index, hdr, body, len); break;
-	case IPC_SQN_BLOCK: sqn_block_handle(l, index, hdr, body, len); break;
-	case IPC_IND_HOST: ind_host_handle(l, index, hdr, body, len); break;
-	case IPC_MISS: miss_handle(l, index, hdr, body, len); break;
-	case IPC_DELIVERED: own_delivered(l, hdr, body, len); break;
-	default: break;
+	case IPC_CHANGE:
+		change_handle(l, index, hdr, body, len);
+		break;
+	case IPC_SQN_BLOCK:
+		sqn_block_handle(l, index, hdr, body, len);
+		break;
+	case IPC_IND_HOST:
+		ind_host_handle(l, index, hdr, body, len);
+		break;
+	case IPC_MISS:
+		miss_handle(l, index, hdr, body, len);
+		break;
+	case IPC_DELIVERED:
+		own_delivered(l, hdr, body, len);
+		break;
+	default:
+		break;
 	}
 }
 

@@ -16,10 +16,11 @@ struct admin;
 struct link {
 	struct channel *ch;  // NULL: nobody there
 	uint32_t generation; // raised when the other end is another process
-	bool touched;	     // has frames that are not flushed
+	bool touched;        // has frames that are not flushed
 };
 
-// Direct-mapped memory of the last but one duplicate key of a subscriber; the last one is in the cache record.
+// Direct-mapped memory of the last but one duplicate key of a subscriber; the last one is in the cache
+// record.
 #define DUP_CNT 65536u
 struct dup_entry {
 	uint64_t imsi;
@@ -44,13 +45,13 @@ struct loader {
 	struct admin *admin;
 	struct link worker[WORKER_MAX];
 	struct link admin_link;
-	struct event *tick; // once a second: gauges, retries, trimming
+	struct event *tick;  // once a second: gauges, retries, trimming
 	struct event *flush; // writes out what was composed
 	bool flush_pending;
 	int lock_fd;
 	// How a message leaves; tests listen here.
-	void (*send)(struct loader *l, enum role role, unsigned index, uint16_t type, uint64_t id, const void *body,
-		     size_t len);
+	void (*send)(struct loader *l, enum role role, unsigned index, uint16_t type, uint64_t id,
+		     const void *body, size_t len);
 };
 
 // loader.c: everything but processes and channels. `dir` is state_dir's path. 0 or a negative errno (logged).
@@ -64,10 +65,12 @@ struct loader_options {
 int loader_init(struct loader *l, const struct loader_options *o) MUST_USE;
 void loader_fini(struct loader *l);
 
-// The current record: from the cache, or while it is being filled through the database. NULL: no such subscriber.
+// The current record: from the cache, or while it is being filled through the database. NULL: no such
+// subscriber.
 const struct cache_record *loader_find(struct loader *l, imsi_t imsi);
 // A frame of a worker or of hss-admin.
-void loader_frame(struct loader *l, enum role role, unsigned index, const struct ipc_hdr *hdr, const uint8_t *body);
+void loader_frame(struct loader *l, enum role role, unsigned index, const struct ipc_hdr *hdr,
+		  const uint8_t *body);
 void loader_tick(struct loader *l);
 void loader_edge_down(struct loader *l, enum role role, unsigned index);
 
@@ -88,7 +91,11 @@ static inline uint64_t loader_seq_limit(const struct loader *l, uint32_t sqn)
 }
 
 // change.c, sqnblock.c
-void change_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len);
-void sqn_block_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len);
-void ind_host_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len);
-void miss_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len);
+void change_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
+		   uint32_t len);
+void sqn_block_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
+		      uint32_t len);
+void ind_host_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
+		     uint32_t len);
+void miss_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
+		 uint32_t len);

@@ -9,22 +9,27 @@
 
 #define SCHEMA_VERSION 1
 
-// Checkpoints of the journal are the fold thread's work; this is what the commit path does when that lags behind.
+// Checkpoints of the journal are the fold thread's work; this is what the commit path does when that lags
+// behind.
 #define JOURNAL_AUTOCHECKPOINT "PRAGMA wal_autocheckpoint=16384"
 
 static const char schema_rows[] =
-	"CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
-	"CREATE TABLE IF NOT EXISTS subscriber(imsi INTEGER PRIMARY KEY, profile INTEGER NOT NULL, rec BLOB NOT NULL);"
-	"CREATE TABLE IF NOT EXISTS document(imsi INTEGER PRIMARY KEY, doc TEXT NOT NULL);"
-	"CREATE TABLE IF NOT EXISTS profile(id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);"
-	"CREATE TABLE IF NOT EXISTS state(imsi INTEGER PRIMARY KEY, body BLOB NOT NULL, node BLOB, ext BLOB);"
-	"CREATE TABLE IF NOT EXISTS sqn(imsi INTEGER NOT NULL, fp BLOB NOT NULL, ceiling INTEGER NOT NULL,"
-	" run INTEGER NOT NULL, PRIMARY KEY(imsi, fp)) WITHOUT ROWID;"
-	"CREATE TABLE IF NOT EXISTS ind_host(place INTEGER PRIMARY KEY, hash INTEGER NOT NULL, host TEXT NOT NULL);"
-	"CREATE TABLE IF NOT EXISTS own_request(id INTEGER PRIMARY KEY, imsi INTEGER NOT NULL, body BLOB NOT NULL);";
-static const char schema_journal[] =
-	"CREATE TABLE IF NOT EXISTS journal(seq INTEGER PRIMARY KEY, kind INTEGER NOT NULL, imsi INTEGER NOT NULL,"
-	" body BLOB NOT NULL);";
+    "CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS subscriber(imsi INTEGER PRIMARY KEY, profile INTEGER NOT NULL, rec BLOB NOT "
+    "NULL);"
+    "CREATE TABLE IF NOT EXISTS document(imsi INTEGER PRIMARY KEY, doc TEXT NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS profile(id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT "
+    "NULL);"
+    "CREATE TABLE IF NOT EXISTS state(imsi INTEGER PRIMARY KEY, body BLOB NOT NULL, node BLOB, ext BLOB);"
+    "CREATE TABLE IF NOT EXISTS sqn(imsi INTEGER NOT NULL, fp BLOB NOT NULL, ceiling INTEGER NOT NULL,"
+    " run INTEGER NOT NULL, PRIMARY KEY(imsi, fp)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS ind_host(place INTEGER PRIMARY KEY, hash INTEGER NOT NULL, host TEXT NOT "
+    "NULL);"
+    "CREATE TABLE IF NOT EXISTS own_request(id INTEGER PRIMARY KEY, imsi INTEGER NOT NULL, body BLOB NOT "
+    "NULL);";
+static const char schema_journal[] = "CREATE TABLE IF NOT EXISTS journal(seq INTEGER PRIMARY KEY, kind "
+				     "INTEGER NOT NULL, imsi INTEGER NOT NULL,"
+				     " body BLOB NOT NULL);";
 
 // Reads the version before anything is written, so that a newer database stays as it is.
 static int check_version(sqlite3 *db, const char *name)
@@ -61,7 +66,8 @@ static int create_schema(struct local *l)
 	return rc ? rc : sql_exec(l->journal, text);
 }
 
-// The journal is short: it is checked whole. The rows are checked where they are read (SQLite reports a broken page).
+// The journal is short: it is checked whole. The rows are checked where they are read (SQLite reports a
+// broken page).
 static int check_journal(struct local *l)
 {
 	sqlite3_stmt *s = NULL;
@@ -72,7 +78,8 @@ static int check_journal(struct local *l)
 	const char *text = step == SQLITE_ROW ? (const char *)sqlite3_column_text(s, 0) : NULL;
 	rc = text && strcmp(text, "ok") == 0 ? 0 : -EUCLEAN;
 	if (rc)
-		log_error("database_broken", LOG_STR("file", "journal.db"), LOG_STR("reason", text ? text : "unreadable"));
+		log_error("database_broken", LOG_STR("file", "journal.db"),
+			  LOG_STR("reason", text ? text : "unreadable"));
 	sqlite3_finalize(s);
 	return rc;
 }
@@ -100,11 +107,14 @@ static int prepare(struct local *l)
 	if (rc == 0)
 		rc = sql_prepare(l->journal, "COMMIT", &l->commit);
 	if (rc == 0)
-		rc = sql_prepare(l->journal, "INSERT INTO journal(seq, kind, imsi, body) VALUES(?1, ?2, ?3, ?4)", &l->append);
+		rc = sql_prepare(l->journal,
+				 "INSERT INTO journal(seq, kind, imsi, body) VALUES(?1, ?2, ?3, ?4)",
+				 &l->append);
 	if (rc == 0)
 		rc = sql_prepare(l->journal, "DELETE FROM journal WHERE seq <= ?1", &l->trim);
 	if (rc == 0)
-		rc = sql_prepare(l->journal, "SELECT kind, imsi, body FROM journal WHERE seq = ?1", &l->by_seq);
+		rc = sql_prepare(l->journal, "SELECT kind, imsi, body FROM journal WHERE seq = ?1",
+				 &l->by_seq);
 	return rc ? rc : local_read_prepare(l);
 }
 
@@ -247,8 +257,10 @@ static int trim(struct local *l, uint64_t most)
 
 static void note_key(struct local *l, const struct entry *e, enum unfolded_class cls, uint64_t extra)
 {
-	// Without the note a later read could take an older row for the truth. The next loader folds the journal first.
-	if (unfolded_note(&l->unfolded, unfolded_key(cls, (imsi_t){e->imsi}, extra), e->seq, atomic_load(&l->folded)))
+	// Without the note a later read could take an older row for the truth. The next loader folds the
+	// journal first.
+	if (unfolded_note(&l->unfolded, unfolded_key(cls, (imsi_t){e->imsi}, extra), e->seq,
+			  atomic_load(&l->folded)))
 		bug("no memory for the journal's index");
 }
 
@@ -278,7 +290,8 @@ static void note(struct local *l, const struct entry *e)
 		if (entry_get_sqn(e->body, &row))
 			note_key(l, e, UNFOLDED_SQN, be64_get(row.fp));
 		break;
-	default: break;
+	default:
+		break;
 	}
 }
 
@@ -369,6 +382,7 @@ int local_run_get(struct local *l, uint64_t *run)
 int local_run_set(struct local *l, uint64_t run)
 {
 	char text[96];
-	snprintf(text, sizeof(text), "INSERT OR REPLACE INTO meta VALUES('run', %llu)", (unsigned long long)run);
+	snprintf(text, sizeof(text), "INSERT OR REPLACE INTO meta VALUES('run', %llu)",
+		 (unsigned long long)run);
 	return sql_exec(l->fold.db, text);
 }

@@ -1,14 +1,18 @@
-// The local database (law 6): this node's truth. Two SQLite files in state_dir, both WAL with synchronous FULL:
+// The local database (law 6): this node's truth. Two SQLite files in state_dir, both WAL with synchronous
+// FULL:
 //
-//   journal.db  journal(seq, kind, imsi, body): what was committed last, appended by the main thread, one transaction
+//   journal.db  journal(seq, kind, imsi, body): what was committed last, appended by the main thread, one
+//   transaction
 //               and one fsync for many changes
-//   hss.db      the rows: documents, records, profiles, states, SQN rows ..., written by the fold thread only, which
-//               moves journal entries into them, oldest first, and notes how far it came in the same transaction
+//   hss.db      the rows: documents, records, profiles, states, SQN rows ..., written by the fold thread
+//   only, which
+//               moves journal entries into them, oldest first, and notes how far it came in the same
+//               transaction
 //
-// An entry is deleted from the journal only when the rows that hold it are durable, so any kill leaves it in one of
-// the two, or in both, which is the same: folding an entry twice changes nothing.
-// Reads see the newest committed state: a key that has an unfolded entry is read from the journal, others from the rows.
-// All functions belong to the main thread, except where fold.h says otherwise.
+// An entry is deleted from the journal only when the rows that hold it are durable, so any kill leaves it in
+// one of the two, or in both, which is the same: folding an entry twice changes nothing. Reads see the newest
+// committed state: a key that has an unfolded entry is read from the journal, others from the rows. All
+// functions belong to the main thread, except where fold.h says otherwise.
 #pragma once
 #include "cache/loader/entry.h"
 #include "lib/base/err.h"
@@ -20,14 +24,15 @@ struct local_options {
 	const char *vfs; // SQLite VFS by name; NULL: the default (tests put a recording one in between)
 };
 
-// Opens or creates both files, upgrades the schema in place, folds what the journal holds. 0 and *out, or a negative
-// errno after a log line that says what is wrong: -EPROTO the files are of a newer version.
+// Opens or creates both files, upgrades the schema in place, folds what the journal holds. 0 and *out, or a
+// negative errno after a log line that says what is wrong: -EPROTO the files are of a newer version.
 int local_open(const struct local_options *options, struct local **out) MUST_USE;
 void local_free(struct local **l);
 
-// ---- writing ---------------------------------------------------------------------------------------------------
-// Appends all entries in one transaction: 0 when they are on disk, or a negative errno and nothing was appended. Gives
-// them their numbers.
+// ---- writing
+// --------------------------------------------------------------------------------------------------- Appends
+// all entries in one transaction: 0 when they are on disk, or a negative errno and nothing was appended.
+// Gives them their numbers.
 int local_commit(struct local *l, struct entry *entries, unsigned n) MUST_USE;
 // Everything up to the last commit is in the cache: the fold thread may take it.
 void local_published(struct local *l);
@@ -41,13 +46,15 @@ void local_fold_drain(struct local *l);
 // The fold thread's last attempt failed (disk full ...): the journal grows.
 bool local_fold_failing(const struct local *l);
 
-// ---- meta ------------------------------------------------------------------------------------------------------
-// Run number of law 5 as the rows have it. At the start, before the fold thread runs.
+// ---- meta
+// ------------------------------------------------------------------------------------------------------ Run
+// number of law 5 as the rows have it. At the start, before the fold thread runs.
 int local_run_get(struct local *l, uint64_t *run) MUST_USE;
 int local_run_set(struct local *l, uint64_t run) MUST_USE;
 
-// ---- reading ---------------------------------------------------------------------------------------------------
-// Slices are valid until the next call of any local_ function. 1 found, 0 not there, negative errno.
+// ---- reading
+// --------------------------------------------------------------------------------------------------- Slices
+// are valid until the next call of any local_ function. 1 found, 0 not there, negative errno.
 struct local_subscriber {
 	struct slice record;  // record_image
 	struct slice profile; // struct cache_profile
@@ -65,8 +72,9 @@ int local_profile(struct local *l, uint64_t id, struct slice *body) MUST_USE;
 // Whether an entry beyond `folded` is about this subscriber (state, document or the SQN row of `fp`).
 bool local_unfolded(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], uint64_t folded);
 
-// Rows in order of IMSI, from beyond `after`, with the state and the SQN row of each: the ordered merge that fills the
-// cache. Rows only: the caller looks at local_unfolded with the number that local_folded gave before local_scan_begin.
+// Rows in order of IMSI, from beyond `after`, with the state and the SQN row of each: the ordered merge that
+// fills the cache. Rows only: the caller looks at local_unfolded with the number that local_folded gave
+// before local_scan_begin.
 struct local_row {
 	imsi_t imsi;
 	struct slice record;
@@ -81,14 +89,16 @@ int local_scan_next(struct local *l, struct local_row *out) MUST_USE; // 1, 0 at
 void local_scan_end(struct local *l);
 int local_count(struct local *l, uint64_t *subscribers) MUST_USE;
 
-// IND hosts and own requests of the rows, at the start (everything is folded then). `fn` returns false to stop.
+// IND hosts and own requests of the rows, at the start (everything is folded then). `fn` returns false to
+// stop.
 int local_each_ind(struct local *l, bool (*fn)(void *ctx, const struct ind_host *h), void *ctx) MUST_USE;
-int local_each_own(struct local *l, bool (*fn)(void *ctx, imsi_t imsi, const struct own_image *o), void *ctx) MUST_USE;
+int local_each_own(struct local *l, bool (*fn)(void *ctx, imsi_t imsi, const struct own_image *o),
+		   void *ctx) MUST_USE;
 // A step through the subscribers for lists and exports: the next IMSI beyond `after`.
 int local_next(struct local *l, imsi_t after, imsi_t *out) MUST_USE;
 
-// Subscribers (with repetitions) whose entries local_open found in the journal: the last loader may have been killed
-// before it published them.
+// Subscribers (with repetitions) whose entries local_open found in the journal: the last loader may have been
+// killed before it published them.
 const uint64_t *local_replayed(const struct local *l, size_t *n);
 void local_replayed_free(struct local *l);
 

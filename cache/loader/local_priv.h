@@ -48,7 +48,7 @@ struct fold {
 
 struct local {
 	sqlite3 *journal; // main thread: the only writer
-	sqlite3 *rows;	  // main thread: reads
+	sqlite3 *rows;    // main thread: reads
 	sqlite3_stmt *begin, *commit, *append, *trim, *by_seq;
 	sqlite3_stmt *read[READ_STMT_CNT];
 	uint64_t seq, trimmed;
@@ -75,5 +75,6 @@ int local_read_prepare(struct local *l) MUST_USE;
 
 int fold_open(struct local *l, const struct local_options *o) MUST_USE;
 void fold_close(struct local *l);
-// One transaction: entries folded, or a negative errno. Called by the thread, or by whoever holds `l` while none runs.
+// One transaction: entries folded, or a negative errno. Called by the thread, or by whoever holds `l` while
+// none runs.
 int fold_step(struct local *l) MUST_USE;

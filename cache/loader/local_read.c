@@ -1,5 +1,5 @@
-// Reads of the local database: rows, unless the journal holds something newer; and the ordered merge that fills the
-// cache. See local.h. Loader process, main thread.
+// Reads of the local database: rows, unless the journal holds something newer; and the ordered merge that
+// fills the cache. See local.h. Loader process, main thread.
 #include <errno.h>
 #include <stdlib.h>
 #include "cache/loader/local_priv.h"
@@ -8,17 +8,17 @@
 int local_read_prepare(struct local *l)
 {
 	static const char *const sql[READ_STMT_CNT] = {
-		[READ_SUBSCRIBER] = ("SELECT s.rec, s.profile, p.body FROM subscriber s LEFT JOIN profile p"
-				     " ON p.id = s.profile WHERE s.imsi = ?1"),
-		[READ_DOCUMENT] = "SELECT doc FROM document WHERE imsi = ?1",
-		[READ_STATE] = "SELECT body, ext FROM state WHERE imsi = ?1",
-		[READ_SQN] = "SELECT ceiling, run FROM sqn WHERE imsi = ?1 AND fp = ?2",
-		[READ_PROFILE] = "SELECT body FROM profile WHERE id = ?1",
-		[READ_PROFILE_DIGEST] = "SELECT body FROM profile WHERE digest = ?1",
-		[READ_NEXT] = "SELECT imsi FROM subscriber WHERE imsi > ?1 ORDER BY imsi LIMIT 1",
-		[SCAN_SUBSCRIBER] = "SELECT imsi, profile, rec FROM subscriber WHERE imsi > ?1 ORDER BY imsi",
-		[SCAN_STATE] = "SELECT imsi, body FROM state WHERE imsi > ?1 ORDER BY imsi",
-		[SCAN_SQN] = "SELECT imsi, fp, ceiling, run FROM sqn WHERE imsi > ?1 ORDER BY imsi",
+	    [READ_SUBSCRIBER] = ("SELECT s.rec, s.profile, p.body FROM subscriber s LEFT JOIN profile p"
+				 " ON p.id = s.profile WHERE s.imsi = ?1"),
+	    [READ_DOCUMENT] = "SELECT doc FROM document WHERE imsi = ?1",
+	    [READ_STATE] = "SELECT body, ext FROM state WHERE imsi = ?1",
+	    [READ_SQN] = "SELECT ceiling, run FROM sqn WHERE imsi = ?1 AND fp = ?2",
+	    [READ_PROFILE] = "SELECT body FROM profile WHERE id = ?1",
+	    [READ_PROFILE_DIGEST] = "SELECT body FROM profile WHERE digest = ?1",
+	    [READ_NEXT] = "SELECT imsi FROM subscriber WHERE imsi > ?1 ORDER BY imsi LIMIT 1",
+	    [SCAN_SUBSCRIBER] = "SELECT imsi, profile, rec FROM subscriber WHERE imsi > ?1 ORDER BY imsi",
+	    [SCAN_STATE] = "SELECT imsi, body FROM state WHERE imsi > ?1 ORDER BY imsi",
+	    [SCAN_SQN] = "SELECT imsi, fp, ceiling, run FROM sqn WHERE imsi > ?1 ORDER BY imsi",
 	};
 	for (unsigned i = 0; i < READ_STMT_CNT; i++) {
 		int rc = sql_prepare(l->rows, sql[i], &l->read[i]);
@@ -50,8 +50,10 @@ static int keep(struct local *l, size_t used, struct slice *s)
 	return 0;
 }
 
-// The newest unfolded entry of a key: 1 and the entry (its body in the scratch block), 0 when the rows are current.
-static int journal_find(struct local *l, enum unfolded_class cls, imsi_t imsi, uint64_t extra, struct entry *out)
+// The newest unfolded entry of a key: 1 and the entry (its body in the scratch block), 0 when the rows are
+// current.
+static int journal_find(struct local *l, enum unfolded_class cls, imsi_t imsi, uint64_t extra,
+			struct entry *out)
 {
 	uint64_t seq = unfolded_find(&l->unfolded, unfolded_key(cls, imsi, extra), atomic_load(&l->folded));
 	*out = (struct entry){0};
@@ -215,7 +217,8 @@ int local_read_sqn(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], s
 	if (rc < 0)
 		return rc;
 	if (rc == 1) {
-		bool ok = e.kind == ENTRY_DOC_PUT ? entry_get_doc(e.body, &d) && d.has_sqn : entry_get_sqn(e.body, out);
+		bool ok = e.kind == ENTRY_DOC_PUT ? entry_get_doc(e.body, &d) && d.has_sqn
+						  : entry_get_sqn(e.body, out);
 		if (ok && e.kind == ENTRY_DOC_PUT)
 			*out = d.sqn;
 		return ok && memcmp(out->fp, fp, SQN_FP_LEN) == 0 ? 1 : -EUCLEAN;
@@ -264,7 +267,8 @@ bool local_unfolded(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], 
 	       unfolded_find(u, unfolded_key(UNFOLDED_SQN, imsi, be64_get(fp)), folded);
 }
 
-// ---- scan ------------------------------------------------------------------------------------------------------
+// ---- scan
+// ------------------------------------------------------------------------------------------------------
 
 static int advance(sqlite3_stmt *s, bool *waiting)
 {
@@ -305,7 +309,8 @@ static int scan_state(struct local *l, int64_t imsi, struct slice *state)
 	int rc = 0;
 	while (rc == 0 && l->scan_state && sqlite3_column_int64(s, 0) < imsi)
 		rc = advance(s, &l->scan_state);
-	*state = rc == 0 && l->scan_state && sqlite3_column_int64(s, 0) == imsi ? sql_blob(s, 1) : (struct slice){0};
+	*state = rc == 0 && l->scan_state && sqlite3_column_int64(s, 0) == imsi ? sql_blob(s, 1)
+										: (struct slice){0};
 	return rc;
 }
 
@@ -319,7 +324,8 @@ static int scan_sqn(struct local *l, int64_t imsi, struct local_row *out)
 	out->has_sqn = false;
 	while (rc == 0 && l->scan_sqn && sqlite3_column_int64(s, 0) <= imsi) {
 		struct slice fp = sql_blob(s, 1);
-		if (sqlite3_column_int64(s, 0) == imsi && known && slice_eq(fp, slice_of(image.fp, SQN_FP_LEN))) {
+		if (sqlite3_column_int64(s, 0) == imsi && known &&
+		    slice_eq(fp, slice_of(image.fp, SQN_FP_LEN))) {
 			out->has_sqn = true;
 			memcpy(out->sqn.fp, fp.p, SQN_FP_LEN);
 			out->sqn.ceiling = (uint64_t)sqlite3_column_int64(s, 2);
@@ -338,7 +344,8 @@ int local_scan_next(struct local *l, struct local_row *out)
 		return 0;
 	int64_t imsi = sqlite3_column_int64(s, 0);
 	struct slice record = sql_blob(s, 2);
-	*out = (struct local_row){.imsi = {(uint64_t)imsi}, .profile_id = (uint64_t)sqlite3_column_int64(s, 1)};
+	*out =
+	    (struct local_row){.imsi = {(uint64_t)imsi}, .profile_id = (uint64_t)sqlite3_column_int64(s, 1)};
 	out->record = record;
 	int rc = keep(l, 0, &out->record);
 	if (rc == 0)

@@ -48,8 +48,8 @@ static void on_down(void *ctx, struct channel *ch, int why)
 static const struct channel_ops channel_callbacks = {.on_frame = on_frame, .on_down = on_down};
 
 // Answers are composed while a batch is committed and written when all of it is done.
-static void send_frame(struct loader *l, enum role role, unsigned index, uint16_t type, uint64_t id, const void *body,
-		       size_t len)
+static void send_frame(struct loader *l, enum role role, unsigned index, uint16_t type, uint64_t id,
+		       const void *body, size_t len)
 {
 	struct link *k = link_of(l, role, index);
 	if (!k->ch)
@@ -133,10 +133,10 @@ static int init(struct role_env *env)
 	// the directory that hssd opened, whatever its path means by now
 	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", env->state_dir_fd);
 	int rc = loader_init(l, &(struct loader_options){.dir = dir,
-							  .records_fd = env->records_fd,
-							  .sqn_fd = env->sqn_fd,
-							  .op_fd = env->op_fd,
-							  .control = env->control});
+							 .records_fd = env->records_fd,
+							 .sqn_fd = env->sqn_fd,
+							 .op_fd = env->op_fd,
+							 .control = env->control});
 	if (rc == -EWOULDBLOCK)
 		_exit(ROLE_EXIT_IN_USE);
 	return rc ? rc : add_events(l);
@@ -159,9 +159,11 @@ static void edge(struct role_env *env, enum role role, unsigned index, int fd)
 	k->ch = channel_new_take(l->base, fd, role == ROLE_WORKER ? WORKER_HIGH_WATER : ADMIN_HIGH_WATER,
 				 &channel_callbacks, e);
 	if (k->ch)
-		channel_set_sides(k->ch, role == ROLE_WORKER ? IPC_SIDE_WORKER : IPC_SIDE_ADMIN, IPC_SIDE_LOADER);
+		channel_set_sides(k->ch, role == ROLE_WORKER ? IPC_SIDE_WORKER : IPC_SIDE_ADMIN,
+				  IPC_SIDE_LOADER);
 	else
-		log_error("edge_failed", LOG_STR("role", role_name(role)), LOG_STR("reason", err_text(errno)));
+		log_error("edge_failed", LOG_STR("role", role_name(role)),
+			  LOG_STR("reason", err_text(errno)));
 }
 
 static void reload(struct role_env *env, const struct config *fresh)

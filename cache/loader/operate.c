@@ -6,8 +6,9 @@
 #include "cache/loader/provision.h"
 #include "lib/base/log.h"
 
-#define JUMP_DEFAULT (1ll << 20) // far above what was ever drawn since the copy, far below the USIM's delta of 2^28
-#define JUMP_MAX     (1ll << 27)
+#define JUMP_DEFAULT                                                                                         \
+	(1ll << 20) // far above what was ever drawn since the copy, far below the USIM's delta of 2^28
+#define JUMP_MAX (1ll << 27)
 
 static const struct cache_record *find(struct loader *l, struct call *c, imsi_t *imsi)
 {
@@ -36,13 +37,15 @@ void sqn_show(struct loader *l, struct call *c)
 	uint64_t seq = loader_seq_next(l, r->sqn);
 	imsi_text(imsi, text);
 	admin_row_take(l, c,
-		       json_pack("{s:s,s:I,s:I,s:i,s:I}", "imsi", text, "sqn", (json_int_t)(seq << 5), "seq", (json_int_t)seq,
-				 "ind_bits", 5, "reserved_until", (json_int_t)loader_seq_limit(l, r->sqn)),
+		       json_pack("{s:s,s:I,s:I,s:i,s:I}", "imsi", text, "sqn", (json_int_t)(seq << 5), "seq",
+				 (json_int_t)seq, "ind_bits", 5, "reserved_until",
+				 (json_int_t)loader_seq_limit(l, r->sqn)),
 		       false);
 	admin_end(l, c, ADMIN_OK, NULL);
 }
 
-static void set_seq(struct loader *l, struct call *c, const struct cache_record *r, struct op *op, uint64_t seq)
+static void set_seq(struct loader *l, struct call *c, const struct cache_record *r, struct op *op,
+		    uint64_t seq)
 {
 	struct sqn_row row = {.run = l->run};
 	struct sqn_range range;
@@ -85,7 +88,8 @@ void sqn_set(struct loader *l, struct call *c)
 		return;
 	uint64_t seq = (uint64_t)sqn >> 5, next = loader_seq_next(l, r->sqn);
 	if (seq < next && !json_is_true(json_object_get(c->args, "force")))
-		admin_end(l, c, ADMIN_REFUSED, "sqn: %llu is below the current %llu, which could repeat vectors (--force)",
+		admin_end(l, c, ADMIN_REFUSED,
+			  "sqn: %llu is below the current %llu, which could repeat vectors (--force)",
 			  (unsigned long long)seq << 5, (unsigned long long)next << 5);
 	else
 		set_seq(l, c, r, op, seq);
@@ -120,7 +124,8 @@ void sqn_jump(struct loader *l, struct call *c)
 		admin_end(l, c, ADMIN_REFUSED, "could not be written");
 }
 
-// ---- location --------------------------------------------------------------------------------------------------
+// ---- location
+// --------------------------------------------------------------------------------------------------
 
 static json_t *node(struct loader *l, uint32_t index, const uint8_t plmn[3], uint64_t time_us, bool purged)
 {
@@ -130,8 +135,8 @@ static json_t *node(struct loader *l, uint32_t index, const uint8_t plmn[3], uin
 		return json_null();
 	if (plmn_valid(plmn))
 		plmn_text(plmn, text);
-	return json_pack("{s:s%,s:s%,s:s,s:I,s:b}", "host", host.p, (size_t)host.len, "realm", realm.p, (size_t)realm.len,
-			 "plmn", text, "time_us", (json_int_t)time_us, "purged", purged);
+	return json_pack("{s:s%,s:s%,s:s,s:I,s:b}", "host", host.p, (size_t)host.len, "realm", realm.p,
+			 (size_t)realm.len, "plmn", text, "time_us", (json_int_t)time_us, "purged", purged);
 }
 
 void location_show(struct loader *l, struct call *c)
@@ -144,12 +149,13 @@ void location_show(struct loader *l, struct call *c)
 		return;
 	json_t *imei = imeisv_json(r->imeisv);
 	imsi_text(imsi, text);
-	admin_row_take(l, c,
-		       json_pack("{s:s,s:o,s:o,s:o}", "imsi", text, "mme",
-				 node(l, r->mme, r->mme_plmn, r->mme_time_us, r->flags & RECORD_MME_PURGED), "sgsn",
-				 node(l, r->sgsn, r->sgsn_plmn, r->sgsn_time_us, r->flags & RECORD_SGSN_PURGED), "imeisv",
-				 imei ? imei : json_null()),
-		       false);
+	admin_row_take(
+	    l, c,
+	    json_pack("{s:s,s:o,s:o,s:o}", "imsi", text, "mme",
+		      node(l, r->mme, r->mme_plmn, r->mme_time_us, r->flags & RECORD_MME_PURGED), "sgsn",
+		      node(l, r->sgsn, r->sgsn_plmn, r->sgsn_time_us, r->flags & RECORD_SGSN_PURGED),
+		      "imeisv", imei ? imei : json_null()),
+	    false);
 	admin_end(l, c, ADMIN_OK, NULL);
 }
 
@@ -188,11 +194,13 @@ void location_cancel(struct loader *l, struct call *c)
 		admin_end(l, c, ADMIN_REFUSED, "could not be written");
 }
 
-// ---- status ----------------------------------------------------------------------------------------------------
+// ---- status
+// ----------------------------------------------------------------------------------------------------
 
 static json_int_t stat_value(const struct loader *l, enum stat_id id)
 {
-	return l->stats ? (json_int_t)__atomic_load_n((const uint64_t *)&l->stats->c[id], __ATOMIC_RELAXED) : 0;
+	return l->stats ? (json_int_t)__atomic_load_n((const uint64_t *)&l->stats->c[id], __ATOMIC_RELAXED)
+			: 0;
 }
 
 void store_status(struct loader *l, struct call *c)
@@ -201,13 +209,15 @@ void store_status(struct loader *l, struct call *c)
 	const struct cache_header *h = l->header;
 	uint32_t load = h->load_state <= CACHE_COMPLETE ? h->load_state : CACHE_EMPTY;
 	bool failing = txn_failing(l) || local_fold_failing(l->local);
-	json_t *row = json_pack(
-		"{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:I}", "load_state", state[load], "subscribers",
-		(json_int_t)h->subscriber_cnt, "loaded", (json_int_t)load_done(l), "load_total", (json_int_t)h->load_total,
-		"limit", (json_int_t)h->max_subscribers, "profiles", (json_int_t)h->profile_cnt, "journal_rows",
-		(json_int_t)(local_seq(l->local) - local_folded(l->local)), "own_pending", (json_int_t)own_pending(l),
-		"bad_records", (json_int_t)load_bad(l), "commits", stat_value(l, STAT_COMMITS), "commit_failures",
-		stat_value(l, STAT_COMMIT_FAILURES), "disk", failing ? "failing" : "ok", "run", (json_int_t)l->run);
+	json_t *row =
+	    json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:I}", "load_state", state[load],
+		      "subscribers", (json_int_t)h->subscriber_cnt, "loaded", (json_int_t)load_done(l),
+		      "load_total", (json_int_t)h->load_total, "limit", (json_int_t)h->max_subscribers,
+		      "profiles", (json_int_t)h->profile_cnt, "journal_rows",
+		      (json_int_t)(local_seq(l->local) - local_folded(l->local)), "own_pending",
+		      (json_int_t)own_pending(l), "bad_records", (json_int_t)load_bad(l), "commits",
+		      stat_value(l, STAT_COMMITS), "commit_failures", stat_value(l, STAT_COMMIT_FAILURES),
+		      "disk", failing ? "failing" : "ok", "run", (json_int_t)l->run);
 	admin_row_take(l, c, row, false);
 	admin_end(l, c, ADMIN_OK, NULL);
 }

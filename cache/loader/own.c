@@ -7,7 +7,7 @@
 #include "lib/base/log.h"
 
 #define OWN_BUCKETS    4096u
-#define OWN_MAX	       200000u
+#define OWN_MAX        200000u
 #define OWN_RETRY_MS   10000u
 #define OWN_TICK_SENDS 2000u
 
@@ -101,8 +101,8 @@ static struct own_request **find(struct own *own, uint64_t id)
 	return at;
 }
 
-void own_clr(struct loader *l, struct op *op, imsi_t imsi, struct slice host, struct slice realm, uint32_t type,
-	     uint32_t flags, unsigned worker)
+void own_clr(struct loader *l, struct op *op, imsi_t imsi, struct slice host, struct slice realm,
+	     uint32_t type, uint32_t flags, unsigned worker)
 {
 	if (op->own_cnt == OP_OWN_MAX || l->own->cnt >= OWN_MAX) {
 		if (log_limit_pass(&l->own->full, 1))
@@ -173,7 +173,7 @@ static bool load_one_own(void *ctx, imsi_t imsi, const struct own_image *o)
 	if (!r)
 		return l->own->cnt < OWN_MAX;
 	r->due_ms = clock_mono_ms() + 1000; // the workers come first
-	r->tries = 1;			    // may have been sent before
+	r->tries = 1;                       // may have been sent before
 	if (o->id >= l->own->next_id)
 		l->own->next_id = o->id + 1;
 	insert(l->own, r);
@@ -185,7 +185,8 @@ int own_load(struct loader *l)
 	return local_each_own(l->local, load_one_own, l);
 }
 
-// Notes in the journal that it is over. When that can't be written it is delivered once more after the next start.
+// Notes in the journal that it is over. When that can't be written it is delivered once more after the next
+// start.
 static void finish_request(struct loader *l, struct own_request **at)
 {
 	struct own_request *r = *at;
@@ -225,7 +226,8 @@ void own_tick(struct loader *l)
 		while (*at && sent < OWN_TICK_SENDS) {
 			struct own_request *r = *at;
 			if (wall > r->created_us && wall - r->created_us > life_us) {
-				log_warn("own_request_expired", LOG_SLICE("host", slice_of(r->text, r->host_len)),
+				log_warn("own_request_expired",
+					 LOG_SLICE("host", slice_of(r->text, r->host_len)),
 					 LOG_INT("tries", r->tries));
 				finish_request(l, at);
 				sent++;

@@ -9,20 +9,20 @@
 #include "lib/base/secret.h"
 
 const struct admin_command admin_commands[] = {
-	{"subscriber add", provision_add, NULL},
-	{"subscriber show", provision_show, NULL},
-	{"subscriber set", provision_set, NULL},
-	{"subscriber delete", provision_delete, NULL},
-	{"subscriber list", provision_stream, provision_list_pump},
-	{"subscriber export", provision_stream, provision_export_pump},
-	{"subscriber import", import_begin, NULL},
-	{"sqn show", sqn_show, NULL},
-	{"sqn set", sqn_set, NULL},
-	{"sqn jump", sqn_jump, NULL},
-	{"location show", location_show, NULL},
-	{"location cancel", location_cancel, NULL},
-	{"store status", store_status, NULL},
-	{NULL, NULL, NULL},
+    {"subscriber add", provision_add, NULL},
+    {"subscriber show", provision_show, NULL},
+    {"subscriber set", provision_set, NULL},
+    {"subscriber delete", provision_delete, NULL},
+    {"subscriber list", provision_stream, provision_list_pump},
+    {"subscriber export", provision_stream, provision_export_pump},
+    {"subscriber import", import_begin, NULL},
+    {"sqn show", sqn_show, NULL},
+    {"sqn set", sqn_set, NULL},
+    {"sqn jump", sqn_jump, NULL},
+    {"location show", location_show, NULL},
+    {"location cancel", location_cancel, NULL},
+    {"store status", store_status, NULL},
+    {NULL, NULL, NULL},
 };
 
 bool provision_imsi(struct loader *l, struct call *c, imsi_t *imsi)
@@ -44,7 +44,8 @@ void provision_done(struct loader *l, struct op *op, int error)
 }
 
 // Text of a document, put, and wiped. false: *e says why.
-static bool put_document(struct loader *l, struct call *c, const json_t *doc, enum put_mode mode, struct record_error *e)
+static bool put_document(struct loader *l, struct call *c, const json_t *doc, enum put_mode mode,
+			 struct record_error *e)
 {
 	char *text = json_dumps(doc, JSON_COMPACT);
 	if (!text) {
@@ -64,7 +65,8 @@ static bool put_document(struct loader *l, struct call *c, const json_t *doc, en
 	return ok;
 }
 
-// ---- add -------------------------------------------------------------------------------------------------------
+// ---- add
+// -------------------------------------------------------------------------------------------------------
 
 static json_t *rate(int value, int unit)
 {
@@ -78,10 +80,10 @@ static json_t *both_rates(int value, int unit)
 
 static json_t *session(const char *name, int qci)
 {
-	json_t *arp = json_pack("{s:i,s:i,s:i}", "priority_level", qci == 5 ? 1 : 8, "pre_emption_capability", 1,
-				"pre_emption_vulnerability", 1);
-	return json_pack("{s:s,s:i,s:{s:i,s:o},s:o,s:[]}", "name", name, "type", 3, "qos", "index", qci, "arp", arp, "ambr",
-			 both_rates(1, 3), "pcc_rule");
+	json_t *arp = json_pack("{s:i,s:i,s:i}", "priority_level", qci == 5 ? 1 : 8, "pre_emption_capability",
+				1, "pre_emption_vulnerability", 1);
+	return json_pack("{s:s,s:i,s:{s:i,s:o},s:o,s:[]}", "name", name, "type", 3, "qos", "index", qci,
+			 "arp", arp, "ambr", both_rates(1, 3), "pcc_rule");
 }
 
 static json_t *sessions(const json_t *apn)
@@ -115,9 +117,10 @@ static json_t *new_document(const json_t *args)
 	json_t *slice = json_pack("{s:i,s:b,s:o}", "sst", 1, "default_indicator", 1, "session",
 				  sessions(json_object_get(args, "apn")));
 	return json_pack("{s:i,s:O,s:o,s:o,s:o,s:[o],s:i,s:i,s:i,s:i,s:i}", "schema_version", 1, "imsi",
-			 json_object_get(args, "imsi"), "msisdn", msisdn, "security", sec, "ambr", both_rates(1, 3), "slice",
-			 slice, "access_restriction_data", 32, "subscriber_status", 0, "operator_determined_barring", 0,
-			 "network_access_mode", 0, "subscribed_rau_tau_timer", 12);
+			 json_object_get(args, "imsi"), "msisdn", msisdn, "security", sec, "ambr",
+			 both_rates(1, 3), "slice", slice, "access_restriction_data", 32, "subscriber_status",
+			 0, "operator_determined_barring", 0, "network_access_mode", 0,
+			 "subscribed_rau_tau_timer", 12);
 }
 
 void provision_add(struct loader *l, struct call *c)
@@ -133,7 +136,8 @@ void provision_add(struct loader *l, struct call *c)
 	json_decref(doc);
 }
 
-// ---- show ------------------------------------------------------------------------------------------------------
+// ---- show
+// ------------------------------------------------------------------------------------------------------
 
 static void set_or_delete(json_t *doc, const char *key, json_t *value)
 {
@@ -158,7 +162,8 @@ json_t *imeisv_json(uint64_t imeisv)
 	return json_string(text);
 }
 
-// State and SQN live outside of the document; what is shown and exported has them in the places of the schema.
+// State and SQN live outside of the document; what is shown and exported has them in the places of the
+// schema.
 static void overlay(struct loader *l, json_t *doc, const struct cache_record *r)
 {
 	struct slice host = {0}, realm = {0};
@@ -212,7 +217,8 @@ void provision_show(struct loader *l, struct call *c)
 	admin_end(l, c, ADMIN_OK, NULL);
 }
 
-// ---- set -------------------------------------------------------------------------------------------------------
+// ---- set
+// -------------------------------------------------------------------------------------------------------
 
 // One step down a dotted path; makes the object that is missing.
 static json_t *step_down(json_t *at, const char *part, bool make)
@@ -247,7 +253,8 @@ static bool set_last(json_t *at, const char *part, json_t *value)
 		return false;
 	if (remove)
 		return json_array_remove(at, i) == 0;
-	return i == json_array_size(at) ? json_array_append(at, value) == 0 : json_array_set(at, i, value) == 0;
+	return i == json_array_size(at) ? json_array_append(at, value) == 0
+					: json_array_set(at, i, value) == 0;
 }
 
 static bool set_path(json_t *doc, const char *path, json_t *value)
@@ -281,8 +288,9 @@ void provision_set(struct loader *l, struct call *c)
 	}
 	txn_commit(l);
 	struct slice text;
-	json_t *doc = local_read_document(l->local, imsi, &text) == 1 ? json_loadb((const char *)text.p, text.len, 0, NULL)
-								       : NULL;
+	json_t *doc = local_read_document(l->local, imsi, &text) == 1
+			  ? json_loadb((const char *)text.p, text.len, 0, NULL)
+			  : NULL;
 	if (!doc) {
 		admin_end(l, c, ADMIN_REFUSED, "no such subscriber");
 		return;
@@ -290,7 +298,8 @@ void provision_set(struct loader *l, struct call *c)
 	// what the document says about the SQN is from long ago
 	if (json_object_get(doc, "security"))
 		json_object_del(json_object_get(doc, "security"), "sqn");
-	json_object_foreach(fields, path, value) {
+	json_object_foreach(fields, path, value)
+	{
 		if (set_path(doc, path, value))
 			continue;
 		admin_end(l, c, ADMIN_REFUSED, "%s: no such place in the document", path);
@@ -302,7 +311,8 @@ void provision_set(struct loader *l, struct call *c)
 	json_decref(doc);
 }
 
-// ---- delete ----------------------------------------------------------------------------------------------------
+// ---- delete
+// ----------------------------------------------------------------------------------------------------
 
 void provision_delete(struct loader *l, struct call *c)
 {
@@ -326,7 +336,8 @@ void provision_delete(struct loader *l, struct call *c)
 		admin_end(l, c, ADMIN_REFUSED, "could not be written");
 }
 
-// ---- list, export ----------------------------------------------------------------------------------------------
+// ---- list, export
+// ----------------------------------------------------------------------------------------------
 
 void provision_stream(struct loader *l, struct call *c)
 {

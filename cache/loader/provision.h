@@ -10,7 +10,7 @@ struct put {
 	struct slice text; // the same as it is kept
 	enum put_mode mode;
 	void (*done)(struct loader *l, struct op *op, int error);
-	uint64_t id;	 // op.id
+	uint64_t id;     // op.id
 	uint64_t answer; // op.answer[0]
 };
 // Checks and begins; `done` follows with the commit. false and e->text: refused, nothing follows.

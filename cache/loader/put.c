@@ -1,5 +1,5 @@
-// provision_put: see provision.h. Where the SQN of a new or changed subscriber is decided (law 5): never lower than
-// anything that may have been used with this key.
+// provision_put: see provision.h. Where the SQN of a new or changed subscriber is decided (law 5): never
+// lower than anything that may have been used with this key.
 #include <errno.h>
 #include <stdio.h>
 #include "cache/loader/provision.h"
@@ -46,7 +46,7 @@ static bool same_words(struct putting *u, uint64_t seq)
 {
 	struct sqn_range range;
 	uint64_t next = loader_seq_next(u->l, u->old->sqn);
-	bool opc_changed = memcmp(u->old->opc, u->image.opc, 16) != 0;
+	bool opc_changed = !secret_equal(u->old->opc, u->image.opc, 16);
 	u->op->rec.sqn = u->old->sqn;
 	if (!u->s.has_sqn || seq == next || (seq < next && !opc_changed))
 		return true;
@@ -146,7 +146,7 @@ static bool put(struct putting *u)
 	if (!fill_record(u))
 		return false;
 	uint64_t seq = u->s.sqn >> 5;
-	bool same_key = u->old && memcmp(u->old->k, u->image.k, 16) == 0;
+	bool same_key = u->old && secret_equal(u->old->k, u->image.k, 16);
 	if (!(same_key ? same_words(u, seq) : new_words(u, seq)))
 		return false;
 	write_document(u);

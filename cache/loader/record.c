@@ -1,5 +1,5 @@
-// Source document -> validated record. See record.h. Loader process; reads what operators and other programs (WebUI, dbctl,
-// scripts of two schema generations) wrote, so every value is looked at before it is believed.
+// Source document -> validated record. See record.h. Loader process; reads what operators and other programs
+// (WebUI, dbctl, scripts of two schema generations) wrote, so every value is looked at before it is believed.
 #include "cache/loader/record.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -10,9 +10,9 @@
 #include "cache/loader/opc.h"
 #include "lib/base/secret.h"
 
-#define SQN_MAX	      ((1ull << 48) - 1)
+#define SQN_MAX       ((1ull << 48) - 1)
 #define BANDWIDTH_MAX 4294967295000ull // what the extended AVPs hold
-#define APN_NAME_MAX  100	       // TS 23.003 9.1: 100 octets on the wire
+#define APN_NAME_MAX  100              // TS 23.003 9.1: 100 octets on the wire
 
 // Where in the document we are, and the first defect.
 struct reader {
@@ -21,7 +21,8 @@ struct reader {
 	bool failed;
 };
 
-__attribute__((format(printf, 3, 4))) static bool fail(struct reader *r, const char *field, const char *fmt, ...)
+__attribute__((format(printf, 3, 4))) static bool fail(struct reader *r, const char *field, const char *fmt,
+						       ...)
 {
 	char what[150];
 	va_list ap;
@@ -35,21 +36,27 @@ __attribute__((format(printf, 3, 4))) static bool fail(struct reader *r, const c
 }
 
 // A whole number within bounds; absent leaves *out as it is.
-static bool number(struct reader *r, const json_t *v, const char *field, int64_t min, int64_t max, int64_t *out)
+static bool number(struct reader *r, const json_t *v, const char *field, int64_t min, int64_t max,
+		   int64_t *out)
 {
 	int64_t n = 0;
 	switch (ext_int(v, &n)) {
-	case EXT_ABSENT: return true;
-	case EXT_WRONG: return fail(r, field, "expected a whole number, got %s", ext_type_name(v));
-	case EXT_OK: break;
+	case EXT_ABSENT:
+		return true;
+	case EXT_WRONG:
+		return fail(r, field, "expected a whole number, got %s", ext_type_name(v));
+	case EXT_OK:
+		break;
 	}
 	if (n < min || n > max)
-		return fail(r, field, "expected %lld to %lld, got %lld", (long long)min, (long long)max, (long long)n);
+		return fail(r, field, "expected %lld to %lld, got %lld", (long long)min, (long long)max,
+			    (long long)n);
 	*out = n;
 	return true;
 }
 
-static bool number_u8(struct reader *r, const json_t *v, const char *field, int64_t min, int64_t max, uint8_t *out)
+static bool number_u8(struct reader *r, const json_t *v, const char *field, int64_t min, int64_t max,
+		      uint8_t *out)
 {
 	int64_t n = *out;
 	bool ok = number(r, v, field, min, max, &n);
@@ -65,7 +72,8 @@ static bool number_u32(struct reader *r, const json_t *v, const char *field, int
 	return ok;
 }
 
-// ---- security --------------------------------------------------------------------------------------------------
+// ---- security
+// --------------------------------------------------------------------------------------------------
 
 // Hex digits of a fixed length, blanks allowed. EXT_ABSENT also for null. Never shows the value.
 static enum ext_result hex(struct reader *r, const json_t *v, const char *field, unsigned len, uint8_t *out)
@@ -129,11 +137,13 @@ static bool read_security(struct reader *r, struct record_ctx *c, const json_t *
 	s->amf = be16_get(amf);
 	struct slice alg;
 	x = ext_text(json_object_get(sec, "algorithm"), &alg);
-	if (x == EXT_WRONG || (x == EXT_OK && !slice_eq(alg, slice_str("xor")) && !slice_eq(alg, slice_str("milenage"))))
+	if (x == EXT_WRONG ||
+	    (x == EXT_OK && !slice_eq(alg, slice_str("xor")) && !slice_eq(alg, slice_str("milenage"))))
 		return fail(r, "security.algorithm", "expected milenage or xor");
 	if (x == EXT_OK && slice_eq(alg, slice_str("xor"))) {
 		if (!c->allow_xor)
-			return fail(r, "security.algorithm", "xor is for test SIMs and not switched on (s6a.allow_xor)");
+			return fail(r, "security.algorithm",
+				    "xor is for test SIMs and not switched on (s6a.allow_xor)");
 		s->alg = ALG_XOR;
 	}
 	// XOR knows no OP (TS 34.108 8.1.2)
@@ -147,9 +157,11 @@ static bool read_security(struct reader *r, struct record_ctx *c, const json_t *
 	return true;
 }
 
-// ---- subscription ----------------------------------------------------------------------------------------------
+// ---- subscription
+// ----------------------------------------------------------------------------------------------
 
-// Schema 1: {value, unit}, bit/s = value * 1000^unit. Schema 0: a number of kbit/s that NextEPC took times 1024.
+// Schema 1: {value, unit}, bit/s = value * 1000^unit. Schema 0: a number of kbit/s that NextEPC took times
+// 1024.
 static bool read_rate(struct reader *r, const json_t *v, const char *field, uint64_t *out)
 {
 	int64_t value = 0, unit = 0;
@@ -196,8 +208,8 @@ static bool read_charging(struct reader *r, const json_t *v, struct slice *out)
 }
 
 // Before Open5GS 2.7.0 the fields were called addr and addr6; the schema's version did not tell.
-static bool read_address(struct reader *r, const json_t *group, const char *name, const char *old, const char *field,
-			 int family, uint8_t *out, bool *has)
+static bool read_address(struct reader *r, const json_t *group, const char *name, const char *old,
+			 const char *field, int family, uint8_t *out, bool *has)
 {
 	struct slice text;
 	char copy[INET6_ADDRSTRLEN];
@@ -234,11 +246,14 @@ static bool read_addresses(struct reader *r, const json_t *session, struct apn *
 static bool read_name(struct reader *r, const json_t *v, const char *field, struct slice *out)
 {
 	if (ext_text(v, out) != EXT_OK)
-		return fail(r, field, "expected an APN's name, got %s", json_is_string(v) ? "\"\"" : ext_type_name(v));
+		return fail(r, field, "expected an APN's name, got %s",
+			    json_is_string(v) ? "\"\"" : ext_type_name(v));
 	for (uint32_t i = 0; i < out->len; i++)
 		if (out->p[i] <= ' ' || out->p[i] == 0x7f)
-			return fail(r, field, "expected an APN's name, got blanks or control characters in it");
-	return out->len <= APN_NAME_MAX || fail(r, field, "expected at most %d characters, got %u", APN_NAME_MAX, out->len);
+			return fail(r, field,
+				    "expected an APN's name, got blanks or control characters in it");
+	return out->len <= APN_NAME_MAX ||
+	       fail(r, field, "expected at most %d characters, got %u", APN_NAME_MAX, out->len);
 }
 
 // Schema 1: 1 disabled, 2 enabled; schema 0 and Diameter: 1 disabled, 0 enabled.
@@ -257,24 +272,32 @@ static bool read_session(struct reader *r, const json_t *v, bool old, struct apn
 		r->path[strlen(r->path) - 1] = 0; // the dot
 		return fail(r, "", "expected an object, got %s", ext_type_name(v));
 	}
-	*a = (struct apn){.pdn_type = 2, .qci = 9, .priority = 8, .capability = 1, .vulnerability = 1, .vplmn_allowed = true};
+	*a = (struct apn){.pdn_type = 2,
+			  .qci = 9,
+			  .priority = 8,
+			  .capability = 1,
+			  .vulnerability = 1,
+			  .vplmn_allowed = true};
 	const json_t *qos = json_object_get(v, "qos"), *arp = json_object_get(qos, "arp");
 	int64_t type = old ? 2 : 3;
 	if (!read_name(r, json_object_get(v, old ? "apn" : "name"), old ? "apn" : "name", &a->name) ||
 	    !number(r, json_object_get(v, "type"), "type", old ? 0 : 1, old ? 2 : 3, &type) ||
-	    !number_u8(r, json_object_get(qos, old ? "qci" : "index"), old ? "qos.qci" : "qos.index", 1, 254, &a->qci) ||
-	    !number_u8(r, json_object_get(arp, "priority_level"), "qos.arp.priority_level", 1, 15, &a->priority) ||
-	    !read_preemption(r, json_object_get(arp, "pre_emption_capability"), "qos.arp.pre_emption_capability", old,
-			     &a->capability) ||
-	    !read_preemption(r, json_object_get(arp, "pre_emption_vulnerability"), "qos.arp.pre_emption_vulnerability", old,
-			     &a->vulnerability))
+	    !number_u8(r, json_object_get(qos, old ? "qci" : "index"), old ? "qos.qci" : "qos.index", 1, 254,
+		       &a->qci) ||
+	    !number_u8(r, json_object_get(arp, "priority_level"), "qos.arp.priority_level", 1, 15,
+		       &a->priority) ||
+	    !read_preemption(r, json_object_get(arp, "pre_emption_capability"),
+			     "qos.arp.pre_emption_capability", old, &a->capability) ||
+	    !read_preemption(r, json_object_get(arp, "pre_emption_vulnerability"),
+			     "qos.arp.pre_emption_vulnerability", old, &a->vulnerability))
 		return false;
 	a->pdn_type = (uint8_t)(old ? type : type - 1);
 	return read_ambr(r, json_object_get(v, "ambr"), &a->ul, &a->dl) && read_addresses(r, v, a) &&
 	       read_charging(r, json_object_get(v, "charging_characteristics"), &a->charging);
 }
 
-static bool read_sessions(struct reader *r, const json_t *list, const char *prefix, bool old, struct subscription *s)
+static bool read_sessions(struct reader *r, const json_t *list, const char *prefix, bool old,
+			  struct subscription *s)
 {
 	size_t n = json_array_size(list);
 	if (n > RECORD_APN_MAX)
@@ -301,7 +324,8 @@ static bool read_slices(struct reader *r, const json_t *slices, struct subscript
 			snprintf(prefix, sizeof(prefix), "slice[%zu]", i);
 			return fail(r, prefix, "expected an object, got %s", ext_type_name(slice));
 		}
-		if (ext_bool(json_object_get(slice, "default_indicator"), &is_default) == EXT_OK && is_default)
+		if (ext_bool(json_object_get(slice, "default_indicator"), &is_default) == EXT_OK &&
+		    is_default)
 			pick = i;
 	}
 	if (n == 0)
@@ -354,8 +378,10 @@ static bool read_imsi(struct reader *r, const json_t *v, struct subscription *s)
 {
 	struct slice text;
 	if (ext_text(v, &text) != EXT_OK)
-		return fail(r, "imsi", "expected 5 to 15 digits as text, got %s", json_is_string(v) ? "\"\"" : ext_type_name(v));
-	return imsi_parse(text, &s->imsi) || fail(r, "imsi", "expected 5 to 15 digits, got \"%.40s\"", (const char *)text.p);
+		return fail(r, "imsi", "expected 5 to 15 digits as text, got %s",
+			    json_is_string(v) ? "\"\"" : ext_type_name(v));
+	return imsi_parse(text, &s->imsi) ||
+	       fail(r, "imsi", "expected 5 to 15 digits, got \"%.40s\"", (const char *)text.p);
 }
 
 // What another HSS left: the WebUI writes arrays where nothing is known, which is the same as nothing.
@@ -397,22 +423,25 @@ bool record_parse(struct record_ctx *c, const json_t *doc, struct subscription *
 		return fail(&r, "document", "expected an object, got %s", ext_type_name(doc));
 	if (!read_imsi(&r, json_object_get(doc, "imsi"), s) || !read_security(&r, c, doc, s) ||
 	    !read_msisdn(&r, json_object_get(doc, "msisdn"), s) ||
-	    !number_u32(&r, json_object_get(doc, "access_restriction_data"), "access_restriction_data", UINT32_MAX, &s->ard) ||
+	    !number_u32(&r, json_object_get(doc, "access_restriction_data"), "access_restriction_data",
+			UINT32_MAX, &s->ard) ||
 	    !number_u32(&r, json_object_get(doc, "subscriber_status"), "subscriber_status", 1, &s->status) ||
-	    !number_u32(&r, json_object_get(doc, "operator_determined_barring"), "operator_determined_barring", UINT32_MAX,
-			&s->odb) ||
+	    !number_u32(&r, json_object_get(doc, "operator_determined_barring"),
+			"operator_determined_barring", UINT32_MAX, &s->odb) ||
 	    !number_u32(&r, json_object_get(doc, "network_access_mode"), "network_access_mode", 2, &s->nam) ||
-	    !number(&r, json_object_get(doc, "subscribed_rau_tau_timer"), "subscribed_rau_tau_timer", 0, UINT32_MAX / 60,
-		    &minutes) ||
+	    !number(&r, json_object_get(doc, "subscribed_rau_tau_timer"), "subscribed_rau_tau_timer", 0,
+		    UINT32_MAX / 60, &minutes) ||
 	    !read_ambr(&r, json_object_get(doc, "ambr"), &s->ul, &s->dl) ||
-	    !read_charging(&r, json_object_get(doc, "charging_characteristics"), &s->charging) || !read_apns(&r, doc, s))
+	    !read_charging(&r, json_object_get(doc, "charging_characteristics"), &s->charging) ||
+	    !read_apns(&r, doc, s))
 		return false;
 	s->rau_s = (uint64_t)minutes * 60;
 	read_state(doc, s);
 	return true;
 }
 
-bool record_build(struct record_ctx *c, const struct subscription *s, struct record_image *image, struct record_error *e)
+bool record_build(struct record_ctx *c, const struct subscription *s, struct record_image *image,
+		  struct record_error *e)
 {
 	*image = (struct record_image){.msisdn = {s->msisdn[0], s->msisdn[1]}, .amf = s->amf, .alg = s->alg};
 	memcpy(image->k, s->k, 16);
@@ -420,7 +449,8 @@ bool record_build(struct record_ctx *c, const struct subscription *s, struct rec
 	if (s->apn_cnt == 0 || s->nam == 1)
 		image->flags = RECORD_NO_EPS | RECORD_NO_PACKET;
 	if (!record_encode_profile(s, c->profile, RECORD_PROFILE_MAX)) {
-		snprintf(e->text, sizeof(e->text), "slice: expected a subscription below %u octets", RECORD_PROFILE_MAX);
+		snprintf(e->text, sizeof(e->text), "slice: expected a subscription below %u octets",
+			 RECORD_PROFILE_MAX);
 		return false;
 	}
 	if (sqn_fingerprint(&c->hash, s->imsi, s->k, image->fp) ||

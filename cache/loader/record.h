@@ -1,15 +1,17 @@
-// A subscriber's document (the Open5GS schema of both generations, any JSON flavour) becomes a validated record and a
-// profile of ready AVPs. Nothing that a document can hold makes this fail in another way than with a message that names
-// the field, what was expected and what was there. Unknown fields are not looked at; the document itself is kept.
+// A subscriber's document (the Open5GS schema of both generations, any JSON flavour) becomes a validated
+// record and a profile of ready AVPs. Nothing that a document can hold makes this fail in another way than
+// with a message that names the field, what was expected and what was there. Unknown fields are not looked
+// at; the document itself is kept.
 //
-// Values that a document leaves out get the defaults of the schema: ARD 32, status 0, access mode 0, timer 12 minutes,
-// QCI 9, priority 8, pre-emption off, AMBR 1 Gbit/s both ways, PDN type IPv4v6.
+// Values that a document leaves out get the defaults of the schema: ARD 32, status 0, access mode 0, timer 12
+// minutes, QCI 9, priority 8, pre-emption off, AMBR 1 Gbit/s both ways, PDN type IPv4v6.
 #pragma once
 #include <jansson.h>
 #include "cache/loader/entry.h"
 #include "lib/base/err.h"
 
-#define RECORD_APN_MAX 50 // what an S6a profile may hold (TS 29.272 7.3.34 says "*"; 50 is that of PDP contexts)
+#define RECORD_APN_MAX                                                                                       \
+	50 // what an S6a profile may hold (TS 29.272 7.3.34 says "*"; 50 is that of PDP contexts)
 
 struct apn {
 	struct slice name;
@@ -64,7 +66,8 @@ int record_ctx_init(struct record_ctx *c) MUST_USE;
 void record_ctx_fini(struct record_ctx *c); // wipes OP
 
 // Reads a document. false and e->text. `s` holds keys: wipe it.
-bool record_parse(struct record_ctx *c, const json_t *document, struct subscription *s, struct record_error *e) MUST_USE;
+bool record_parse(struct record_ctx *c, const json_t *document, struct subscription *s,
+		  struct record_error *e) MUST_USE;
 // Encodes c->profile (c->digest names it) and fills in `image`. false: the profile would be too large.
 bool record_build(struct record_ctx *c, const struct subscription *s, struct record_image *image,
 		  struct record_error *e) MUST_USE;

@@ -1,11 +1,11 @@
-// The part of Subscription-Data (TS 29.272 7.3.2) that does not name the subscriber, encoded once for all who share it:
-// head (status, ODB, access mode, restrictions, charging, AMBR, timer), the APN profile, and the PDP contexts for S6d.
-// Loader process; law 7.
+// The part of Subscription-Data (TS 29.272 7.3.2) that does not name the subscriber, encoded once for all who
+// share it: head (status, ODB, access mode, restrictions, charging, AMBR, timer), the APN profile, and the
+// PDP contexts for S6d. Loader process; law 7.
 #include "cache/loader/record.h"
 #include "lib/diameter/avp.h"
 #include "lib/diameter/dict.h"
 
-#define VENDOR_3GPP 10415
+#define VENDOR_3GPP  10415
 #define BANDWIDTH_32 4294967295ull // where the 32-bit AVPs end and the extended ones begin (TS 29.272 7.3.41)
 
 static void put_u32(struct wr *w, uint32_t code, uint32_t v)
@@ -22,9 +22,12 @@ static uint32_t kilobits(uint64_t bits)
 static void put_ambr(struct wr *w, uint64_t ul, uint64_t dl)
 {
 	size_t at = avp_group_begin(w, AVP_CODE_AMBR, VENDOR_3GPP, AVP_M);
-	put_u32(w, AVP_CODE_Max_Requested_Bandwidth_UL, ul > BANDWIDTH_32 ? (uint32_t)BANDWIDTH_32 : (uint32_t)ul);
-	put_u32(w, AVP_CODE_Max_Requested_Bandwidth_DL, dl > BANDWIDTH_32 ? (uint32_t)BANDWIDTH_32 : (uint32_t)dl);
-	// in kbit/s; M bit clear (TS 29.214 5.3.52), so that a node which does not know them still takes the message
+	put_u32(w, AVP_CODE_Max_Requested_Bandwidth_UL,
+		ul > BANDWIDTH_32 ? (uint32_t)BANDWIDTH_32 : (uint32_t)ul);
+	put_u32(w, AVP_CODE_Max_Requested_Bandwidth_DL,
+		dl > BANDWIDTH_32 ? (uint32_t)BANDWIDTH_32 : (uint32_t)dl);
+	// in kbit/s; M bit clear (TS 29.214 5.3.52), so that a node which does not know them still takes the
+	// message
 	if (ul > BANDWIDTH_32)
 		avp_put_u32(w, AVP_CODE_Extended_Max_Requested_BW_UL, VENDOR_3GPP, 0, kilobits(ul));
 	if (dl > BANDWIDTH_32)
@@ -105,8 +108,8 @@ static void put_epc(struct wr *w, const struct subscription *s)
 	avp_group_end(w, at);
 }
 
-// QoS of a PDP context as octets of TS 24.008 10.5.6.5 (3, then priority, then the extended ones): best effort,
-// background class, the highest rates that these octets express. The document only knows EPS QoS.
+// QoS of a PDP context as octets of TS 24.008 10.5.6.5 (3, then priority, then the extended ones): best
+// effort, background class, the highest rates that these octets express. The document only knows EPS QoS.
 static void put_qos_subscribed(struct wr *w, const struct apn *a)
 {
 	static const uint8_t basic[3] = {0x23, 0x92, 0x1f};
@@ -120,7 +123,8 @@ static void put_qos_subscribed(struct wr *w, const struct apn *a)
 
 static void put_pdp(struct wr *w, const struct apn *a, uint32_t id)
 {
-	// TS 29.002: organisation IETF, number IPv4 0x21, IPv6 0x57, IPv4v6 0x8d (the last one only as Ext-PDP-Type)
+	// TS 29.002: organisation IETF, number IPv4 0x21, IPv6 0x57, IPv4v6 0x8d (the last one only as
+	// Ext-PDP-Type)
 	static const uint8_t v4[2] = {0xf1, 0x21}, v6[2] = {0xf1, 0x57}, both[2] = {0xf1, 0x8d};
 	size_t at = avp_group_begin(w, AVP_CODE_PDP_Context, VENDOR_3GPP, AVP_M);
 	put_u32(w, AVP_CODE_Context_Identifier, id);

@@ -9,16 +9,24 @@ int sql_error(int rc)
 	switch (rc & 0xff) {
 	case SQLITE_OK:
 	case SQLITE_ROW:
-	case SQLITE_DONE: return 0;
-	case SQLITE_FULL: return -ENOSPC;
+	case SQLITE_DONE:
+		return 0;
+	case SQLITE_FULL:
+		return -ENOSPC;
 	case SQLITE_BUSY:
-	case SQLITE_LOCKED: return -EBUSY;
-	case SQLITE_NOMEM: return -ENOMEM;
-	case SQLITE_READONLY: return -EROFS;
-	case SQLITE_CANTOPEN: return -ENOENT;
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	case SQLITE_READONLY:
+		return -EROFS;
+	case SQLITE_CANTOPEN:
+		return -ENOENT;
 	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB: return -EUCLEAN;
-	default: return -EIO;
+	case SQLITE_NOTADB:
+		return -EUCLEAN;
+	default:
+		return -EIO;
 	}
 }
 
@@ -31,7 +39,8 @@ int sql_prepare(sqlite3 *db, const char *text, sqlite3_stmt **out)
 {
 	int rc = sqlite3_prepare_v3(db, text, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
 	if (rc != SQLITE_OK)
-		log_error("database_statement_failed", LOG_STR("reason", sqlite3_errmsg(db)), LOG_STR("sql", text));
+		log_error("database_statement_failed", LOG_STR("reason", sqlite3_errmsg(db)),
+			  LOG_STR("sql", text));
 	return sql_error(rc);
 }
 
@@ -49,7 +58,8 @@ int sql_number(sqlite3 *db, const char *text, int64_t missing, int64_t *out)
 	if (rc)
 		return rc;
 	int step = sqlite3_step(s);
-	*out = step == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL ? sqlite3_column_int64(s, 0) : missing;
+	*out = step == SQLITE_ROW && sqlite3_column_type(s, 0) != SQLITE_NULL ? sqlite3_column_int64(s, 0)
+									      : missing;
 	sqlite3_finalize(s);
 	return sql_error(step);
 }

@@ -10,12 +10,12 @@
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 
-#define TXN_OPS	    4096u
-#define TXN_ENTRIES (TXN_OPS * 4)
-#define TXN_BYTES   (16u << 20) // address space; memory only as far as a batch goes
-#define TXN_KEEP    (4u << 20)
-#define TXN_KEYS    16384u
-#define PUT_TRIES   400 // x 250 us: a reader that is still pinned after 100 ms is stopped, not slow
+#define TXN_OPS       4096u
+#define TXN_ENTRIES   (TXN_OPS * 4)
+#define TXN_BYTES     (16u << 20) // address space; memory only as far as a batch goes
+#define TXN_KEEP      (4u << 20)
+#define TXN_KEYS      16384u
+#define PUT_TRIES     400 // x 250 us: a reader that is still pinned after 100 ms is stopped, not slow
 #define REPUBLISH_MAX 65536u
 #define LATER_KEYS    4096u
 #define LATER_BYTES   (32u << 20) // of all frames that wait
@@ -40,7 +40,7 @@ struct txn {
 	struct {
 		uint64_t key;
 		uint32_t batch;
-	} *keys;
+	} * keys;
 	uint32_t batch;
 	struct event *event;
 	bool scheduled, failing;
@@ -72,7 +72,8 @@ int txn_new(struct loader *l)
 	t->op = calloc(TXN_OPS, sizeof(*t->op));
 	t->entry = calloc(TXN_ENTRIES, sizeof(*t->entry));
 	t->keys = calloc(TXN_KEYS, sizeof(*t->keys));
-	t->bytes = mmap(NULL, TXN_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	t->bytes =
+	    mmap(NULL, TXN_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (t->bytes == MAP_FAILED)
 		t->bytes = NULL;
 	if (l->base)
@@ -138,7 +139,8 @@ static bool key_waits(struct txn *t, uint64_t key, bool add)
 	}
 }
 
-// ---- frames for the next batch ---------------------------------------------------------------------------------
+// ---- frames for the next batch
+// ---------------------------------------------------------------------------------
 
 static uint16_t *later_of(struct txn *t, uint64_t key)
 {
@@ -168,7 +170,7 @@ enum txn_later txn_later(struct loader *l, unsigned worker, uint64_t key, const 
 	if (!f)
 		return TXN_REFUSE;
 	*f = (struct later){
-		.key = key, .worker = worker, .generation = l->worker[worker].generation, .hdr = *hdr};
+	    .key = key, .worker = worker, .generation = l->worker[worker].generation, .hdr = *hdr};
 	memcpy(f->body, body, len);
 	later_append(t, f);
 	return TXN_LATER;
@@ -192,7 +194,8 @@ static void later_run(struct loader *l)
 			later_append(t, f);
 			continue;
 		}
-		if (f->generation == l->worker[f->worker].generation) // else: its worker died, nobody waits for it
+		if (f->generation ==
+		    l->worker[f->worker].generation) // else: its worker died, nobody waits for it
 			loader_frame(l, ROLE_WORKER, f->worker, &f->hdr, f->body);
 		free(f);
 	}
@@ -211,7 +214,8 @@ struct op *txn_begin(struct loader *l, uint64_t key, size_t room)
 	if (room > TXN_BYTES)
 		return NULL;
 	rewind_to_mark(t);
-	if (t->op_cnt == TXN_OPS || t->entry_cnt + 8 > TXN_ENTRIES || t->used + room > TXN_BYTES || key_waits(t, key, false))
+	if (t->op_cnt == TXN_OPS || t->entry_cnt + 8 > TXN_ENTRIES || t->used + room > TXN_BYTES ||
+	    key_waits(t, key, false))
 		commit_batch(l);
 	struct op *op = &t->op[t->op_cnt];
 	*op = (struct op){.rec = {.imsi = {key}}, .sqn = UINT32_MAX};
@@ -252,8 +256,8 @@ bool txn_add(struct loader *l, struct op *op)
 	t->used_mark = t->used;
 	t->op_cnt++;
 	if (t->event && !t->scheduled) {
-		// Behind every channel that is readable in this turn of the loop: they share the fsync. What waited
-		// for this batch goes with the next turn, or the channels would never have theirs.
+		// Behind every channel that is readable in this turn of the loop: they share the fsync. What
+		// waited for this batch goes with the next turn, or the channels would never have theirs.
 		if (t->later_running)
 			event_add(t->event, &(struct timeval){0});
 		else
@@ -321,8 +325,8 @@ static int publish(struct loader *l, struct op *op)
 	return rc;
 }
 
-// Durable but not visible: that is put right from the database as soon as there is room. The asker is refused; its
-// repetition finds the change done.
+// Durable but not visible: that is put right from the database as soon as there is room. The asker is
+// refused; its repetition finds the change done.
 static void publish_later(struct loader *l, imsi_t imsi, int error)
 {
 	struct txn *t = l->txn;

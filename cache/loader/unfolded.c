@@ -19,7 +19,8 @@ void unfolded_fini(struct unfolded *u)
 
 uint64_t unfolded_key(enum unfolded_class cls, imsi_t imsi, uint64_t extra)
 {
-	// a full 64-bit mix: two subscribers share a key with a chance of 2^-64 a pair; what is found is checked besides
+	// a full 64-bit mix: two subscribers share a key with a chance of 2^-64 a pair; what is found is
+	// checked besides
 	uint64_t key = ident_hash(imsi.v ^ ident_hash(extra + cls));
 	return key ? key : 1;
 }

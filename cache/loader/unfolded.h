@@ -1,6 +1,6 @@
-// Which journal entries are not in the rows yet: key -> the newest entry's number. A read of the local database asks
-// here first, so that it always sees what was committed last, whether or not the fold thread has come to it (law 6).
-// Main thread only. Its size follows the journal's length, which is bounded.
+// Which journal entries are not in the rows yet: key -> the newest entry's number. A read of the local
+// database asks here first, so that it always sees what was committed last, whether or not the fold thread
+// has come to it (law 6). Main thread only. Its size follows the journal's length, which is bounded.
 #pragma once
 #include "cache/layout.h"
 #include "lib/base/err.h"

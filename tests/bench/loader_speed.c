@@ -1,5 +1,5 @@
-// The loader alone, without processes and sockets: import, changes of state with an fsync for each batch, and the start,
-// on a database of its own in DIR. usage: loader_speed DIR [SUBSCRIBERS [CHANGES [BATCH]]]
+// The loader alone, without processes and sockets: import, changes of state with an fsync for each batch, and
+// the start, on a database of its own in DIR. usage: loader_speed DIR [SUBSCRIBERS [CHANGES [BATCH]]]
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,8 @@
 static struct config config;
 static uint64_t acks, credit;
 
-static void on_send(struct loader *l, enum role role, unsigned index, uint16_t type, uint64_t id, const void *body, size_t len)
+static void on_send(struct loader *l, enum role role, unsigned index, uint16_t type, uint64_t id,
+		    const void *body, size_t len)
 {
 	uint64_t n;
 	(void)l;
@@ -54,19 +55,25 @@ static void import_all(struct loader *l, unsigned n)
 	static const char call[] = "{\"cmd\":\"subscriber import\"}";
 	const char *rest =
 	    "\"security\":{\"k\":\"465B5CE8B199B49FAA5F0A2EE238A6BC\",\"amf\":\"8000\",\"op\":null,"
-	    "\"opc\":\"E8ED289DEBA952E4283B54E88E6183CA\",\"sqn\":64},\"schema_version\":1,\"imeisv\":[],\"mme_host\":[],"
-	    "\"mme_realm\":[],\"purge_flag\":[],\"ambr\":{\"downlink\":{\"value\":1,\"unit\":3},\"uplink\":{\"value\":1,"
-	    "\"unit\":3}},\"slice\":[{\"sst\":1,\"default_indicator\":true,\"session\":[{\"name\":\"internet\",\"type\":3,"
+	    "\"opc\":\"E8ED289DEBA952E4283B54E88E6183CA\",\"sqn\":64},\"schema_version\":1,\"imeisv\":[],"
+	    "\"mme_host\":[],"
+	    "\"mme_realm\":[],\"purge_flag\":[],\"ambr\":{\"downlink\":{\"value\":1,\"unit\":3},\"uplink\":{"
+	    "\"value\":1,"
+	    "\"unit\":3}},\"slice\":[{\"sst\":1,\"default_indicator\":true,\"session\":[{\"name\":"
+	    "\"internet\",\"type\":3,"
 	    "\"qos\":{\"index\":9,\"arp\":{\"priority_level\":8,\"pre_emption_capability\":1,"
-	    "\"pre_emption_vulnerability\":1}},\"ambr\":{\"downlink\":{\"value\":1,\"unit\":3},\"uplink\":{\"value\":1,"
+	    "\"pre_emption_vulnerability\":1}},\"ambr\":{\"downlink\":{\"value\":1,\"unit\":3},\"uplink\":{"
+	    "\"value\":1,"
 	    "\"unit\":3}},\"pcc_rule\":[]}]}],\"access_restriction_data\":32,\"subscriber_status\":0,"
-	    "\"operator_determined_barring\":0,\"network_access_mode\":0,\"subscribed_rau_tau_timer\":12,\"__v\":0}";
+	    "\"operator_determined_barring\":0,\"network_access_mode\":0,\"subscribed_rau_tau_timer\":12,\"__"
+	    "v\":0}";
 	uint64_t start = clock_mono_us(), given = 0;
 	frame(l, ROLE_ADMIN, IPC_ADMIN_CALL, 1, call, sizeof(call) - 1);
 	for (unsigned i = 0; i < n;) {
 		size_t used = 0;
 		for (; i < n && used + 1024 < sizeof(data); i++)
-			used += (size_t)snprintf(data + used, sizeof(data) - used, "{\"imsi\":\"%015llu\",\"msisdn\":[\"%llu\"],%s\n",
+			used += (size_t)snprintf(data + used, sizeof(data) - used,
+						 "{\"imsi\":\"%015llu\",\"msisdn\":[\"%llu\"],%s\n",
 						 1010000000001ull + i, 15550000000ull + i, rest);
 		frame(l, ROLE_ADMIN, IPC_ADMIN_DATA, 1, data, used);
 		given += used;
@@ -84,7 +91,8 @@ static void import_all(struct loader *l, unsigned n)
 
 static void changes(struct loader *l, unsigned subscribers, unsigned n, unsigned batch)
 {
-	static const char hosts[2][40] = {"mme01.epc.mnc001.mcc001.3gppnetwork.org", "mme02.epc.mnc001.mcc001.3gppnetwork.org"};
+	static const char hosts[2][40] = {"mme01.epc.mnc001.mcc001.3gppnetwork.org",
+					  "mme02.epc.mnc001.mcc001.3gppnetwork.org"};
 	static const char realm[] = "epc.mnc001.mcc001.3gppnetwork.org";
 	uint8_t body[256];
 	uint64_t rng = 1, start = clock_mono_us();
@@ -114,7 +122,8 @@ static void changes(struct loader *l, unsigned subscribers, unsigned n, unsigned
 int main(int argc, char **argv)
 {
 	struct loader l = {.config = &config, .send = on_send};
-	unsigned n = argc > 2 ? (unsigned)atoi(argv[2]) : 100000, changes_cnt = argc > 3 ? (unsigned)atoi(argv[3]) : 200000;
+	unsigned n = argc > 2 ? (unsigned)atoi(argv[2]) : 100000,
+		 changes_cnt = argc > 3 ? (unsigned)atoi(argv[3]) : 200000;
 	unsigned batch = argc > 4 ? (unsigned)atoi(argv[4]) : 256;
 	if (argc < 2 || n == 0 || batch == 0) {
 		fprintf(stderr, "usage: loader_speed DIR [SUBSCRIBERS [CHANGES [BATCH]]]\n");

@@ -1,4 +1,5 @@
-// A line of an import as hostile text: split and parsed, made a record and a profile, walked again as a node would.
+// A line of an import as hostile text: split and parsed, made a record and a profile, walked again as a node
+// would.
 #include <stdlib.h>
 #include "cache/loader/import_doc.h"
 #include "cache/loader/record.h"

@@ -1,5 +1,5 @@
-// A SQLite VFS over the default one that records and fails: every write and sync of the journal's files is an event in order,
-// and from a given one on the disk is full or broken.
+// A SQLite VFS over the default one that records and fails: every write and sync of the journal's files is an
+// event in order, and from a given one on the disk is full or broken.
 #pragma once
 #include <errno.h>
 #include <sqlite3.h>
@@ -8,10 +8,10 @@
 #include <string.h>
 
 struct faulty {
-	unsigned writes, syncs;	  // of the journal's WAL
-	bool dirty;		  // written to and not synced
+	unsigned writes, syncs;      // of the journal's WAL
+	bool dirty;                  // written to and not synced
 	int write_fault, sync_fault; // SQLite codes to answer with, 0: none
-	unsigned fault_after;	     // so many writes (of any file) still work
+	unsigned fault_after;        // so many writes (of any file) still work
 	bool counting;
 };
 static struct faulty faulty;
@@ -126,23 +126,23 @@ static int faulty_shm_unmap(sqlite3_file *f, int flag)
 }
 
 static const sqlite3_io_methods faulty_methods = {
-	.iVersion = 2,
-	.xClose = faulty_close,
-	.xRead = faulty_read,
-	.xWrite = faulty_write,
-	.xTruncate = faulty_truncate,
-	.xSync = faulty_sync,
-	.xFileSize = faulty_size,
-	.xLock = faulty_lock,
-	.xUnlock = faulty_unlock,
-	.xCheckReservedLock = faulty_reserved,
-	.xFileControl = faulty_control,
-	.xSectorSize = faulty_sector,
-	.xDeviceCharacteristics = faulty_characteristics,
-	.xShmMap = faulty_shm_map,
-	.xShmLock = faulty_shm_lock,
-	.xShmBarrier = faulty_shm_barrier,
-	.xShmUnmap = faulty_shm_unmap,
+    .iVersion = 2,
+    .xClose = faulty_close,
+    .xRead = faulty_read,
+    .xWrite = faulty_write,
+    .xTruncate = faulty_truncate,
+    .xSync = faulty_sync,
+    .xFileSize = faulty_size,
+    .xLock = faulty_lock,
+    .xUnlock = faulty_unlock,
+    .xCheckReservedLock = faulty_reserved,
+    .xFileControl = faulty_control,
+    .xSectorSize = faulty_sector,
+    .xDeviceCharacteristics = faulty_characteristics,
+    .xShmMap = faulty_shm_map,
+    .xShmLock = faulty_shm_lock,
+    .xShmBarrier = faulty_shm_barrier,
+    .xShmUnmap = faulty_shm_unmap,
 };
 
 static int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *f, int flags, int *out)

@@ -1,5 +1,6 @@
-// A loader without processes: its cache in memory files, its database in a directory of its own, its answers recorded. The
-// fold thread is stopped unless a test starts it, the event loop is absent: txn_commit is called by the test.
+// A loader without processes: its cache in memory files, its database in a directory of its own, its answers
+// recorded. The fold thread is stopped unless a test starts it, the event loop is absent: txn_commit is
+// called by the test.
 #pragma once
 #include <setjmp.h>
 #include <stdarg.h>
@@ -56,7 +57,8 @@ static inline void world_send(struct loader *l, enum role role, unsigned index, 
 	assert_true(ipc_length_valid(type, (uint32_t)len));
 	assert_true(world.sent_cnt < SENT_MAX);
 	struct sent *s = &world.sent[world.sent_cnt++];
-	*s = (struct sent){.role = role, .index = index, .type = type, .id = id, .len = len, .body = malloc(len + 1)};
+	*s = (struct sent){
+	    .role = role, .index = index, .type = type, .id = id, .len = len, .body = malloc(len + 1)};
 	memcpy(s->body, body, len);
 	s->body[len] = 0;
 }
@@ -80,13 +82,14 @@ static inline void world_memory_close(void)
 
 static inline int world_attach(void)
 {
-	world.l = (struct loader){.config = &world.config, .send = world_send, .stats = &world.control->stats[1]};
+	world.l =
+	    (struct loader){.config = &world.config, .send = world_send, .stats = &world.control->stats[1]};
 	int rc = loader_init(&world.l, &(struct loader_options){.dir = world.dir,
-								 .vfs = world.vfs,
-								 .records_fd = world.records,
-								 .sqn_fd = world.sqn,
-								 .op_fd = -1,
-								 .control = world.control});
+								.vfs = world.vfs,
+								.records_fd = world.records,
+								.sqn_fd = world.sqn,
+								.op_fd = -1,
+								.control = world.control});
 	if (rc == 0)
 		local_fold_stop(world.l.local);
 	return rc;
@@ -103,7 +106,8 @@ static inline void world_open(uint32_t max)
 	assert_int_equal(world_attach(), 0);
 }
 
-// What `kill -9` leaves: nothing is committed, published or answered any more. Files as they are, memory as it is.
+// What `kill -9` leaves: nothing is committed, published or answered any more. Files as they are, memory as
+// it is.
 static inline void world_kill(void)
 {
 	struct loader *l = &world.l;
@@ -163,7 +167,8 @@ static inline imsi_t imsi_of(const char *text)
 	return imsi;
 }
 
-static inline void world_frame(enum role role, uint16_t type, uint64_t id, uint16_t flags, const void *body, size_t len)
+static inline void world_frame(enum role role, uint16_t type, uint64_t id, uint16_t flags, const void *body,
+			       size_t len)
 {
 	struct ipc_hdr hdr = {.len = (uint32_t)(sizeof(hdr) + len), .type = type, .flags = flags, .id = id};
 	// a block of its own: reading beyond it is seen
@@ -214,7 +219,8 @@ static inline void world_add(const char *imsi)
 	static uint64_t id = 1000000;
 	char text[256];
 	snprintf(text, sizeof(text),
-		 "{\"cmd\":\"subscriber add\",\"args\":{\"imsi\":\"%s\",\"k\":\"465B5CE8B199B49FAA5F0A2EE238A6BC\","
+		 "{\"cmd\":\"subscriber "
+		 "add\",\"args\":{\"imsi\":\"%s\",\"k\":\"465B5CE8B199B49FAA5F0A2EE238A6BC\","
 		 "\"opc\":\"E8ED289DEBA952E4283B54E88E6183CA\"}}",
 		 imsi);
 	assert_int_equal(world_call(++id, text), ADMIN_OK);

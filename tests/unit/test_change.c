@@ -216,7 +216,8 @@ static void single_registration_deletes_the_sgsn(void **state)
 {
 	(void)state;
 	ask(&(struct ask){.kind = CHANGE_ULR_SGSN, .host = SGSN});
-	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .options = CHANGE_CLEAR_SGSN | CHANGE_CANCEL_OTHER});
+	ask(&(struct ask){
+	    .kind = CHANGE_ULR_MME, .host = MME1, .options = CHANGE_CLEAR_SGSN | CHANGE_CANCEL_OTHER});
 	assert_clr(SGSN, CANCEL_SGSN_UPDATE, 0);
 	assert_int_equal(record()->sgsn, 0);
 	assert_int_equal(record()->sgsn_time_us, 0);
@@ -225,20 +226,24 @@ static void single_registration_deletes_the_sgsn(void **state)
 static void unknown_user(void **state)
 {
 	(void)state;
-	assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .imsi = "001010000000099"}).status, CHANGE_UNKNOWN_USER);
+	assert_int_equal(
+	    ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .imsi = "001010000000099"}).status,
+	    CHANGE_UNKNOWN_USER);
 }
 
 static void broken_bodies_are_refused(void **state)
 {
 	(void)state;
 	uint8_t body[64] = {0};
-	struct ipc_change c = {.imsi = imsi_of(IMSI).v, .kind = CHANGE_ULR_MME, .host_len = 4, .ext_len = UINT32_MAX};
+	struct ipc_change c = {
+	    .imsi = imsi_of(IMSI).v, .kind = CHANGE_ULR_MME, .host_len = 4, .ext_len = UINT32_MAX};
 	memcpy(body, &c, sizeof(c));
 	for (size_t len = 16; len <= sizeof(body); len++) {
 		world_frame(ROLE_WORKER, IPC_CHANGE, len, 0, body, len);
 		assert_int_equal(answer(len).status, CHANGE_REFUSED);
 	}
-	assert_int_equal(ask(&(struct ask){.kind = (enum change_kind)99, .host = MME1}).status, CHANGE_REFUSED);
+	assert_int_equal(ask(&(struct ask){.kind = (enum change_kind)99, .host = MME1}).status,
+			 CHANGE_REFUSED);
 	assert_int_equal(record()->mme, 0);
 }
 
@@ -249,11 +254,14 @@ static void a_repetition_changes_nothing(void **state)
 	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2, .key = 6});
 	world_sent_clear();
 	// the last key, and the one before it: the original may come after its copy
-	assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2, .key = 6}).status, CHANGE_DUPLICATE);
-	assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .key = 5}).status, CHANGE_DUPLICATE);
+	assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2, .key = 6}).status,
+			 CHANGE_DUPLICATE);
+	assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .key = 5}).status,
+			 CHANGE_DUPLICATE);
 	assert_node(record()->mme, MME2);
 	assert_int_equal(sent_count(IPC_DELIVER), 0);
-	assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .key = 7}).status, CHANGE_DONE);
+	assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .key = 7}).status,
+			 CHANGE_DONE);
 }
 
 static void a_repetition_is_known_after_a_restart(void **state)
@@ -263,11 +271,16 @@ static void a_repetition_is_known_after_a_restart(void **state)
 	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2, .key = 6});
 	for (int power_cut = 0; power_cut < 2; power_cut++) {
 		world_restart(power_cut);
-		assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2, .key = 6}).status, CHANGE_DUPLICATE);
-		assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .key = 5, .hdr_flags = 1}).status,
+		assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2, .key = 6}).status,
 				 CHANGE_DUPLICATE);
-		assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .options = CHANGE_REPEATED, .key = 5}).status,
-				 CHANGE_DUPLICATE);
+		assert_int_equal(
+		    ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1, .key = 5, .hdr_flags = 1}).status,
+		    CHANGE_DUPLICATE);
+		assert_int_equal(
+		    ask(&(struct ask){
+			    .kind = CHANGE_ULR_MME, .host = MME1, .options = CHANGE_REPEATED, .key = 5})
+			.status,
+		    CHANGE_DUPLICATE);
 	}
 }
 
@@ -426,26 +439,26 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(ulr_stores_the_mme),
-		T(nothing_is_answered_before_the_commit),
-		T(new_mme_cancels_the_old_one),
-		T(racing_ulrs_in_one_batch_are_ordered),
-		T(purged_mme_is_not_cancelled),
-		T(pur_only_from_the_serving_node),
-		T(pur_of_a_combined_node),
-		T(mme_and_sgsn_side_by_side),
-		T(initial_attach_cancels_the_sgsn_and_keeps_it),
-		T(single_registration_deletes_the_sgsn),
-		T(unknown_user),
-		T(broken_bodies_are_refused),
-		T(a_repetition_changes_nothing),
-		T(a_repetition_is_known_after_a_restart),
-		T(a_repeated_purge_gets_the_same_flags),
-		T(nor_keeps_one_gateway_an_apn),
-		T(a_clr_survives_until_it_is_delivered),
-		T(an_old_clr_is_dropped),
-		T(ind_places_are_given_once),
-		T(a_miss_while_loading_reads_through),
+	    T(ulr_stores_the_mme),
+	    T(nothing_is_answered_before_the_commit),
+	    T(new_mme_cancels_the_old_one),
+	    T(racing_ulrs_in_one_batch_are_ordered),
+	    T(purged_mme_is_not_cancelled),
+	    T(pur_only_from_the_serving_node),
+	    T(pur_of_a_combined_node),
+	    T(mme_and_sgsn_side_by_side),
+	    T(initial_attach_cancels_the_sgsn_and_keeps_it),
+	    T(single_registration_deletes_the_sgsn),
+	    T(unknown_user),
+	    T(broken_bodies_are_refused),
+	    T(a_repetition_changes_nothing),
+	    T(a_repetition_is_known_after_a_restart),
+	    T(a_repeated_purge_gets_the_same_flags),
+	    T(nor_keeps_one_gateway_an_apn),
+	    T(a_clr_survives_until_it_is_delivered),
+	    T(an_old_clr_is_dropped),
+	    T(ind_places_are_given_once),
+	    T(a_miss_while_loading_reads_through),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-// Law 6 proved from below: what is acknowledged was synced before, one sync serves many, and a disk that is full or broken
-// refuses changes, loses nothing and recovers.
+// Law 6 proved from below: what is acknowledged was synced before, one sync serves many, and a disk that is
+// full or broken refuses changes, loses nothing and recovers.
 #include "tests/unit/loader_fixture.h"
 #include "tests/unit/faulty_vfs.h"
 
@@ -8,8 +8,8 @@
 static unsigned acks_dirty, acks;
 
 // Every answer that says "done" looks at the disk.
-static void checking_send(struct loader *l, enum role role, unsigned index, uint16_t type, uint64_t id, const void *body,
-			  size_t len)
+static void checking_send(struct loader *l, enum role role, unsigned index, uint16_t type, uint64_t id,
+			  const void *body, size_t len)
 {
 	struct ipc_change_ack ack;
 	world_send(l, role, index, type, id, body, len);
@@ -121,7 +121,8 @@ static void a_full_disk_refuses_and_recovers(void **state)
 		faulty.write_fault = faults[f][0];
 		faulty.sync_fault = faults[f][1];
 		uint64_t limit = loader_seq_limit(&world.l, record(1)->sqn);
-		struct ipc_sqn_block b = {.imsi = record(1)->imsi.v, .index = record(1)->sqn, .at_least = limit + 1};
+		struct ipc_sqn_block b = {
+		    .imsi = record(1)->imsi.v, .index = record(1)->sqn, .at_least = limit + 1};
 		ulr(2, "lost", ++id);
 		world_frame(ROLE_WORKER, IPC_SQN_BLOCK, 900 + f, 0, &b, sizeof(b));
 		txn_commit(&world.l);
@@ -196,11 +197,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(synced_before_it_is_said),
-		T(many_share_one_sync),
-		T(a_full_disk_refuses_and_recovers),
-		T(a_fault_at_every_write),
-		T(folding_fails_and_goes_on),
+	    T(synced_before_it_is_said), T(many_share_one_sync),       T(a_full_disk_refuses_and_recovers),
+	    T(a_fault_at_every_write),   T(folding_fails_and_goes_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-// The local database: journal and rows are one truth whatever was folded, whatever was killed; newer files are refused.
+// The local database: journal and rows are one truth whatever was folded, whatever was killed; newer files
+// are refused.
 #include "tests/unit/loader_fixture.h"
 #include <sqlite3.h>
 #include <sys/wait.h>
@@ -232,10 +233,18 @@ static void die_after(int steps)
 		db = l;
 		for (int i = 0; i < steps; i++) {
 			switch (i % 4) {
-			case 0: commit_state(9, i % 8 ? "even" : "odd", NULL); break;
-			case 1: commit_doc(9, "{}", "PROFILE", (uint64_t)i); break;
-			case 2: assert_true(fold_step(l) >= 0); break;
-			default: local_trim(l); break;
+			case 0:
+				commit_state(9, i % 8 ? "even" : "odd", NULL);
+				break;
+			case 1:
+				commit_doc(9, "{}", "PROFILE", (uint64_t)i);
+				break;
+			case 2:
+				assert_true(fold_step(l) >= 0);
+				break;
+			default:
+				local_trim(l);
+				break;
 			}
 		}
 		_exit(0);
@@ -337,16 +346,16 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(reads_see_the_last_commit),
-		T(documents_and_rows),
-		T(a_chunk_keeps_the_order_of_one_subscriber),
-		T(only_what_is_published_is_folded),
-		T(the_journal_stays_short_and_goes_on_counting),
-		T(folding_again_changes_nothing),
-		T(killed_at_every_step),
-		T(a_newer_database_is_refused),
-		T(the_scan_is_a_merge),
-		T(the_thread_folds),
+	    T(reads_see_the_last_commit),
+	    T(documents_and_rows),
+	    T(a_chunk_keeps_the_order_of_one_subscriber),
+	    T(only_what_is_published_is_folded),
+	    T(the_journal_stays_short_and_goes_on_counting),
+	    T(folding_again_changes_nothing),
+	    T(killed_at_every_step),
+	    T(a_newer_database_is_refused),
+	    T(the_scan_is_a_merge),
+	    T(the_thread_folds),
 	};
 	(void)world;
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,5 @@
-// What hssctl asks of the loader: adding, showing, changing, deleting, lists with flow control, import and export.
+// What hssctl asks of the loader: adding, showing, changing, deleting, lists with flow control, import and
+// export.
 #include "tests/unit/loader_fixture.h"
 #include "cache/loader/import_doc.h"
 
@@ -52,7 +53,8 @@ static const struct cache_record *record(const char *imsi)
 static void add_show_delete(void **state)
 {
 	(void)state;
-	assert_int_equal(on("subscriber add", IMSI, "," KEYS ",\"msisdn\":[\"15551234567\"],\"apn\":[\"internet\",\"ims\"]"),
+	assert_int_equal(on("subscriber add", IMSI,
+			    "," KEYS ",\"msisdn\":[\"15551234567\"],\"apn\":[\"internet\",\"ims\"]"),
 			 ADMIN_OK);
 	assert_non_null(record(IMSI));
 	msisdn_t number;
@@ -104,7 +106,8 @@ static void set_changes_places(void **state)
 	(void)state;
 	world_add(IMSI);
 	assert_int_equal(on("subscriber set", IMSI,
-			    ",\"fields\":{\"subscriber_status\":1,\"slice.0.session.0.name\":\"corp\",\"note.a.b\":\"kept\","
+			    ",\"fields\":{\"subscriber_status\":1,\"slice.0.session.0.name\":\"corp\",\"note."
+			    "a.b\":\"kept\","
 			    "\"msisdn.0\":\"4912345\",\"schema_version\":null}"),
 			 ADMIN_OK);
 	assert_int_equal(cache_profile(world.l.cache, record(IMSI))->subscriber_status, 1);
@@ -118,10 +121,12 @@ static void set_changes_places(void **state)
 		assert_int_not_equal(record(IMSI)->msisdn[0].v, 0);
 		world_restart(true);
 	}
-	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"slice.0.session.0.type\":9}"), ADMIN_REFUSED);
+	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"slice.0.session.0.type\":9}"),
+			 ADMIN_REFUSED);
 	assert_string_equal(error(), "slice[0].session[0].type: expected 1 to 3, got 9");
 	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"slice.7.session\":1}"), ADMIN_REFUSED);
-	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"imsi\":\"001010000000002\"}"), ADMIN_USAGE);
+	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"imsi\":\"001010000000002\"}"),
+			 ADMIN_USAGE);
 	assert_int_equal(on("subscriber set", "001010000000009", ",\"fields\":{\"a\":1}"), ADMIN_REFUSED);
 }
 
@@ -149,7 +154,8 @@ static void lists_wait_for_the_reader(void **state)
 	assert_int_equal(sent_count(IPC_ADMIN_ROW), 600);
 	assert_int_equal(sent_count(IPC_ADMIN_END), 1);
 	world_sent_clear();
-	assert_int_equal(call("{\"cmd\":\"subscriber list\",\"args\":{\"prefix\":\"00101000000010\"}}"), ADMIN_OK);
+	assert_int_equal(call("{\"cmd\":\"subscriber list\",\"args\":{\"prefix\":\"00101000000010\"}}"),
+			 ADMIN_OK);
 	assert_int_equal(sent_count(IPC_ADMIN_ROW), 10);
 	// a client that goes away in the middle
 	world_sent_clear();
@@ -258,7 +264,9 @@ static void bad_lines_are_named(void **state)
 	} want[] = {{3, "not JSON"}, {4, "security.k: expected 32 hex digits, got nothing"}, {5, "not JSON"}};
 	unsigned n = 0;
 	for (unsigned i = 0; i < world.sent_cnt; i++) {
-		json_t *v = world.sent[i].type == IPC_ADMIN_ROW ? json_loads((char *)world.sent[i].body, 0, NULL) : NULL;
+		json_t *v = world.sent[i].type == IPC_ADMIN_ROW
+				? json_loads((char *)world.sent[i].body, 0, NULL)
+				: NULL;
 		if (json_object_get(v, "line")) {
 			assert_true(n < 3);
 			assert_int_equal(json_integer_value(json_object_get(v, "line")), want[n].line);
@@ -277,17 +285,18 @@ static void import_keeps_sqn_and_location(void **state)
 {
 	(void)state;
 	char line[512];
-	static const char doc[] = "{\"imsi\":\"" IMSI "\",\"security\":{\"k\":\"465B5CE8B199B49FAA5F0A2EE238A6BC\","
-				  "\"opc\":\"%s\",\"sqn\":%d},\"mme_host\":\"other\",\"mme_realm\":\"r\"}\n";
+	static const char doc[] =
+	    "{\"imsi\":\"" IMSI "\",\"security\":{\"k\":\"465B5CE8B199B49FAA5F0A2EE238A6BC\","
+	    "\"opc\":\"%s\",\"sqn\":%d},\"mme_host\":\"other\",\"mme_realm\":\"r\"}\n";
 	static const struct {
 		const char *opc;
 		int sqn;
 		unsigned seq;
 	} steps[] = {
-		{"E8ED289DEBA952E4283B54E88E6183CA", 3200, 100},
-		{"E8ED289DEBA952E4283B54E88E6183CA", 320, 100},	  // never lower
-		{"E8ED289DEBA952E4283B54E88E6183CA", 6400, 200},  // higher
-		{"00000000000000000000000000000000", 320, 10},	  // but with another OPc
+	    {"E8ED289DEBA952E4283B54E88E6183CA", 3200, 100},
+	    {"E8ED289DEBA952E4283B54E88E6183CA", 320, 100},  // never lower
+	    {"E8ED289DEBA952E4283B54E88E6183CA", 6400, 200}, // higher
+	    {"00000000000000000000000000000000", 320, 10},   // but with another OPc
 	};
 	for (unsigned i = 0; i < 4; i++) {
 		begin_import();
@@ -334,7 +343,8 @@ static void deleting_cancels_the_location(void **state)
 {
 	(void)state;
 	begin_import();
-	import_text("{\"imsi\":\"" IMSI "\",\"security\":{" KEYS "},\"mme_host\":\"mme\",\"mme_realm\":\"r\"}\n");
+	import_text("{\"imsi\":\"" IMSI "\",\"security\":{" KEYS
+		    "},\"mme_host\":\"mme\",\"mme_realm\":\"r\"}\n");
 	end_import(1, 0);
 	assert_int_equal(on("subscriber delete", IMSI, ""), ADMIN_OK);
 	struct ipc_deliver d;
@@ -374,9 +384,18 @@ static void split_lines_mean_the_same(void **state)
 			json_decref(a);
 			json_decref(b);
 		}
-	static const char *const odd[] = {"{}",	  "{\"a\":1,}", "{\"a\":[}]}", "{\"imsi\":\"1\",\"x\":\"\\\"}\"}", "{\"a\" 1}",
-					  "{\"a\":}", "{",		"[]",	       "{\"imsi\":{\"imsi\":[1,{}]},\"y\":[]}",
-					  "{\"a\":\"", "{\"a\":1}}", "{\"im\\u0073i\":\"1\"}"};
+	static const char *const odd[] = {"{}",
+					  "{\"a\":1,}",
+					  "{\"a\":[}]}",
+					  "{\"imsi\":\"1\",\"x\":\"\\\"}\"}",
+					  "{\"a\" 1}",
+					  "{\"a\":}",
+					  "{",
+					  "[]",
+					  "{\"imsi\":{\"imsi\":[1,{}]},\"y\":[]}",
+					  "{\"a\":\"",
+					  "{\"a\":1}}",
+					  "{\"im\\u0073i\":\"1\"}"};
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
 		json_error_t e;
 		json_t *a = import_docs_parse(d, slice_str(odd[i]), &e), *b = json_loads(odd[i], 0, NULL);
@@ -392,17 +411,17 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(add_show_delete),
-		T(wrong_calls),
-		T(set_changes_places),
-		T(lists_wait_for_the_reader),
-		T(import_export_import),
-		T(bad_lines_are_named),
-		T(import_keeps_sqn_and_location),
-		T(a_full_cache_refuses),
-		T(deleting_cancels_the_location),
-		T(status_tells_the_store),
-		T(split_lines_mean_the_same),
+	    T(add_show_delete),
+	    T(wrong_calls),
+	    T(set_changes_places),
+	    T(lists_wait_for_the_reader),
+	    T(import_export_import),
+	    T(bad_lines_are_named),
+	    T(import_keeps_sqn_and_location),
+	    T(a_full_cache_refuses),
+	    T(deleting_cancels_the_location),
+	    T(status_tells_the_store),
+	    T(split_lines_mean_the_same),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

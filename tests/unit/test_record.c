@@ -123,8 +123,8 @@ static void every_document_is_well_formed(void **state)
 		for (unsigned i = 0; i < 3; i++)
 			check_group(part(i), 0);
 		assert_int_equal(ctx.profile->len % 4, 0);
-		assert_int_equal(ctx.profile->len, sizeof(*ctx.profile) + ctx.profile->head_len + ctx.profile->epc_len +
-							   ctx.profile->gprs_len);
+		assert_int_equal(ctx.profile->len, sizeof(*ctx.profile) + ctx.profile->head_len +
+						       ctx.profile->epc_len + ctx.profile->gprs_len);
 		assert_int_equal(ctx.profile->apn_cnt, sub.apn_cnt);
 		assert_int_equal(image.flags, 0);
 	}
@@ -136,7 +136,8 @@ static void attached_by_the_webui(void **state)
 	take(1);
 	assert_int_equal(sub.sqn >> 5, 257);
 	assert_memory_equal(image.k, "\x46\x5b\x5c\xe8\xb1\x99\xb4\x9f\xaa\x5f\x0a\x2e\xe2\x38\xa6\xbc", 16);
-	assert_memory_equal(image.opc, "\xe8\xed\x28\x9d\xeb\xa9\x52\xe4\x28\x3b\x54\xe8\x8e\x61\x83\xca", 16);
+	assert_memory_equal(image.opc, "\xe8\xed\x28\x9d\xeb\xa9\x52\xe4\x28\x3b\x54\xe8\x8e\x61\x83\xca",
+			    16);
 	assert_text(sub.mme_host, "mme07.epc.mnc001.mcc001.3gppnetwork.org");
 	assert_int_equal(sub.mme_time_us, 1760000000123456);
 	assert_false(sub.purged);
@@ -168,7 +169,8 @@ static void volte_with_fast_access(void **state)
 	assert_int_equal(u32(apn(1), AVP_CODE_Context_Identifier), 2);
 	struct slice qos = need(apn(1), AVP_CODE_EPS_Subscribed_QoS_Profile, V3);
 	assert_int_equal(u32(qos, AVP_CODE_QoS_Class_Identifier), 5);
-	assert_int_equal(u32(need(qos, AVP_CODE_Allocation_Retention_Priority, V3), AVP_CODE_Priority_Level), 1);
+	assert_int_equal(u32(need(qos, AVP_CODE_Allocation_Retention_Priority, V3), AVP_CODE_Priority_Level),
+			 1);
 	struct slice profile = need(part(1), AVP_CODE_APN_Configuration_Profile, V3);
 	assert_int_equal(u32(profile, AVP_CODE_Context_Identifier), 1);
 	assert_int_equal(u32(profile, AVP_CODE_All_APN_Configurations_Included_Indicator), 0);
@@ -179,7 +181,8 @@ static void static_addresses_and_op(void **state)
 	(void)state;
 	take(3);
 	// the published OPc of this K and OP (TS 35.208 set 1)
-	assert_memory_equal(image.opc, "\xcd\x63\xcb\x71\x95\x4a\x9f\x4e\x48\xa5\x99\x4e\x37\xa0\x2b\xaf", 16);
+	assert_memory_equal(image.opc, "\xcd\x63\xcb\x71\x95\x4a\x9f\x4e\x48\xa5\x99\x4e\x37\xa0\x2b\xaf",
+			    16);
 	// the default slice, though it is the second one
 	assert_text(need(apn(0), AVP_CODE_Service_Selection, 0), "fixed.example");
 	assert_memory_equal(need(apn(0), AVP_CODE_Served_Party_IP_Address, V3).p, "\0\1\x0a\x2d\x09\x09", 6);
@@ -210,7 +213,8 @@ static void barred_by_dbctl(void **state)
 	assert_int_equal(u32(part(0), AVP_CODE_Operator_Determined_Barring), 8);
 	assert_int_equal(ctx.profile->subscriber_status, 1);
 	assert_int_equal(ctx.profile->odb, 8);
-	assert_int_equal(u32(need(part(0), AVP_CODE_AMBR, V3), AVP_CODE_Max_Requested_Bandwidth_DL), 1000000000);
+	assert_int_equal(u32(need(part(0), AVP_CODE_AMBR, V3), AVP_CODE_Max_Requested_Bandwidth_DL),
+			 1000000000);
 }
 
 static void schema_0(void **state)
@@ -223,7 +227,8 @@ static void schema_0(void **state)
 	assert_int_equal(u32(apn(0), AVP_CODE_PDN_Type), 2); // Diameter's value already
 	assert_int_equal(u32(apn(1), AVP_CODE_PDN_Type), 0);
 	assert_memory_equal(need(apn(0), AVP_CODE_Served_Party_IP_Address, V3).p, "\0\1\x0a\x2d\x07\x01", 6);
-	assert_int_equal(u32(need(apn(1), AVP_CODE_AMBR, V3), AVP_CODE_Max_Requested_Bandwidth_UL), 1530 * 1024);
+	assert_int_equal(u32(need(apn(1), AVP_CODE_AMBR, V3), AVP_CODE_Max_Requested_Bandwidth_UL),
+			 1530 * 1024);
 	struct slice arp = need(need(apn(1), AVP_CODE_EPS_Subscribed_QoS_Profile, V3),
 				AVP_CODE_Allocation_Retention_Priority, V3);
 	assert_int_equal(u32(arp, AVP_CODE_Pre_emption_Capability), 0);
@@ -288,49 +293,52 @@ struct defect {
 };
 
 static const struct defect defects[] = {
-	{"security.k", "\"465B5CE8B199B49FAA5F0A2EE238A6B\"", "security.k: expected 32 hex digits, got 31"},
-	{"security.k", "\"465B5CE8B199B49FAA5F0A2EE238A6BX\"", "security.k: expected 32 hex digits, got other characters"},
-	{"security.k", "null", "security.k: expected 32 hex digits, got nothing"},
-	{"security.k", "12", "security.k: expected 32 hex digits, got a number"},
-	{"security.opc", "null", "security: expected op or opc (there is no per-operator op_file)"},
-	{"security.amf", "\"800\"", "security.amf: expected 4 hex digits, got 3"},
-	{"security.sqn", "\"64\"", "security.sqn: expected a whole number, got a string"},
-	{"security.sqn", "281474976710656", "security.sqn: expected 0 to 281474976710655, got 281474976710656"},
-	{"security.sqn", "1.5", "security.sqn: expected a whole number, got a number with a fraction"},
-	{"security.sqn", "{\"$numberLong\":\"x\"}", "security.sqn: expected a whole number, got an object"},
-	{"security.sqn", "{\"$numberDouble\":\"NaN\"}", "security.sqn: expected a whole number, got an object"},
-	{"security.algorithm", "\"xor\"", "security.algorithm: xor is for test SIMs and not switched on (s6a.allow_xor)"},
-	{"security", "[]", "security: expected an object, got an array"},
-	{"imsi", "\"00101\\u000a000000001\"", NULL},
-	{"imsi", "1010000000001", "imsi: expected 5 to 15 digits as text, got a number"},
-	{"imsi", "\"1234\"", "imsi: expected 5 to 15 digits, got \"1234\""},
-	{"msisdn", "[\"12x\"]", "msisdn[0]: expected 1 to 15 digits, got other text"},
-	{"msisdn", "[491]", "msisdn[0]: expected 1 to 15 digits, got a number"},
-	{"msisdn", "7", "msisdn: expected an array of numbers as text, got a number"},
-	{"access_restriction_data", "-1", "access_restriction_data: expected 0 to 4294967295, got -1"},
-	{"subscriber_status", "2", "subscriber_status: expected 0 to 1, got 2"},
-	{"network_access_mode", "3", "network_access_mode: expected 0 to 2, got 3"},
-	{"subscribed_rau_tau_timer", "true", "subscribed_rau_tau_timer: expected a whole number, got true or false"},
-	{"ambr", "7", "ambr: expected an object, got a number"},
-	{"ambr.downlink.unit", "5", "ambr.downlink: expected 0 to 4, got 5"},
-	{"slice", "{}", "slice: expected an array, got an object"},
-	{"slice.0", "1", "slice[0]: expected an object, got a number"},
-	{"slice.0.session", "1", "slice[0].session: expected an array, got a number"},
-	{"slice.0.session.0", "[]", "slice[0].session[0]: expected an object, got an array"},
-	{"slice.0.session.0.name", "\"\"", "slice[0].session[0].name: expected an APN's name, got \"\""},
-	{"slice.0.session.0.name", "\"a b\"",
-	 "slice[0].session[0].name: expected an APN's name, got blanks or control characters in it"},
-	{"slice.0.session.0.type", "4", "slice[0].session[0].type: expected 1 to 3, got 4"},
-	{"slice.0.session.0.qos.index", "0", "slice[0].session[0].qos.index: expected 1 to 254, got 0"},
-	{"slice.0.session.0.qos.arp.priority_level", "16",
-	 "slice[0].session[0].qos.arp.priority_level: expected 1 to 15, got 16"},
-	{"slice.0.session.0.qos.arp.pre_emption_capability", "0",
-	 "slice[0].session[0].qos.arp.pre_emption_capability: expected 1 to 2, got 0"},
-	{"slice.0.session.0.ue", "{\"ipv4\":\"10.0.0.256\"}",
-	 "slice[0].session[0].ue.ipv4: expected an IPv4 address, got \"10.0.0.256\""},
-	{"slice.0.session.0.smf", "{\"ipv6\":\"10.0.0.1\"}",
-	 "slice[0].session[0].smf.ipv6: expected an IPv6 address, got \"10.0.0.1\""},
-	{"charging_characteristics", "\"08\"", "charging_characteristics: expected 4 hex digits"},
+    {"security.k", "\"465B5CE8B199B49FAA5F0A2EE238A6B\"", "security.k: expected 32 hex digits, got 31"},
+    {"security.k", "\"465B5CE8B199B49FAA5F0A2EE238A6BX\"",
+     "security.k: expected 32 hex digits, got other characters"},
+    {"security.k", "null", "security.k: expected 32 hex digits, got nothing"},
+    {"security.k", "12", "security.k: expected 32 hex digits, got a number"},
+    {"security.opc", "null", "security: expected op or opc (there is no per-operator op_file)"},
+    {"security.amf", "\"800\"", "security.amf: expected 4 hex digits, got 3"},
+    {"security.sqn", "\"64\"", "security.sqn: expected a whole number, got a string"},
+    {"security.sqn", "281474976710656", "security.sqn: expected 0 to 281474976710655, got 281474976710656"},
+    {"security.sqn", "1.5", "security.sqn: expected a whole number, got a number with a fraction"},
+    {"security.sqn", "{\"$numberLong\":\"x\"}", "security.sqn: expected a whole number, got an object"},
+    {"security.sqn", "{\"$numberDouble\":\"NaN\"}", "security.sqn: expected a whole number, got an object"},
+    {"security.algorithm", "\"xor\"",
+     "security.algorithm: xor is for test SIMs and not switched on (s6a.allow_xor)"},
+    {"security", "[]", "security: expected an object, got an array"},
+    {"imsi", "\"00101\\u000a000000001\"", NULL},
+    {"imsi", "1010000000001", "imsi: expected 5 to 15 digits as text, got a number"},
+    {"imsi", "\"1234\"", "imsi: expected 5 to 15 digits, got \"1234\""},
+    {"msisdn", "[\"12x\"]", "msisdn[0]: expected 1 to 15 digits, got other text"},
+    {"msisdn", "[491]", "msisdn[0]: expected 1 to 15 digits, got a number"},
+    {"msisdn", "7", "msisdn: expected an array of numbers as text, got a number"},
+    {"access_restriction_data", "-1", "access_restriction_data: expected 0 to 4294967295, got -1"},
+    {"subscriber_status", "2", "subscriber_status: expected 0 to 1, got 2"},
+    {"network_access_mode", "3", "network_access_mode: expected 0 to 2, got 3"},
+    {"subscribed_rau_tau_timer", "true",
+     "subscribed_rau_tau_timer: expected a whole number, got true or false"},
+    {"ambr", "7", "ambr: expected an object, got a number"},
+    {"ambr.downlink.unit", "5", "ambr.downlink: expected 0 to 4, got 5"},
+    {"slice", "{}", "slice: expected an array, got an object"},
+    {"slice.0", "1", "slice[0]: expected an object, got a number"},
+    {"slice.0.session", "1", "slice[0].session: expected an array, got a number"},
+    {"slice.0.session.0", "[]", "slice[0].session[0]: expected an object, got an array"},
+    {"slice.0.session.0.name", "\"\"", "slice[0].session[0].name: expected an APN's name, got \"\""},
+    {"slice.0.session.0.name", "\"a b\"",
+     "slice[0].session[0].name: expected an APN's name, got blanks or control characters in it"},
+    {"slice.0.session.0.type", "4", "slice[0].session[0].type: expected 1 to 3, got 4"},
+    {"slice.0.session.0.qos.index", "0", "slice[0].session[0].qos.index: expected 1 to 254, got 0"},
+    {"slice.0.session.0.qos.arp.priority_level", "16",
+     "slice[0].session[0].qos.arp.priority_level: expected 1 to 15, got 16"},
+    {"slice.0.session.0.qos.arp.pre_emption_capability", "0",
+     "slice[0].session[0].qos.arp.pre_emption_capability: expected 1 to 2, got 0"},
+    {"slice.0.session.0.ue", "{\"ipv4\":\"10.0.0.256\"}",
+     "slice[0].session[0].ue.ipv4: expected an IPv4 address, got \"10.0.0.256\""},
+    {"slice.0.session.0.smf", "{\"ipv6\":\"10.0.0.1\"}",
+     "slice[0].session[0].smf.ipv6: expected an IPv6 address, got \"10.0.0.1\""},
+    {"charging_characteristics", "\"08\"", "charging_characteristics: expected 4 hex digits"},
 };
 
 static void put_at(json_t *at, const char *path, json_t *value)
@@ -370,8 +378,11 @@ static void defects_are_called_by_name(void **state)
 static void every_field_may_have_every_type(void **state)
 {
 	// none of it may crash, and none of it makes a profile that can't be walked
-	static const char *const values[] = {"null", "true", "[]", "{}", "\"\"", "-9223372036854775808", "1e308",
-					     "{\"value\":{\"value\":1}}", "[[[1]]]", "9223372036854775807"};
+	static const char *const values[] = {"null",    "true",
+					     "[]",      "{}",
+					     "\"\"",    "-9223372036854775808",
+					     "1e308",   "{\"value\":{\"value\":1}}",
+					     "[[[1]]]", "9223372036854775807"};
 	(void)state;
 	for (size_t i = 0; i < sizeof(defects) / sizeof(defects[0]); i++)
 		for (size_t j = 0; j < sizeof(values) / sizeof(values[0]); j++) {
@@ -392,7 +403,8 @@ static void rates_saturate(void **state)
 	put_at(doc, "ambr.downlink", json_loads("{\"value\":9223372036854775807,\"unit\":4}", 0, NULL));
 	assert_true(record_parse(&ctx, doc, &sub, &error));
 	assert_true(record_build(&ctx, &sub, &image, &error));
-	assert_int_equal(u32(need(part(0), AVP_CODE_AMBR, V3), AVP_CODE_Extended_Max_Requested_BW_DL), 4294967295u);
+	assert_int_equal(u32(need(part(0), AVP_CODE_AMBR, V3), AVP_CODE_Extended_Max_Requested_BW_DL),
+			 4294967295u);
 	json_decref(doc);
 }
 
@@ -425,21 +437,21 @@ static void the_operators_op(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_document_is_well_formed),
-		cmocka_unit_test(attached_by_the_webui),
-		cmocka_unit_test(volte_with_fast_access),
-		cmocka_unit_test(static_addresses_and_op),
-		cmocka_unit_test(barred_by_dbctl),
-		cmocka_unit_test(schema_0),
-		cmocka_unit_test(between_the_generations),
-		cmocka_unit_test(the_same_subscription_has_one_digest),
-		cmocka_unit_test(without_apns_there_is_no_eps),
-		cmocka_unit_test(fifty_apns_fit),
-		cmocka_unit_test(defects_are_called_by_name),
-		cmocka_unit_test(every_field_may_have_every_type),
-		cmocka_unit_test(rates_saturate),
-		cmocka_unit_test(xor_when_it_is_allowed),
-		cmocka_unit_test(the_operators_op),
+	    cmocka_unit_test(every_document_is_well_formed),
+	    cmocka_unit_test(attached_by_the_webui),
+	    cmocka_unit_test(volte_with_fast_access),
+	    cmocka_unit_test(static_addresses_and_op),
+	    cmocka_unit_test(barred_by_dbctl),
+	    cmocka_unit_test(schema_0),
+	    cmocka_unit_test(between_the_generations),
+	    cmocka_unit_test(the_same_subscription_has_one_digest),
+	    cmocka_unit_test(without_apns_there_is_no_eps),
+	    cmocka_unit_test(fifty_apns_fit),
+	    cmocka_unit_test(defects_are_called_by_name),
+	    cmocka_unit_test(every_field_may_have_every_type),
+	    cmocka_unit_test(rates_saturate),
+	    cmocka_unit_test(xor_when_it_is_allowed),
+	    cmocka_unit_test(the_operators_op),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }

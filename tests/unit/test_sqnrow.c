@@ -1,5 +1,6 @@
-// SQN rows (law 5): arithmetic, and a loader that is killed at random while vectors are drawn, blocks asked for, SQNs set,
-// keys changed, subscribers deleted and added again: no SEQ twice under one key, none lower than one before.
+// SQN rows (law 5): arithmetic, and a loader that is killed at random while vectors are drawn, blocks asked
+// for, SQNs set, keys changed, subscribers deleted and added again: no SEQ twice under one key, none lower
+// than one before.
 #include "tests/unit/loader_fixture.h"
 
 static uint64_t rng_state = 42;
@@ -86,10 +87,11 @@ static void fingerprints_tell_keys_and_subscribers_apart(void **state)
 	sqn_hash_fini(&h);
 }
 
-// ---- the whole loader ------------------------------------------------------------------------------------------
+// ---- the whole loader
+// ------------------------------------------------------------------------------------------
 
 #define SUBSCRIBERS 4
-#define KEYS	    2
+#define KEYS        2
 static uint64_t above[SUBSCRIBERS][KEYS]; // first SEQ that was never drawn under this key
 static unsigned key_of[SUBSCRIBERS];
 static bool there[SUBSCRIBERS];
@@ -113,7 +115,8 @@ static int call(const char *cmd, unsigned i, const char *more)
 static void add(unsigned i, unsigned key)
 {
 	char more[128];
-	snprintf(more, sizeof(more), ",\"k\":\"%032x\",\"opc\":\"E8ED289DEBA952E4283B54E88E6183CA\"", key + 1);
+	snprintf(more, sizeof(more), ",\"k\":\"%032x\",\"opc\":\"E8ED289DEBA952E4283B54E88E6183CA\"",
+		 key + 1);
 	assert_int_equal(call("subscriber add", i, more), 0);
 	key_of[i] = key;
 	there[i] = true;
@@ -159,7 +162,8 @@ static void draw(struct cache *reader, unsigned i)
 	assert_int_equal(d, SQN_OK);
 	uint64_t *known = &above[i][key_of[i]];
 	if (first < *known)
-		fail_msg("SEQ %llu again, %llu was used", (unsigned long long)first, (unsigned long long)*known);
+		fail_msg("SEQ %llu again, %llu was used", (unsigned long long)first,
+			 (unsigned long long)*known);
 	*known = first + n;
 }
 
@@ -261,15 +265,15 @@ static void words_of_another_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(runs_own_disjoint_blocks),
-		cmocka_unit_test(seq_zero_is_never_given),
-		cmocka_unit_test(a_row_is_continued_above_what_may_be_used),
-		cmocka_unit_test(the_end_of_the_space_is_refused),
-		cmocka_unit_test(fingerprints_tell_keys_and_subscribers_apart),
-		cmocka_unit_test(kills_never_repeat_a_seq),
-		cmocka_unit_test(a_clean_restart_skips_little),
-		cmocka_unit_test(lower_only_by_force),
-		cmocka_unit_test(words_of_another_are_refused),
+	    cmocka_unit_test(runs_own_disjoint_blocks),
+	    cmocka_unit_test(seq_zero_is_never_given),
+	    cmocka_unit_test(a_row_is_continued_above_what_may_be_used),
+	    cmocka_unit_test(the_end_of_the_space_is_refused),
+	    cmocka_unit_test(fingerprints_tell_keys_and_subscribers_apart),
+	    cmocka_unit_test(kills_never_repeat_a_seq),
+	    cmocka_unit_test(a_clean_restart_skips_little),
+	    cmocka_unit_test(lower_only_by_force),
+	    cmocka_unit_test(words_of_another_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
