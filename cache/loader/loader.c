@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <time.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "cache/loader/admin.h"
@@ -15,6 +16,9 @@
 #include "lib/base/secret.h"
 #include "supervisor/role.h"
 
+#define LOCK_WAIT_MS 3000
+#define LOCK_STEP_MS 20
+
 // One HSS to a directory. The lock ends with the process.
 static int lock_dir(struct loader *l, const char *dir)
 {
@@ -24,7 +28,16 @@ static int lock_dir(struct loader *l, const char *dir)
 	l->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (l->lock_fd < 0)
 		return -errno;
-	return flock(l->lock_fd, LOCK_EX | LOCK_NB) == 0 ? 0 : -errno;
+	// After a kill -9 of everything the loader before us may still be dying (a large mapping takes its time): it is awaited
+	// for a moment, so that a service manager can start the next HSS at once.
+	const struct timespec step = {.tv_nsec = LOCK_STEP_MS * 1000000};
+	for (unsigned waited_ms = 0;; waited_ms += LOCK_STEP_MS) {
+		if (flock(l->lock_fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK || waited_ms >= LOCK_WAIT_MS)
+			return -errno;
+		nanosleep(&step, NULL);
+	}
 }
 
 static int read_op(struct loader *l, int fd)
