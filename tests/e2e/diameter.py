@@ -145,8 +145,7 @@ class Peer:
         self.answers = {}  # Hop-by-Hop -> answer that nobody has taken yet
         self.answer_clr = True
         self.next_id = int(time.time() * 1000) & 0x0fffffff
-        self.socket = socket.create_connection((address, port), timeout=timeout)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = self.connect(address, port)
         if capabilities:
             self.cea = self.call(self.cer())
             assert self.cea.result == 2001, self.cea.result
@@ -211,6 +210,12 @@ class Peer:
         return self.s6a(NOR, imsi, [v3(NOR_FLAGS, 0), *more], **how)
 
     # --- the connection
+
+    def connect(self, address, port):
+        """A connected socket; other transports have their own."""
+        s = socket.create_connection((address, port), timeout=self.timeout)
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return s
 
     def send(self, *messages):
         self.socket.sendall(b"".join(messages))

@@ -1,0 +1,203 @@
+"""SCTP, inside the virtual machine that test_sctp.py starts. First without the kernel's module, then with it."""
+import os
+import re
+import subprocess
+import sys
+import unittest
+
+import diameter as d
+import hss
+import sctp
+import sim
+from hss import HOST, REALM, Hss
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support", "vm"))
+import vm  # noqa: E402
+
+OURS = ["10.77.0.1", "10.77.0.2"]  # the HSS's
+THEIRS = ["10.77.0.3", "10.77.0.4"]  # the peers'
+BAD = re.compile(r".*(?:Parsing error|Message discarded|ERROR).*")
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True)
+
+
+def setUpModule():
+    ip("link", "set", "lo", "mtu", "1500")  # so that long messages travel in fragments
+    for address in OURS + THEIRS:
+        ip("addr", "add", address + "/32", "dev", "lo")
+
+
+def listeners(port):
+    return [{"transport": "sctp", "address": OURS[0], "addresses": OURS[1:], "port": port},
+            {"transport": "sctp", "address": "::1", "addresses": ["127.0.0.1"], "port": port},
+            {"transport": "tcp", "address": "127.0.0.1", "port": port}]
+
+
+class A_KernelWithout(unittest.TestCase):
+    """Runs first: nobody has loaded the module."""
+
+    def test_said_at_the_check(self):
+        node = Hss(start=False)
+        self.addCleanup(node.close)
+        node.configure(listen=listeners(node.port))
+        for check in (["--check"], []):
+            done = node.run("hssd", *check, "--config", node.config_path, check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(done.stderr, f"hssd: {node.config_path}: listen[0].transport: sctp: this kernel has no "
+                                          "SCTP (module sctp)\n")
+        node.configure(listen=listeners(node.port)[2:])
+        self.assertEqual(node.run("hssd", "--check", "--config", node.config_path).returncode, 0)
+
+
+class B_Sctp(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        vm.load_sctp()
+        # a receive buffer that a long message doesn't fit in: the kernel hands it out in pieces (partial delivery)
+        with open("/proc/sys/net/sctp/sctp_rmem", "w") as f:
+            f.write("4096 32768 4194304")
+        cls.hss = Hss(start=False)
+        cls.addClassCleanup(cls.hss.close)
+        cls.hss.configure(listen=listeners(cls.hss.port))
+        cls.hss.start()
+        with open("/proc/sys/net/sctp/sctp_rmem", "w") as f:
+            f.write("4096 262144 4194304")
+        cls.hss.provision(50)
+
+    def peer(self, name="sctp", address=OURS[0], **how):
+        peer = sctp.SctpPeer(self.hss.port, f"{name}.{REALM}", REALM, address=address, **how)
+        self.addCleanup(peer.close)
+        return peer
+
+    def addresses(self, cea):
+        return sorted(".".join(map(str, a.data[2:])) for a in cea.all(d.HOST_IP))
+
+    def test_procedures(self):
+        mme = self.peer(local=THEIRS)
+        self.assertEqual(self.addresses(mme.cea), OURS)
+        answer = mme.call(mme.air(hss.imsi(1)))
+        self.assertEqual(answer.result, 2001)
+        vector = answer.one(d.AUTH_INFO).one(d.EUTRAN_VECTOR)
+        sqn, res, ck, ik = sim.Sim(hss.K, hss.OPC).answer(vector.one(d.RAND).data, vector.one(d.AUTN).data)
+        self.assertEqual(vector.one(d.XRES).data, res)
+        self.assertEqual(vector.one(d.KASME).data, sim.kasme(ck, ik, b"\x00\xf1\x10", vector.one(d.AUTN).data))
+        answer = mme.call(mme.ulr(hss.imsi(1)))
+        self.assertEqual(answer.result, 2001)
+        self.assertEqual(self.hss.location(hss.imsi(1))["mme"]["host"], mme.host)
+        row = next(row for row in self.hss.ctl("--json", "peer", "list").lines if row["host"] == mme.host)
+        self.assertEqual(row["transport"], "sctp")
+        # the next MME takes the subscriber over
+        other = self.peer("other", "::1")
+        self.assertEqual(other.call(other.ulr(hss.imsi(1))).result, 2001)
+        self.assertEqual(mme.take(d.CLR).one(d.USER_NAME).text, hss.imsi(1))
+        self.assertEqual(mme.call(mme.pur(hss.imsi(1))).result, 2001)
+        mme.disconnect()
+        self.assertEqual(set(mme.seen + other.seen), {(0, 0, sctp.PPID)})  # in order, on stream 0
+
+    def test_both_families_on_one_endpoint(self):
+        for address, name in (("::1", "six"), ("127.0.0.1", "four")):
+            peer = self.peer(name, address)
+            self.assertEqual(peer.call(peer.air(hss.imsi(2))).result, 2001)
+            peer.disconnect()
+
+    def test_many_at_once(self):
+        """Every answer is a message of its own, whatever the peer's streams, order and payload identifier are."""
+        for how in ({}, {"unordered": True}, {"ppid": 0}):
+            mme = self.peer("many", **how)
+            asked = [mme.air(hss.imsi(1 + n % 50)) for n in range(200)]
+            mme.send(*asked)
+            for request in asked:
+                self.assertEqual(mme.wait(d.Message(request).hbh).result, 2001)
+            mme.disconnect()
+
+    def test_long_messages_in_pieces(self):
+        """Longer than the HSS's receive buffer, with short ones before, between and behind on other streams."""
+        for unordered in (False, True):
+            mme = self.peer("long", unordered=unordered)
+            asked = []
+            for length in (60000, 10, 65000, 30000, 4000, 65000):
+                asked.append(mme.air(hss.imsi(3), more=[d.avp(0xf0001, bytes(length), flags=0)]))
+                asked += [mme.air(hss.imsi(4)), mme.air(hss.imsi(5))]
+            mme.send(*asked)
+            for request in asked:
+                self.assertEqual(mme.wait(d.Message(request).hbh).result, 2001)
+            mme.disconnect()
+
+    def test_message_and_user_message_differ(self):
+        """Two in one, and one in two: the length in the header counts."""
+        mme = self.peer("odd")
+        asked = [mme.air(hss.imsi(6)) for _ in range(4)]
+        mme.send_user_message(asked[0] + asked[1])
+        mme.send_user_message(asked[2] + asked[3][:33])
+        mme.send_user_message(asked[3][33:])
+        for request in asked:
+            self.assertEqual(mme.wait(d.Message(request).hbh).result, 2001)
+
+    def test_broken_framing_ends_one_association(self):
+        well, broken = self.peer("well"), self.peer("broken")
+        for bad in (b"\1\0\0\4", b"\2" + bytes(19), b"\1\xff\xff\xff" + bytes(16)):
+            broken.send_user_message(bad)
+            with self.assertRaises(d.Closed):
+                broken.read()
+            self.assertEqual(well.call(well.air(hss.imsi(7))).result, 2001)
+            broken = self.peer("broken")
+
+    def test_path_is_lost(self):
+        """Both ends have two addresses; the one in use goes away, and the association lives on."""
+        mme = self.peer("paths", local=THEIRS)
+        self.assertEqual(sctp.peer_addresses(mme.socket), OURS)
+        self.assertEqual(mme.call(mme.air(hss.imsi(8))).result, 2001)
+        for address in (OURS[0], THEIRS[0]):
+            ip("addr", "del", address + "/32", "dev", "lo")
+            self.addCleanup(ip, "addr", "add", address + "/32", "dev", "lo")
+        for _ in range(3):
+            self.assertEqual(mme.call(mme.air(hss.imsi(8)), timeout=30).result, 2001)
+
+    def test_peer_that_vanishes_in_the_middle(self):
+        mme = self.peer("short")
+        mme.send_user_message(mme.air(hss.imsi(9))[:50])
+        mme.close()
+        self.hss.until(lambda: all(row["host"] != mme.host for row in self.hss.ctl("--json", "peer", "list").lines),
+                       "the old association is gone")
+        again = self.peer("short")
+        self.assertEqual(again.call(again.air(hss.imsi(9))).result, 2001)
+
+    def test_frontend_dies(self):
+        mme = self.peer("before")
+        self.hss.kill_role("frontend-0")
+        with self.assertRaises(d.Closed):
+            mme.read()
+        again = self.peer("before")
+        self.assertEqual(again.call(again.air(hss.imsi(10))).result, 2001)
+
+    def test_freediameter(self):
+        with open(os.path.join(HERE, "fd", "sctp.conf.in")) as f:
+            text = f.read()
+        conf = f"realm={REALM} imsi={hss.FIRST} requests=400 window=16 subscribers=50 ulr=1"
+        for key, value in {"IDENTITY": f"fd.{REALM}", "REALM": REALM, "HSS": HOST, "ADDRESS": OURS[0], "CONF": conf,
+                           "PORT": str(self.hss.port), "EXTENSION": os.path.join(os.environ["VM_RW"], "s6a_client.fdx"),
+                           }.items():
+            text = text.replace(f"@{key}@", value)
+        path = os.path.join(self.hss.dir, "fd.conf")
+        with open(path, "w") as f:
+            f.write(text)
+        done = subprocess.run(["freeDiameterd", "-c", path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, timeout=60, text=True, check=False)
+        self.assertFalse(BAD.findall(done.stdout), done.stdout[-3000:])
+        self.assertRegex(done.stdout, "S6A_CLIENT sent=400 success=400 other=0 clr=0")
+
+    def test_z_stop(self):
+        """DPR to the peers, and nothing is left."""
+        mme = self.peer("stop")
+        self.hss.process.terminate()
+        mme.take(d.DPR)
+        with self.assertRaises(d.Closed):
+            mme.read()
+        self.assertEqual(self.hss.wait_exit(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
