@@ -62,11 +62,6 @@ static int check_listen(const struct check *k)
 	for (uint32_t i = 0; i < k->c->listen_cnt; i++) {
 		const struct config_listen *l = &k->c->listen[i];
 
-		if (l->transport == TRANSPORT_TLS) {
-			snprintf(key, sizeof(key), "listen[%u].transport", i);
-			return unsupported(k, k->lines->listen[i], key,
-					   option_words(OPTION_TRANSPORT)[l->transport]);
-		}
 		for (uint32_t j = 0; j < i; j++) {
 			if (k->c->listen[j].port != l->port ||
 			    strcmp(k->c->listen[j].address, l->address) != 0 ||
@@ -81,6 +76,31 @@ static int check_listen(const struct check *k)
 		if (rc)
 			return rc;
 	}
+	return 0;
+}
+
+// All three files or none, and none missing where TLS is spoken.
+static int check_tls(const struct check *k)
+{
+	const struct config *c = k->c;
+	const struct {
+		const char *key, *value;
+	} file[] = {{"tls.certificate", c->tls_certificate}, {"tls.key", c->tls_key}, {"tls.ca", c->tls_ca}};
+	uint32_t line = k->lines->option[option_index("tls.certificate")]; // the section's, when there is one
+	const char *expected = NULL;
+
+	for (uint32_t i = 0; i < c->listen_cnt; i++) {
+		if (c->listen[i].transport != TRANSPORT_TLS)
+			continue;
+		expected = "a file, for the tls of listen";
+		line = line ? line : k->lines->listen[i];
+	}
+	for (unsigned i = 0; i < CONFIG_TLS_FILES && !expected; i++)
+		if (file[i].value[0])
+			expected = "a file, beside the other ones of tls";
+	for (unsigned i = 0; i < CONFIG_TLS_FILES && expected; i++)
+		if (!file[i].value[0])
+			return config_refuse(k->e, k->name, line ? line : 1, file[i].key, expected, "nothing");
 	return 0;
 }
 
@@ -140,6 +160,8 @@ int config_check(const struct config *c, const struct config_lines *lines, const
 	const struct check k = {.c = c, .lines = lines, .name = name, .e = e};
 	int rc = check_listen(&k);
 
+	if (!rc)
+		rc = check_tls(&k);
 	if (!rc)
 		rc = check_peers(&k);
 	if (!rc)

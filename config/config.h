@@ -14,9 +14,11 @@
 #define CONFIG_ADDRESS_MAX 7
 #define CONFIG_REALM_MAX   8
 #define CONFIG_PEER_MAX	   256
+#define CONFIG_TLS_FILES   3
 
 enum config_transport { TRANSPORT_TCP, TRANSPORT_SCTP, TRANSPORT_TLS };
 enum config_store { STORE_SQLITE, STORE_MONGODB, STORE_CSV };
+enum config_tls_verify { TLS_VERIFY_REQUIRED, TLS_VERIFY_OPTIONAL };
 enum config_accept { ACCEPT_ANY, ACCEPT_LISTED };
 
 struct config_listen {
@@ -42,6 +44,11 @@ struct config {
 	// listen
 	struct config_listen listen[CONFIG_LISTEN_MAX];
 	uint32_t listen_cnt;
+	// tls; empty paths: none
+	char tls_certificate[CONFIG_PATH_MAX];
+	char tls_key[CONFIG_PATH_MAX];
+	char tls_ca[CONFIG_PATH_MAX];
+	uint8_t tls_verify; // enum config_tls_verify
 	// peers
 	uint8_t accept; // enum config_accept
 	struct config_peer peer[CONFIG_PEER_MAX];
@@ -51,6 +58,7 @@ struct config {
 	uint32_t cer_timeout_ms;   // a connection without CER is closed
 	uint32_t max_message;	   // octets of one Diameter message
 	uint32_t max_connections;  // of one frontend
+	uint32_t max_half_open;	   // connections of one address that have not sent their CER
 	uint32_t max_pending;	   // requests outstanding of one peer
 	uint32_t request_timeout_ms; // a request that waited longer is answered 3004
 	// processes

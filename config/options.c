@@ -44,6 +44,7 @@ const char *const *option_words(enum option_kind kind)
 	static const char *const transport[] = {"tcp", "sctp", "tls", NULL};
 	static const char *const store[] = {"sqlite", "mongodb", "csv", NULL};
 	static const char *const accept[] = {"any", "listed", NULL};
+	static const char *const verify[] = {"required", "optional", NULL};
 	static const char *const level[] = {"error", "warn", "info", "debug", NULL};
 	static const char *const format[] = {"text", "json", NULL};
 
@@ -54,6 +55,8 @@ const char *const *option_words(enum option_kind kind)
 		return store;
 	case OPTION_ACCEPT:
 		return accept;
+	case OPTION_VERIFY:
+		return verify;
 	case OPTION_LEVEL:
 		return level;
 	case OPTION_FORMAT:

@@ -487,6 +487,13 @@ static int document_take(struct parse *p)
 	return 0;
 }
 
+static void default_ports(struct config *c)
+{
+	for (uint32_t i = 0; i < c->listen_cnt; i++)
+		if (c->listen[i].port == 0)
+			c->listen[i].port = c->listen[i].transport == TRANSPORT_TLS ? 5868 : 3868;
+}
+
 int config_parse(const char *text, size_t len, const char *name, struct config *out, struct config_error *e)
 {
 	struct parse p = {.name = name, .text = text, .len = len, .out = out, .e = e};
@@ -502,6 +509,7 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
 	}
 	yaml_parser_set_input_string(&p.yaml, (const unsigned char *)text, len);
 	rc = document_take(&p);
+	default_ports(out);
 	if (!rc)
 		rc = config_check(out, &p.lines, name, e);
 	if (p.have_event)

@@ -3,18 +3,25 @@
 #include "frontend/conn.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include "frontend/frontend.h"
 #include "frontend/outbound.h"
 #include "frontend/peer.h"
 #include "lib/base/clock.h"
+#include "lib/base/ident.h"
 #include "lib/base/log.h"
 #include "lib/diameter/frame.h"
 
 #define NEVER UINT64_MAX
 
+static struct log_limit log_half_open;
+
 int conn_table_init(struct conn_table *t, uint32_t cap)
 {
-	*t = (struct conn_table){.cap = cap};
+	memset(t, 0, sizeof *t);
+	t->cap = cap;
+	if (getrandom(&t->seed, sizeof t->seed, 0) != sizeof t->seed)
+		return -errno;
 	t->conn = calloc(cap, sizeof *t->conn);
 	t->deadline_ms = malloc(cap * sizeof *t->deadline_ms);
 	t->free = malloc(cap * sizeof *t->free);
@@ -44,7 +51,7 @@ void conn_table_fini(struct conn_table *t)
 	free(t->free);
 	free(t->dirty);
 	free(t->scratch);
-	*t = (struct conn_table){0};
+	memset(t, 0, sizeof *t);
 }
 
 void conn_rearm(struct conn *c)
@@ -77,6 +84,42 @@ static void set_writing(struct conn *c, bool on)
 	c->writing = on;
 }
 
+// ---- half-open connections -----------------------------------------------------------------------
+
+// Counted by address in buckets of a seeded hash: two addresses in one bucket share a limit, which is rare
+// and harms only while one of them is at it. IPv6: by /64, which is one customer. -1: no address, not
+// limited.
+static int bucket_of(const struct conn_table *t, const struct transport *transport)
+{
+	struct base_addr from;
+	uint64_t key[2] = {t->seed};
+	if (!transport_source(transport, &from))
+		return -1;
+	memcpy(&key[1], from.octets, from.len == 4 ? 4 : 8);
+	return (int)(ident_hash_bytes(slice_of((const uint8_t *)key, sizeof key), false) % CONN_BUCKETS);
+}
+
+void conn_admit(struct conn *c)
+{
+	if (c->half_open)
+		c->fe->conns.half_open[c->bucket]--;
+	c->half_open = false;
+}
+
+static bool too_many_half_open(struct frontend *fe, const struct transport *transport, int bucket)
+{
+	char address[64];
+	if (bucket < 0 || fe->conns.half_open[bucket] < fe->config->max_half_open)
+		return false;
+	stat_add(fe->stats, STAT_HALF_OPEN_REFUSED, 1);
+	if (log_limit_pass(&log_half_open, 1)) {
+		transport->ops->remote(transport, address, sizeof address);
+		log_warn("too_many_half_open", LOG_STR("address", address),
+			 LOG_INT("limit", fe->config->max_half_open));
+	}
+	return true;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
 
@@ -84,7 +127,8 @@ struct conn *conn_open_take(struct frontend *fe, const struct transport *transpo
 {
 	struct conn_table *t = &fe->conns;
 	struct transport own = *transport;
-	if (t->free_cnt == 0) {
+	int bucket = bucket_of(t, &own);
+	if (t->free_cnt == 0 || too_many_half_open(fe, &own, bucket)) {
 		own.ops->close(&own);
 		return NULL;
 	}
@@ -97,7 +141,11 @@ struct conn *conn_open_take(struct frontend *fe, const struct transport *transpo
 			   .used = true,
 			   .transport = own,
 			   .directory = -1,
+			   .half_open = bucket >= 0,
+			   .bucket = bucket >= 0 ? (uint16_t)bucket : 0,
 			   .dirty = c->dirty};
+	if (c->half_open)
+		t->half_open[c->bucket]++;
 	if (index >= t->high)
 		t->high = index + 1;
 	own.ops->remote(&own, c->address, sizeof c->address);
@@ -129,6 +177,7 @@ void conn_close(struct conn *c, const char *why)
 		return;
 	peer_gone(c, why);
 	outbound_conn_lost(c->fe, c);
+	conn_admit(c);
 	set_reading(c, false);
 	set_writing(c, false);
 	c->transport.ops->close(&c->transport);
@@ -246,7 +295,9 @@ static void sent_all(struct conn *c)
 static void flush(struct conn *c)
 {
 	uint32_t unsent = c->out_len - c->out_off;
-	ssize_t n = unsent ? c->transport.ops->send(&c->transport, c->out + c->out_off, unsent) : 0;
+	ssize_t n = unsent || c->transport.held
+			? c->transport.ops->send(&c->transport, c->out + c->out_off, unsent)
+			: 0;
 	if (n < 0 && n != -EAGAIN) {
 		conn_close(c, "send failed");
 		return;
@@ -256,7 +307,7 @@ static void flush(struct conn *c)
 		unsent -= (uint32_t)n;
 		stat_add(c->fe->stats, STAT_BYTES_OUT, (uint64_t)n);
 	}
-	if (unsent == 0) {
+	if (unsent == 0 && !c->transport.held) {
 		sent_all(c);
 		return;
 	}
@@ -372,15 +423,11 @@ static void discard(struct conn *c)
 		conn_close(c, "ended");
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg)
+static void read_once(struct conn *c)
 {
-	struct conn *c = arg;
-	struct frontend *fe = c->fe;
 	size_t room = 0;
 	bool any = false;
-	(void)fd, (void)what;
 
-	fe->now_us = clock_mono_us();
 	if (c->ending) {
 		discard(c);
 		return;
@@ -391,17 +438,30 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (n <= 0) {
 		conn_close(c, n == 0 ? "closed by peer" : err_text((int)n));
-		frontend_flush(fe);
 		return;
 	}
-	stat_add(fe->stats, STAT_BYTES_IN, (uint64_t)n);
+	stat_add(c->fe->stats, STAT_BYTES_IN, (uint64_t)n);
 	size_t have = c->in_len + (size_t)n;
 	size_t used = take_messages(c, buf, have, &any);
 	if (c->used && any && !c->ending)
 		peer_heard(c);
 	if (c->used && !c->ending && !keep_tail(c, buf + used, have - used))
 		conn_close(c, "out of memory");
-	frontend_flush(fe);
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+	(void)fd, (void)what;
+
+	c->fe->now_us = clock_mono_us();
+	do // what a transport has unpacked and we had no room for comes without a further event: one read's
+	   // worth
+		read_once(c);
+	while (c->used && c->transport.pending);
+	if (c->used && c->transport.held)
+		mark_dirty(c); // a handshake's own octets
+	frontend_flush(c->fe);
 }
 
 void conn_tick_all(struct frontend *fe, uint64_t now_ms)

@@ -21,7 +21,8 @@
 #define CONN_OUT_BUDGET                                                                                      \
 	(256u << 20) // all buffers of that kind together; above it the limit is one chunk each
 #define CONN_STALL_MS  30000
-#define CONN_LINGER_MS 2000 // a closing connection waits that long for the peer to see its last answer
+#define CONN_BUCKETS   16384 // of addresses with half-open connections
+#define CONN_LINGER_MS 2000  // a closing connection waits that long for the peer to see its last answer
 
 struct frontend;
 
@@ -33,6 +34,8 @@ struct conn {
 	bool ending; // sends what is composed, then ends the stream; nothing is read as a message any more
 	bool shut;   // the stream is ended, waiting for the peer's end
 	bool reading, writing; // events that are added
+	bool half_open;        // counted in its address's bucket: no CER was accepted yet
+	uint16_t bucket;
 
 	struct transport transport;
 	struct event read_event, write_event;
@@ -74,16 +77,21 @@ struct conn_table {
 	uint8_t *pool[64]; // output buffers of CONN_OUT_CHUNK octets that nobody uses
 	unsigned pool_cnt;
 	uint64_t out_total; // octets of all output buffers in use
+	uint64_t seed;      // of the addresses' hash, so that nobody can aim at another one's bucket
+	uint16_t half_open[CONN_BUCKETS];
 };
 
 // 0 or a negative errno. `cap`: connections at a time.
 int conn_table_init(struct conn_table *t, uint32_t cap) MUST_USE;
 void conn_table_fini(struct conn_table *t);
 
-// Takes over a transport; NULL when the table is full (the transport is closed).
+// Takes over a transport; NULL when the table is full, or its address has limits.max_half_open connections
+// already that are no peers (the transport is closed).
 struct conn *conn_open_take(struct frontend *fe, const struct transport *t);
 // At once, whatever is unsent; what is pending for it is dropped.
 void conn_close(struct conn *c, const char *why);
+// It is a peer now: no longer half-open.
+void conn_admit(struct conn *c);
 // After what is composed has been sent.
 void conn_end(struct conn *c, const char *why);
 // The connection that (index, generation) names, NULL when it is gone.

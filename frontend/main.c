@@ -2,6 +2,7 @@
 // hssd.
 #include "frontend/frontend.h"
 #include "frontend/peerlist.h"
+#include "frontend/tls.h"
 #include "lib/base/log.h"
 #include "supervisor/role.h"
 #include <errno.h>
@@ -9,10 +10,25 @@
 
 static struct frontend frontend;
 
+// The descriptors of BOOT or RELOAD, if there are any; they are used up.
+static int load_tls(struct role_env *env)
+{
+	if (env->tls_fd[0] < 0)
+		return 0;
+	int err = tls_load(env->tls_fd, &env->config);
+	for (unsigned i = 0; i < CONFIG_TLS_FILES; i++)
+		env->tls_fd[i] = -1;
+	return err;
+}
+
 static int init(struct role_env *env)
 {
-	int err = frontend_init(&frontend, &env->config, env->base, env->control, env->stats, env->index,
-				env->worker_cnt);
+	int err = tls_init();
+	err = err ? err : load_tls(env);
+	if (err)
+		return err;
+	err = frontend_init(&frontend, &env->config, env->base, env->control, env->stats, env->index,
+			    env->worker_cnt);
 	for (unsigned i = 0; err == 0 && i < env->listener_cnt; i++) {
 		const struct transport_ops *ops = transport_find(env->config.listen[i].transport);
 		if (!ops)
@@ -37,6 +53,8 @@ static void reload(struct role_env *env, const struct config *fresh)
 {
 	env->config = *fresh;
 	log_set_level(fresh->log_level);
+	if (load_tls(env))
+		log_error("tls_unchanged"); // the line before says why
 	frontend_reload(&frontend);
 }
 

@@ -2,6 +2,7 @@
 // 2 and 9: the peer's bytes are checked by the grammar before they are looked at, each defect costs one
 // message or this one connection, and every log line that a peer can provoke is rate-limited.
 #include "frontend/peer.h"
+#include <stdio.h>
 #include <string.h>
 #include "frontend/frontend.h"
 #include "frontend/outbound.h"
@@ -201,8 +202,19 @@ static void reject_cer(struct conn *c, const uint8_t *msg, struct slice host, ui
 }
 
 // The verdict on what a peer says about itself; 0 when it may come in.
-static uint32_t cer_result(const struct frontend *fe, const struct base_cer *cer, const char **why)
+static uint32_t cer_result(const struct conn *c, const struct base_cer *cer, const char **why)
 {
+	static char other[200];
+	const struct frontend *fe = c->fe;
+	char who[128];
+	bool secure = c->transport.ops->proof != NULL;
+	// who says it is somebody else than its certificate says is as unknown as who is not listed (3010)
+	if (secure &&
+	    c->transport.ops->proof(&c->transport, cer->origin_host, who, sizeof who) == TRANSPORT_OTHER) {
+		snprintf(other, sizeof other, "the certificate is that of %s", who);
+		*why = other;
+		return RESULT_UNKNOWN_PEER;
+	}
 	if (slice_eq_nocase(cer->origin_host, fe->node.host)) {
 		*why = "claims our identity";
 		return RESULT_UNKNOWN_PEER;
@@ -212,7 +224,7 @@ static uint32_t cer_result(const struct frontend *fe, const struct base_cer *cer
 		return RESULT_UNKNOWN_PEER;
 	}
 	// Inband-Security-Id: TLS (1) without "none" (0) demands what this connection does not have
-	if (cer->inband_security & 2 && !(cer->inband_security & 1)) {
+	if (!secure && cer->inband_security & 2 && !(cer->inband_security & 1)) {
 		*why = "no common security";
 		return RESULT_NO_COMMON_SECURITY;
 	}
@@ -294,7 +306,7 @@ static void process_cer(struct conn *c, const uint8_t *msg, uint32_t len)
 		return;
 	}
 	base_cer_read(msg, len, &cer);
-	uint32_t result = cer_result(fe, &cer, &why);
+	uint32_t result = cer_result(c, &cer, &why);
 	if (result) {
 		reject_cer(c, msg, cer.origin_host, result, why);
 		return;
@@ -305,6 +317,7 @@ static void process_cer(struct conn *c, const uint8_t *msg, uint32_t len)
 		return;
 	}
 	bind_peer(c, &cer, hash);
+	conn_admit(c);
 	c->phase_deadline_ms = 0;
 	watchdog_up(&c->watchdog, fe->now_us / 1000);
 	directory_enter(c);
@@ -313,7 +326,8 @@ static void process_cer(struct conn *c, const uint8_t *msg, uint32_t len)
 	c->state = PEER_R_OPEN;
 	if (log_limit_pass(&log_peers, 50))
 		log_info("peer_up", LOG_SLICE("peer", cer.origin_host), LOG_SLICE("realm", cer.origin_realm),
-			 LOG_STR("address", c->address), LOG_STR("relay", c->relay ? "yes" : "no"));
+			 LOG_STR("address", c->address), LOG_STR("transport", c->transport.ops->name),
+			 LOG_STR("relay", c->relay ? "yes" : "no"));
 }
 
 // ---- messages of an open connection --------------------------------------------------------------

@@ -10,6 +10,13 @@
 struct sockaddr;
 struct transport;
 
+// What a transport knows about who is at the other end.
+enum transport_proof {
+	TRANSPORT_UNPROVEN, // no proof was asked for, or this transport has none
+	TRANSPORT_PROVEN,   // it is this host
+	TRANSPORT_OTHER,    // it has proven to be somebody else
+};
+
 struct transport_ops {
 	const char *name; // "tcp"
 	uint8_t kind;     // enum config_transport
@@ -19,7 +26,8 @@ struct transport_ops {
 	// Octets read (at least 1), 0 at the end of the stream, -EAGAIN, or a negative errno.
 	ssize_t (*recv)(struct transport *t, void *buf, size_t cap);
 	// Octets taken (at least 1), -EAGAIN, or a negative errno. `buf` starts where the last call ended and
-	// holds whole messages from there on, the first one cut only where an earlier call cut it.
+	// holds whole messages from there on, the first one cut only where an earlier call cut it. With len 0
+	// only what is held goes on: 0 when nothing is left of it.
 	ssize_t (*send)(struct transport *t, const void *buf, size_t len);
 	// No more output will come; the other side reads the end of the stream.
 	void (*shut)(struct transport *t);
@@ -28,21 +36,28 @@ struct transport_ops {
 	uint32_t (*local)(const struct transport *t, struct base_addr out[BASE_ADDRS_MAX]);
 	// The peer's address and port as text, for logs and lists.
 	void (*remote)(const struct transport *t, char *out, size_t cap);
+	// Whether the other end has proven that it is this host; *who gets whom its proof names (text for a
+	// log line). NULL: this transport has no proofs.
+	enum transport_proof (*proof)(const struct transport *t, struct slice host, char *who, size_t cap);
 };
 
 struct transport {
 	const struct transport_ops *ops;
 	int fd;
-	void *state; // the transport's own (a TLS session); NULL for TCP
+	uint32_t held;    // octets that send took and the kernel did not: send again when it is writable
+	uint32_t pending; // not 0: recv has more without the socket being readable
+	void *state;      // the transport's own (a TLS session); NULL for TCP
 };
 
 extern const struct transport_ops transport_tcp;
 extern const struct transport_ops transport_sctp;
+extern const struct transport_ops transport_tls; // needs tls_load first (tls.h)
 
-// For transports over IP sockets: the peer's address and port as text, and the octets of a socket address
-// (IPv4 in IPv6 form, from a listener on ::, is shown and announced as what it is). false: neither IPv4 nor
-// IPv6.
+// For transports over IP sockets: the peer's address and port as text, its address, and the octets of a
+// socket address (IPv4 in IPv6 form, from a listener on ::, is shown and announced as what it is). false:
+// neither IPv4 nor IPv6.
 void transport_remote(const struct transport *t, char *out, size_t cap);
+bool transport_source(const struct transport *t, struct base_addr *out);
 bool transport_octets(const struct sockaddr *address, struct base_addr *out);
 
 // The table of a configured listener, NULL when this build does not speak it.

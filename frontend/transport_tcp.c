@@ -77,6 +77,13 @@ bool transport_octets(const struct sockaddr *any, struct base_addr *out)
 	return true;
 }
 
+bool transport_source(const struct transport *t, struct base_addr *out)
+{
+	union address a = {0};
+	socklen_t n = sizeof a;
+	return getpeername(t->fd, &a.any, &n) == 0 && transport_octets(&a.any, out);
+}
+
 void transport_remote(const struct transport *t, char *out, size_t cap)
 {
 	union address a = {0};
@@ -118,7 +125,7 @@ const struct transport_ops *transport_find(enum config_transport kind)
 	case TRANSPORT_SCTP:
 		return &transport_sctp;
 	case TRANSPORT_TLS:
-		break;
+		return &transport_tls;
 	}
 	return NULL;
 }

@@ -2,6 +2,7 @@
 //
 //   main.c     options, the configuration, signals
 //   listen.c   the listening sockets
+//   files.c    the files that hold secrets: opened, and passed on unread
 //   roles.c    the table of roles, the edges between them, and which descriptors each gets
 //   spawn.c    fork and exec, BOOT, the edges of a new instance
 //   notify.c   systemd
@@ -45,6 +46,7 @@ struct hssd {
 	struct event *stop_timer;
 	struct control *control;
 	int control_fd, control_ro_fd, records_fd, records_ro_fd, sqn_fd, state_dir_fd, op_fd; // -1: none
+	int tls_fd[CONFIG_TLS_FILES]; // certificate, key, authorities; -1: none
 	int diameter_fd[CONFIG_LISTEN_MAX];
 	unsigned diameter_cnt;
 	int admin_fd, metrics_fd; // -1: none
@@ -76,6 +78,13 @@ bool listen_check(const struct hssd *h) MUST_USE;
 bool listen_open(struct hssd *h) MUST_USE;
 // The admin socket's file; only once listen_open has made it.
 void listen_unlink(const struct hssd *h);
+
+// --- files.c
+// Opens what the configuration names. false: told on stderr which one, and why.
+bool files_open(struct hssd *h) MUST_USE;
+// The files of TLS as `fresh` names them, opened again; those of before are closed when all can be. false:
+// nothing has changed, and the log says why.
+bool files_reopen(struct hssd *h, const struct config *fresh) MUST_USE;
 
 // --- spawn.c
 // Starts this instance and connects it to every living one that it has an edge to. false: logged, nothing

@@ -32,6 +32,7 @@ static struct hssd hssd = {
     .sqn_fd = -1,
     .state_dir_fd = -1,
     .op_fd = -1,
+    .tls_fd = {-1, -1, -1},
     .admin_fd = -1,
     .metrics_fd = -1,
 };
@@ -49,18 +50,6 @@ static bool state_dir_open(struct hssd *h)
 	h->state_dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (h->state_dir_fd < 0) {
 		fprintf(stderr, "hssd: state_dir: %s: %s\n", path, err_text(errno));
-		return false;
-	}
-	return true;
-}
-
-static bool op_file_open(struct hssd *h)
-{
-	if (!h->config.op_file[0])
-		return true;
-	h->op_fd = open(h->config.op_file, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (h->op_fd < 0) {
-		fprintf(stderr, "hssd: op_file: %s: %s\n", h->config.op_file, err_text(errno));
 		return false;
 	}
 	return true;
@@ -192,10 +181,12 @@ static void reload(struct hssd *h)
 			log_warn("reload_needs_restart", LOG_STR("key", key));
 			config_keep(&h->config, &fresh, key);
 		}
-		h->config = fresh;
-		log_set_level(h->config.log_level);
-		spawn_reload(h);
-		log_info("reloaded");
+		if (files_reopen(h, &fresh)) {
+			h->config = fresh;
+			log_set_level(h->config.log_level);
+			spawn_reload(h);
+			log_info("reloaded");
+		}
 	}
 	notify_send("READY=1");
 }
@@ -237,7 +228,7 @@ static int serve(struct hssd *h)
 {
 	if (!roles_find_programs(h) || !listen_open(h))
 		goto out;
-	if (!state_dir_open(h) || !op_file_open(h) || !memory_make(h) || !user_change(h))
+	if (!state_dir_open(h) || !files_open(h) || !memory_make(h) || !user_change(h))
 		goto out;
 	limits_set();
 	umask(0077);

@@ -58,9 +58,10 @@ static void take_fds(const struct ipc_boot *boot, struct channel *ch)
 		uint32_t bit;
 		int *fd;
 	} wanted[] = {
-		{BOOT_FD_CONTROL, &control_fd}, {BOOT_FD_RECORDS, &env->records_fd},
-		{BOOT_FD_SQN, &env->sqn_fd},    {BOOT_FD_STATE_DIR, &env->state_dir_fd},
-		{BOOT_FD_OP_FILE, &env->op_fd},
+	    {BOOT_FD_CONTROL, &control_fd},     {BOOT_FD_RECORDS, &env->records_fd},
+	    {BOOT_FD_SQN, &env->sqn_fd},        {BOOT_FD_STATE_DIR, &env->state_dir_fd},
+	    {BOOT_FD_OP_FILE, &env->op_fd},     {BOOT_FD_TLS_CERTIFICATE, &env->tls_fd[0]},
+	    {BOOT_FD_TLS_KEY, &env->tls_fd[1]}, {BOOT_FD_TLS_CA, &env->tls_fd[2]},
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
@@ -145,7 +146,20 @@ static void handle_edge(const uint8_t *body, struct channel *ch)
 		run.early[run.early_cnt++] = (struct early_edge){.to = to, .fd = fd};
 }
 
-static void handle_reload(const uint8_t *body, size_t len)
+// What the role did not take of the descriptors before is closed.
+static void reload_files(struct channel *ch)
+{
+	int fds[CONFIG_TLS_FILES];
+	if (channel_take_fds(ch, fds, CONFIG_TLS_FILES) != CONFIG_TLS_FILES)
+		return;
+	for (unsigned i = 0; i < CONFIG_TLS_FILES; i++) {
+		if (run.env.tls_fd[i] >= 0)
+			close(run.env.tls_fd[i]);
+		run.env.tls_fd[i] = fds[i];
+	}
+}
+
+static void handle_reload(const uint8_t *body, size_t len, struct channel *ch)
 {
 	static struct config fresh; // 70 KiB: not for the stack
 	uint64_t size = 0;
@@ -160,6 +174,7 @@ static void handle_reload(const uint8_t *body, size_t len)
 	}
 	memcpy(&fresh, config, sizeof(fresh));
 	log_set_level(fresh.log_level);
+	reload_files(ch);
 	if (run.running && run.ops->reload)
 		run.ops->reload(&run.env, &fresh);
 	run.env.config = fresh;
@@ -192,7 +207,7 @@ static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, c
 		handle_edge(body, ch);
 		break;
 	case IPC_RELOAD:
-		handle_reload(body, len);
+		handle_reload(body, len, ch);
 		break;
 	case IPC_LOG_LEVEL:
 		handle_log_level(body);
@@ -254,6 +269,8 @@ static void start(enum role role, const struct role_ops *ops)
 	run.ops = ops;
 	env->role = role;
 	env->records_fd = env->sqn_fd = env->state_dir_fd = env->op_fd = -1;
+	for (unsigned i = 0; i < CONFIG_TLS_FILES; i++)
+		env->tls_fd[i] = -1;
 	snprintf(run.name, sizeof(run.name), "%s", role_name(role));
 	log_init(run.name, LOG_LEVEL_INFO, false, false);
 

@@ -11,31 +11,33 @@
 
 enum listeners { LISTEN_NONE, LISTEN_DIAMETER, LISTEN_ADMIN };
 
-// Secrets are in the records, the SQN words, the state directory and the OP file: no frontend and no admin
-// process ever holds one of those descriptors. The records are writable for the loader only, the control
-// segment is readable only for admin.
+// Secrets of subscribers are in the records, the SQN words, the state directory and the OP file: no frontend
+// and no admin process ever holds one of those descriptors. The key of TLS goes to frontends and nobody else.
+// The records are writable for the loader only, the control segment is readable only for admin.
 static const struct role_row {
 	const char *program;
 	uint32_t fd_mask; // enum boot_fd
 	enum listeners listeners;
 	unsigned stop_order;
 } table[ROLE_CNT] = {
-	[ROLE_LOADER] = {"hss-loader",
+    [ROLE_LOADER] = {"hss-loader",
 		     BOOT_FD_CONTROL | BOOT_FD_RECORDS | BOOT_FD_SQN | BOOT_FD_STATE_DIR | BOOT_FD_OP_FILE,
 		     LISTEN_NONE, 3},
-	[ROLE_WORKER] = {"hss-worker", BOOT_FD_CONTROL | BOOT_FD_RECORDS | BOOT_FD_SQN, LISTEN_NONE, 1},
-	[ROLE_FRONTEND] = {"hss-frontend", BOOT_FD_CONTROL, LISTEN_DIAMETER, 0},
-	[ROLE_ADMIN] = {"hss-admin", BOOT_FD_CONTROL, LISTEN_ADMIN, 2},
+    [ROLE_WORKER] = {"hss-worker", BOOT_FD_CONTROL | BOOT_FD_RECORDS | BOOT_FD_SQN, LISTEN_NONE, 1},
+    [ROLE_FRONTEND] = {"hss-frontend",
+		       BOOT_FD_CONTROL | BOOT_FD_TLS_CERTIFICATE | BOOT_FD_TLS_KEY | BOOT_FD_TLS_CA,
+		       LISTEN_DIAMETER, 0},
+    [ROLE_ADMIN] = {"hss-admin", BOOT_FD_CONTROL, LISTEN_ADMIN, 2},
 };
 
 // Each instance of one with each instance of the other.
 static const struct {
 	enum role a, b;
 } edges[] = {
-	{ROLE_FRONTEND, ROLE_WORKER}, // requests and answers
-	{ROLE_WORKER, ROLE_LOADER},   // changes of state
-	{ROLE_ADMIN, ROLE_LOADER},    // the operator
-	{ROLE_ADMIN, ROLE_WORKER},    {ROLE_ADMIN, ROLE_FRONTEND},
+    {ROLE_FRONTEND, ROLE_WORKER}, // requests and answers
+    {ROLE_WORKER, ROLE_LOADER},   // changes of state
+    {ROLE_ADMIN, ROLE_LOADER},    // the operator
+    {ROLE_ADMIN, ROLE_WORKER},    {ROLE_ADMIN, ROLE_FRONTEND},
 };
 
 // First the peers are told and their answers finished, last the state is closed. All together within the 10 s
@@ -95,11 +97,14 @@ unsigned roles_fds(const struct hssd *h, enum role role, struct ipc_boot *boot, 
 	const struct role_row *row = &table[role];
 	// in the order of enum boot_fd
 	const int all[] = {
-		role == ROLE_ADMIN ? h->control_ro_fd : h->control_fd,
-		role == ROLE_LOADER ? h->records_fd : h->records_ro_fd,
-		h->sqn_fd,
-		h->state_dir_fd,
-		h->op_fd,
+	    role == ROLE_ADMIN ? h->control_ro_fd : h->control_fd,
+	    role == ROLE_LOADER ? h->records_fd : h->records_ro_fd,
+	    h->sqn_fd,
+	    h->state_dir_fd,
+	    h->op_fd,
+	    h->tls_fd[0],
+	    h->tls_fd[1],
+	    h->tls_fd[2],
 	};
 	unsigned cnt = 0;
 

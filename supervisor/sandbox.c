@@ -98,7 +98,7 @@ static const struct call allowed[] = {
 	// files of the state directory, as SQLite and the journal use them
 	{SCMP_SYS(open), L},
 	{SCMP_SYS(openat), L},
-	{SCMP_SYS(pread64), L},
+	{SCMP_SYS(pread64), F | L}, // F: certificates and key, at a reload
 	{SCMP_SYS(pwrite64), L},
 	{SCMP_SYS(preadv), L},
 	{SCMP_SYS(pwritev), L},

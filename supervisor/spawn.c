@@ -208,15 +208,29 @@ static void tell(struct instance *in, uint16_t type, const void *body, size_t le
 		not_listening(in);
 }
 
+// The same with the files of TLS beside it, for those that read them.
+static void tell_with_files(struct instance *in, uint16_t type, const void *body, size_t len)
+{
+	if (!in->pid || !in->ch)
+		return;
+	if (!channel_send_fds(in->ch, type, 0, body, len, in->h->tls_fd, CONFIG_TLS_FILES))
+		not_listening(in);
+}
+
 void spawn_reload(struct hssd *h)
 {
+	// without what pads the struct at its end
+	const size_t len = sizeof(uint64_t) + sizeof(struct config);
 	static struct {
 		uint64_t size;
 		struct config config;
 	} body = {.size = sizeof(struct config)};
 	for (unsigned i = 0; i < h->instance_cnt; i++) {
 		config_for(h, h->instance[i].role, &body.config);
-		tell(&h->instance[i], IPC_RELOAD, &body, sizeof(body));
+		if (h->instance[i].role == ROLE_FRONTEND && h->tls_fd[0] >= 0)
+			tell_with_files(&h->instance[i], IPC_RELOAD, &body, len);
+		else
+			tell(&h->instance[i], IPC_RELOAD, &body, len);
 	}
 }
 

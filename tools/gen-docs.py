@@ -16,6 +16,7 @@ WORDS = {
     "TRANSPORT": "`tcp`, `sctp`, `tls`",
     "STORE": "`sqlite`, `mongodb`, `csv`",
     "ACCEPT": "`any`, `listed`",
+    "VERIFY": "`required`, `optional`",
     "LEVEL": "`error`, `warn`, `info`, `debug`",
     "FORMAT": "`text`, `json`",
     "BOOL": "`true`, `false`",

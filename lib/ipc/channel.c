@@ -159,7 +159,8 @@ static ssize_t read_some(struct channel *ch)
 // them.
 static unsigned frame_fds(const struct channel *ch, const struct ipc_hdr *hdr)
 {
-	return ch->takes_fds && (hdr->type == IPC_BOOT || hdr->type == IPC_EDGE) ? hdr->flags : 0;
+	bool carries = hdr->type == IPC_BOOT || hdr->type == IPC_EDGE || hdr->type == IPC_RELOAD;
+	return ch->takes_fds && carries ? hdr->flags : 0;
 }
 
 static bool hdr_valid(const struct channel *ch, const struct ipc_hdr *hdr)

@@ -31,7 +31,7 @@ struct ipc_hdr {
 	uint32_t len;  // header and body, without padding
 	uint16_t type; // enum ipc_type
 	uint16_t
-	    flags;   // BOOT, EDGE: how many descriptors come with the frame; others: 0 or the message's own
+	    flags;   // BOOT, EDGE, RELOAD: how many descriptors come with the frame; others: 0 or the message's own
 	uint64_t id; // what the answer to this message carries back
 };
 static_assert(sizeof(struct ipc_hdr) == 16, "");
@@ -106,6 +106,7 @@ enum change_status {
 	CHANGE_NOT_SERVING = 2, // PUR, NOR from a node that is not stored
 	CHANGE_REFUSED = 3,     // could not be made durable: 5012
 	CHANGE_DUPLICATE = 4,   // was done before; current state counts
+	CHANGE_BUSY = 5, // the journal is full: 3004
 };
 // CHANGE_ACK; the CLRs that follow arrive by DELIVER, stored in the same commit.
 struct ipc_change_ack {
@@ -158,6 +159,9 @@ enum boot_fd {
 	BOOT_FD_SQN = 4,
 	BOOT_FD_STATE_DIR = 8,
 	BOOT_FD_OP_FILE = 16,
+	BOOT_FD_TLS_CERTIFICATE = 32,
+	BOOT_FD_TLS_KEY = 64,
+	BOOT_FD_TLS_CA = 128,
 };
 struct ipc_boot {
 	uint32_t role;
@@ -170,5 +174,6 @@ struct ipc_boot {
 	uint32_t spare;
 };
 
-// RELOAD: uint64_t sizeof(struct config), then the new struct config.
+// RELOAD: uint64_t sizeof(struct config), then the new struct config. To frontends with TLS, the descriptors of its three
+// files beside it, in the order of enum boot_fd.
 // LOG_LEVEL: uint32_t enum log_level.

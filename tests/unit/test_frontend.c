@@ -31,6 +31,7 @@ static int setup(void **state)
 				 .cer_timeout_ms = 5000,
 				 .max_message = 65536,
 				 .max_connections = 8,
+				 .max_half_open = 8,
 				 .max_pending = 100,
 				 .request_timeout_ms = 2000,
 				 .workers = 1};

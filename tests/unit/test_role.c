@@ -178,7 +178,8 @@ static void a_whole_life(void **state)
 		struct config config;
 	} reload = {.size = sizeof(struct config), .config = h.body.config};
 	reload.config.watchdog_ms = 7000;
-	assert_true(channel_send(h.ch, IPC_RELOAD, 0, &reload, sizeof(reload)));
+	assert_true(channel_send(h.ch, IPC_RELOAD, 0, &reload,
+				 sizeof(reload.size) + sizeof(reload.config)));
 	assert_true(channel_send(h.ch, IPC_STOP, 0, NULL, 0));
 	channel_flush(h.ch);
 	assert_int_equal(finish(&h), 0);

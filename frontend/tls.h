@@ -1,0 +1,31 @@
+// What a frontend needs to speak TLS (RFC 6733 13.1, TS 33.210 6.2): its certificate, its key, and whom it
+// believes. Runs in hss-frontend. Law 10: the key comes as a descriptor that hssd opened and did not read; it
+// is read here once, its bytes are wiped, and it lives on inside OpenSSL only.
+//
+// TLS 1.2 and 1.3, forward secrecy and authenticated encryption only; no renegotiation, no tickets, no
+// resumption (each connection proves who it is), no compression.
+#pragma once
+#include <stddef.h>
+#include "config/config.h"
+
+struct ssl_ctx_st;
+struct x509_st;
+
+// The order of the descriptors of `tls_load`.
+enum tls_file { TLS_CERTIFICATE, TLS_KEY, TLS_CA };
+
+// Once, before the sandbox: what OpenSSL reads from disk, it reads now.
+int tls_init(void) MUST_USE;
+// Reads the three PEM files (from their beginning, whatever their offset is) and makes them what new
+// connections use; those that exist go on. The descriptors are taken. 0, or a negative errno and one line in
+// the log: then nothing has changed.
+int tls_load(const int fds[CONFIG_TLS_FILES], const struct config *config) MUST_USE;
+void tls_fini(void);
+
+// What new connections are made of; NULL when nothing was loaded.
+struct ssl_ctx_st *tls_context(void);
+// Why OpenSSL's last call failed, for a log line. `verify`: the result of the certificate's check.
+const char *tls_reason(long verify);
+// Whom a certificate names, for a log line: its first DNS name, else its subject. NULL: the last one whose
+// check failed, or nobody.
+void tls_certificate_name(const struct x509_st *cert, char *out, size_t cap);

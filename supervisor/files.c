@@ -1,0 +1,71 @@
+// The files that hold secrets: hssd opens them, with the rights that it has, and passes the descriptors on
+// unread to the one role that may know what is inside (law 10): the operator's OP to the loader, the key of
+// TLS to frontends.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "lib/base/log.h"
+#include "supervisor/hssd.h"
+
+static int open_one(const char *path)
+{
+	// not for long on a pipe without a writer
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+// The three files of TLS, in the order of their BOOT bits. 0, or a negative errno and which one.
+static int tls_open(const struct config *c, int fds[CONFIG_TLS_FILES], const char **path)
+{
+	const char *const paths[CONFIG_TLS_FILES] = {c->tls_certificate, c->tls_key, c->tls_ca};
+	for (unsigned i = 0; i < CONFIG_TLS_FILES; i++)
+		fds[i] = -1;
+	for (unsigned i = 0; i < CONFIG_TLS_FILES && paths[0][0]; i++) {
+		int fd = open_one(paths[i]);
+		if (fd >= 0) {
+			fds[i] = fd;
+			continue;
+		}
+		*path = paths[i];
+		while (i--)
+			close(fds[i]);
+		return fd;
+	}
+	return 0;
+}
+
+bool files_open(struct hssd *h)
+{
+	const char *path = "";
+	int rc = tls_open(&h->config, h->tls_fd, &path);
+	if (rc < 0) {
+		fprintf(stderr, "hssd: tls: %s: %s\n", path, err_text(rc));
+		return false;
+	}
+	if (!h->config.op_file[0])
+		return true;
+	h->op_fd = open_one(h->config.op_file);
+	if (h->op_fd < 0)
+		fprintf(stderr, "hssd: op_file: %s: %s\n", h->config.op_file, err_text(h->op_fd));
+	return h->op_fd >= 0;
+}
+
+bool files_reopen(struct hssd *h, const struct config *fresh)
+{
+	const char *path = "";
+	int fds[CONFIG_TLS_FILES];
+	int rc = tls_open(fresh, fds, &path);
+	if (rc < 0) {
+		log_error("reload_refused", LOG_STR("why", "a file of tls can't be opened"),
+			  LOG_STR("path", path), LOG_STR("error", err_text(rc)));
+		return false;
+	}
+	for (unsigned i = 0; i < CONFIG_TLS_FILES; i++) {
+		if (h->tls_fd[i] >= 0)
+			close(h->tls_fd[i]);
+		h->tls_fd[i] = fds[i];
+	}
+	return true;
+}
