@@ -134,6 +134,10 @@ class Closed(Exception):
     """The HSS closed the connection."""
 
 
+class Refused(Exception):
+    """The capabilities were answered with an error."""
+
+
 class Peer:
     def __init__(self, port, host="mme01.test", realm="test", dest_realm=None, capabilities=True, address="127.0.0.1",
                  timeout=20):
@@ -148,7 +152,9 @@ class Peer:
         self.socket = self.connect(address, port)
         if capabilities:
             self.cea = self.call(self.cer())
-            assert self.cea.result == 2001, self.cea.result
+            if self.cea.result != 2001:
+                self.close()
+                raise Refused(self.cea.result)
 
     def __enter__(self):
         return self
