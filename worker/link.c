@@ -100,6 +100,11 @@ static void change_acked(struct worker *w, const struct ipc_hdr *hdr, const uint
 	if (!r)
 		return; // given up meanwhile; the change itself stands
 	memcpy(&r->change, body, sizeof r->change);
+	if (r->change.status == CHANGE_BUSY) {
+		r->slot->kind = WAIT_NONE;
+		request_refuse(r, RESULT_TOO_BUSY);
+		return;
+	}
 	r->change_done = true;
 	request_resume(r);
 }

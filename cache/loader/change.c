@@ -347,6 +347,13 @@ void change_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr,
 		ack(l, worker, hdr->id, CHANGE_DUPLICATE, duplicate_flags(&ch));
 		return;
 	}
+	if (local_seq(l->local) - local_folded(l->local) >= l->journal_max) {
+		static struct log_limit limit;
+		if (log_limit_pass(&limit, 1))
+			log_error("journal_full", LOG_INT("entries", l->journal_max));
+		ack(l, worker, hdr->id, CHANGE_BUSY, 0);
+		return;
+	}
 	*ch.op = (struct op){.done = on_done,
 			     .what = OP_PUT,
 			     .rec = *ch.rec,

@@ -3,7 +3,9 @@
 // folded entry are one transaction, so a kill at any point leaves a journal that can be folded again. See
 // local.h; law 6.
 #include <errno.h>
+#include <semaphore.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 #include "cache/loader/local_priv.h"
@@ -363,9 +365,19 @@ static bool wait_for_work(struct local *l, bool failed)
 	return go;
 }
 
+struct fold_start {
+	struct local *l;
+	sem_t begun;
+};
+
 static void *fold_main(void *arg)
 {
-	struct local *l = arg;
+	struct fold_start *start = arg;
+	struct local *l = start->l;
+	// Folding takes what the serving threads leave over: they wait for nothing that it does, until the journal is full.
+	if (setpriority(PRIO_PROCESS, (id_t)gettid(), FOLD_NICE) < 0)
+		log_warn("fold_priority_failed", LOG_STR("reason", err_text(errno)));
+	sem_post(&start->begun); // `start` is gone from here on
 	bool failed = false;
 	static struct log_limit limit;
 	while (wait_for_work(l, failed)) {
@@ -383,9 +395,15 @@ static void *fold_main(void *arg)
 
 int local_fold_start(struct local *l)
 {
+	struct fold_start start = {.l = l};
 	l->stop = false;
-	int rc = pthread_create(&l->thread, NULL, fold_main, l);
+	sem_init(&start.begun, 0, 0);
+	int rc = pthread_create(&l->thread, NULL, fold_main, &start);
 	l->thread_running = rc == 0;
+	// its priority is set before the caller enters a sandbox without that call
+	while (rc == 0 && sem_wait(&start.begun) < 0 && errno == EINTR)
+		continue;
+	sem_destroy(&start.begun);
 	return -rc;
 }
 

@@ -16,6 +16,7 @@
 #include "lib/base/secret.h"
 #include "supervisor/role.h"
 
+#define JOURNAL_MAX  2000000 // some 400 MB; the fold thread has lost touch long before
 #define LOCK_WAIT_MS 3000
 #define LOCK_STEP_MS 20
 
@@ -74,6 +75,7 @@ int loader_init(struct loader *l, const struct loader_options *o)
 	bool fresh = true;
 	umask(077);
 	l->lock_fd = -1;
+	l->journal_max = JOURNAL_MAX;
 	int rc = lock_dir(l, o->dir);
 	if (rc) {
 		log_error(

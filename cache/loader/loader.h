@@ -49,6 +49,7 @@ struct loader {
 	struct event *flush; // writes out what was composed
 	bool flush_pending;
 	int lock_fd;
+	uint64_t journal_max; // entries not folded yet; above it changes are refused (3004)
 	// How a message leaves; tests listen here.
 	void (*send)(struct loader *l, enum role role, unsigned index, uint16_t type, uint64_t id,
 		     const void *body, size_t len);

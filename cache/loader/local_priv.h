@@ -8,6 +8,7 @@
 
 #define FOLD_CHUNK    4096 // entries of one transaction
 #define FOLD_WAIT_MS  200
+#define FOLD_NICE     10
 #define FOLD_WAIT_MIN 1000 // entries that are worth a transaction at once
 #define PROFILE_SEEN  1024
 

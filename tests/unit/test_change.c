@@ -231,6 +231,18 @@ static void unknown_user(void **state)
 	    CHANGE_UNKNOWN_USER);
 }
 
+// Folding has lost touch: what could not be folded for long is not taken.
+static void a_full_journal_is_busy(void **state)
+{
+	(void)state;
+	uint64_t max = world.l.journal_max;
+	world.l.journal_max = 0;
+	assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1}).status, CHANGE_BUSY);
+	assert_int_equal(record()->mme, 0);
+	world.l.journal_max = max;
+	assert_int_equal(ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1}).status, CHANGE_DONE);
+}
+
 static void broken_bodies_are_refused(void **state)
 {
 	(void)state;
@@ -450,6 +462,7 @@ int main(void)
 	    T(initial_attach_cancels_the_sgsn_and_keeps_it),
 	    T(single_registration_deletes_the_sgsn),
 	    T(unknown_user),
+	    T(a_full_journal_is_busy),
 	    T(broken_bodies_are_refused),
 	    T(a_repetition_changes_nothing),
 	    T(a_repetition_is_known_after_a_restart),

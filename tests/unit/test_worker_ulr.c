@@ -357,6 +357,7 @@ static void ulr_statuses(void **state)
 	    {CHANGE_NOT_SERVING, RESULT_UNABLE_TO_COMPLY, false},
 	    {CHANGE_REFUSED, RESULT_UNABLE_TO_COMPLY, false},
 	    {CHANGE_DUPLICATE, RESULT_SUCCESS, false},
+	    {CHANGE_BUSY, RESULT_TOO_BUSY, false},
 	    {77, RESULT_UNABLE_TO_COMPLY, false},
 	};
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -456,6 +457,7 @@ static void notify(void **state)
 	} rows[] = {
 	    {CHANGE_DONE, RESULT_SUCCESS, false},
 	    {CHANGE_DUPLICATE, RESULT_SUCCESS, false},
+	    {CHANGE_BUSY, RESULT_TOO_BUSY, false},
 	    {CHANGE_NOT_SERVING, EXP_UNKNOWN_SERVING_NODE, true},
 	    {CHANGE_UNKNOWN_USER, EXP_USER_UNKNOWN, true},
 	    {CHANGE_REFUSED, RESULT_UNABLE_TO_COMPLY, false},
