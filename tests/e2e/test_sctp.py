@@ -6,25 +6,37 @@ import sys
 import tempfile
 import unittest
 
+import hss
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support", "vm"))
 import vm  # noqa: E402
 
 
 class Sctp(unittest.TestCase):
-    def test_in_user_mode_linux(self):
+    def setUp(self):
         compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
         with tempfile.TemporaryDirectory() as directory:
             extension = os.path.join(directory, "s6a_client.fdx")
             subprocess.run([compiler, "-O2", "-Wall", "-fPIC", "-shared", "-o", extension,
                             os.path.join(HERE, "fd", "s6a_client.c")], check=True)
             with open(extension, "rb") as f:
-                files = {"s6a_client.fdx": f.read()}
-        done = vm.uml([sys.executable, os.path.join(HERE, "sctp_guest.py"), "-v"], files=files, timeout=85,
-                      env={"HSS_BIN": vm.release_bin()})
+                self.files = {"s6a_client.fdx": f.read()}
+
+    def run_in(self, machine, programs, *which, **how):
+        done = machine([sys.executable, os.path.join(HERE, "sctp_guest.py"), *which], files=self.files,
+                       env={"HSS_BIN": programs}, **how)
         print(done.stdout)
         self.assertEqual(done.returncode, 0, done.stdout[-6000:])
         self.assertRegex(done.stdout, r"Ran 1[0-9] tests")
+
+    def test_in_user_mode_linux(self):
+        self.run_in(vm.uml, vm.release_bin(), timeout=85)
+
+    @unittest.skipUnless(hss.ALL and hss.have("hssd") and hss.sanitized(hss.BIN), "a long run, for programs with sanitizers")
+    def test_sanitizers_in_qemu(self):
+        """User-mode Linux has no room for their shadow memory."""
+        self.run_in(vm.qemu, hss.BIN, "B_Sctp", timeout=180)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ In both the guest's / is the host's, read only, so that it has every program and
 same path; what it writes is in /run, or in $VM_RW, a directory of the host. It needs neither root nor KVM. What is
 missing (a package, a kernel that can't be fetched) raises Missing, which says what: such a test fails.
 """
+import ctypes
 import fcntl
 import glob
 import lzma
@@ -22,6 +23,9 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(HERE)))
+sys.path.append(os.path.join(ROOT, "tests", "e2e"))
+import hss  # noqa: E402
+
 CACHE = os.path.join(ROOT, "build", "vm")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # In the order of their dependencies. What a kernel has built in is not there, and is left out.
@@ -104,8 +108,9 @@ def copy(files, directory):
 
 
 def load_sctp():
-    """In user-mode Linux: from now on the kernel has SCTP."""
-    import ctypes
+    """In the guest: from now on the kernel has SCTP."""
+    if os.path.exists("/proc/net/sctp"):
+        return
     libc = ctypes.CDLL(None, use_errno=True)
     modules = uml_modules()
     for name in SCTP_MODULES:
@@ -205,11 +210,12 @@ def qemu(argv, env=None, files=None, timeout=110, processors=2):
 
 
 def release_bin():
-    """Programs that run in a guest: without sanitizers, whose shadow memory and speed it is not for."""
+    """Programs that run in a guest: without sanitizers, whose shadow memory user-mode Linux has no room for."""
     for path in (os.environ.get("HSS_RELEASE_BIN"), os.environ.get("HSS_BIN"), os.path.join(ROOT, "build", "release", "bin")):
-        if path and os.access(os.path.join(path, "hssd"), os.X_OK):
+        if path and os.access(os.path.join(path, "hssd"), os.X_OK) and not hss.sanitized(path):
             return path
-    raise Missing("no built hssd: HSS_RELEASE_BIN and HSS_BIN name none")
+    raise Missing("no hssd that was built without sanitizers: cmake --preset release && cmake --build --preset release, or "
+                  "set HSS_RELEASE_BIN")
 
 
 if __name__ == "__main__":  # vm.py uml|qemu PROGRAM...: for finding out
