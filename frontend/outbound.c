@@ -72,7 +72,7 @@ static void report(struct frontend *fe, uint32_t worker, uint64_t id, const stru
 		return;
 	}
 	memcpy(body, a, sizeof *a);
-	if (a->msg_len)
+	if (msg && a->msg_len)
 		memcpy(body + sizeof *a, msg, a->msg_len);
 	channel_commit(w->channel, size);
 	w->dirty = true;

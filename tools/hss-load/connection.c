@@ -40,6 +40,7 @@ void hl_conn_lost(struct hl_run *r, struct hl_conn *c, const char *why)
 {
 	bool was_open = c->state == HL_OPEN, expected = c->state == HL_DPR_SENT || r->stopping;
 
+	hl_tls_close(c);
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
@@ -108,6 +109,7 @@ void hl_conn_disconnect(struct hl_run *r, struct hl_conn *c)
 	struct wr w = wr_of(buf, sizeof buf);
 
 	if (c->state != HL_OPEN) {
+		hl_tls_close(c);
 		if (c->fd >= 0)
 			close(c->fd);
 		c->fd = -1;
@@ -210,7 +212,8 @@ void hl_conn_read(struct hl_run *r, struct hl_conn *c)
 {
 	while (c->fd >= 0 && c->readable) {
 		size_t room = HL_IN_SIZE - c->in_len;
-		ssize_t n = recv(c->fd, c->in + c->in_len, room, 0);
+		ssize_t n = c->tls ? hl_tls_recv(c, c->in + c->in_len, room)
+				   : recv(c->fd, c->in + c->in_len, room, 0);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
 			c->readable = errno == EINTR;
 			continue;
@@ -219,7 +222,7 @@ void hl_conn_read(struct hl_run *r, struct hl_conn *c)
 			hl_conn_lost(r, c, n < 0 ? err_text(errno) : "the peer closed the connection");
 			return;
 		}
-		c->readable = (size_t)n == room; // less than asked for: drained
+		c->readable = c->tls || (size_t)n == room; // less than asked for: drained
 		c->in_len += (uint32_t)n;
 		r->now_ns = hl_clock_ns();
 		take_input(r, c);
@@ -231,16 +234,23 @@ void hl_conn_connected(struct hl_run *r, struct hl_conn *c)
 	int error = 0;
 	socklen_t len = sizeof error;
 
-	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error)
+	if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0 || error) {
 		hl_conn_lost(r, c, err_text(error));
-	else
+		return;
+	}
+	const char *why = r->tls ? hl_tls_handshake(r, c) : NULL;
+	if (why)
+		hl_conn_lost(r, c, why);
+	else if (!c->shaking)
 		send_cer(r, c);
 }
 
 void hl_conn_flush(struct hl_run *r, struct hl_conn *c)
 {
 	while (c->fd >= 0 && c->out_sent < c->out_len) {
-		ssize_t n = send(c->fd, c->out + c->out_sent, c->out_len - c->out_sent, MSG_NOSIGNAL);
+		const uint8_t *p = c->out + c->out_sent;
+		uint32_t left = c->out_len - c->out_sent;
+		ssize_t n = c->tls ? hl_tls_send(c, p, left) : send(c->fd, p, left, MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)

@@ -30,6 +30,8 @@ static const char usage_text[] =
     "  --forge                   resync: AUTS with a wrong MAC-S\n"
     "  --host NAME --realm NAME  Origin-Host and Origin-Realm\n"
     "  --dest-realm NAME --dest-host NAME\n"
+    "  --tls-ca FILE             TLS, with an HSS that one of these authorities has signed\n"
+    "  --tls-cert FILE --tls-key FILE   our certificate\n"
     "  --connections C           several connections, hosts NAME, NAME-2 ... (1)\n"
     "  --answer-clr              answer CLR, IDR, DSR and RSR with 2001 (else they are ignored)\n"
     "  --reconnect               go on after a lost connection\n"
@@ -64,6 +66,9 @@ enum {
 	O_REALM,
 	O_DEST_REALM,
 	O_DEST_HOST,
+	O_TLS_CA,
+	O_TLS_CERT,
+	O_TLS_KEY,
 	O_CONNECTIONS,
 	O_ANSWER_CLR,
 	O_RECONNECT,
@@ -101,6 +106,9 @@ static const struct option long_options[] = {
     {"realm", required_argument, NULL, O_REALM},
     {"dest-realm", required_argument, NULL, O_DEST_REALM},
     {"dest-host", required_argument, NULL, O_DEST_HOST},
+    {"tls-ca", required_argument, NULL, O_TLS_CA},
+    {"tls-cert", required_argument, NULL, O_TLS_CERT},
+    {"tls-key", required_argument, NULL, O_TLS_KEY},
     {"connections", required_argument, NULL, O_CONNECTIONS},
     {"answer-clr", no_argument, NULL, O_ANSWER_CLR},
     {"reconnect", no_argument, NULL, O_RECONNECT},
@@ -276,6 +284,15 @@ static bool take_peer_option(int id, const char *arg, struct hl_options *o)
 		return parse_name(arg, 200, &o->dest_realm);
 	case O_DEST_HOST:
 		return parse_name(arg, 200, &o->dest_host);
+	case O_TLS_CA:
+		o->tls_ca = arg;
+		return true;
+	case O_TLS_CERT:
+		o->tls_cert = arg;
+		return true;
+	case O_TLS_KEY:
+		o->tls_key = arg;
+		return true;
 	case O_CONNECTIONS:
 		return parse_u32(arg, 1, HL_MAX_CONNECTIONS, &o->connections);
 	default:
@@ -342,6 +359,8 @@ static const char *check_together(struct hl_options *o, bool verify_given)
 		return "--k and --keys exclude each other";
 	if (!keys && (o->kase == HL_RESYNC || (verify_given && o->verify != HL_VERIFY_NONE)))
 		return "keys are needed: --k and --opc, or --keys FILE";
+	if (!o->tls_cert != !o->tls_key || (o->tls_cert && !o->tls_ca))
+		return "--tls-cert and --tls-key belong together, and to --tls-ca";
 	if (o->retransmit && !o->reconnect)
 		return "--retransmit needs --reconnect";
 	for (unsigned i = 0; i < o->imsi_digits; i++)

@@ -45,6 +45,7 @@ struct hl_options {
 	const char *origin_realm;
 	const char *dest_host; // NULL: none
 	const char *dest_realm;
+	const char *tls_ca, *tls_cert, *tls_key; // tls_ca NULL: TCP
 	unsigned connections;
 	bool answer_requests;
 	bool reconnect;

@@ -115,10 +115,12 @@ void hl_run_fini(struct hl_run *r)
 	for (unsigned i = 0; r->conns && i < r->o->connections; i++) {
 		if (r->conns[i].in && r->conns[i].fd >= 0)
 			close(r->conns[i].fd);
+		hl_tls_close(&r->conns[i]);
 		free(r->conns[i].in);
 		free(r->conns[i].out);
 	}
 	free(r->conns);
+	hl_tls_fini(r);
 	free(r->slots);
 	free(r->resync);
 	free(r->seen);
@@ -145,7 +147,7 @@ static void wait_events(struct hl_run *r, uint64_t ns)
 
 	for (unsigned i = 0; i < n; i++) {
 		struct hl_conn *c = &r->conns[i];
-		bool out = c->state == HL_CONNECTING || c->out_len > 0;
+		bool out = (c->state == HL_CONNECTING && !c->shaking) || c->out_len > 0;
 		fds[i] = (struct pollfd){.fd = c->fd, .events = (short)(POLLIN | (out ? POLLOUT : 0))};
 	}
 	if (ppoll(fds, n, &t, NULL) <= 0)
@@ -188,7 +190,7 @@ static bool connect_all(struct hl_run *r)
 {
 	uint64_t limit;
 
-	if (!resolve(r)) {
+	if (!hl_tls_init(r) || !resolve(r)) {
 		r->failed = true;
 		return false;
 	}

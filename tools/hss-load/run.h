@@ -21,6 +21,8 @@ struct hl_conn {
 	enum hl_conn_state state;
 	bool readable; // worth a recv
 	bool was_open;
+	bool shaking; // in its TLS handshake
+	struct ssl_st *tls;
 	uint64_t retry_ns; // when HL_DOWN: the next attempt
 	char origin_host[256];
 	struct hl_template templates[HL_KINDS];
@@ -69,6 +71,7 @@ struct hl_run {
 	FILE *log;
 
 	struct addrinfo *addresses;
+	struct ssl_ctx_st *tls; // NULL: TCP
 	struct hl_conn *conns;
 	unsigned next_conn;
 	unsigned open_conns;
@@ -127,6 +130,15 @@ void hl_conn_disconnect(struct hl_run *r, struct hl_conn *c);
 void hl_conn_lost(struct hl_run *r, struct hl_conn *c, const char *why);
 // Room for n bytes at the end of the output buffer, or NULL.
 uint8_t *hl_conn_room(struct hl_conn *c, uint32_t n);
+
+// tls.c: connections over TLS. init reads the files (false: told on stderr); the handshake goes on at each
+// call until c->shaking is false, and returns why it failed; recv and send are as those of the socket.
+MUST_USE bool hl_tls_init(struct hl_run *r);
+void hl_tls_fini(struct hl_run *r);
+const char *hl_tls_handshake(struct hl_run *r, struct hl_conn *c);
+ssize_t hl_tls_recv(struct hl_conn *c, void *buf, size_t cap);
+ssize_t hl_tls_send(struct hl_conn *c, const void *buf, size_t len);
+void hl_tls_close(struct hl_conn *c);
 
 // verify.c: the vectors of an AIA against the simulated card. Counts them, logs them, looks for a SQN seen
 // before. False when one is wrong (counted) or there is none. *first and *sqn get the first vector.
