@@ -81,7 +81,7 @@ static ssize_t sctp_send(struct transport *t, const void *buf, size_t len)
 			break; // an error shows again at the next call
 		sent += one;
 	}
-	return sent ? (ssize_t)sent : -EAGAIN;
+	return (ssize_t)sent;
 }
 
 // There is no half-closed association: what is unsent is sent, then both directions end.

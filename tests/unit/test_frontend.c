@@ -153,6 +153,8 @@ static void test_listeners(void **state)
 		close(two);
 	}
 	assert_int_equal(frontend_listen_take(&fe[0], NULL, dup(1)), -EINVAL);
+	for (int kind = TRANSPORT_TCP; kind <= TRANSPORT_TLS; kind++) // what the peer directory shows
+		assert_int_equal(transport_find((enum config_transport)kind)->kind, kind);
 	close(one);
 	pump();
 }
