@@ -15,6 +15,8 @@
 #define CONFIG_REALM_MAX   8
 #define CONFIG_PEER_MAX	   256
 #define CONFIG_TLS_FILES   3
+#define CONFIG_SOURCE_MAX  2
+#define CONFIG_APP_MAX	   4
 
 enum config_transport { TRANSPORT_TCP, TRANSPORT_SCTP, TRANSPORT_TLS };
 enum config_store { STORE_SQLITE, STORE_MONGODB, STORE_CSV };
@@ -29,8 +31,18 @@ struct config_listen {
 	uint32_t address_cnt;			// of `addresses`
 };
 
+enum config_via { VIA_ANY, VIA_TCP, VIA_SCTP, VIA_TLS };
+enum config_app { CONFIG_APP_S6A };
+
 struct config_peer {
 	char host[CONFIG_NAME_MAX]; // Origin-Host, lower case
+	char addresses[CONFIG_SOURCE_MAX][46]; // where it may come from; none: anywhere
+	uint32_t address_cnt;
+	uint8_t applications[CONFIG_APP_MAX]; // enum config_app; none: all
+	uint32_t application_cnt;
+	uint32_t max_pending; // 0: that of all peers
+	uint32_t max_rate;    // requests a second; 0: no limit
+	uint8_t via;	      // enum config_via: the transport that it must use
 	bool refuse_in_aia; // refuse in the AIA what a ULA would refuse (stock Open5GS MMEs drop error ULAs)
 };
 

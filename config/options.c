@@ -45,6 +45,8 @@ const char *const *option_words(enum option_kind kind)
 	static const char *const store[] = {"sqlite", "mongodb", "csv", NULL};
 	static const char *const accept[] = {"any", "listed", NULL};
 	static const char *const verify[] = {"required", "optional", NULL};
+	static const char *const via[] = {"any", "tcp", "sctp", "tls", NULL};
+	static const char *const application[] = {"s6a", NULL};
 	static const char *const level[] = {"error", "warn", "info", "debug", NULL};
 	static const char *const format[] = {"text", "json", NULL};
 
@@ -57,6 +59,10 @@ const char *const *option_words(enum option_kind kind)
 		return accept;
 	case OPTION_VERIFY:
 		return verify;
+	case OPTION_VIA:
+		return via;
+	case OPTION_APPLICATION:
+		return application;
 	case OPTION_LEVEL:
 		return level;
 	case OPTION_FORMAT:

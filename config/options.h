@@ -19,6 +19,8 @@ enum option_kind {
 	OPTION_STORE,
 	OPTION_ACCEPT,
 	OPTION_VERIFY,
+	OPTION_VIA,
+	OPTION_APPLICATION,
 	OPTION_LEVEL,
 	OPTION_FORMAT,
 	OPTION_LIST,
@@ -35,7 +37,7 @@ struct option_row {
 	const char *unit;
 };
 
-#define OPTION_CNT_MAX 64
+#define OPTION_CNT_MAX 96
 
 extern const struct option_row option_rows[];
 extern const unsigned option_cnt;

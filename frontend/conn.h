@@ -58,7 +58,12 @@ struct conn {
 	uint32_t origin_state_id;
 	uint32_t dwr_hop, dpr_hop;
 	uint32_t pending; // requests at the workers
-	int directory;    // entry of the peer directory, -1: none
+	uint32_t max_pending;
+	uint32_t max_rate;      // requests a second, 0: no limit
+	uint64_t rate_due_us;   // when its next request is within max_rate, if it sends no bursts
+	uint64_t dwr_us;        // when the last DWR was sent
+	uint32_t round_trip_us; // of the last watchdog; 0: none yet
+	int directory;          // entry of the peer directory, -1: none
 	uint32_t directory_generation;
 	uint64_t since_us; // wall clock
 	uint64_t requests, answers, rejected;

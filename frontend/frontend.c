@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <unistd.h>
+#include "frontend/admission.h"
 #include "frontend/outbound.h"
 #include "frontend/peer.h"
 #include "frontend/peerlist.h"
@@ -279,11 +280,7 @@ void frontend_reload(struct frontend *fe)
 		struct conn *c = &fe->conns.conn[i];
 		if (!c->used)
 			continue;
-		c->watchdog.tw_ms = fe->config->watchdog_ms < 6000 ? 6000 : fe->config->watchdog_ms;
-		const struct config_peer *known =
-		    config_peer_find(fe->config, slice_of(c->host, c->host_len));
-		bool refuse = known ? known->refuse_in_aia : fe->config->refuse_in_aia;
-		c->peer_flags = refuse ? IPC_PEER_REFUSE_IN_AIA : 0;
+		admission_configure(c);
 	}
 	listeners_resume(fe);
 }

@@ -2,8 +2,8 @@
 // 2 and 9: the peer's bytes are checked by the grammar before they are looked at, each defect costs one
 // message or this one connection, and every log line that a peer can provoke is rate-limited.
 #include "frontend/peer.h"
-#include <stdio.h>
 #include <string.h>
+#include "frontend/admission.h"
 #include "frontend/frontend.h"
 #include "frontend/outbound.h"
 #include "frontend/route.h"
@@ -126,6 +126,7 @@ static void send_dwr(struct conn *c)
 	struct frontend *fe = c->fe;
 	struct wr w = conn_write(c, ANSWER_ROOM);
 	c->dwr_hop = fe->next_hop++;
+	c->dwr_us = clock_mono_us();
 	base_dwr_write(&w, &fe->node, c->dwr_hop, fe->next_end++);
 	conn_written(c, &w);
 }
@@ -201,40 +202,6 @@ static void reject_cer(struct conn *c, const uint8_t *msg, struct slice host, ui
 	conn_end(c, why);
 }
 
-// The verdict on what a peer says about itself; 0 when it may come in.
-static uint32_t cer_result(const struct conn *c, const struct base_cer *cer, const char **why)
-{
-	static char other[200];
-	const struct frontend *fe = c->fe;
-	char who[128];
-	bool secure = c->transport.ops->proof != NULL;
-	// who says it is somebody else than its certificate says is as unknown as who is not listed (3010)
-	if (secure &&
-	    c->transport.ops->proof(&c->transport, cer->origin_host, who, sizeof who) == TRANSPORT_OTHER) {
-		snprintf(other, sizeof other, "the certificate is that of %s", who);
-		*why = other;
-		return RESULT_UNKNOWN_PEER;
-	}
-	if (slice_eq_nocase(cer->origin_host, fe->node.host)) {
-		*why = "claims our identity";
-		return RESULT_UNKNOWN_PEER;
-	}
-	if (fe->config->accept == ACCEPT_LISTED && !config_peer_find(fe->config, cer->origin_host)) {
-		*why = "peer is not listed";
-		return RESULT_UNKNOWN_PEER;
-	}
-	// Inband-Security-Id: TLS (1) without "none" (0) demands what this connection does not have
-	if (!secure && cer->inband_security & 2 && !(cer->inband_security & 1)) {
-		*why = "no common security";
-		return RESULT_NO_COMMON_SECURITY;
-	}
-	if (!base_cer_common(cer, &fe->node)) {
-		*why = "no common application";
-		return RESULT_NO_COMMON_APPLICATION;
-	}
-	return 0;
-}
-
 // Another connection of this frontend that is bound to the same Origin-Host.
 static struct conn *same_host(struct conn *c, struct slice host, uint64_t hash)
 {
@@ -289,8 +256,13 @@ static void bind_peer(struct conn *c, const struct base_cer *cer, uint64_t hash)
 			c->app_mask |= 1ull << app;
 	}
 	const struct config_peer *known = config_peer_find(fe->config, cer->origin_host);
-	c->peer_flags =
-	    (known ? known->refuse_in_aia : fe->config->refuse_in_aia) ? IPC_PEER_REFUSE_IN_AIA : 0;
+	if (known && known->application_cnt) {
+		// as a relay it would have all of them: it has those that are listed
+		uint64_t allowed = admission_apps(fe, known);
+		c->app_mask = c->relay ? allowed : c->app_mask & allowed;
+		c->relay = false;
+	}
+	admission_configure(c);
 	c->since_us = clock_wall_us();
 }
 
@@ -306,7 +278,7 @@ static void process_cer(struct conn *c, const uint8_t *msg, uint32_t len)
 		return;
 	}
 	base_cer_read(msg, len, &cer);
-	uint32_t result = cer_result(c, &cer, &why);
+	uint32_t result = admission_result(c, &cer, &why);
 	if (result) {
 		reject_cer(c, msg, cer.origin_host, result, why);
 		return;
@@ -345,10 +317,11 @@ static void process_request(struct conn *c, const struct header *h, const uint8_
 		return;
 	}
 	// overload is refused before anything is spent on the message (law 9)
-	if (!route_has_room(fe, c)) {
+	bool slow = !c->max_rate || admission_rate(c);
+	if (!slow || !route_has_room(fe, c)) {
 		stat_add(fe->stats, STAT_TOO_BUSY, 1);
 		screen_verdict(&v, RESULT_TOO_BUSY);
-		route_refuse(fe, c, cmd, msg, len, &v, "too busy");
+		route_refuse(fe, c, cmd, msg, len, &v, slow ? "too busy" : "above max_rate");
 		return;
 	}
 	if (!screen_request(fe, cmd, msg, len, slots, &v)) {
@@ -409,6 +382,7 @@ static void process_dwa(struct conn *c, const struct header *h)
 		drop_answer(c, h);
 		return;
 	}
+	c->round_trip_us = (uint32_t)(c->fe->now_us - c->dwr_us);
 	if (watchdog_receive(&c->watchdog, c->fe->now_us / 1000, true) & WATCHDOG_FAILBACK && peer_is_open(c))
 		failback(c);
 }

@@ -1,5 +1,6 @@
-// `peer list` and `peer disconnect` of this frontend's peers (see peerlist.h). Runs in hss-frontend. Rows are
-// sent as far as the channel to hss-admin takes them and go on when it has drained: a list costs no memory.
+// `peer list`, `peer show` and `peer disconnect` of this frontend's peers (see peerlist.h). Runs in
+// hss-frontend. Rows are sent as far as the channel to hss-admin takes them and go on when it has drained: a
+// list costs no memory.
 #include "frontend/peerlist.h"
 #include <errno.h>
 #include <jansson.h>
@@ -62,6 +63,26 @@ static json_t *row_of(const struct frontend *fe, const struct conn *c)
 	return row;
 }
 
+// One peer in full.
+static json_t *details_of(const struct frontend *fe, const struct conn *c)
+{
+	json_t *row = row_of(fe, c);
+	char text[128] = "none";
+	if (c->transport.ops->security)
+		c->transport.ops->security(&c->transport, text, sizeof text);
+	json_object_set_new(row, "security", json_string(text));
+	json_object_set_new(
+	    row, "listed",
+	    json_boolean(config_peer_find(fe->config, slice_of(c->host, c->host_len)) != NULL));
+	json_object_set_new(row, "round_trip_us",
+			    c->round_trip_us ? json_integer(c->round_trip_us) : json_null());
+	json_object_set_new(row, "max_pending", json_integer(c->max_pending));
+	json_object_set_new(row, "max_rate", json_integer(c->max_rate));
+	json_object_set_new(row, "origin_state_id", json_integer(c->origin_state_id));
+	json_object_set_new(row, "unsent_octets", json_integer(c->out_len - c->out_off + c->transport.held));
+	return row;
+}
+
 // false when the channel is full: to be tried again when it has drained.
 static bool send_row(struct peerlist *l, uint64_t id, const struct conn *c)
 {
@@ -98,24 +119,41 @@ static void list(struct peerlist *l, uint64_t id)
 	end(l, id, 1, "too many lists at a time");
 }
 
-static void disconnect(struct peerlist *l, uint64_t id, const char *host)
+// The connection of this host; NULL, and the call is ended, when there is none here.
+static struct conn *find(struct peerlist *l, uint64_t id, const char *host)
 {
 	struct frontend *fe = l->fe;
-	if (!host) {
-		end(l, id, 2, "a host is needed");
-		return;
-	}
-	for (uint32_t i = 0; i < fe->conns.high; i++) {
+	for (uint32_t i = 0; host && i < fe->conns.high; i++) {
 		struct conn *c = &fe->conns.conn[i];
-		if (!peer_is_open(c) || !slice_eq_nocase(slice_of(c->host, c->host_len), slice_str(host)))
-			continue;
-		log_info("peer_disconnect_asked", LOG_STR("peer", c->host));
-		peer_stop(c, BASE_DO_NOT_WANT_TO_TALK_TO_YOU);
-		frontend_flush(fe);
-		end(l, id, 0, NULL);
-		return;
+		if (peer_is_open(c) && slice_eq_nocase(slice_of(c->host, c->host_len), slice_str(host)))
+			return c;
 	}
-	end(l, id, 1, "no such peer is connected here");
+	end(l, id, host ? 1 : 2, host ? "no such peer is connected here" : "a host is needed");
+	return NULL;
+}
+
+static void show(struct peerlist *l, uint64_t id, const char *host)
+{
+	const struct conn *c = find(l, id, host);
+	if (!c)
+		return;
+	json_t *row = details_of(l->fe, c);
+	char *text = json_dumps(row, JSON_COMPACT);
+	bool sent = text && channel_send(l->admin, IPC_ADMIN_ROW, id, text, strlen(text));
+	free(text);
+	json_decref(row);
+	end(l, id, sent ? 0 : 1, sent ? NULL : "no room for the answer");
+}
+
+static void disconnect(struct peerlist *l, uint64_t id, const char *host)
+{
+	struct conn *c = find(l, id, host);
+	if (!c)
+		return;
+	log_info("peer_disconnect_asked", LOG_STR("peer", c->host));
+	peer_stop(c, BASE_DO_NOT_WANT_TO_TALK_TO_YOU);
+	frontend_flush(l->fe);
+	end(l, id, 0, NULL);
 }
 
 static void call_in(struct peerlist *l, uint64_t id, const uint8_t *body, size_t len)
@@ -127,6 +165,8 @@ static void call_in(struct peerlist *l, uint64_t id, const uint8_t *body, size_t
 		end(l, id, 2, "not a command");
 	else if (strcmp(command, "peer list") == 0)
 		list(l, id);
+	else if (strcmp(command, "peer show") == 0)
+		show(l, id, json_string_value(json_object_get(args, "host")));
 	else if (strcmp(command, "peer disconnect") == 0)
 		disconnect(l, id, json_string_value(json_object_get(args, "host")));
 	else

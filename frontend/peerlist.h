@@ -1,5 +1,5 @@
-// What an operator asks a frontend through hss-admin: `peer list` (one row a peer, streamed) and `peer
-// disconnect`. Runs in hss-frontend.
+// What an operator asks a frontend through hss-admin: `peer list` (one row a peer, streamed), `peer show` and
+// `peer disconnect`. Runs in hss-frontend.
 #pragma once
 
 struct frontend;

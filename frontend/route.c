@@ -137,7 +137,7 @@ void route_count(struct frontend *fe, unsigned command, uint32_t result)
 
 bool route_has_room(const struct frontend *fe, const struct conn *c)
 {
-	return !fe->stopping && c->pending < fe->config->max_pending && fe->route->cnt < ROUTE_PENDING_MAX;
+	return !fe->stopping && c->pending < c->max_pending && fe->route->cnt < ROUTE_PENDING_MAX;
 }
 
 // One subscriber's requests meet in one worker, as long as that one is there; any other serves them as well

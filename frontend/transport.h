@@ -39,6 +39,8 @@ struct transport_ops {
 	// Whether the other end has proven that it is this host; *who gets whom its proof names (text for a
 	// log line). NULL: this transport has no proofs.
 	enum transport_proof (*proof)(const struct transport *t, struct slice host, char *who, size_t cap);
+	// How it is secured, for lists: "TLSv1.3 TLS_AES_256_GCM_SHA384". NULL: it is not.
+	void (*security)(const struct transport *t, char *out, size_t cap);
 };
 
 struct transport {

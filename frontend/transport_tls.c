@@ -13,6 +13,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h> // lint: the TLS transport
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -400,6 +401,14 @@ static enum transport_proof tls_proof(const struct transport *t, struct slice ho
 	return fits ? TRANSPORT_PROVEN : TRANSPORT_OTHER;
 }
 
+static void tls_security(const struct transport *t, char *out, size_t cap)
+{
+	const struct tls *s = t->state;
+	snprintf(out, cap, "%s", "handshake");
+	if (s->up)
+		snprintf(out, cap, "%s %s", SSL_get_version(s->ssl), SSL_get_cipher_name(s->ssl));
+}
+
 const struct transport_ops transport_tls = {
     .name = "tls",
     .kind = TRANSPORT_TLS,
@@ -411,4 +420,5 @@ const struct transport_ops transport_tls = {
     .local = tls_local,
     .remote = transport_remote,
     .proof = tls_proof,
+    .security = tls_security,
 };

@@ -16,6 +16,8 @@ WORDS = {
     "TRANSPORT": "`tcp`, `sctp`, `tls`",
     "STORE": "`sqlite`, `mongodb`, `csv`",
     "ACCEPT": "`any`, `listed`",
+    "VIA": "`any`, `tcp`, `sctp`, `tls`",
+    "APPLICATION": "`s6a`",
     "VERIFY": "`required`, `optional`",
     "LEVEL": "`error`, `warn`, `info`, `debug`",
     "FORMAT": "`text`, `json`",

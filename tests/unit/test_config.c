@@ -70,6 +70,9 @@ static int parse_one(const struct option_row *o, uint64_t value)
 	if (strncmp(o->path, "listen[]", 8) == 0)
 		snprintf(text, sizeof(text), IDENTITY "listen: [{ address: 10.0.0.1, %s: %llu }]\n", dot + 1,
 			 (unsigned long long)value);
+	else if (strncmp(o->path, "peers.list[]", 12) == 0)
+		snprintf(text, sizeof(text), IDENTITY "peers: { list: [{ host: x.y, %s: %llu }] }\n", dot + 1,
+			 (unsigned long long)value);
 	else if (strncmp(o->path, "identity.", 9) == 0)
 		snprintf(text, sizeof(text), "identity: { host: a.b, realm: b, %s: %llu }\n", dot + 1,
 			 (unsigned long long)value);
@@ -113,7 +116,7 @@ static void ranges(void **state)
 		assert_int_equal(parse_one(o, UINT64_MAX), -EINVAL);
 		assert_int_equal(parse_one(o, 1ull << 32), -EINVAL);
 	}
-	assert_int_equal(numbers, 16);
+	assert_int_equal(numbers, 18);
 }
 
 static const struct {
@@ -268,7 +271,8 @@ static void printed_is_accepted(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(
 	    parse(IDENTITY
-		  "peers: { accept: listed, list: [{ host: a.b, refuse_in_aia: true }] }\n"
+		  "peers: { accept: listed, list: [{ host: a.b, refuse_in_aia: true, applications: [s6a],\n"
+		  "  addresses: [10.0.0.1, \"::1\"], transport: tls }] }\n"
 		  "listen: [{ address: \"::1\", port: 1 },\n"
 		  "  { transport: sctp, address: 10.0.0.1, addresses: [10.0.0.2, \"fd00::1\"] }]\n"
 		  "user: 'a\"\\b'\nlog: { format: json }\n"),

@@ -1,0 +1,124 @@
+// Who is let in, and with which limits (see admission.h). Runs in hss-frontend.
+#include "frontend/admission.h"
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include "frontend/frontend.h"
+
+#define BURST_US 100000 // of the rate of a peer
+
+void admission_configure(struct conn *c)
+{
+	const struct config *config = c->fe->config;
+	const struct config_peer *known = config_peer_find(config, slice_of(c->host, c->host_len));
+	c->watchdog.tw_ms = config->watchdog_ms < 6000 ? 6000 : config->watchdog_ms;
+	c->peer_flags = (known ? known->refuse_in_aia : config->refuse_in_aia) ? IPC_PEER_REFUSE_IN_AIA : 0;
+	c->max_pending = known && known->max_pending ? known->max_pending : config->max_pending;
+	c->max_rate = known ? known->max_rate : 0;
+}
+
+// A virtual queue that is emptied at max_rate: full, when it holds more than a tenth of a second's worth.
+bool admission_rate(struct conn *c)
+{
+	uint64_t now_us = c->fe->now_us, step = 1000000 / c->max_rate;
+	if (c->rate_due_us > now_us + BURST_US)
+		return false;
+	c->rate_due_us = (c->rate_due_us > now_us ? c->rate_due_us : now_us) + step;
+	return true;
+}
+
+// The applications that a listed peer may use, as a mask of frontend.apps.
+uint64_t admission_apps(const struct frontend *fe, const struct config_peer *known)
+{
+	static const uint32_t id[] = {[CONFIG_APP_S6A] = APP_S6A};
+	uint64_t mask = 0;
+	for (uint32_t i = 0; i < known->application_cnt; i++) {
+		int app = frontend_app_index(fe, id[known->applications[i]]);
+		mask |= app >= 0 ? 1ull << app : 0;
+	}
+	return known->application_cnt ? mask : UINT64_MAX;
+}
+
+static bool address_listed(const struct conn *c, const struct config_peer *known)
+{
+	struct base_addr from;
+	if (known->address_cnt == 0)
+		return true;
+	if (!transport_source(&c->transport, &from))
+		return false;
+	for (uint32_t i = 0; i < known->address_cnt; i++) {
+		uint8_t want[16];
+		int family = strchr(known->addresses[i], ':') ? AF_INET6 : AF_INET;
+		if (inet_pton(family, known->addresses[i], want) == 1 &&
+		    from.len == (family == AF_INET ? 4 : 16) && memcmp(want, from.octets, from.len) == 0)
+			return true;
+	}
+	return false;
+}
+
+// What peers.list demands of this one; 0 when it is met.
+static uint32_t listed_result(const struct conn *c, const struct config_peer *known,
+			      enum transport_proof proof, const struct base_cer *cer, const char **why)
+{
+	const enum config_transport kind = c->transport.ops->kind;
+	bool common = cer->relay;
+	if (known->via == VIA_TLS && (kind != TRANSPORT_TLS || proof != TRANSPORT_PROVEN)) {
+		*why = "peer must use TLS and a certificate";
+		return RESULT_NO_COMMON_SECURITY;
+	}
+	if (known->via != VIA_ANY && kind != (enum config_transport)(known->via - VIA_TCP)) {
+		*why = "peer must use another transport";
+		return RESULT_UNKNOWN_PEER;
+	}
+	if (!address_listed(c, known)) {
+		*why = "peer is listed with other addresses";
+		return RESULT_UNKNOWN_PEER;
+	}
+	for (unsigned i = 0; i < cer->app_cnt; i++) {
+		int app = frontend_app_index(c->fe, cer->apps[i]);
+		common |= app >= 0 && admission_apps(c->fe, known) >> app & 1;
+	}
+	if (!common) {
+		*why = "no allowed application";
+		return RESULT_NO_COMMON_APPLICATION;
+	}
+	return 0;
+}
+
+// The verdict on what a peer says about itself; 0 when it may come in.
+uint32_t admission_result(const struct conn *c, const struct base_cer *cer, const char **why)
+{
+	static char other[200];
+	const struct frontend *fe = c->fe;
+	char who[128];
+	enum transport_proof proof = TRANSPORT_UNPROVEN;
+	bool secure = c->transport.ops->proof != NULL;
+	if (secure)
+		proof = c->transport.ops->proof(&c->transport, cer->origin_host, who, sizeof who);
+	// who says it is somebody else than its certificate says is as unknown as who is not listed (3010)
+	if (proof == TRANSPORT_OTHER) {
+		snprintf(other, sizeof other, "the certificate is that of %s", who);
+		*why = other;
+		return RESULT_UNKNOWN_PEER;
+	}
+	if (slice_eq_nocase(cer->origin_host, fe->node.host)) {
+		*why = "claims our identity";
+		return RESULT_UNKNOWN_PEER;
+	}
+	const struct config_peer *known = config_peer_find(fe->config, cer->origin_host);
+	if (fe->config->accept == ACCEPT_LISTED && !known) {
+		*why = "peer is not listed";
+		return RESULT_UNKNOWN_PEER;
+	}
+	// Inband-Security-Id: TLS (1) without "none" (0) demands what this connection does not have
+	if (!secure && cer->inband_security & 2 && !(cer->inband_security & 1)) {
+		*why = "no common security";
+		return RESULT_NO_COMMON_SECURITY;
+	}
+	if (!base_cer_common(cer, &fe->node)) {
+		*why = "no common application";
+		return RESULT_NO_COMMON_APPLICATION;
+	}
+	return known ? listed_result(c, known, proof, cer, why) : 0;
+}

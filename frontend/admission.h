@@ -1,0 +1,22 @@
+// Who is let in: what the configuration, the certificate and a CER say together; and the limits that a peer
+// has then. Runs in hss-frontend. Peers are found by Origin-Host, once for each CER and reload, never for a
+// request.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+#include "config/config.h"
+#include "lib/diameter/base.h"
+
+struct conn;
+struct frontend;
+
+// 0, or the Result-Code that refuses this CER, and why (valid until the next call): 3010 not listed, another
+// address, another certificate, our own name; 5017 no TLS where it is demanded; 5010 no common application.
+uint32_t admission_result(const struct conn *c, const struct base_cer *cer, const char **why);
+// What the configuration says about a peer that is in: limits, watchdog, flags. At its CER, and at each
+// reload.
+void admission_configure(struct conn *c);
+// The applications that a listed peer may use, as a mask of frontend.apps.
+uint64_t admission_apps(const struct frontend *fe, const struct config_peer *known);
+// Counts a request of a peer that has a max_rate; false when it is above.
+bool admission_rate(struct conn *c);
