@@ -8,6 +8,7 @@ import unittest
 import enb
 import hss
 from hss import HOST, REALM, Hss
+from sctp_capture import Capture
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HSS_ADDRESS, MME_ADDRESS, ENB_ADDRESS = "10.77.0.1", "10.77.0.2", "10.77.0.3"
@@ -23,7 +24,10 @@ class Mme(unittest.TestCase):
     def setUpClass(cls):
         for address in (HSS_ADDRESS, MME_ADDRESS, ENB_ADDRESS):
             subprocess.run(["ip", "addr", "add", address + "/32", "dev", "lo"], check=True)
+        capture = Capture(os.path.join(os.environ["VM_RW"], "s6a.pcap"))
+        cls.addClassCleanup(capture.stop)
         cls.hss = Hss(start=False)
+        cls.hss.port = int(os.environ["HSS_PORT"])
         cls.addClassCleanup(cls.hss.close)
         cls.hss.configure(listen=[{"transport": "sctp", "address": HSS_ADDRESS, "port": cls.hss.port}], workers=1)
         cls.hss.start()

@@ -10,6 +10,7 @@ import hss
 import sctp
 import sim
 from hss import HOST, REALM, Hss
+from sctp_capture import Capture
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support", "vm"))
@@ -59,8 +60,11 @@ class B_Sctp(unittest.TestCase):
         # a receive buffer that a long message doesn't fit in: the kernel hands it out in pieces (partial delivery)
         with open("/proc/sys/net/sctp/sctp_rmem", "w") as f:
             f.write("4096 32768 4194304")
+        capture = Capture(os.path.join(os.environ["VM_RW"], "sctp.pcap"))
+        cls.addClassCleanup(capture.stop)
         cls.hss = Hss(start=False)
         cls.addClassCleanup(cls.hss.close)
+        cls.hss.port = int(os.environ["HSS_PORT"])
         cls.hss.configure(listen=listeners(cls.hss.port))
         cls.hss.start()
         with open("/proc/sys/net/sctp/sctp_rmem", "w") as f:
@@ -71,6 +75,11 @@ class B_Sctp(unittest.TestCase):
         peer = sctp.SctpPeer(self.hss.port, f"{name}.{REALM}", REALM, address=address, **how)
         self.addCleanup(peer.close)
         return peer
+
+    def row(self, peer):
+        """Of `peer list`; None when it is not connected."""
+        rows = self.hss.ctl("--json", "peer", "list").lines
+        return next((row for row in rows if row["host"] == peer.host), None)
 
     def addresses(self, cea):
         return sorted(".".join(map(str, a.data[2:])) for a in cea.all(d.HOST_IP))
@@ -87,8 +96,7 @@ class B_Sctp(unittest.TestCase):
         answer = mme.call(mme.ulr(hss.imsi(1)))
         self.assertEqual(answer.result, 2001)
         self.assertEqual(self.hss.location(hss.imsi(1))["mme"]["host"], mme.host)
-        row = next(row for row in self.hss.ctl("--json", "peer", "list").lines if row["host"] == mme.host)
-        self.assertEqual(row["transport"], "sctp")
+        self.assertEqual(self.row(mme)["transport"], "sctp")
         # the next MME takes the subscriber over
         other = self.peer("other", "::1")
         self.assertEqual(other.call(other.ulr(hss.imsi(1))).result, 2001)
@@ -126,6 +134,20 @@ class B_Sctp(unittest.TestCase):
                 self.assertEqual(mme.wait(d.Message(request).hbh).result, 2001)
             mme.disconnect()
 
+    def test_answers_that_wait_for_the_reader(self):
+        """More than both ends' buffers hold: the rest waits in the HSS, message by message, and others are served."""
+        mme, other = self.peer("late"), self.peer("other")
+        asked = [mme.air(hss.imsi(1 + n % 50), vectors=5) for n in range(800)]
+        mme.send(*asked)
+        self.hss.until(lambda: self.row(mme)["requests"] == 800 and self.row(mme)["pending"] == 0, "all are served")
+        self.assertEqual(other.call(other.air(hss.imsi(1))).result, 2001)
+        length = 0
+        for request in asked:
+            answer = mme.wait(d.Message(request).hbh)
+            self.assertEqual(answer.result, 2001)
+            length += len(answer.raw)
+        self.assertGreater(length, 262144 + 212992)  # the test itself: it was more
+
     def test_message_and_user_message_differ(self):
         """Two in one, and one in two: the length in the header counts."""
         mme = self.peer("odd")
@@ -160,8 +182,7 @@ class B_Sctp(unittest.TestCase):
         mme = self.peer("short")
         mme.send_user_message(mme.air(hss.imsi(9))[:50])
         mme.close()
-        self.hss.until(lambda: all(row["host"] != mme.host for row in self.hss.ctl("--json", "peer", "list").lines),
-                       "the old association is gone")
+        self.hss.until(lambda: not self.row(mme), "the old association is gone")
         again = self.peer("short")
         self.assertEqual(again.call(again.air(hss.imsi(9))).result, 2001)
 

@@ -6,7 +6,11 @@ import sys
 import tempfile
 import unittest
 
+import diameter as d
 import hss
+from sctp_capture import read
+
+PORT = 3868
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support", "vm"))
@@ -25,10 +29,22 @@ class Sctp(unittest.TestCase):
 
     def run_in(self, machine, programs, *which, **how):
         done = machine([sys.executable, os.path.join(HERE, "sctp_guest.py"), *which], files=self.files,
-                       env={"HSS_BIN": programs}, **how)
+                       env={"HSS_BIN": programs, "HSS_PORT": str(PORT)}, fetch=("sctp.pcap",), **how)
         print(done.stdout)
         self.assertEqual(done.returncode, 0, done.stdout[-6000:])
         self.assertRegex(done.stdout, r"Ran 1[0-9] tests")
+        self.judge(lambda rule, *fields: read(done.files["sctp.pcap"], PORT, rule, *fields))
+
+    def judge(self, seen):
+        """tshark knows of nothing wrong in what we sent."""
+        ours = f"sctp.srcport=={PORT} && diameter"
+        answered = {int(code) for line in seen(f"{ours} && diameter.flags.request==0", "diameter.cmd.code")
+                    for code in line.split(",")}
+        self.assertLessEqual({d.CER, d.DPR, d.AIR, d.ULR, d.PUR}, answered)
+        # what was sent again, as a path was lost or a reader was late, was judged when it was sent first
+        self.assertEqual(seen(f"{ours} && !sctp.retransmission && (_ws.malformed || _ws.expert.severity >= \"Note\" || "
+                              "diameter.avp.code.unknown)", "frame.number", "diameter.cmd.code", "_ws.expert.message"), [])
+        self.assertTrue(seen(f"sctp.dstport=={PORT} && diameter.avp.code.unknown"))  # the judge itself: it finds ours
 
     def test_in_user_mode_linux(self):
         self.run_in(vm.uml, vm.release_bin(), timeout=85)

@@ -2,7 +2,7 @@
 
     run = uml(["tests/e2e/sctp_guest.py"], env={...})      # user-mode Linux: starts in a second, one processor
     run = qemu(["tests/e2e/mme_guest.py"], env={...})      # a whole PC, emulated: what user-mode Linux is too odd for
-    run.returncode, run.stdout
+    run.returncode, run.stdout, run.files["all.pcap"]      # what the guest left in $VM_RW under that name
 
 In both the guest's / is the host's, read only, so that it has every program and every file of this repository at the
 same path; what it writes is in /run, or in $VM_RW, a directory of the host. It needs neither root nor KVM. What is
@@ -65,7 +65,7 @@ def write_script(directory, argv, env):
     return path
 
 
-def run(command, timeout, keep=None):
+def run(command, directory, fetch, timeout):
     """The machine until it powers itself off. Its exit status is that of the program in it; 255: it didn't end."""
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           start_new_session=True) as process:
@@ -78,7 +78,14 @@ def run(command, timeout, keep=None):
     lines = out.decode(errors="replace").replace("\r", "").splitlines()
     status = [line for line in lines if line.startswith("VM_EXIT=")]
     text = "\n".join(line for line in lines if not line.startswith("VM_EXIT="))
-    return subprocess.CompletedProcess(command, int(status[-1][8:]) if status else 255, text, None)
+    done = subprocess.CompletedProcess(command, int(status[-1][8:]) if status else 255, text, None)
+    done.files = {}
+    for name in fetch:
+        path = os.path.join(directory, name)
+        if os.path.exists(path):
+            with open(path, "rb") as f:
+                done.files[name] = f.read()
+    return done
 
 
 def uml_modules():
@@ -89,7 +96,7 @@ def uml_modules():
     return {os.path.basename(path)[:-3]: path for path in glob.glob(found[-1] + "/**/*.ko", recursive=True)}
 
 
-def uml(argv, env=None, files=None, timeout=80):
+def uml(argv, env=None, files=None, fetch=(), timeout=80):
     """Runs argv in user-mode Linux. No module is loaded yet: the guest calls load_sctp. files: {name: content} for VM_RW."""
     kernel = program("linux.uml", "user-mode-linux")
     uml_modules()
@@ -98,7 +105,7 @@ def uml(argv, env=None, files=None, timeout=80):
         script = write_script(directory, argv, env or {})
         return run([kernel, "mem=1G", f"uml_dir={directory}/uml", "umid=vm", "rootfstype=hostfs", "rootflags=/", "ro",
                     f"init={compile_init(directory)}", "quiet", "con=null", "con0=null,fd:1", "con1=null",
-                    f"VM_RW={directory}", f"VM_RUN={script}"], timeout)
+                    f"VM_RW={directory}", f"VM_RUN={script}"], directory, fetch, timeout)
 
 
 def copy(files, directory):
@@ -189,7 +196,7 @@ def initramfs(init, boot, modules):
     return cpio(entries)
 
 
-def qemu(argv, env=None, files=None, timeout=110, processors=2):
+def qemu(argv, env=None, files=None, fetch=(), timeout=110, processors=2):
     """Runs argv in QEMU without KVM, with Debian's kernel, SCTP loaded."""
     emulator = program("qemu-system-x86_64", "qemu-system-x86")
     boot = kernel()
@@ -206,7 +213,7 @@ def qemu(argv, env=None, files=None, timeout=110, processors=2):
                     "-device", "virtio-9p-pci,fsdev=rw,mount_tag=rw",
                     "-kernel", os.path.join(boot, "vmlinuz"), "-initrd", os.path.join(directory, "initramfs"),
                     "-append", f"console=ttyS0 quiet panic=-1 VM_ROOT=9p VM_RW={directory} VM_RUN={script} "
-                               f"VM_MODULES=/modules:{','.join(m + '.ko' for m in modules)}"], timeout)
+                               f"VM_MODULES=/modules:{','.join(m + '.ko' for m in modules)}"], directory, fetch, timeout)
 
 
 def release_bin():
