@@ -1,6 +1,7 @@
 """Acknowledged means durable: the sync is complete before the loader tells the worker (strace), and a full disk refuses
 what cannot be kept, goes on with what needs no write, and loses nothing that was acknowledged."""
 import ctypes
+import errno
 import os
 import re
 import select
@@ -68,7 +69,8 @@ def private_mounts():
     """Puts this process, and what it starts, into mounts of its own; they end with it. False: not permitted."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS) == 0:
-        return libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) == 0
+        # in a chroot "/" is no mount point: then a mount may be seen outside until it is taken away below
+        return libc.mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None) == 0 or ctypes.get_errno() == errno.EINVAL
     uid, gid = os.getuid(), os.getgid()
     if libc.unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0:
         return False
