@@ -210,6 +210,8 @@ void admin_calls_edge(struct admin_calls *calls, enum role role, unsigned index,
 		log_error("edge_failed", LOG_STR("role", role_name(role)), LOG_STR("error", err_text(errno)));
 		return;
 	}
+	if (role == ROLE_LOADER)
+		channel_set_wipe(l->ch); // the only one that keys pass through
 	channel_set_sides(l->ch, (enum ipc_side)role, IPC_SIDE_ADMIN);
 }
 

@@ -112,7 +112,7 @@ static void put_end(struct admin_client *cl, const json_t *end)
 
 	if (!text || evbuffer_add_printf(bufferevent_get_output(cl->bev), "{\"end\":%s}\n", text) < 0)
 		cl->closing = true;
-	free(text);
+	admin_json_free(text);
 	cl->call = 0;
 	event_del(cl->timer);
 	client_state(cl, cl->state == CLIENT_INPUT ? CLIENT_DRAIN : CLIENT_IDLE);
@@ -150,7 +150,7 @@ void admin_client_row(struct admin_client *cl, json_t *row_taken)
 		put_row(cl, slice_str(text));
 	else
 		cl->closing = true;
-	free(text);
+	admin_json_free(text);
 	json_decref(row_taken);
 }
 

@@ -234,7 +234,7 @@ char *admin_request_text(const struct admin_request *r)
 	return text;
 }
 
-static void free_wiped(void *p)
+void admin_json_free(void *p)
 {
 	if (p)
 		secret_wipe(p, malloc_usable_size(p));
@@ -243,5 +243,5 @@ static void free_wiped(void *p)
 
 void admin_json_init(void)
 {
-	json_set_alloc_funcs(malloc, free_wiped);
+	json_set_alloc_funcs(malloc, admin_json_free);
 }

@@ -70,3 +70,5 @@ char *admin_request_text(const struct admin_request *r);
 
 // Makes jansson wipe every block it frees: requests and documents hold keys. Once, at the start.
 void admin_json_init(void);
+// What jansson frees with, for texts that it made. NULL is accepted.
+void admin_json_free(void *p);

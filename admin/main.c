@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "admin/client.h"
 #include "admin/http.h"
+#include "admin/memory.h"
 #include "lib/base/log.h"
 
 static struct {
@@ -14,7 +15,6 @@ static struct {
 
 static int init(struct role_env *env)
 {
-	admin_json_init();
 	if (env->listener_cnt < 1)
 		return -EINVAL;
 	admin.calls = admin_calls_new(env->base);
@@ -50,5 +50,6 @@ int main(int argc, char **argv)
 {
 	static const struct role_ops ops = {.init = init, .edge = edge, .stop = stop};
 
+	admin_memory_init();
 	return role_main(argc, argv, ROLE_ADMIN, &ops);
 }

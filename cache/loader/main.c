@@ -158,6 +158,8 @@ static void edge(struct role_env *env, enum role role, unsigned index, int fd)
 	*e = (struct edge){.l = l, .role = role, .index = index};
 	k->ch = channel_new_take(l->base, fd, role == ROLE_WORKER ? WORKER_HIGH_WATER : ADMIN_HIGH_WATER,
 				 &channel_callbacks, e);
+	if (k->ch && role == ROLE_ADMIN)
+		channel_set_wipe(k->ch); // keys come in and go out
 	if (k->ch)
 		channel_set_sides(k->ch, role == ROLE_WORKER ? IPC_SIDE_WORKER : IPC_SIDE_ADMIN,
 				  IPC_SIDE_LOADER);

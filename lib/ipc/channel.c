@@ -20,6 +20,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/secret.h"
+
 #define IN_CAP       (256u << 10)
 #define OUT_START    (32u << 10)
 #define SOCKET_BYTES (1 << 20)
@@ -41,6 +43,7 @@ struct channel {
 	bool blocked;  // the socket took less than all; waiting for it
 	bool refused;  // begin said no; on_drain is owed
 	bool takes_fds;
+	bool wipes; // channel_set_wipe
 	uint8_t from, to; // enum ipc_side of what is received
 
 	size_t in_pos, in_end;
@@ -69,8 +72,19 @@ static void fds_drop(struct channel *ch, unsigned cnt)
 	memmove(ch->fds, ch->fds + cnt, ch->fd_cnt * sizeof(ch->fds[0]));
 }
 
+// Octets that were given or sent, and are of no use any more.
+static void used_up(const struct channel *ch, uint8_t *p, size_t n)
+{
+	if (ch->wipes && n)
+		secret_wipe(p, n);
+}
+
 static void release(struct channel *ch)
 {
+	if (ch->in)
+		used_up(ch, ch->in, IN_CAP);
+	if (ch->out)
+		used_up(ch, ch->out, ch->out_cap);
 	free(ch->in);
 	free(ch->out);
 	free(ch);
@@ -92,6 +106,7 @@ static void fail(struct channel *ch, int why)
 		return;
 	ch->down = true;
 	ch->why = why;
+	used_up(ch, ch->out, ch->out_end);
 	ch->out_pos = ch->out_end = 0;
 	event_del(ch->writable);
 	event_active(ch->readable, EV_READ, 0);
@@ -219,6 +234,7 @@ static void compact_input(struct channel *ch)
 	size_t left = ch->in_end - ch->in_pos;
 	if (left && ch->in_pos)
 		memmove(ch->in, ch->in + ch->in_pos, left);
+	used_up(ch, ch->in + left, ch->in_end - left);
 	ch->in_pos = 0;
 	ch->in_end = left;
 }
@@ -266,6 +282,7 @@ static bool out_reserve(struct channel *ch, size_t need)
 	size_t shift = ch->out_pos & ~(size_t)7;
 	if (shift && shift >= ch->out_end - ch->out_pos) {
 		memmove(ch->out, ch->out + shift, ch->out_end - shift);
+		used_up(ch, ch->out + ch->out_end - shift, shift);
 		ch->out_pos -= shift;
 		ch->out_end -= shift;
 		if (ch->out_cap - ch->out_end >= need)
@@ -274,9 +291,14 @@ static bool out_reserve(struct channel *ch, size_t need)
 	size_t cap = ch->out_cap ? ch->out_cap : OUT_START;
 	while (cap - ch->out_end < need)
 		cap *= 2;
-	uint8_t *grown = realloc(ch->out, cap);
+	uint8_t *grown = ch->wipes ? malloc(cap) : realloc(ch->out, cap);
 	if (!grown)
 		return false;
+	if (ch->wipes && ch->out) { // realloc would leave a copy behind
+		memcpy(grown, ch->out, ch->out_end);
+		used_up(ch, ch->out, ch->out_cap);
+		free(ch->out);
+	}
 	ch->out = grown;
 	ch->out_cap = cap;
 	return true;
@@ -333,6 +355,7 @@ bool channel_send(struct channel *ch, uint16_t type, uint64_t id, const void *bo
 // the loop.
 static void sent(struct channel *ch, size_t n)
 {
+	used_up(ch, ch->out + ch->out_pos, n);
 	ch->out_pos += n;
 	if (ch->out_pos == ch->out_end)
 		ch->out_pos = ch->out_end = 0;
@@ -477,6 +500,11 @@ void channel_free(struct channel **chp)
 void channel_accept_fds(struct channel *ch)
 {
 	ch->takes_fds = true;
+}
+
+void channel_set_wipe(struct channel *ch)
+{
+	ch->wipes = true;
 }
 
 void channel_set_sides(struct channel *ch, enum ipc_side from, enum ipc_side to)

@@ -34,6 +34,9 @@ void channel_free(struct channel **ch);
 // Also receives descriptors (hssd's channels only: the others read with a cheaper call, and a descriptor that
 // a sibling sends there is dropped by the kernel).
 void channel_accept_fds(struct channel *ch);
+// From now on the channel's buffers keep nothing of frames that were given, sent or lost: for channels that carry keys,
+// not for the hot path.
+void channel_set_wipe(struct channel *ch);
 // From now on frames that do not go `from` this side `to` that one (messages.def) are broken frames. Without
 // it, and for IPC_SIDE_ANY, every direction is taken.
 void channel_set_sides(struct channel *ch, enum ipc_side from, enum ipc_side to);

@@ -74,8 +74,11 @@ class Isolation(unittest.TestCase):
             assert mme.call(mme.air(FIRST, resync=bytes(30))).result == 4181
         for case in ("attach", "resync"):
             cls.hss.load(case, imsi=FIRST, subscribers=20, k=cls.k, opc=cls.opc, verify="all")
-        cls.hss.kill_role("admin")  # the keys came in through the one before
-        cls.hss.ctl("subscriber", "show", FIRST)
+        # keys pass through hss-admin, in all three ways, and nothing of them stays
+        cls.hss.ctl("subscriber", "add", "001010000000099", "--k", cls.k, "--opc", cls.opc)
+        exported = cls.hss.ctl("subscriber", "export", "-").stdout
+        assert exported.lower().count(cls.k) == 21, exported
+        assert cls.k in cls.hss.ctl("subscriber", "show", FIRST, "--secrets").stdout.lower()
         cls.hss.metrics()
         cls.pids = cls.hss.pids()
 
