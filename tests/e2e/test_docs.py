@@ -2,6 +2,7 @@
 and a mistake in it is told with file, line, key and what was expected."""
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,14 @@ PACKAGED = os.path.join(hss.ROOT, "packaging", "hss.yaml")
 def check(path):
     return subprocess.run([os.path.join(hss.BIN, "hssd"), "--check", "--config", path], capture_output=True, text=True,
                           check=False)
+
+
+def kernel_has_sctp():
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_SCTP).close()
+    except OSError:
+        return False
+    return True
 
 
 class Docs(unittest.TestCase):
@@ -37,6 +46,10 @@ class Docs(unittest.TestCase):
             f.write(text)
             f.flush()
             done = check(f.name)
+        if not kernel_has_sctp():  # the last thing that is looked at: all the rest is good
+            self.assertEqual((done.returncode, done.stderr), (1, f"hssd: {f.name}: listen[1].transport: sctp: this kernel "
+                                                                 "has no SCTP (module sctp)\n"))
+            return
         self.assertEqual(done.returncode, 0, done.stderr + text)
 
     def test_mistake(self):
