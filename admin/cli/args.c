@@ -207,6 +207,16 @@ static int complete(struct cli_args *a)
 	return CLI_DONE;
 }
 
+// Seconds; more than CLI_TIMEOUT_S_MAX when that is what it says, or when it is no number.
+static unsigned seconds_of(const char *text)
+{
+	char *end;
+	unsigned long v = strtoul(text, &end, 10);
+
+	return *end || *text < '0' || *text > '9' || v > CLI_TIMEOUT_S_MAX ? CLI_TIMEOUT_S_MAX + 1
+									   : (unsigned)v;
+}
+
 // Options before and between the words that belong to no command. Returns how many words it took, 0: not one
 // of them.
 static int common_take(struct cli_args *a, int left, char **argv)
@@ -223,6 +233,11 @@ static int common_take(struct cli_args *a, int left, char **argv)
 		a->socket = argv[0] + 9;
 	else if (strcmp(argv[0], "--socket") == 0 && left > 1) {
 		a->socket = argv[1];
+		return 2;
+	} else if (strncmp(argv[0], "--timeout=", 10) == 0) {
+		a->timeout_s = seconds_of(argv[0] + 10);
+	} else if (strcmp(argv[0], "--timeout") == 0 && left > 1) {
+		a->timeout_s = seconds_of(argv[1]);
 		return 2;
 	} else {
 		return 0;
@@ -251,7 +266,8 @@ int cli_args_parse(int argc, char **argv, struct cli_args *a)
 	bool words_only = false;
 	int rc = CLI_DONE;
 
-	*a = (struct cli_args){.socket = env && *env ? env : CLI_SOCKET, .args = json_object()};
+	*a = (struct cli_args){
+	    .socket = env && *env ? env : CLI_SOCKET, .timeout_s = CLI_TIMEOUT_S, .args = json_object()};
 	if (!a->args)
 		return usage(a, "hssctl", "no memory");
 	for (int i = 1; i < argc && rc == CLI_DONE; i++) {
@@ -276,6 +292,8 @@ int cli_args_parse(int argc, char **argv, struct cli_args *a)
 	}
 	if (a->help || a->version || a->commands)
 		return CLI_DONE;
+	if (rc == CLI_DONE && a->timeout_s > CLI_TIMEOUT_S_MAX)
+		return usage(a, "--timeout", "expected seconds, 0 (for ever) to 86400");
 	if (rc == CLI_DONE && !a->command)
 		return usage(a, "hssctl", "a command is needed (--help tells)");
 	return rc == CLI_DONE ? complete(a) : rc;

@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include "admin/command.h"
 
-#define CLI_SOCKET   "/run/corehss/admin.sock"
-#define CLI_LINE_MAX (1u << 20) // octets of one line of an answer
+#define CLI_SOCKET        "/run/corehss/admin.sock"
+#define CLI_LINE_MAX      (1u << 20) // octets of one line of an answer
+#define CLI_TIMEOUT_S     30
+#define CLI_TIMEOUT_S_MAX 86400
 
 enum { CLI_DONE = 0, CLI_REFUSED = 1, CLI_USAGE = 2 };
 
@@ -16,6 +18,7 @@ enum { CLI_DONE = 0, CLI_REFUSED = 1, CLI_USAGE = 2 };
 struct cli_args {
 	const char *socket;
 	bool json, help, version, commands;
+	unsigned timeout_s;                  // nothing moves for so long: give up; 0: never
 	const struct admin_command *command; // NULL with help, version or commands
 	json_t *args;                        // owned
 	const char *file;                    // FILE of import and export
@@ -32,18 +35,21 @@ void cli_commands(FILE *f);
 // --- session.c: the connection
 struct cli_session {
 	int fd;
+	unsigned timeout_s;
 	char *in; // CLI_LINE_MAX + 1
 	size_t start, len;
 };
 enum cli_line { CLI_LINE_ROW, CLI_LINE_END, CLI_LINE_NONE, CLI_LINE_BROKEN };
 // 0, or CLI_REFUSED with the reason on stderr.
-int cli_session_open(struct cli_session *s, const char *path) MUST_USE;
+int cli_session_open(struct cli_session *s, const struct cli_args *a) MUST_USE;
 void cli_session_close(struct cli_session *s);
 // Sends the command. false: told on stderr.
 bool cli_session_request(struct cli_session *s, const struct cli_args *a) MUST_USE;
 // The next line: the text of its row or end object (NUL-terminated, in the session's buffer, valid until the
 // next call). `wait` false: CLI_LINE_NONE when there is no whole line yet. BROKEN: told on stderr.
 enum cli_line cli_session_next(struct cli_session *s, bool wait, char **text, size_t *len);
+// Tells on stderr that nothing has come for the timeout.
+void cli_session_silent(const struct cli_session *s);
 // Status of an end object; its error goes to stderr under the command's name.
 int cli_session_end(const char *text, const struct admin_command *command);
 

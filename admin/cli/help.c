@@ -80,10 +80,12 @@ void cli_help(FILE *f, const struct admin_command *command)
 		help_command(f, command);
 		return;
 	}
-	fputs("usage: hssctl [--socket PATH] [--json] COMMAND ...\n\n"
+	fputs("usage: hssctl [--socket PATH] [--json] [--timeout SECONDS] COMMAND ...\n\n"
 	      "Talks to a running corehss. Exit status: 0 done, 1 refused or not found, 2 usage.\n\n"
 	      "  --socket PATH  admin socket (" CLI_SOCKET ", or $COREHSS_SOCKET)\n"
 	      "  --json         rows as JSON, one a line\n"
+	      "  --timeout SECONDS\n"
+	      "                 give up when nothing has come for so long (30; 0: never)\n"
 	      "  --help         this text; with a command, what that takes\n"
 	      "  --version      version of this program\n\nCommands:\n",
 	      f);

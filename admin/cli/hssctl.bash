@@ -12,11 +12,14 @@ _hssctl()
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
+	--timeout)
+		return
+		;;
 	esac
 	for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
 		if [[ $skip ]]; then
 			skip=
-		elif [[ $word == --socket ]]; then
+		elif [[ $word == --socket || $word == --timeout ]]; then
 			skip=1
 		elif [[ $word != -* && ${#words[@]} -lt 2 ]]; then
 			words+=("$word")
@@ -47,7 +50,7 @@ _hssctl()
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
 	esac
-	[[ $cur == -* || ${#words[@]} -eq 0 ]] && candidates="$candidates --json --help --socket"
+	[[ $cur == -* || ${#words[@]} -eq 0 ]] && candidates="$candidates --json --help --socket --timeout"
 	candidates=${candidates// FILE/}
 	mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$candidates" -- "$cur" | sort -u)
 }

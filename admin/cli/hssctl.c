@@ -56,7 +56,7 @@ int main(int argc, char **argv)
 			cli_help(stdout, args.command);
 		goto out;
 	}
-	rc = cli_session_open(&session, args.socket);
+	rc = cli_session_open(&session, &args);
 	if (rc != CLI_DONE)
 		goto out;
 	if (strcmp(args.command->words, "subscriber import") == 0)

@@ -10,12 +10,23 @@
 #include "admin/cli/cli.h"
 #include "lib/base/secret.h"
 
-int cli_session_open(struct cli_session *s, const char *path)
+void cli_session_silent(const struct cli_session *s)
 {
+	fprintf(stderr,
+		"hssctl: no answer for %u s; what was asked may have been done or not (hssctl status tells "
+		"who is "
+		"missing, --timeout SECONDS waits longer)\n",
+		s->timeout_s);
+}
+
+int cli_session_open(struct cli_session *s, const struct cli_args *a)
+{
+	const struct timeval timeout = {.tv_sec = a->timeout_s};
+	const char *path = a->socket;
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
 	int rc = CLI_REFUSED;
 
-	*s = (struct cli_session){.fd = -1, .in = malloc(CLI_LINE_MAX + 1)};
+	*s = (struct cli_session){.fd = -1, .timeout_s = a->timeout_s, .in = malloc(CLI_LINE_MAX + 1)};
 	if (!s->in) {
 		fputs("hssctl: no memory\n", stderr);
 		return rc;
@@ -26,6 +37,9 @@ int cli_session_open(struct cli_session *s, const char *path)
 	}
 	memcpy(name.sun_path, path, strlen(path) + 1);
 	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	// one that can't be set is no timeout
+	(void)setsockopt(s->fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+	(void)setsockopt(s->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
 	if (s->fd < 0 || connect(s->fd, (const struct sockaddr *)&name, sizeof(name)) < 0) {
 		bool gone = errno == ENOENT || errno == ECONNREFUSED;
 
@@ -54,6 +68,10 @@ static bool send_all(struct cli_session *s, const char *text, size_t len)
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno == EAGAIN) {
+			cli_session_silent(s);
+			return false;
+		}
 		if (n < 0) {
 			fprintf(stderr, "hssctl: the connection was lost: %s\n", err_text(errno));
 			return false;
@@ -112,8 +130,12 @@ static bool fill(struct cli_session *s, bool wait, bool *broken)
 	do {
 		n = recv(s->fd, s->in + s->len, CLI_LINE_MAX - s->len, wait ? 0 : MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno == EAGAIN)
+	if (n < 0 && errno == EAGAIN) {
+		if (wait)
+			cli_session_silent(s);
+		*broken = wait;
 		return false;
+	}
 	if (n <= 0) {
 		fprintf(stderr, "hssctl: the connection was lost: %s\n", n < 0 ? err_text(errno) : "closed");
 		*broken = true;

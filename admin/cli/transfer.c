@@ -25,7 +25,7 @@ struct import {
 	bool line_start, eof;
 	json_int_t rows, errors;
 	bool terminal, bar_shown;
-	uint64_t began_us, bar_us;
+	uint64_t began_us, bar_us, moved_us;
 };
 
 // --- progress
@@ -160,7 +160,22 @@ static bool send_some(struct import *im)
 		fprintf(stderr, "hssctl: the connection was lost: %s\n", err_text(errno));
 		return false;
 	}
-	im->out_start += n > 0 ? (size_t)n : 0;
+	if (n > 0) {
+		im->out_start += (size_t)n;
+		im->moved_us = clock_mono_us();
+	}
+	return true;
+}
+
+// Neither direction has moved for the timeout (told).
+static bool stalled(struct import *im)
+{
+	uint64_t limit_us = im->session->timeout_s * UINT64_C(1000000);
+
+	if (!limit_us || clock_mono_us() - im->moved_us < limit_us)
+		return false;
+	bar_clear(im);
+	cli_session_silent(im->session);
 	return true;
 }
 
@@ -178,14 +193,18 @@ static int import_run(struct import *im)
 		if (!out && !im->eof) {
 			if (!refill(im))
 				return CLI_REFUSED;
+			im->moved_us = clock_mono_us(); // standard input may take its time
 			continue;
 		}
 		if (poll(fds, 1, 500) < 0 && errno != EINTR)
+			return CLI_REFUSED;
+		if (stalled(im))
 			return CLI_REFUSED;
 		if ((fds[0].revents & POLLOUT) && !send_some(im))
 			return CLI_REFUSED;
 		if (!(fds[0].revents & (POLLIN | POLLHUP | POLLERR)))
 			continue;
+		im->moved_us = clock_mono_us();
 		for (;;) {
 			enum cli_line kind = cli_session_next(im->session, false, &text, &len);
 
@@ -214,7 +233,7 @@ int cli_import(struct cli_session *s, const struct cli_args *a)
 	im->name = standard ? "standard input" : a->file;
 	im->line_start = true;
 	im->terminal = isatty(STDERR_FILENO);
-	im->began_us = clock_mono_us();
+	im->began_us = im->moved_us = clock_mono_us();
 	im->fd = standard ? STDIN_FILENO : open(a->file, O_RDONLY | O_CLOEXEC);
 	if (im->fd < 0) {
 		fprintf(stderr, "hssctl: %s: %s\n", im->name, err_text(errno));

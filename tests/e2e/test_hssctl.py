@@ -1,12 +1,14 @@
 """hssctl against a running HSS: what an operator types and reads, exit codes, files, completion, metrics."""
 import json
 import os
+import select
 import shutil
 import signal
 import socket
 import stat
 import subprocess
 import tempfile
+import time
 import unittest
 
 import diameter as d
@@ -175,13 +177,64 @@ class Hssctl(unittest.TestCase):
         self.hss.wait_log(r"worker-0: log_level level=\"debug\"")
         self.ctl("log", "level", "info")
 
+    def test_silent_loader(self):
+        one, path = imsi(1400), self.write("\n".join(json.dumps(hss.document(imsi(30000 + n))) for n in range(5000)))
+        self.ctl("subscriber", "add", one, "--k", K, "--opc", OPC)
+        pid = self.hss.pid("loader")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            done = self.ctl("status", check=False)
+            self.assertLess(time.monotonic() - began, 2.5)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("the loader does not answer", done.stderr)
+            for words in (["subscriber", "show", one], ["subscriber", "import", path], ["subscriber", "export", "-"]):
+                with self.subTest(words):
+                    began = time.monotonic()
+                    done = self.ctl("--timeout", "1", *words, check=False)
+                    self.assertEqual((done.returncode, done.stdout), (1, ""))
+                    self.assertRegex(done.stderr, r"^hssctl: no answer for 1 s; .* done or not .*\n$")
+                    self.assertGreaterEqual(time.monotonic() - began, 0.9)
+                    self.assertLess(time.monotonic() - began, 4)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.assertEqual(self.hss.ctl_json("subscriber", "show", one)["imsi"], one)
+        self.hss.wait_served()
+        self.assertEqual(self.hss.pid("loader"), pid)
+
+    def test_silent_admin(self):
+        pid = self.hss.pid("admin")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            done = self.ctl("--timeout=1", "status", check=False)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertIn("no answer for 1 s", done.stderr)
+        self.ctl("--timeout", "0", "status")
+
+    def test_import_takes_its_time(self):
+        # a file that comes slowly is no silent loader
+        process = subprocess.Popen([os.path.join(hss.BIN, "hssctl"), "--socket", self.hss.socket, "--timeout", "1",
+                                    "subscriber", "import", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        began = time.monotonic()
+        for n in range(2):
+            process.stdin.write(json.dumps(hss.document(imsi(1410 + n))) + "\n")
+            process.stdin.flush()
+            select.select([process.stdout], [], [], 1.3)  # nothing may come
+        out, _ = process.communicate()
+        self.assertGreater(time.monotonic() - began, 2)
+        self.assertRegex(out, r"^2 imported, 0 refused")
+        self.assertEqual(process.returncode, 0)
+
     def test_usage(self):
         for words in ([], ["nonsense"], ["subscriber"], ["sqn", "show"], ["sqn", "show", "1x"], ["--nonsense"],
                       ["sqn", "show", FIRST, "more"], ["sqn", "set", FIRST, "1", "--nonsense"],
                       ["subscriber", "add", FIRST], ["subscriber", "add", FIRST, "--k", K],
                       ["subscriber", "add", FIRST, "--k", K, "--opc", OPC, "--op", OPC],
                       ["subscriber", "add", FIRST, "--k"], ["subscriber", "set", FIRST],
-                      ["subscriber", "set", FIRST, "nothing"], ["log", "level", "loud"]):
+                      ["subscriber", "set", FIRST, "nothing"], ["log", "level", "loud"], ["--timeout", "1s", "status"], ["--timeout=86401", "status"],
+                      ["status", "--timeout"]):
             with self.subTest(words):
                 done = self.refused(2, "", *words)
                 self.assertEqual(done.stdout, "")
