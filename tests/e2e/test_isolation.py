@@ -1,14 +1,20 @@
 """Who can reach subscriber keys: workers and the loader, nobody else. Looks at what the kernel says of the processes,
 and searches all their memory for keys that were in use."""
 import os
+import pwd
 import re
 import secrets
+import shutil
+import signal
+import subprocess
 import unittest
 
 import diameter as d
 import hss
 from hss import FIRST, Hss
 
+# sanitizers trace their own process, which needs it dumpable
+RELEASE_BIN = os.environ.get("HSS_RELEASE_BIN") or hss.BIN
 SHADOW = 1 << 32  # larger mappings are a sanitizer's shadow and allocator spaces, mostly never touched
 
 
@@ -135,6 +141,52 @@ class Isolation(unittest.TestCase):
                 status = dict(line.split(":\t", 1) for line in f if ":\t" in line)
             if name != "hssd":
                 self.assertEqual(status["NoNewPrivs"].strip(), "1", name)
+
+
+@unittest.skipIf(hss.sanitized(RELEASE_BIN), "a build with a sanitizer stays dumpable")
+class Dumps(unittest.TestCase):
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_not_dumpable(self):
+        # the kernel gives the files of /proc/PID to root when the process is not dumpable, else to its user
+        nobody = pwd.getpwnam("nobody").pw_uid
+        other = subprocess.Popen(["cat"], user="nobody", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        other.stdin.write(b"x")
+        other.stdin.flush()
+        other.stdout.read(1)  # it has executed
+        self.assertEqual(os.stat(f"/proc/{other.pid}/environ").st_uid, nobody, "the search finds what is there")
+        other.communicate()
+        h = Hss(bin=RELEASE_BIN, user="nobody", start=False)
+        self.addCleanup(h.close)
+        bin = os.path.join(h.dir, "bin")  # where nobody can reach it
+        os.mkdir(bin)
+        for program in ("hssd", *hss.ROLES):
+            shutil.copy2(os.path.join(RELEASE_BIN, program), bin)
+        for path, mode in ((h.dir, 0o755), (bin, 0o755), (h.config_path, 0o644)):
+            os.chmod(path, mode)
+        h.bin = bin
+        h.start()
+        for name, pid in {**h.pids(), "hssd": h.process.pid}.items():
+            with open(f"/proc/{pid}/status") as f:
+                self.assertRegex(f.read(), rf"Uid:\s+{nobody}\s", name)
+            self.assertEqual(os.stat(f"/proc/{pid}/environ").st_uid, 0, name)
+
+    def test_crash_leaves_no_core(self):
+        h = Hss(bin=RELEASE_BIN, workers=1)
+        self.addCleanup(h.close)
+        h.provision(1)
+        h.load("air", imsi=FIRST, subscribers=1, requests=10, k=hss.K, opc=hss.OPC)
+        places = {h.dir, h.state_dir, RELEASE_BIN, "/var/crash", "/var/lib/systemd/coredump",
+                  *(os.readlink(f"/proc/{pid}/cwd") for pid in h.pids().values())}
+        with open("/proc/sys/kernel/core_pattern") as f:
+            places.add(os.path.dirname(f.read().strip().lstrip("|").split()[0]))
+        def files():
+            return {os.path.join(p, n) for p in places if os.path.isdir(p) for n in os.listdir(p) if "core" in n}
+        before = files()
+        for name in h.pids():
+            h.kill_role(name, signal.SIGSEGV)
+            h.wait_log(rf'role_killed role="{name}".* signal=11')
+        left = {f for f in files() - before if os.path.isfile(f)}
+        self.assertEqual(left, set())
 
 
 if __name__ == "__main__":
