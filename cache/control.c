@@ -237,6 +237,47 @@ int control_peer_find(const struct control *c, struct slice host, uint32_t *fron
 	return -1;
 }
 
+// Whether an entry is open and a relay, and of this realm; fills in how to reach it, as peer_matches does.
+static bool relay_matches(const struct control_peer *p, struct slice realm, bool *same_realm,
+			  uint32_t *frontend, uint32_t *conn, uint32_t *generation)
+{
+	char copy[256];
+
+	*generation = __atomic_load_n((const uint32_t *)&p->generation, __ATOMIC_ACQUIRE);
+	if (__atomic_load_n((const uint32_t *)&p->state, __ATOMIC_ACQUIRE) != PEER_SLOT_OPEN)
+		return false;
+	bool relay = __atomic_load_n(&p->apps, __ATOMIC_ACQUIRE) & CONTROL_APP_RELAY;
+	uint8_t len = __atomic_load_n(&p->realm_len, __ATOMIC_ACQUIRE);
+	for (unsigned i = 0; i < len; i++)
+		copy[i] = __atomic_load_n(&p->realm[i], __ATOMIC_ACQUIRE);
+	*frontend = __atomic_load_n(&p->frontend, __ATOMIC_ACQUIRE);
+	*conn = __atomic_load_n(&p->conn, __ATOMIC_ACQUIRE);
+	if (__atomic_load_n((const uint32_t *)&p->generation, __ATOMIC_ACQUIRE) != *generation ||
+	    __atomic_load_n((const uint32_t *)&p->state, __ATOMIC_ACQUIRE) != PEER_SLOT_OPEN)
+		return false;
+	*same_realm = slice_eq_nocase(slice_of(copy, len), realm);
+	return relay;
+}
+
+int control_peer_find_relay(const struct control *c, struct slice realm, uint32_t *frontend, uint32_t *conn,
+			    uint32_t *generation)
+{
+	uint32_t high = peer_high(c), f, k, g;
+	int found = -1;
+	for (uint32_t i = 0; i < high; i++) {
+		bool same = false;
+		if (!relay_matches(&c->peer[i], realm, &same, &f, &k, &g) || (found >= 0 && !same))
+			continue;
+		found = (int)i;
+		*frontend = f;
+		*conn = k;
+		*generation = g;
+		if (same)
+			break;
+	}
+	return found;
+}
+
 void control_frontend_clear(struct control *c, uint32_t frontend)
 {
 	// all of them: it may have died before it raised peer_high

@@ -124,6 +124,10 @@ void control_peer_release(struct control *c, int index);
 // The open peer with this Origin-Host (case ignored); -1 when none. Copies what a worker needs to reach it.
 int control_peer_find(const struct control *c, struct slice host, uint32_t *frontend, uint32_t *conn,
 		      uint32_t *generation);
+// A relay that is connected, for a node that is not: one of this realm if there is one, else any. The first
+// of the directory, so that requests meet in one, and go to the next when it leaves.
+int control_peer_find_relay(const struct control *c, struct slice realm, uint32_t *frontend, uint32_t *conn,
+			    uint32_t *generation);
 // hssd: a frontend died, its entries are free again.
 void control_frontend_clear(struct control *c, uint32_t frontend);
 

@@ -113,6 +113,16 @@ static int check_peers(const struct check *k)
 		if (strcmp(k->c->peer[i].host, k->c->host) == 0)
 			return config_refuse(k->e, k->name, k->lines->peer[i], key, "another host than ours",
 					     "identity.host");
+		const struct config_peer *p = &k->c->peer[i];
+
+		if (p->connect && (p->address_cnt == 0 || p->via == VIA_SCTP)) {
+			snprintf(key, sizeof(key), "peers.list[%u].connect", i);
+			return config_refuse(k->e, k->name, k->lines->peer[i], key, "an address to connect to, by tcp or tls",
+					     p->address_cnt ? "transport sctp" : "none");
+		}
+		if (p->connect && p->via == VIA_TLS && !k->c->tls_certificate[0])
+			return config_refuse(k->e, k->name, k->lines->peer[i], "tls.certificate",
+					     "a file, for peers.list", "nothing");
 		for (uint32_t j = 0; j < i; j++) {
 			if (strcmp(k->c->peer[j].host, k->c->peer[i].host) != 0)
 				continue;

@@ -43,6 +43,8 @@ struct config_peer {
 	uint32_t max_pending; // 0: that of all peers
 	uint32_t max_rate;    // requests a second; 0: no limit
 	uint8_t via;	      // enum config_via: the transport that it must use
+	bool connect;	      // we connect to it, at addresses[0]
+	uint16_t port;	      // there; 0: that of the transport
 	bool refuse_in_aia; // refuse in the AIA what a ULA would refuse (stock Open5GS MMEs drop error ULAs)
 };
 
@@ -121,5 +123,7 @@ const char *config_not_reloadable(const struct config *old, const struct config 
 void config_keep(const struct config *old, struct config *fresh, const char *key);
 // The realm is ours (identity.realm or realms, case ignored).
 bool config_realm_served(const struct config *c, struct slice realm);
+// Whether there is a peer that we connect to.
+bool config_connects(const struct config *c);
 // The peer's row, NULL when not listed.
 const struct config_peer *config_peer_find(const struct config *c, struct slice host);

@@ -152,3 +152,12 @@ const struct config_peer *config_peer_find(const struct config *c, struct slice 
 	}
 	return NULL;
 }
+
+bool config_connects(const struct config *c)
+{
+	for (uint32_t i = 0; i < c->peer_cnt; i++) {
+		if (c->peer[i].connect)
+			return true;
+	}
+	return false;
+}

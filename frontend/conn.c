@@ -123,15 +123,9 @@ static bool too_many_half_open(struct frontend *fe, const struct transport *tran
 static void on_readable(evutil_socket_t fd, short what, void *arg);
 static void on_writable(evutil_socket_t fd, short what, void *arg);
 
-struct conn *conn_open_take(struct frontend *fe, const struct transport *transport)
+static struct conn *conn_new(struct frontend *fe, struct transport own, int bucket)
 {
 	struct conn_table *t = &fe->conns;
-	struct transport own = *transport;
-	int bucket = bucket_of(t, &own);
-	if (t->free_cnt == 0 || too_many_half_open(fe, &own, bucket)) {
-		own.ops->close(&own);
-		return NULL;
-	}
 	uint32_t index = t->free[--t->free_cnt];
 	struct conn *c = &t->conn[index];
 	uint32_t generation = c->generation + 1;
@@ -151,11 +145,55 @@ struct conn *conn_open_take(struct frontend *fe, const struct transport *transpo
 	own.ops->remote(&own, c->address, sizeof c->address);
 	event_assign(&c->read_event, fe->base, own.fd, EV_READ | EV_PERSIST, on_readable, c);
 	event_assign(&c->write_event, fe->base, own.fd, EV_WRITE | EV_PERSIST, on_writable, c);
+	return c;
+}
+
+struct conn *conn_open_take(struct frontend *fe, const struct transport *transport)
+{
+	struct transport own = *transport;
+	int bucket = bucket_of(&fe->conns, &own);
+	if (fe->conns.free_cnt == 0 || too_many_half_open(fe, &own, bucket)) {
+		own.ops->close(&own);
+		return NULL;
+	}
+	struct conn *c = conn_new(fe, own, bucket);
 	set_reading(c, true);
 	stat_add(fe->stats, STAT_CONNECTIONS_ACCEPTED, 1);
 	peer_connected(c, clock_mono_ms());
 	conn_rearm(c);
 	return c;
+}
+
+struct conn *conn_dial_take(struct frontend *fe, const struct transport *transport, uint32_t dial)
+{
+	struct transport own = *transport;
+	if (fe->conns.free_cnt == 0) {
+		own.ops->close(&own);
+		return NULL;
+	}
+	struct conn *c = conn_new(fe, own, -1);
+	c->dial = (uint16_t)(dial + 1);
+	set_writing(c, true);
+	stat_add(fe->stats, STAT_CONNECTIONS_OPENED, 1);
+	peer_dialling(c, clock_mono_ms());
+	conn_rearm(c);
+	return c;
+}
+
+// A connection of ours is being set up.
+static void establish(struct conn *c)
+{
+	int err = c->transport.ops->establish(&c->transport);
+	if (err && err != -EAGAIN) {
+		conn_close(c, err_text(err));
+		return;
+	}
+	set_reading(c, true);
+	set_writing(c, c->transport.held > 0);
+	if (err == 0) {
+		c->transport.ops->remote(&c->transport, c->address, sizeof c->address);
+		peer_established(c);
+	}
 }
 
 static void output_free(struct conn *c)
@@ -329,7 +367,10 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	struct conn *c = arg;
 	(void)fd, (void)what;
 	c->fe->now_us = clock_mono_us();
-	flush(c);
+	if (c->state == PEER_WAIT_CONN_ACK)
+		establish(c);
+	else
+		flush(c);
 	frontend_flush(c->fe);
 }
 
@@ -432,6 +473,10 @@ static void read_once(struct conn *c)
 		discard(c);
 		return;
 	}
+	if (c->state == PEER_WAIT_CONN_ACK) {
+		establish(c);
+		return;
+	}
 	uint8_t *buf = read_target(c, &room);
 	ssize_t n = buf ? c->transport.ops->recv(&c->transport, buf + c->in_len, room) : -ENOMEM;
 	if (n == -EAGAIN)
@@ -459,7 +504,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	   // worth
 		read_once(c);
 	while (c->used && c->transport.pending);
-	if (c->used && c->transport.held)
+	if (c->used && c->transport.held && c->state != PEER_WAIT_CONN_ACK)
 		mark_dirty(c); // a handshake's own octets
 	frontend_flush(c->fe);
 }

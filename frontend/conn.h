@@ -56,13 +56,14 @@ struct conn {
 	uint64_t host_hash;  // case folded
 	uint32_t peer_flags; // enum ipc_peer_flag
 	uint32_t origin_state_id;
-	uint32_t dwr_hop, dpr_hop;
+	uint32_t cer_hop, dwr_hop, dpr_hop;
 	uint32_t pending; // requests at the workers
 	uint32_t max_pending;
 	uint32_t max_rate;      // requests a second, 0: no limit
 	uint64_t rate_due_us;   // when its next request is within max_rate, if it sends no bursts
 	uint64_t dwr_us;        // when the last DWR was sent
 	uint32_t round_trip_us; // of the last watchdog; 0: none yet
+	uint16_t dial;          // dial.c's entry + 1; 0: it was accepted
 	int directory;          // entry of the peer directory, -1: none
 	uint32_t directory_generation;
 	uint64_t since_us; // wall clock
@@ -93,6 +94,8 @@ void conn_table_fini(struct conn_table *t);
 // Takes over a transport; NULL when the table is full, or its address has limits.max_half_open connections
 // already that are no peers (the transport is closed).
 struct conn *conn_open_take(struct frontend *fe, const struct transport *t);
+// The same for a connection that we open, for the dialer's entry `dial`; NULL when the table is full.
+struct conn *conn_dial_take(struct frontend *fe, const struct transport *t, uint32_t dial);
 // At once, whatever is unsent; what is pending for it is dropped.
 void conn_close(struct conn *c, const char *why);
 // It is a peer now: no longer half-open.

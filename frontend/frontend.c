@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 #include "frontend/admission.h"
+#include "frontend/dial.h"
 #include "frontend/outbound.h"
 #include "frontend/peer.h"
 #include "frontend/peerlist.h"
@@ -83,7 +84,7 @@ int frontend_init(struct frontend *fe, const struct config *config, struct event
 	int err = conn_table_init(&fe->conns, config->max_connections);
 	fe->route = route_new();
 	fe->outbound = outbound_new();
-	if (err || !fe->route || !fe->outbound || peerlist_new(fe)) {
+	if (err || !fe->route || !fe->outbound || peerlist_new(fe) || dial_new(fe)) {
 		frontend_fini(fe);
 		return -ENOMEM;
 	}
@@ -110,6 +111,7 @@ void frontend_fini(struct frontend *fe)
 	for (uint32_t i = 0; i < fe->worker_cnt; i++)
 		channel_free(&fe->worker[i].channel);
 	peerlist_free(fe);
+	dial_free(fe);
 	outbound_free(&fe->outbound);
 	route_free(&fe->route);
 }
@@ -282,6 +284,7 @@ void frontend_reload(struct frontend *fe)
 			continue;
 		admission_configure(c);
 	}
+	dial_configure(fe);
 	listeners_resume(fe);
 }
 
@@ -325,6 +328,7 @@ void frontend_tick(struct frontend *fe)
 	conn_tick_all(fe, now_ms);
 	route_tick(fe, fe->now_us);
 	outbound_tick(fe, now_ms);
+	dial_tick(fe, now_ms);
 	stat_set(fe->stats, STAT_PENDING, route_pending(fe));
 	if (now_ms - fe->directory_ms >= 1000) {
 		fe->directory_ms = now_ms;

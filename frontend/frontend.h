@@ -21,6 +21,7 @@
 struct route;
 struct outbound;
 struct peerlist;
+struct dialer;
 
 struct frontend_listener {
 	struct frontend *fe;
@@ -55,6 +56,7 @@ struct frontend {
 	struct route *route;
 	struct outbound *outbound;
 	struct peerlist *peerlist;
+	struct dialer *dialer;
 	struct frontend_listener listener[CONFIG_LISTEN_MAX];
 	uint32_t listener_cnt;
 	struct frontend_worker worker[WORKER_MAX];

@@ -2,8 +2,10 @@
 // 2 and 9: the peer's bytes are checked by the grammar before they are looked at, each defect costs one
 // message or this one connection, and every log line that a peer can provoke is rate-limited.
 #include "frontend/peer.h"
+#include <stdio.h>
 #include <string.h>
 #include "frontend/admission.h"
+#include "frontend/dial.h"
 #include "frontend/frontend.h"
 #include "frontend/outbound.h"
 #include "frontend/route.h"
@@ -61,6 +63,8 @@ static void failover(struct conn *c)
 {
 	peer_publish(c);
 	directory_state(c, PEER_SLOT_CLAIMED);
+	// what we asked it goes to an alternate, with the T flag (RFC 3539 3.4.1)
+	outbound_conn_lost(c->fe, c);
 	log_info("peer_suspect", LOG_SLICE("peer", peer_name(c)));
 }
 
@@ -111,6 +115,7 @@ void peer_gone(struct conn *c, const char *why)
 	if (c->directory >= 0)
 		control_peer_release(c->fe->control, c->directory);
 	c->directory = -1;
+	dial_gone(c, why);
 	if (c->host_len && c->state != PEER_CLOSED && log_limit_pass(&log_peers, 50))
 		log_info("peer_down", LOG_SLICE("peer", peer_name(c)), LOG_STR("address", c->address),
 			 LOG_STR("reason", why));
@@ -266,6 +271,36 @@ static void bind_peer(struct conn *c, const struct base_cer *cer, uint64_t hash)
 	c->since_us = clock_wall_us();
 }
 
+// A peer from now on.
+static void enter(struct conn *c, const struct base_cer *cer, uint64_t hash)
+{
+	bind_peer(c, cer, hash);
+	conn_admit(c);
+	c->phase_deadline_ms = 0;
+	watchdog_up(&c->watchdog, c->fe->now_us / 1000);
+	directory_enter(c);
+	conn_rearm(c);
+	if (log_limit_pass(&log_peers, 50))
+		log_info(
+		    "peer_up", LOG_SLICE("peer", cer->origin_host), LOG_SLICE("realm", cer->origin_realm),
+		    LOG_STR("address", c->address), LOG_STR("transport", c->transport.ops->name),
+		    LOG_STR("relay", c->relay ? "yes" : "no"), LOG_STR("dialled", c->dial ? "yes" : "no"));
+}
+
+// Both sides connect at once (RFC 6733 5.6.4, see dial.h): true when the CER of this connection goes on.
+static bool elected(struct conn *c, struct slice host)
+{
+	char peer[256] = "";
+	struct conn *own = dial_pending(c->fe, host);
+	if (!own)
+		return true;
+	memcpy(peer, host.p, host.len < sizeof peer ? host.len : sizeof peer - 1);
+	if (own->state == PEER_WAIT_I_CEA && !peer_election_won(c->fe->config->host, peer))
+		return false;
+	conn_close(own, "the peer connects at the same time");
+	return true;
+}
+
 static void process_cer(struct conn *c, const uint8_t *msg, uint32_t len)
 {
 	struct frontend *fe = c->fe;
@@ -283,23 +318,73 @@ static void process_cer(struct conn *c, const uint8_t *msg, uint32_t len)
 		reject_cer(c, msg, cer.origin_host, result, why);
 		return;
 	}
+	if (!elected(c, cer.origin_host)) {
+		reject_cer(c, msg, cer.origin_host, RESULT_ELECTION_LOST, "election lost");
+		return;
+	}
 	uint64_t hash = ident_hash_bytes(cer.origin_host, true);
 	if (!old_connection_yields(c, cer.origin_host, hash)) {
 		reject_cer(c, msg, cer.origin_host, RESULT_ELECTION_LOST, "already connected");
 		return;
 	}
-	bind_peer(c, &cer, hash);
-	conn_admit(c);
-	c->phase_deadline_ms = 0;
-	watchdog_up(&c->watchdog, fe->now_us / 1000);
-	directory_enter(c);
-	conn_rearm(c);
+	enter(c, &cer, hash);
 	send_cea(c, msg, RESULT_SUCCESS, "");
 	c->state = PEER_R_OPEN;
-	if (log_limit_pass(&log_peers, 50))
-		log_info("peer_up", LOG_SLICE("peer", cer.origin_host), LOG_SLICE("realm", cer.origin_realm),
-			 LOG_STR("address", c->address), LOG_STR("transport", c->transport.ops->name),
-			 LOG_STR("relay", c->relay ? "yes" : "no"));
+}
+
+// ---- connections that we open --------------------------------------------------------------------
+
+void peer_dialling(struct conn *c, uint64_t now_ms)
+{
+	peer_connected(c, now_ms);
+	c->state = PEER_WAIT_CONN_ACK;
+}
+
+void peer_established(struct conn *c)
+{
+	struct frontend *fe = c->fe;
+	struct base_addr addr[BASE_ADDRS_MAX];
+	struct base_node node = node_for(c, addr);
+	struct wr w = conn_write(c, ANSWER_ROOM);
+	c->cer_hop = fe->next_hop++;
+	base_cer_write(&w, &node, c->cer_hop, fe->next_end++);
+	c->state = PEER_WAIT_I_CEA;
+	c->phase_deadline_ms = clock_mono_ms() + fe->config->cer_timeout_ms;
+	conn_rearm(c);
+	conn_written(c, &w);
+}
+
+static void process_cea(struct conn *c, const struct header *h, const uint8_t *msg, uint32_t len)
+{
+	struct frontend *fe = c->fe;
+	struct avp_slot slots[GRAMMAR_SLOTS_MAX];
+	struct verdict v;
+	struct base_cer cea;
+	uint32_t frontend, conn, generation;
+	const char *why = NULL;
+	char text[48];
+
+	if (h->hop_by_hop != c->cer_hop || !grammar_check(grammar_by_id(CMD_CEA), msg, len, slots, &v)) {
+		conn_close(c, "not a valid CEA");
+		return;
+	}
+	base_cer_read(msg, len, &cea);
+	if (cea.result != RESULT_SUCCESS) {
+		snprintf(text, sizeof text, "CEA with result %u", cea.result);
+		why = text;
+	} else if (!slice_eq_nocase(cea.origin_host, slice_str(dial_host(c)))) {
+		why = "another host answers";
+	} else if (admission_result(c, &cea, &why) == 0 &&
+		   control_peer_find(fe->control, cea.origin_host, &frontend, &conn, &generation) >= 0) {
+		why = "it came by itself";
+	}
+	if (why) {
+		conn_close(c, why);
+		return;
+	}
+	enter(c, &cea, ident_hash_bytes(cea.origin_host, true));
+	dial_up(c);
+	c->state = PEER_I_OPEN;
 }
 
 // ---- messages of an open connection --------------------------------------------------------------
@@ -365,6 +450,7 @@ static void process_dpr(struct conn *c, const uint8_t *msg, uint32_t len)
 	base_note_read(msg, len, &note);
 	log_debug("peer_disconnects", LOG_SLICE("peer", peer_name(c)),
 		  LOG_INT("cause", note.disconnect_cause));
+	dial_leave(c, note.disconnect_cause);
 	struct wr w = conn_write(c, ANSWER_ROOM);
 	base_dpa_write(&w, &c->fe->node, msg, RESULT_SUCCESS);
 	route_count(c->fe, CMD_DPR, RESULT_SUCCESS);
@@ -391,6 +477,8 @@ static void process_dwa(struct conn *c, const struct header *h)
 static enum peer_event event_of(const struct conn *c, const struct header *h)
 {
 	bool request = h->flags & HEADER_R;
+	if (c->state == PEER_WAIT_I_CEA)
+		return h->code == 257 && !request && h->app == APP_BASE ? PEER_EV_I_CEA : PEER_EV_I_NON_CEA;
 	if (h->app != APP_BASE || h->version != DIAMETER_VERSION)
 		return PEER_EV_MESSAGE;
 	if (h->code == 257 && request)
@@ -418,6 +506,9 @@ void peer_message(struct conn *c, const uint8_t *msg, uint32_t len)
 	switch ((enum peer_action)peer_step(c->state, event).action) {
 	case PEER_DO_ACCEPT:
 		process_cer(c, msg, len);
+		return;
+	case PEER_DO_PROCESS_CEA:
+		process_cea(c, &h, msg, len);
 		return;
 	case PEER_DO_PROCESS:
 		process_message(c, &h, msg, len);
@@ -469,7 +560,7 @@ void peer_connected(struct conn *c, uint64_t now_ms)
 
 void peer_heard(struct conn *c)
 {
-	if (c->state != PEER_CLOSED &&
+	if (c->state != PEER_CLOSED && c->state != PEER_WAIT_I_CEA &&
 	    watchdog_receive(&c->watchdog, c->fe->now_us / 1000, false) & WATCHDOG_FAILBACK &&
 	    peer_is_open(c))
 		failback(c);
@@ -477,7 +568,11 @@ void peer_heard(struct conn *c)
 
 void peer_timeout(struct conn *c)
 {
-	conn_close(c, c->ending ? "ended" : c->state == PEER_CLOSED ? "no CER in time" : "no end in time");
+	conn_close(c, c->ending                        ? "ended"
+		      : c->state == PEER_CLOSED        ? "no CER in time"
+		      : c->state == PEER_WAIT_CONN_ACK ? "no connection in time"
+		      : c->state == PEER_WAIT_I_CEA    ? "no CEA in time"
+						       : "no end in time");
 }
 
 void peer_watchdog(struct conn *c, uint64_t now_ms)
@@ -499,12 +594,14 @@ void peer_stop(struct conn *c, enum base_disconnect_cause cause)
 {
 	switch ((enum peer_action)peer_step(c->state, PEER_EV_STOP).action) {
 	case PEER_DO_SEND_DPR:
+		dial_leave(c, cause);
 		send_dpr(c, cause);
 		directory_state(c, PEER_SLOT_CLOSING);
 		c->state = PEER_CLOSING;
 		await_end(c);
 		return;
 	case PEER_DO_CLOSE:
+	case PEER_DO_CLEANUP:
 		conn_close(c, "stopping");
 		return; // was not a peer yet
 	default:

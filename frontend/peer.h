@@ -1,8 +1,9 @@
 // The peer state machine of RFC 6733 5.6 as a table (states x events -> action, next state), and what its
-// actions do on an accepted connection: capabilities exchange, watchdog, disconnect. Runs in hss-frontend.
+// actions do on a connection, accepted (Closed until its CER) or opened by dial.c (Wait-Conn-Ack,
+// Wait-I-CEA): capabilities exchange, watchdog, disconnect. Runs in hss-frontend.
 //
-// The table is whole: it has the rows of connections that we open, too. Until such connections are made, a
-// peer here is an accepted connection, Closed until its CER.
+// Elections are decided as soon as both sides are known, see dial.h: the states Wait-Conn-Ack/Elect and
+// Wait-Returns of the table are passed through at once.
 //
 // The same Origin-Host twice: as responder without a connection of our own there is nothing to elect between,
 // so the Open row decides: R-Conn-CER is rejected (CEA 4003), the old connection stays. If the old one is
@@ -88,6 +89,9 @@ bool peer_election_won(const char *own_host, const char *peer_host);
 
 // ---- what happens on a connection
 void peer_connected(struct conn *c, uint64_t now_ms);
+// One that we opened: being connected, then connected (the CER is sent).
+void peer_dialling(struct conn *c, uint64_t now_ms);
+void peer_established(struct conn *c);
 void peer_message(struct conn *c, const uint8_t *msg, uint32_t len);
 // At least one message came with this read (RFC 3539: any message resets Tw).
 void peer_heard(struct conn *c);

@@ -3,11 +3,11 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include "config/config.h"
 #include "lib/diameter/base.h"
 
-struct sockaddr;
 struct transport;
 
 // What a transport knows about who is at the other end.
@@ -23,6 +23,12 @@ struct transport_ops {
 	// Takes one connection from a listening socket; fills in *t. 0, or -EAGAIN when none waits, or a
 	// negative errno.
 	int (*accept)(int listener, struct transport *t);
+	// Starts a connection; `host` is whom it must reach (copied). 0, or a negative errno. NULL: not
+	// possible.
+	int (*connect)(const struct sockaddr *to, socklen_t len, const char *host, struct transport *t);
+	// Goes on with it when its socket is writable, then when it is readable: 0 it stands, -EAGAIN not
+	// yet, or a negative errno.
+	int (*establish)(struct transport *t);
 	// Octets read (at least 1), 0 at the end of the stream, -EAGAIN, or a negative errno.
 	ssize_t (*recv)(struct transport *t, void *buf, size_t cap);
 	// Octets taken (at least 1), -EAGAIN, or a negative errno. `buf` starts where the last call ended and

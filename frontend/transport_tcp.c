@@ -29,6 +29,30 @@ static int tcp_accept(int listener, struct transport *t)
 	return 0;
 }
 
+static int tcp_connect(const struct sockaddr *to, socklen_t len, const char *host, struct transport *t)
+{
+	(void)host;
+	int on = 1, fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	if (connect(fd, to, len) < 0 && errno != EINPROGRESS) {
+		int err = -errno;
+		close(fd);
+		return err;
+	}
+	*t = (struct transport){.ops = &transport_tcp, .fd = fd};
+	return 0;
+}
+
+static int tcp_establish(struct transport *t)
+{
+	int err = 0;
+	socklen_t len = sizeof err;
+	return getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0 ? -errno : -err;
+}
+
 static ssize_t tcp_recv(struct transport *t, void *buf, size_t cap)
 {
 	ssize_t n;
@@ -109,6 +133,8 @@ const struct transport_ops transport_tcp = {
     .name = "tcp",
     .kind = TRANSPORT_TCP,
     .accept = tcp_accept,
+    .connect = tcp_connect,
+    .establish = tcp_establish,
     .recv = tcp_recv,
     .send = tcp_send,
     .shut = tcp_shut,

@@ -29,6 +29,7 @@
 
 struct tls {
 	SSL *ssl;    // NULL until something came
+	char *host;  // whom we connect to; NULL: accepted
 	bool up;     // the handshake is done
 	bool told;   // a line was logged for it
 	bool ended;  // the peer's close_notify, or its end of file
@@ -117,8 +118,17 @@ static int session_start(struct tls *s)
 		return -ENOMEM;
 	}
 	SSL_set_bio(s->ssl, b, b);
-	SSL_set_accept_state(s->ssl);
-	return 0;
+	if (!s->host) {
+		SSL_set_accept_state(s->ssl);
+		return 0;
+	}
+	// who we reach must be whom we want, as its certificate says
+	SSL_set_connect_state(s->ssl);
+	SSL_set_hostflags(s->ssl, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_WILDCARDS);
+	SSL_set_verify(s->ssl, SSL_VERIFY_PEER, SSL_get_verify_callback(s->ssl));
+	return SSL_set1_host(s->ssl, s->host) == 1 && SSL_set_tlsext_host_name(s->ssl, s->host) == 1
+		   ? 0
+		   : -ENOMEM;
 }
 
 // One line for a session that fails, whatever else goes wrong with it.
@@ -265,6 +275,20 @@ static int tls_accept(int listener, struct transport *t)
 	return -ENOMEM;
 }
 
+static int tls_connect(const struct sockaddr *to, socklen_t len, const char *host, struct transport *t)
+{
+	int err = transport_tcp.connect(to, len, host, t);
+	if (err)
+		return err;
+	struct tls *s = t->state = calloc(1, sizeof *s);
+	t->ops = &transport_tls;
+	if (s && (s->host = strdup(host)))
+		return 0;
+	free(s);
+	transport_tcp.close(t);
+	return -ENOMEM;
+}
+
 // What there is to read: kept from the last time, or fresh from the socket.
 static ssize_t input(const struct transport *t, struct tls *s)
 {
@@ -278,6 +302,34 @@ static ssize_t input(const struct transport *t, struct tls *s)
 	arrived.p = scratch;
 	arrived.len = n > 0 ? (size_t)n : 0;
 	return n;
+}
+
+static int tls_establish(struct transport *t)
+{
+	struct tls *s = t->state;
+	int err = held_send(t, s);
+	if (err && err != -EAGAIN)
+		return err;
+	arrived.len = 0;
+	if (!s->ssl) {
+		err = transport_tcp.establish(t);
+		err = err ? err : session_start(s);
+		if (err)
+			return err;
+	} else {
+		ssize_t n = input(t, s);
+		if (n <= 0)
+			return n ? (int)n : -ECONNRESET;
+	}
+	leaving.len = 0;
+	ERR_clear_error();
+	handshake(t, s);
+	err = leave(t, s);
+	s->error = s->error ? s->error : err;
+	err = rest_keep(s);
+	s->error = s->error ? s->error : err;
+	t->pending = s->rest_len - s->rest_off;
+	return s->error ? s->error : s->up ? 0 : -EAGAIN;
 }
 
 static ssize_t tls_recv(struct transport *t, void *buf, size_t cap)
@@ -373,6 +425,7 @@ static void tls_close(struct transport *t)
 	SSL_free(s->ssl);
 	free(s->rest);
 	free(s->held);
+	free(s->host);
 	free(s);
 	t->state = NULL;
 	t->held = t->pending = 0;
@@ -413,6 +466,8 @@ const struct transport_ops transport_tls = {
     .name = "tls",
     .kind = TRANSPORT_TLS,
     .accept = tls_accept,
+    .connect = tls_connect,
+    .establish = tls_establish,
     .recv = tls_recv,
     .send = tls_send,
     .shut = tls_shut,

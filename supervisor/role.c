@@ -294,7 +294,7 @@ static int initialise(void)
 		log_error("init_failed", LOG_STR("error", err_text(rc)));
 		return rc;
 	}
-	rc = sandbox_enter(env->role, env->config.sandbox);
+	rc = sandbox_enter(env->role, env->config.sandbox, config_connects(&env->config));
 	if (rc < 0) {
 		log_error("sandbox_failed", LOG_STR("error", err_text(rc)));
 		return rc;

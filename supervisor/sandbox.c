@@ -3,9 +3,10 @@
 // and hssd starts the role afresh. All roles; called once, after a role's init.
 //
 // Chosen for what stays impossible: no role but the loader opens a file, none executes a program, makes a
-// socket, connects, traces, or maps memory both writable and executable. Calls that libraries make unasked
-// and survive without (opening a locale or /sys/devices/system/cpu/online) fail with EACCES in place of
-// killing. Hot calls have no argument conditions: the kernel caches their verdict and they cost nothing.
+// socket or connects (but a frontend that is told to connect to peers), traces, or maps memory both writable
+// and executable. Calls that libraries make unasked and survive without (opening a locale or
+// /sys/devices/system/cpu/online) fail with EACCES in place of killing. Hot calls have no argument
+// conditions: the kernel caches their verdict and they cost nothing.
 #include "supervisor/sandbox.h"
 
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define F (1u << ROLE_FRONTEND)
@@ -33,107 +35,107 @@ struct call {
 };
 
 static const struct call allowed[] = {
-	// channels and connections that exist
-	{SCMP_SYS(recvfrom), ALL},
-	{SCMP_SYS(recvmsg), ALL},
-	{SCMP_SYS(sendto), ALL},
-	{SCMP_SYS(sendmsg), ALL},
-	{SCMP_SYS(read), ALL},
-	{SCMP_SYS(readv), ALL},
-	{SCMP_SYS(write), ALL},
-	{SCMP_SYS(writev), ALL},
-	{SCMP_SYS(close), ALL},
-	{SCMP_SYS(fcntl), ALL},
-	{SCMP_SYS(getsockopt), ALL},
-	{SCMP_SYS(shutdown), ALL},
-	{SCMP_SYS(accept4), NET},
-	{SCMP_SYS(accept), NET},
-	{SCMP_SYS(setsockopt), NET},
-	{SCMP_SYS(getsockname), NET},
-	{SCMP_SYS(getpeername), NET},
-	// the event loop
-	{SCMP_SYS(epoll_wait), ALL},
-	{SCMP_SYS(epoll_pwait), ALL},
-	{SCMP_SYS(epoll_pwait2), ALL},
-	{SCMP_SYS(epoll_ctl), ALL},
-	{SCMP_SYS(poll), ALL},
-	{SCMP_SYS(ppoll), ALL},
-	{SCMP_SYS(timerfd_settime), ALL},
-	{SCMP_SYS(clock_gettime), ALL},
-	{SCMP_SYS(clock_getres), ALL},
-	{SCMP_SYS(gettimeofday), ALL},
-	{SCMP_SYS(time), ALL},
-	{SCMP_SYS(clock_nanosleep), ALL},
-	{SCMP_SYS(nanosleep), ALL},
-	{SCMP_SYS(restart_syscall), ALL},
-	// memory, signals, the C library, libcrypto
-	{SCMP_SYS(brk), ALL},
-	{SCMP_SYS(munmap), ALL},
-	{SCMP_SYS(mremap), ALL},
-	{SCMP_SYS(madvise), ALL},
-	{SCMP_SYS(futex), ALL},
-	{SCMP_SYS(getrandom), ALL},
-	{SCMP_SYS(membarrier), ALL},
-	{SCMP_SYS(sched_yield), ALL},
-	{SCMP_SYS(sched_getaffinity), ALL},
-	{SCMP_SYS(getcpu), ALL},
-	{SCMP_SYS(sysinfo), ALL}, // qsort asks for the memory size
-	{SCMP_SYS(uname), ALL},
-	{SCMP_SYS(getrusage), ALL},
-	{SCMP_SYS(getpid), ALL},
-	{SCMP_SYS(getppid), ALL},
-	{SCMP_SYS(gettid), ALL},
-	{SCMP_SYS(getuid), ALL},
-	{SCMP_SYS(geteuid), ALL},
-	{SCMP_SYS(getgid), ALL},
-	{SCMP_SYS(getegid), ALL},
-	{SCMP_SYS(rt_sigaction), ALL},
-	{SCMP_SYS(rt_sigprocmask), ALL},
-	{SCMP_SYS(rt_sigreturn), ALL},
-	{SCMP_SYS(sigaltstack), ALL},
-	{SCMP_SYS(exit), ALL},
-	{SCMP_SYS(exit_group), ALL},
-	{SCMP_SYS(fstat), ALL},
-	{SCMP_SYS(newfstatat), ALL}, // fstat is made of it
-	// files of the state directory, as SQLite and the journal use them
-	{SCMP_SYS(open), L},
-	{SCMP_SYS(openat), L},
-	{SCMP_SYS(pread64), F | L}, // F: certificates and key, at a reload
-	{SCMP_SYS(pwrite64), L},
-	{SCMP_SYS(preadv), L},
-	{SCMP_SYS(pwritev), L},
-	{SCMP_SYS(lseek), L},
-	{SCMP_SYS(fsync), L},
-	{SCMP_SYS(fdatasync), L},
-	{SCMP_SYS(sync_file_range), L},
-	{SCMP_SYS(fallocate), L},
-	{SCMP_SYS(fadvise64), L},
-	{SCMP_SYS(ftruncate), L},
-	{SCMP_SYS(msync), L},
-	{SCMP_SYS(stat), L},
-	{SCMP_SYS(lstat), L},
-	{SCMP_SYS(statx), L},
-	{SCMP_SYS(statfs), L},
-	{SCMP_SYS(fstatfs), L},
-	{SCMP_SYS(access), L},
-	{SCMP_SYS(faccessat), L},
-	{SCMP_SYS(faccessat2), L},
-	{SCMP_SYS(readlink), L},
-	{SCMP_SYS(readlinkat), L},
-	{SCMP_SYS(getcwd), L},
-	{SCMP_SYS(getdents64), L},
-	{SCMP_SYS(unlink), L},
-	{SCMP_SYS(unlinkat), L},
-	{SCMP_SYS(rename), L},
-	{SCMP_SYS(renameat), L},
-	{SCMP_SYS(renameat2), L},
-	{SCMP_SYS(fchmod), L},
-	{SCMP_SYS(fchown), L},
-	{SCMP_SYS(flock), L},
-	// threads of its own
-	{SCMP_SYS(set_robust_list), L},
-	{SCMP_SYS(rseq), L},
-	{SCMP_SYS(eventfd2), L},
+    // channels and connections that exist
+    {SCMP_SYS(recvfrom), ALL},
+    {SCMP_SYS(recvmsg), ALL},
+    {SCMP_SYS(sendto), ALL},
+    {SCMP_SYS(sendmsg), ALL},
+    {SCMP_SYS(read), ALL},
+    {SCMP_SYS(readv), ALL},
+    {SCMP_SYS(write), ALL},
+    {SCMP_SYS(writev), ALL},
+    {SCMP_SYS(close), ALL},
+    {SCMP_SYS(fcntl), ALL},
+    {SCMP_SYS(getsockopt), ALL},
+    {SCMP_SYS(shutdown), ALL},
+    {SCMP_SYS(accept4), NET},
+    {SCMP_SYS(accept), NET},
+    {SCMP_SYS(setsockopt), NET},
+    {SCMP_SYS(getsockname), NET},
+    {SCMP_SYS(getpeername), NET},
+    // the event loop
+    {SCMP_SYS(epoll_wait), ALL},
+    {SCMP_SYS(epoll_pwait), ALL},
+    {SCMP_SYS(epoll_pwait2), ALL},
+    {SCMP_SYS(epoll_ctl), ALL},
+    {SCMP_SYS(poll), ALL},
+    {SCMP_SYS(ppoll), ALL},
+    {SCMP_SYS(timerfd_settime), ALL},
+    {SCMP_SYS(clock_gettime), ALL},
+    {SCMP_SYS(clock_getres), ALL},
+    {SCMP_SYS(gettimeofday), ALL},
+    {SCMP_SYS(time), ALL},
+    {SCMP_SYS(clock_nanosleep), ALL},
+    {SCMP_SYS(nanosleep), ALL},
+    {SCMP_SYS(restart_syscall), ALL},
+    // memory, signals, the C library, libcrypto
+    {SCMP_SYS(brk), ALL},
+    {SCMP_SYS(munmap), ALL},
+    {SCMP_SYS(mremap), ALL},
+    {SCMP_SYS(madvise), ALL},
+    {SCMP_SYS(futex), ALL},
+    {SCMP_SYS(getrandom), ALL},
+    {SCMP_SYS(membarrier), ALL},
+    {SCMP_SYS(sched_yield), ALL},
+    {SCMP_SYS(sched_getaffinity), ALL},
+    {SCMP_SYS(getcpu), ALL},
+    {SCMP_SYS(sysinfo), ALL}, // qsort asks for the memory size
+    {SCMP_SYS(uname), ALL},
+    {SCMP_SYS(getrusage), ALL},
+    {SCMP_SYS(getpid), ALL},
+    {SCMP_SYS(getppid), ALL},
+    {SCMP_SYS(gettid), ALL},
+    {SCMP_SYS(getuid), ALL},
+    {SCMP_SYS(geteuid), ALL},
+    {SCMP_SYS(getgid), ALL},
+    {SCMP_SYS(getegid), ALL},
+    {SCMP_SYS(rt_sigaction), ALL},
+    {SCMP_SYS(rt_sigprocmask), ALL},
+    {SCMP_SYS(rt_sigreturn), ALL},
+    {SCMP_SYS(sigaltstack), ALL},
+    {SCMP_SYS(exit), ALL},
+    {SCMP_SYS(exit_group), ALL},
+    {SCMP_SYS(fstat), ALL},
+    {SCMP_SYS(newfstatat), ALL}, // fstat is made of it
+    // files of the state directory, as SQLite and the journal use them
+    {SCMP_SYS(open), L},
+    {SCMP_SYS(openat), L},
+    {SCMP_SYS(pread64), F | L}, // F: certificates and key, at a reload
+    {SCMP_SYS(pwrite64), L},
+    {SCMP_SYS(preadv), L},
+    {SCMP_SYS(pwritev), L},
+    {SCMP_SYS(lseek), L},
+    {SCMP_SYS(fsync), L},
+    {SCMP_SYS(fdatasync), L},
+    {SCMP_SYS(sync_file_range), L},
+    {SCMP_SYS(fallocate), L},
+    {SCMP_SYS(fadvise64), L},
+    {SCMP_SYS(ftruncate), L},
+    {SCMP_SYS(msync), L},
+    {SCMP_SYS(stat), L},
+    {SCMP_SYS(lstat), L},
+    {SCMP_SYS(statx), L},
+    {SCMP_SYS(statfs), L},
+    {SCMP_SYS(fstatfs), L},
+    {SCMP_SYS(access), L},
+    {SCMP_SYS(faccessat), L},
+    {SCMP_SYS(faccessat2), L},
+    {SCMP_SYS(readlink), L},
+    {SCMP_SYS(readlinkat), L},
+    {SCMP_SYS(getcwd), L},
+    {SCMP_SYS(getdents64), L},
+    {SCMP_SYS(unlink), L},
+    {SCMP_SYS(unlinkat), L},
+    {SCMP_SYS(rename), L},
+    {SCMP_SYS(renameat), L},
+    {SCMP_SYS(renameat2), L},
+    {SCMP_SYS(fchmod), L},
+    {SCMP_SYS(fchown), L},
+    {SCMP_SYS(flock), L},
+    // threads of its own
+    {SCMP_SYS(set_robust_list), L},
+    {SCMP_SYS(rseq), L},
+    {SCMP_SYS(eventfd2), L},
 };
 
 // Refused, but not a reason to die.
@@ -141,16 +143,16 @@ static const struct {
 	struct call call;
 	int error;
 } refused[] = {
-	{{SCMP_SYS(open), F | W | A}, EACCES},
-	{{SCMP_SYS(openat), F | W | A}, EACCES},
-	{{SCMP_SYS(access), F | W | A}, EACCES},
-	{{SCMP_SYS(stat), F | W | A}, EACCES},
-	{{SCMP_SYS(lstat), F | W | A}, EACCES},
-	{{SCMP_SYS(statx), F | W | A}, EACCES},
-	{{SCMP_SYS(readlink), F | W | A}, EACCES},
-	{{SCMP_SYS(readlinkat), F | W | A}, EACCES},
-	// Its flags can't be seen by a filter: the C library falls back to clone.
-	{{SCMP_SYS(clone3), ALL}, ENOSYS},
+    {{SCMP_SYS(open), F | W | A}, EACCES},
+    {{SCMP_SYS(openat), F | W | A}, EACCES},
+    {{SCMP_SYS(access), F | W | A}, EACCES},
+    {{SCMP_SYS(stat), F | W | A}, EACCES},
+    {{SCMP_SYS(lstat), F | W | A}, EACCES},
+    {{SCMP_SYS(statx), F | W | A}, EACCES},
+    {{SCMP_SYS(readlink), F | W | A}, EACCES},
+    {{SCMP_SYS(readlinkat), F | W | A}, EACCES},
+    // Its flags can't be seen by a filter: the C library falls back to clone.
+    {{SCMP_SYS(clone3), ALL}, ENOSYS},
 };
 
 static int allow_tables(scmp_filter_ctx ctx, unsigned bit)
@@ -180,17 +182,17 @@ static int allow_conditions(scmp_filter_ctx ctx, unsigned bit)
 		uint32_t action;
 		struct scmp_arg_cmp when;
 	} rows[] = {
-		{{SCMP_SYS(mmap), ALL}, SCMP_ACT_ALLOW, {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
-		{{SCMP_SYS(mprotect), ALL}, SCMP_ACT_ALLOW, {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
-		// how much can be read (libevent's buffers); no other request
-		{{SCMP_SYS(ioctl), ALL}, SCMP_ACT_ALLOW, {1, SCMP_CMP_EQ, FIONREAD, 0}},
-		{{SCMP_SYS(ioctl), ALL}, SCMP_ACT_ERRNO(ENOTTY), {1, SCMP_CMP_NE, FIONREAD, 0}},
-		// abort() signals its own process
-		{{SCMP_SYS(tgkill), ALL}, SCMP_ACT_ALLOW, {0, SCMP_CMP_EQ, self, 0}},
-		{{SCMP_SYS(prctl), ALL}, SCMP_ACT_ALLOW, {0, SCMP_CMP_EQ, PR_SET_NAME, 0}},
-		// limits are read, not set
-		{{SCMP_SYS(prlimit64), ALL}, SCMP_ACT_ALLOW, {2, SCMP_CMP_EQ, 0, 0}},
-		{{SCMP_SYS(clone), L}, SCMP_ACT_ALLOW, {0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD}},
+	    {{SCMP_SYS(mmap), ALL}, SCMP_ACT_ALLOW, {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
+	    {{SCMP_SYS(mprotect), ALL}, SCMP_ACT_ALLOW, {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}},
+	    // how much can be read (libevent's buffers); no other request
+	    {{SCMP_SYS(ioctl), ALL}, SCMP_ACT_ALLOW, {1, SCMP_CMP_EQ, FIONREAD, 0}},
+	    {{SCMP_SYS(ioctl), ALL}, SCMP_ACT_ERRNO(ENOTTY), {1, SCMP_CMP_NE, FIONREAD, 0}},
+	    // abort() signals its own process
+	    {{SCMP_SYS(tgkill), ALL}, SCMP_ACT_ALLOW, {0, SCMP_CMP_EQ, self, 0}},
+	    {{SCMP_SYS(prctl), ALL}, SCMP_ACT_ALLOW, {0, SCMP_CMP_EQ, PR_SET_NAME, 0}},
+	    // limits are read, not set
+	    {{SCMP_SYS(prlimit64), ALL}, SCMP_ACT_ALLOW, {2, SCMP_CMP_EQ, 0, 0}},
+	    {{SCMP_SYS(clone), L}, SCMP_ACT_ALLOW, {0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD}},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -203,7 +205,22 @@ static int allow_conditions(scmp_filter_ctx ctx, unsigned bit)
 	return 0;
 }
 
-static int filter_load(enum role role)
+// A socket of TCP over IPv4 or IPv6, and nothing else.
+static int allow_connections(scmp_filter_ctx ctx)
+{
+	static const int families[] = {AF_INET, AF_INET6};
+	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+	for (size_t i = 0; i < 2 && rc == 0; i++) {
+		const struct scmp_arg_cmp args[] = {
+		    {0, SCMP_CMP_EQ, (scmp_datum_t)families[i], 0},
+		    {1, SCMP_CMP_EQ, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0},
+		};
+		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, args);
+	}
+	return rc;
+}
+
+static int filter_load(enum role role, bool connects)
 {
 	unsigned bit = 1u << role;
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -217,12 +234,14 @@ static int filter_load(enum role role)
 	rc = rc ? rc : seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	rc = rc ? rc : allow_tables(ctx, bit);
 	rc = rc ? rc : allow_conditions(ctx, bit);
+	if (rc == 0 && connects && role == ROLE_FRONTEND)
+		rc = allow_connections(ctx);
 	rc = rc ? rc : seccomp_load(ctx);
 	seccomp_release(ctx);
 	return rc;
 }
 
-int sandbox_enter(enum role role, bool seccomp)
+int sandbox_enter(enum role role, bool seccomp, bool connects)
 {
 	const struct rlimit no_core = {0, 0};
 
@@ -231,11 +250,12 @@ int sandbox_enter(enum role role, bool seccomp)
 #ifdef HSS_SANITIZED // sanitizers trace their own process, and make calls of their own
 	(void)role;
 	(void)seccomp;
+	(void)connects;
 	(void)filter_load;
 	return 0;
 #else
 	if (prctl(PR_SET_DUMPABLE, 0) < 0)
 		return -errno;
-	return seccomp ? filter_load(role) : 0;
+	return seccomp ? filter_load(role, connects) : 0;
 #endif
 }

@@ -5,4 +5,6 @@
 #include "cache/control.h"
 
 // 0 or a negative errno. `seccomp` false: everything but the filter (sanitizers need calls of their own).
-int sandbox_enter(enum role role, bool seccomp) MUST_USE;
+// `connects`: a frontend may also make TCP sockets and connect them (peers that the configuration tells it to
+// connect to).
+int sandbox_enter(enum role role, bool seccomp, bool connects) MUST_USE;

@@ -88,8 +88,11 @@ static bool clr_send(struct worker *w, uint64_t row, const struct ipc_deliver *d
 {
 	uint32_t frontend, conn, generation;
 	const size_t max = sizeof(struct ipc_own_request) + 2048;
-	if (control_peer_find(w->cache.control, host, &frontend, &conn, &generation) < 0 || frontend >= FRONTEND_MAX ||
-	    !w->frontend[frontend])
+	// the node itself, or a relay that finds it by Destination-Host and -Realm
+	if (control_peer_find(w->cache.control, host, &frontend, &conn, &generation) < 0 &&
+	    control_peer_find_relay(w->cache.control, realm, &frontend, &conn, &generation) < 0)
+		return false;
+	if (frontend >= FRONTEND_MAX || !w->frontend[frontend])
 		return false;
 	struct own_entry *e = entry_take(w->own);
 	if (!e)

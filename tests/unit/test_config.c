@@ -116,7 +116,7 @@ static void ranges(void **state)
 		assert_int_equal(parse_one(o, UINT64_MAX), -EINVAL);
 		assert_int_equal(parse_one(o, 1ull << 32), -EINVAL);
 	}
-	assert_int_equal(numbers, 18);
+	assert_int_equal(numbers, 19);
 }
 
 static const struct {
@@ -198,6 +198,12 @@ static const struct {
      "t:2: peers.accept: expected any, or peers in peers.list, got \"listed\" and no peers"},
     {IDENTITY "peers: { list: [{ host: a }, { host: A }] }\n",
      "t:2: peers.list[1].host: expected a host of its own, got that of peers.list[0]"},
+    {IDENTITY "peers:\n  list:\n    - { host: a, connect: true }\n",
+     "t:4: peers.list[0].connect: expected an address to connect to, by tcp or tls, got none"},
+    {IDENTITY "peers: { list: [{ host: a, connect: true, addresses: [1.1.1.1], transport: sctp }] }\n",
+     "t:2: peers.list[0].connect: expected an address to connect to, by tcp or tls, got transport sctp"},
+    {IDENTITY "peers: { list: [{ host: a, connect: true, addresses: [1.1.1.1], transport: tls }] }\n",
+     "t:2: tls.certificate: expected a file, for peers.list, got nothing"},
     {IDENTITY "peers: { list: [{ host: HSS.example.org }] }\n",
      "t:2: peers.list[0].host: expected another host than ours, got identity.host"},
     {IDENTITY "metrics: { address: 127.0.0.1, port: 3868 }\n",

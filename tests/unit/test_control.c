@@ -46,6 +46,33 @@ static int peer_open(struct control *c, uint32_t frontend, uint32_t conn, const 
 	return i;
 }
 
+static void test_relays(void **state)
+{
+	(void)state;
+	struct control *c = control_new();
+	uint32_t f, k, g;
+	assert_int_equal(control_peer_find_relay(c, slice_str("home"), &f, &k, &g), -1);
+	int plain = peer_open(c, 0, 1, "mme.home"), far = peer_open(c, 0, 2, "dra.ipx"),
+	    near = peer_open(c, 1, 3, "dra.home");
+	for (int i = 0; i < 3; i++) {
+		struct control_peer *p = &c->peer[i == 0 ? plain : i == 1 ? far : near];
+		p->apps = i ? CONTROL_APP_RELAY : CONTROL_APP_S6A;
+		p->realm_len = i == 1 ? 3 : 4;
+		memcpy(p->realm, i == 1 ? "ipx" : "Home", p->realm_len);
+	}
+	// the realm's own, then any; never who is no relay
+	assert_int_equal(control_peer_find_relay(c, slice_str("home"), &f, &k, &g), near);
+	assert_true(f == 1 && k == 3);
+	assert_int_equal(control_peer_find_relay(c, slice_str("elsewhere"), &f, &k, &g), far);
+	assert_true(f == 0 && k == 2);
+	control_peer_release(c, near);
+	assert_int_equal(control_peer_find_relay(c, slice_str("home"), &f, &k, &g), far);
+	// in doubt (RFC 3539): not used
+	c->peer[far].state = PEER_SLOT_CLAIMED;
+	assert_int_equal(control_peer_find_relay(c, slice_str("home"), &f, &k, &g), -1);
+	control_end(c);
+}
+
 static void test_create(void **state)
 {
 	(void)state;
@@ -193,6 +220,7 @@ static void test_instances(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_relays),
 	    cmocka_unit_test(test_create),
 	    cmocka_unit_test(test_directory),
 	    cmocka_unit_test(test_full_and_dead_frontend),

@@ -26,12 +26,14 @@ enum outcome { LIVES, REFUSED, KILLED };
 
 typedef bool call_fn(void); // true: the call worked
 
+static bool connects; // the configuration has peers that we connect to
+
 static enum outcome run(enum role role, call_fn *fn)
 {
 	int status;
 	pid_t pid = fork();
 	if (pid == 0) {
-		if (sandbox_enter(role, true) < 0)
+		if (sandbox_enter(role, true, connects) < 0)
 			_exit(99);
 		_exit(fn() ? 0 : 1);
 	}
@@ -69,6 +71,21 @@ static bool do_fork(void)
 static bool do_socket(void)
 {
 	return socket(AF_INET, SOCK_STREAM, 0) >= 0;
+}
+
+static bool do_tcp_socket(void)
+{
+	return socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) >= 0;
+}
+
+static bool do_udp_socket(void)
+{
+	return socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) >= 0;
+}
+
+static bool do_unix_socket(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) >= 0;
 }
 
 static bool do_socketpair(void)
@@ -228,9 +245,27 @@ static void threads(void **state)
 	assert_int_equal(run(ROLE_FRONTEND, do_thread), KILLED);
 }
 
+// Peers that we connect to: frontends make TCP sockets, nobody else does, and no other ones.
+static void connecting(void **state)
+{
+	(void)state;
+	FILTER_ONLY();
+	for (int role = ROLE_FRONTEND; role < ROLE_CNT; role++)
+		assert_int_equal(run((enum role)role, do_tcp_socket), KILLED);
+	connects = true;
+	assert_int_equal(run(ROLE_FRONTEND, do_tcp_socket), LIVES);
+	assert_int_equal(run(ROLE_FRONTEND, do_udp_socket), KILLED);
+	assert_int_equal(run(ROLE_FRONTEND, do_unix_socket), KILLED);
+	assert_int_equal(run(ROLE_FRONTEND, do_connect), REFUSED); // not a socket
+	for (int role = ROLE_WORKER; role < ROLE_CNT; role++)
+		assert_int_equal(run((enum role)role, do_tcp_socket), KILLED);
+	connects = false;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(connecting),
 	    cmocka_unit_test(every_role_works), cmocka_unit_test(daily_work),
 	    cmocka_unit_test(nobody_does),      cmocka_unit_test(files),
 	    cmocka_unit_test(connections),      cmocka_unit_test(threads),

@@ -1,0 +1,34 @@
+// Connections that we open: to the peers of peers.list with `connect: true` (a DRA, a CSCF). Runs in
+// hss-frontend; with several frontends each dials its share of the list.
+//
+// A peer that is not connected is dialled; after a failure, or when the connection ends, again after a delay
+// that doubles from 1 s to 30 s, each a quarter longer or shorter by chance. A peer that is connected by
+// itself is left alone. RFC 6733 5.4.3: after DO_NOT_WANT_TO_TALK_TO_YOU, from either side, it is not dialled
+// until a reload; after BUSY in 30 s at the earliest.
+//
+// Both at once (RFC 6733 5.6.4): when a CER comes from a peer that we are dialling, and we are not connected
+// yet or our identity is the greater one, our attempt is given up and the CER accepted. Otherwise the CER is
+// refused with 4003, which is what the peer, who wins its own election, expects of that connection.
+#pragma once
+#include <stdint.h>
+#include "lib/base/wire.h"
+#include "lib/diameter/base.h"
+
+struct conn;
+struct frontend;
+
+// 0 or a negative errno.
+int dial_new(struct frontend *fe) MUST_USE;
+void dial_free(struct frontend *fe);
+// Whom to dial, as the configuration says now; what is connected stays.
+void dial_configure(struct frontend *fe);
+// Dials who is due. Called every FRONTEND_TICK_MS.
+void dial_tick(struct frontend *fe, uint64_t now_ms);
+// The connection to this host that is being set up, NULL when there is none.
+struct conn *dial_pending(struct frontend *fe, struct slice host);
+// Whom this connection was dialled for.
+const char *dial_host(const struct conn *c);
+// What became of it: it is a peer; a DPR with this cause was received or sent; it ended.
+void dial_up(struct conn *c);
+void dial_leave(struct conn *c, uint32_t cause);
+void dial_gone(struct conn *c, const char *why);

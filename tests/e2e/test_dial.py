@@ -1,0 +1,242 @@
+"""Connections that the HSS opens to peers of peers.list: capabilities, back-off, elections, reasons to stay away, TLS, and
+requests of its own that go through a relay and survive a failover."""
+import select
+import shutil
+import socket
+import ssl
+import tempfile
+import time
+import unittest
+
+import diameter as d
+import hss
+from hss import FIRST, HOST, Hss
+from tls import Authority
+
+RELAY = 0xffffffff
+
+
+class Server(d.Peer):
+    """A peer that the HSS has connected to: `conn` is the accepted socket. It has read the CER."""
+
+    def __init__(self, conn, host, app=d.S6A, result=2001, **how):
+        self.conn = conn
+        super().__init__(0, host, capabilities=False, **how)
+        self.cer_in = self.read()
+        assert (self.cer_in.command, self.cer_in.is_request) == (d.CER, True)
+        if result:
+            self.send(self.cea(result, app))
+
+    def connect(self, address, port):
+        self.conn.settimeout(self.timeout)
+        return self.conn
+
+    def cea(self, result=2001, app=d.S6A):
+        c = self.cer_in
+        apps = [d.avp(d.AUTH_APP, RELAY)] if app == RELAY else [
+            d.avp(d.VSAI, [d.avp(d.VENDOR_ID, d.VENDOR), d.avp(d.AUTH_APP, app)])]
+        return d.message(d.CER, [d.avp(d.RESULT, result)] + self.origin() + [
+            d.avp(d.HOST_IP, b"\0\1\x7f\0\0\1"), d.avp(d.VENDOR_ID, 0), d.avp(d.PRODUCT, "e2e", flags=0)] + apps,
+            flags=0, app=0, hbh=c.hbh, e2e=c.e2e)
+
+    def disconnect_for(self, cause):
+        n = self.id()
+        m = self.call(d.message(d.DPR, self.origin() + [d.avp(d.DISCONNECT_CAUSE, cause)], flags=d.REQUEST, app=0,
+                                hbh=n, e2e=n))
+        assert m.result == 2001
+        self.close()
+
+
+class Dial(unittest.TestCase):
+    def setUp(self):
+        self.dir = tempfile.mkdtemp(prefix="hss-dial-")
+        self.addCleanup(shutil.rmtree, self.dir, ignore_errors=True)
+
+    def listener(self):
+        s = socket.create_server(("127.0.0.1", 0))
+        s.settimeout(hss.TIMEOUT)
+        self.addCleanup(s.close)
+        return s
+
+    def start(self, *peers, **config):
+        """An HSS that connects to these (host, listener, more) peers."""
+        listed = [{"host": host, "addresses": ["127.0.0.1"], "port": at.getsockname()[1], "connect": True, **more}
+                  for host, at, more in peers]
+        self.hss = Hss(start=False, peers={"list": listed}, **config)
+        self.addCleanup(self.hss.close)
+        self.hss.start()
+        self.hss.provision(3)
+
+    def accept(self, at, host, **how):
+        s = Server(at.accept()[0], host, **how)
+        self.addCleanup(s.close)
+        return s
+
+    def nobody_comes(self, at, seconds):
+        self.assertFalse(select.select([at], [], [], seconds)[0], "it was dialled")
+
+    def wait_peer(self, host):
+        self.hss.until(lambda: self.hss.ctl("peer", "show", host, check=False).returncode == 0, f"{host} is connected")
+
+    def test_a_peer(self):
+        at = self.listener()
+        self.start(("dra.test", at, {}))
+        dra = self.accept(at, "dra.test")
+        self.assertEqual(dra.cer_in.one(d.ORIGIN_HOST).text, HOST)
+        self.assertEqual(dra.call(dra.air(FIRST)).result, 2001)
+        row = self.hss.ctl_json("peer", "show", "dra.test")
+        self.assertEqual((row["state"], row["transport"], row["address"]),
+                         ("open", "tcp", f"127.0.0.1:{at.getsockname()[1]}"))
+        # lost: dialled again, not at once
+        begin = time.monotonic()
+        dra.close()
+        again = self.accept(at, "dra.test")
+        self.assertGreater(time.monotonic() - begin, 0.7)
+        self.assertEqual(again.call(again.air(FIRST)).result, 2001)
+        # killed frontend: dialled by the new one
+        self.hss.kill_role("frontend-0")
+        third = self.accept(at, "dra.test")
+        self.assertEqual(third.call(third.air(FIRST)).result, 2001)
+        # an orderly end: DPR(REBOOTING)
+        self.hss.process.terminate()
+        dpr = third.take(d.DPR)
+        self.assertEqual(dpr.one(d.DISCONNECT_CAUSE).number, 0)
+        third.close()
+        self.assertEqual(self.hss.wait_exit(), 0)
+
+    def test_causes(self):
+        at = self.listener()
+        self.start(("dra.test", at, {}))
+        dra = self.accept(at, "dra.test")
+        self.wait_peer("dra.test")
+        dra.disconnect_for(0)  # REBOOTING: it comes back
+        dra = self.accept(at, "dra.test")
+        self.wait_peer("dra.test")
+        dra.disconnect_for(2)  # DO_NOT_WANT_TO_TALK_TO_YOU
+        self.hss.wait_log('peer_not_dialled peer="dra.test"')
+        self.nobody_comes(at, 3)
+        self.hss.reload()
+        dra = self.accept(at, "dra.test")
+        self.wait_peer("dra.test")
+        asked = self.hss.ctl("peer", "disconnect", "dra.test")
+        self.assertEqual(asked.returncode, 0)
+        self.assertEqual(dra.take(d.DPR).one(d.DISCONNECT_CAUSE).number, 2)
+        dra.close()
+        self.nobody_comes(at, 3)
+        # it may still come by itself
+        d.Peer(self.hss.port, "dra.test").disconnect()
+
+    def test_wrong_answers(self):
+        at = self.listener()
+        self.start(("dra.test", at, {}))
+        with self.accept(at, "another.test") as s:
+            with self.assertRaises(d.Closed):
+                s.read()
+        self.hss.wait_log('peer_connect_failed peer="dra.test" .*reason="another host answers"')
+        with self.accept(at, "dra.test", result=3010) as s:
+            with self.assertRaises(d.Closed):
+                s.read()
+        self.hss.wait_log('peer_connect_failed peer="dra.test" .*reason="CEA with result 3010"')
+        with self.accept(at, "dra.test", result=None) as s:
+            s.send(s.dwr())
+            with self.assertRaises(d.Closed):
+                s.read()
+        self.hss.wait_log('peer_connect_failed peer="dra.test" .*reason="protocol error"')
+
+    def test_back_off(self):
+        """The waits grow: about 1 s, 2 s (each a quarter more or less)."""
+        at = self.listener()
+        self.start(("dra.test", at, {}))
+        times = []
+        for _ in range(3):
+            at.accept()[0].close()
+            times.append(time.monotonic())
+        first, second = times[1] - times[0], times[2] - times[1]
+        self.assertTrue(0.7 < first < 1.7, first)
+        self.assertTrue(1.4 < second < 3, second)
+
+    def test_it_came_by_itself(self):
+        at = self.listener()
+        self.start(("dra.test", at, {}))
+        at.accept()[0].close()
+        own = d.Peer(self.hss.port, "dra.test")
+        self.nobody_comes(at, 3)
+        own.disconnect()
+        self.accept(at, "dra.test")
+
+    def test_election_won(self):
+        """Our identity is the greater one: our attempt ends, the peer's connection is the one."""
+        self.assertGreater(HOST, "aaa.test")
+        at = self.listener()
+        self.start(("aaa.test", at, {}))
+        ours = self.accept(at, "aaa.test", result=None)
+        theirs = d.Peer(self.hss.port, "aaa.test")
+        self.assertEqual(theirs.cea.result, 2001)
+        with self.assertRaises(d.Closed):
+            ours.read()
+        self.assertEqual(theirs.call(theirs.air(FIRST)).result, 2001)
+        theirs.disconnect()
+
+    def test_election_lost(self):
+        self.assertLess(HOST, "zzz.test")
+        at = self.listener()
+        self.start(("zzz.test", at, {}))
+        ours = self.accept(at, "zzz.test", result=None)
+        theirs = d.Peer(self.hss.port, "zzz.test", capabilities=False)
+        self.addCleanup(theirs.close)
+        self.assertEqual(theirs.call(theirs.cer()).result, 4003)
+        ours.send(ours.cea())
+        self.assertEqual(ours.call(ours.air(FIRST)).result, 2001)
+
+    def test_tls(self):
+        ca = Authority(self.dir)
+        at = self.listener()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_verify_locations(ca.path)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(*ca.issue("somebody.test"))
+        self.start(("dra.test", at, {"transport": "tls"}), tls=ca.config(HOST))
+        raw = at.accept()[0]
+        raw.settimeout(hss.TIMEOUT)
+        with self.assertRaises((ssl.SSLError, ConnectionError)):
+            s = context.wrap_socket(raw, server_side=True)
+            s.recv(1) or self.fail("no alert")
+        self.hss.wait_log('tls_refused .*certificate="somebody.test" reason="hostname mismatch"')
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_verify_locations(ca.path)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(*ca.issue("dra.test"))
+        dra = Server(context.wrap_socket(at.accept()[0], server_side=True), "dra.test")
+        self.addCleanup(dra.close)
+        self.assertEqual(dra.conn.getpeercert()["subjectAltName"], (("DNS", HOST),))
+        self.assertEqual(dra.call(dra.air(FIRST)).result, 2001)
+        self.assertRegex(self.hss.ctl_json("peer", "show", "dra.test")["security"], "^TLSv1.3")
+
+    def test_through_a_relay(self):
+        """A CLR for an MME that isn't connected goes through the DRA; when that one dies without an answer, through the
+        other one, with the T flag."""
+        one, two = self.listener(), self.listener()
+        self.start(("dra1.test", one, {}), ("dra2.test", two, {}))
+        dra = {"dra1.test": self.accept(one, "dra1.test", app=RELAY), "dra2.test": self.accept(two, "dra2.test", app=RELAY)}
+        for name, p in dra.items():
+            self.wait_peer(name)
+            p.answer_clr = False
+        with d.Peer(self.hss.port, "mme.far.test", realm="far.test") as mme:
+            self.assertEqual(mme.call(mme.ulr(FIRST)).result, 2001)
+            mme.disconnect()
+        self.hss.ctl("location", "cancel", FIRST)
+        ready = select.select([p.socket for p in dra.values()], [], [], hss.TIMEOUT)[0]
+        first = next(p for p in dra.values() if p.socket in ready)
+        other = next(p for p in dra.values() if p is not first)
+        clr = first.take(d.CLR)
+        self.assertEqual((clr.one(d.DEST_HOST).text, clr.one(d.DEST_REALM).text), ("mme.far.test", "far.test"))
+        self.assertFalse(clr.flags & d.RETRANSMIT)
+        first.close()
+        clr = other.take(d.CLR, timeout=40)
+        self.assertTrue(clr.flags & d.RETRANSMIT)
+        other.answer(clr)
+        self.hss.until(lambda: self.hss.metric("hss_own_requests_pending") == 0)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
