@@ -13,7 +13,7 @@
 
 #define FRONTEND_TICK_MS      100
 #define FRONTEND_APPS_MAX     16
-#define FRONTEND_ACCEPT_BATCH 64
+#define FRONTEND_ACCEPT_BATCH 8
 #define FRONTEND_WORKER_WATER                                                                                \
 	(4u << 20)            // unsent octets of a worker's channel above which requests are refused
 #define FRONTEND_STOP_MS 4000 // a stop waits that long for answers and DPAs
