@@ -221,7 +221,8 @@ void conn_close(struct conn *c, const char *why)
 	c->transport.ops->close(&c->transport);
 	output_free(c);
 	free(c->in);
-	c->in = NULL;
+	free(c->cer);
+	c->in = c->cer = NULL;
 	c->in_len = c->in_cap = 0;
 	c->used = false;
 	t->deadline_ms[c->index] = NEVER;

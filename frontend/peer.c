@@ -3,6 +3,7 @@
 // message or this one connection, and every log line that a peer can provoke is rate-limited.
 #include "frontend/peer.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "frontend/admission.h"
 #include "frontend/dial.h"
@@ -16,6 +17,7 @@
 
 #define RESULT_ELECTION_LOST 4003 // RFC 6733 7.1.4
 #define CLOSING_MS           5000 // after a DPR of either side
+#define CER_WAIT_MS          1000 // hssd reaps in milliseconds
 #define ANSWER_ROOM          2048 // own base messages; error answers need the request's length beside
 
 static struct log_limit log_peers, log_unmatched;
@@ -242,6 +244,27 @@ static bool old_connection_yields(struct conn *c, struct slice host, uint64_t ha
 	return control_peer_find(fe->control, host, &frontend, &conn, &generation) < 0;
 }
 
+// Another frontend has an entry for this host. It may have died a moment ago, with hssd not come to clear its
+// entries yet: the CER waits and is looked at again each tick, for CER_WAIT_MS. false: it has waited (or
+// there is no memory).
+static bool cer_waits(struct conn *c, const uint8_t *msg, uint32_t len)
+{
+	uint64_t now_ms = c->fe->now_us / 1000;
+	if (!c->cer) {
+		c->cer = malloc(len);
+		if (!c->cer)
+			return false;
+		memcpy(c->cer, msg, len);
+		c->cer_len = len;
+		c->cer_until_ms = now_ms + CER_WAIT_MS;
+	}
+	if (now_ms >= c->cer_until_ms)
+		return false;
+	c->phase_deadline_ms = now_ms + FRONTEND_TICK_MS;
+	conn_rearm(c);
+	return true;
+}
+
 static void bind_peer(struct conn *c, const struct base_cer *cer, uint64_t hash)
 {
 	struct frontend *fe = c->fe;
@@ -324,6 +347,8 @@ static void process_cer(struct conn *c, const uint8_t *msg, uint32_t len)
 	}
 	uint64_t hash = ident_hash_bytes(cer.origin_host, true);
 	if (!old_connection_yields(c, cer.origin_host, hash)) {
+		if (!same_host(c, cer.origin_host, hash) && cer_waits(c, msg, len))
+			return;
 		reject_cer(c, msg, cer.origin_host, RESULT_ELECTION_LOST, "already connected");
 		return;
 	}
@@ -501,6 +526,10 @@ static void process_message(struct conn *c, const struct header *h, const uint8_
 void peer_message(struct conn *c, const uint8_t *msg, uint32_t len)
 {
 	struct header h;
+	if (c->cer) {
+		conn_close(c, "a message before the CEA");
+		return;
+	}
 	header_get(msg, &h);
 	enum peer_event event = event_of(c, &h);
 	switch ((enum peer_action)peer_step(c->state, event).action) {
@@ -566,8 +595,22 @@ void peer_heard(struct conn *c)
 		failback(c);
 }
 
+// The CER that waited, once more.
+static void cer_again(struct conn *c)
+{
+	process_cer(c, c->cer, c->cer_len);
+	if (c->used && (c->state != PEER_CLOSED || c->ending)) {
+		free(c->cer);
+		c->cer = NULL;
+	}
+}
+
 void peer_timeout(struct conn *c)
 {
+	if (c->cer) {
+		cer_again(c);
+		return;
+	}
 	conn_close(c, c->ending                        ? "ended"
 		      : c->state == PEER_CLOSED        ? "no CER in time"
 		      : c->state == PEER_WAIT_CONN_ACK ? "no connection in time"

@@ -14,6 +14,7 @@
 #include "frontend/frontend.h"
 #include "frontend/peer.h"
 #include "lib/base/clock.h"
+#include "lib/base/ident.h"
 #include "lib/diameter/avp.h"
 
 static struct config config;
@@ -226,9 +227,22 @@ static void test_same_host_on_two_frontends(void **state)
 		assert_int_equal(frontend_listen_take(&fe[i], &transport_tcp, listener(AF_INET, &to[i])), 0);
 	int one = join(&to[0]), two = join(&to[1]);
 	assert_int_equal(cer(one, "mme.example", &cea), 2001);
-	assert_int_equal(cer(two, "MME.example", &cea), 4003);
+	// that may be a dead one's: the second CER waits for a second
+	uint64_t then_us = clock_mono_us();
+	say_cer(two, "MME.example");
+	pump();
+	clock_freeze_us(then_us + 500000);
+	frontend_tick(&fe[1]);
+	assert_int_equal(recv(two, buf, sizeof buf, MSG_DONTWAIT), -1);
+	clock_freeze_us(then_us + 2000000);
+	frontend_tick(&fe[1]);
+	ssize_t n = receive(two);
+	assert_true(n > DIAMETER_HEADER_LEN);
+	base_cer_read(buf, (uint32_t)n, &cea);
+	assert_int_equal(cea.result, 4003);
 	assert_int_equal(receive(two), 0);
 	close(two);
+	clock_freeze_us(0);
 	// in doubt at the one, it may come to the other
 	uint64_t now_us = clock_mono_us();
 	for (int i = 1; i <= 2; i++) {
@@ -254,6 +268,45 @@ static void test_same_host_on_two_frontends(void **state)
 	control_peer_find(control, slice_str("mme.example"), &frontend, &conn, &generation);
 	assert_int_equal(frontend, 1);
 	close(two);
+}
+
+// A frontend died and hssd has not cleared its entries when the peer is back at another one.
+static void test_same_host_of_a_dead_frontend(void **state)
+{
+	union address to;
+	struct base_cer cea;
+	(void)state;
+	assert_int_equal(frontend_listen_take(&fe[1], &transport_tcp, listener(AF_INET, &to)), 0);
+	int entry = control_peer_claim(control, 0);
+	struct control_peer *p = &control->peer[entry];
+	p->frontend = 0;
+	p->host_len = 11;
+	memcpy(p->host, "mme.example", 12);
+	p->host_hash = ident_hash_bytes(slice_str("mme.example"), true);
+	p->state = PEER_SLOT_OPEN;
+	for (int early = 0; early < 2; early++) {
+		int fd = join(&to);
+		say_cer(fd, "mme.example");
+		pump();
+		assert_int_equal(frontend_conn_cnt(&fe[1]), 1);
+		assert_int_equal(recv(fd, buf, sizeof buf, MSG_DONTWAIT), -1);
+		if (early == 0) { // who does not wait for the CEA is no peer
+			say_cer(fd, "mme.example");
+			assert_int_equal(receive(fd), 0);
+			assert_int_equal(frontend_conn_cnt(&fe[1]), 0);
+			close(fd);
+			continue;
+		}
+		control_peer_release(control, entry);
+		clock_freeze_us(clock_mono_us() + 200000);
+		frontend_tick(&fe[1]);
+		ssize_t n = receive(fd);
+		assert_true(n > DIAMETER_HEADER_LEN);
+		base_cer_read(buf, (uint32_t)n, &cea);
+		assert_int_equal(cea.result, 2001);
+		clock_freeze_us(0);
+		close(fd);
+	}
 }
 
 // What an idle connection keeps: nothing, or one small buffer after a message that came in two pieces.
@@ -344,6 +397,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_shared_listener, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_same_host_on_two_frontends, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_same_host_of_a_dead_frontend, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_idle_memory, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_noise, setup, teardown),
 	};
