@@ -42,8 +42,10 @@ class Sctp(unittest.TestCase):
                     for code in line.split(",")}
         self.assertLessEqual({d.CER, d.DPR, d.AIR, d.ULR, d.PUR}, answered)
         # what was sent again, as a path was lost or a reader was late, was judged when it was sent first
-        self.assertEqual(seen(f"{ours} && !sctp.retransmission && (_ws.malformed || _ws.expert.severity >= \"Note\" || "
-                              "diameter.avp.code.unknown)", "frame.number", "diameter.cmd.code", "_ws.expert.message"), [])
+        odd = seen(f"{ours} && !sctp.retransmission && (_ws.malformed || _ws.expert.severity >= \"Note\" || "
+                   "diameter.avp.code.unknown)", "frame.number", "diameter.cmd.code", "_ws.expert.message")
+        # a busy machine loses more than one of them: said of the first sending, too, and not about Diameter
+        self.assertEqual([row for row in odd if row.split("\t")[2] != "This TSN was retransmitted more than 2 times."], [])
         self.assertTrue(seen(f"sctp.dstport=={PORT} && diameter.avp.code.unknown"))  # the judge itself: it finds ours
 
     def test_in_user_mode_linux(self):
