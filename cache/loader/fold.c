@@ -3,7 +3,9 @@
 // folded entry are one transaction, so a kill at any point leaves a journal that can be folded again. See
 // local.h; law 6.
 #include <errno.h>
+#include <fcntl.h>
 #include <semaphore.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -48,12 +50,17 @@ static int fold_prepare(struct fold *f)
 int fold_open(struct local *l, const struct local_options *o)
 {
 	struct fold *f = &l->fold;
+	f->wal_fd = -1;
 	f->entry = calloc(FOLD_CHUNK, sizeof(*f->entry));
 	if (!f->entry)
 		return -ENOMEM;
 	int rc = sql_open(o->dir, "hss.db", o->vfs, 8192, &f->db);
 	if (rc == 0)
 		rc = sql_open(o->dir, "journal.db", o->vfs, 1024, &f->journal);
+	// Descriptors of the WAL hold no locks of SQLite's: closing this one takes none away.
+	char wal[512];
+	if (rc == 0 && (size_t)snprintf(wal, sizeof(wal), "%s/hss.db-wal", o->dir) < sizeof(wal))
+		f->wal_fd = open(wal, O_RDWR | O_CLOEXEC);
 	// a page is written many times before it has to reach the file
 	return rc ? rc : sql_exec(f->db, "PRAGMA wal_autocheckpoint=8192");
 }
@@ -68,6 +75,8 @@ void fold_close(struct local *l)
 		sqlite3_finalize(all[i]);
 	sqlite3_close(f->db);
 	sqlite3_close(f->journal);
+	if (f->wal_fd >= 0)
+		close(f->wal_fd);
 	free(f->entry);
 	free(f->bytes);
 	*f = (struct fold){0};
@@ -97,7 +106,7 @@ static int read_chunk(struct fold *f, uint64_t folded, uint64_t published, unsig
 	sqlite3_bind_int64(f->read, 1, (int64_t)folded);
 	sqlite3_bind_int64(f->read, 2, (int64_t)published);
 	sqlite3_bind_int(f->read, 3, FOLD_CHUNK);
-	while (rc == 0 && n < FOLD_CHUNK && (step = sqlite3_step(f->read)) == SQLITE_ROW) {
+	while (rc == 0 && n < FOLD_CHUNK && used < FOLD_BYTES && (step = sqlite3_step(f->read)) == SQLITE_ROW) {
 		struct slice body = sql_blob(f->read, 3);
 		rc = keep_bytes(f, used, body);
 		// the block may move while it grows: offsets until all is read
@@ -296,12 +305,29 @@ static int apply(struct fold *f, const struct entry *e)
 	}
 }
 
+// The journal's WAL is copied back here, little by little, so that the commit path, which does it when the WAL has
+// grown, finds it nearly done.
+static void journal_checkpoint(struct fold *f)
+{
+	sqlite3_wal_checkpoint_v2(f->journal, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+}
+
+// What a commit would otherwise write at once, and make the commits of the journal wait for, begins to be written now.
+static void little_by_little(struct fold *f)
+{
+	journal_checkpoint(f);
+	if (f->wal_fd >= 0)
+		sync_file_range(f->wal_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 static int apply_chunk(struct fold *f, unsigned n, uint64_t last)
 {
 	int rc = sql_exec(f->db, "BEGIN IMMEDIATE");
 	for (unsigned i = 0; i < n && rc == 0; i++) {
 		if (i + 1 < n && replaced(&f->entry[i], &f->entry[i + 1]))
 			continue;
+		if (i % FOLD_JOURNAL_CHECKPOINT == FOLD_JOURNAL_CHECKPOINT - 1)
+			little_by_little(f);
 		rc = apply(f, &f->entry[i]);
 		if (rc == -EBADMSG) {
 			// can't come from this build's writer; it must not stop everything behind it
@@ -339,9 +365,13 @@ int fold_step(struct local *l)
 	if (rc)
 		return rc;
 	atomic_store(&l->folded, last);
-	// the journal's WAL is copied back here, so that the commit path seldom has to
-	if (last - f->checkpointed > 4 * FOLD_CHUNK || last == published) {
-		sqlite3_wal_checkpoint_v2(f->journal, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+	if (f->bytes_cap > FOLD_KEEP) {
+		free(f->bytes);
+		f->bytes = NULL;
+		f->bytes_cap = 0;
+	}
+	if (last - f->checkpointed > FOLD_JOURNAL_CHECKPOINT || last == published) {
+		journal_checkpoint(f);
 		f->checkpointed = last;
 	}
 	return (int)n;

@@ -6,7 +6,11 @@
 #include "cache/loader/sql.h"
 #include "cache/loader/unfolded.h"
 
-#define FOLD_CHUNK    4096 // entries of one transaction
+// Entries and octets of one transaction: all that has piled up, so that under load one page takes many rows at once.
+#define FOLD_CHUNK    65536
+#define FOLD_BYTES    (16u << 20)
+#define FOLD_KEEP     (4u << 20) // of the copy, between two transactions
+#define FOLD_JOURNAL_CHECKPOINT 2048 // rows written between two copies of the journal's WAL
 #define FOLD_WAIT_MS  200
 #define FOLD_NICE     10
 #define FOLD_WAIT_MIN 1000 // entries that are worth a transaction at once
@@ -44,6 +48,7 @@ struct fold {
 		uint8_t digest[16];
 		int64_t id;
 	} profile[PROFILE_SEEN];
+	int wal_fd; // of hss.db-wal, to start its writing early
 	uint64_t checkpointed; // journal number at the last checkpoint
 };
 
