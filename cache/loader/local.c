@@ -322,6 +322,7 @@ int local_commit(struct local *l, struct entry *entries, unsigned n)
 
 void local_trim(struct local *l)
 {
+	unfolded_trim(&l->unfolded, atomic_load(&l->folded));
 	if (atomic_load(&l->folded) <= l->trimmed)
 		return;
 	int n = 0, rc = sql_run(l->begin);

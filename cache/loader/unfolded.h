@@ -1,6 +1,10 @@
-// Which journal entries are not in the rows yet: key -> the newest entry's number. A read of the local
-// database asks here first, so that it always sees what was committed last, whether or not the fold thread
-// has come to it (law 6). Main thread only. Its size follows the journal's length, which is bounded.
+// Which journal entries are not in the rows yet: key -> the newest entry's number. A read of the local database asks
+// here first, so that it always sees what was committed last, whether or not the fold thread has come to it (law 6).
+// Main thread only. Its size follows the journal's length, which is bounded.
+//
+// Two tables: new keys go into `cur`; when it is half full and everything in `prev` has been folded (entries are folded in
+// order), `prev` is emptied and they change places. So nothing is moved in the commit path while the fold thread
+// keeps pace; only a longer backlog makes a table grow.
 #pragma once
 #include "cache/layout.h"
 #include "lib/base/err.h"
@@ -10,10 +14,15 @@ struct unfolded_slot {
 	uint64_t seq;
 };
 
-struct unfolded {
+struct unfolded_table {
 	struct unfolded_slot *slot;
 	uint32_t cap; // a power of two
 	uint32_t used;
+	uint64_t newest; // largest number in it
+};
+
+struct unfolded {
+	struct unfolded_table cur, prev;
 };
 
 // What an entry is about. One subscriber may have an entry of each class.
@@ -29,3 +38,5 @@ uint64_t unfolded_key(enum unfolded_class cls, imsi_t imsi, uint64_t extra);
 int unfolded_note(struct unfolded *u, uint64_t key, uint64_t seq, uint64_t folded) MUST_USE;
 // The newest entry beyond `folded`, 0 when there is none: the rows are current.
 uint64_t unfolded_find(const struct unfolded *u, uint64_t key, uint64_t folded);
+// Gives memory back when everything is folded.
+void unfolded_trim(struct unfolded *u, uint64_t folded);
