@@ -94,7 +94,7 @@ int loader_init(struct loader *l, const struct loader_options *o)
 	if (rc == 0)
 		rc = txn_new(l);
 	if (rc == 0)
-		rc = own_new(l);
+		rc = own_table_new(l);
 	if (rc == 0)
 		rc = admin_new(l);
 	if (rc == 0)
@@ -110,7 +110,7 @@ void loader_fini(struct loader *l)
 		txn_commit(l);
 	admin_free(l);
 	load_free(l);
-	own_free(l);
+	own_table_free(l);
 	txn_free(l);
 	local_free(&l->local);
 	if (l->builder)

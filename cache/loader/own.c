@@ -30,7 +30,7 @@ struct own {
 	struct log_limit full;
 };
 
-int own_new(struct loader *l)
+int own_table_new(struct loader *l)
 {
 	l->own = calloc(1, sizeof(*l->own));
 	if (!l->own)
@@ -40,7 +40,7 @@ int own_new(struct loader *l)
 	return 0;
 }
 
-void own_free(struct loader *l)
+void own_table_free(struct loader *l)
 {
 	if (!l->own)
 		return;

@@ -16,8 +16,8 @@ enum cancellation {
 };
 enum clr_flag { CLR_S6A = 1, CLR_REATTACH = 2 };
 
-int own_new(struct loader *l) MUST_USE;
-void own_free(struct loader *l);
+int own_table_new(struct loader *l) MUST_USE;
+void own_table_free(struct loader *l);
 // Reads what is still to be delivered (at the start).
 int own_load(struct loader *l) MUST_USE;
 

@@ -113,7 +113,7 @@ static inline void world_kill(void)
 	struct loader *l = &world.l;
 	admin_free(l);
 	load_free(l);
-	own_free(l);
+	own_table_free(l);
 	txn_free(l);
 	local_free(&l->local);
 	builder_free(&l->builder);
