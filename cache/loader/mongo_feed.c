@@ -1,0 +1,9 @@
+// MongoDB: the feed thread of upstream.h. Loader process.
+#include "cache/loader/upstream.h"
+
+void *mongo_feed_main(void *upstream)
+{
+	while (!upstream_wait(upstream, 1000))
+		(void)upstream_compare_wanted(upstream);
+	return NULL;
+}
