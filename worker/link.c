@@ -3,7 +3,7 @@
 #include "worker/own.h"
 #include "worker/worker.h"
 
-static bool loader_up(const struct worker *w)
+bool link_up(const struct worker *w)
 {
 	return w->loader && channel_is_up(w->loader);
 }
@@ -13,7 +13,7 @@ static bool loader_up(const struct worker *w)
 static uint8_t *ask_begin(struct request *r, enum wait_kind kind, uint16_t type, size_t len)
 {
 	struct worker *w = r->w;
-	if (loader_up(w)) {
+	if (link_up(w)) {
 		uint64_t tag = request_wait(r, kind);
 		uint8_t *p = tag ? channel_begin(w->loader, type, r->resent ? 1 : 0, tag, len) : NULL;
 		if (p)
@@ -57,7 +57,7 @@ void link_ask_ind(struct request *r, struct slice host)
 bool link_ask_block(struct worker *w, imsi_t imsi, uint32_t index, uint64_t at_least, uint64_t id)
 {
 	struct ipc_sqn_block b = {.imsi = imsi.v, .index = index, .at_least = at_least};
-	return !loader_up(w) || channel_send(w->loader, IPC_SQN_BLOCK, id, &b, sizeof b);
+	return !link_up(w) || channel_send(w->loader, IPC_SQN_BLOCK, id, &b, sizeof b);
 }
 
 void link_hint_sqn(struct worker *w, imsi_t imsi, uint32_t index)
@@ -82,7 +82,7 @@ void link_change(struct request *r, const struct ipc_change *c, struct slice hos
 		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
 		return;
 	}
-	r->change_sent |= loader_up(r->w);
+	r->change_sent |= link_up(r->w);
 	uint8_t *p = ask_begin(r, WAIT_CHANGE, IPC_CHANGE, len);
 	if (!p)
 		return;

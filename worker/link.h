@@ -6,6 +6,8 @@
 
 struct worker;
 
+// The loader can be asked now.
+bool link_up(const struct worker *w);
 // Read through: the subscriber is not in the cache, which may not be complete.
 void link_ask_miss(struct request *r);
 // A place in the IND table for the requesting host.

@@ -104,6 +104,7 @@ static void loader_down(void *ctx, struct channel *ch, int why)
 	(void)ch;
 	(void)why;
 	channel_free(&worker.loader);
+	request_loader_lost(&worker);
 	flush_all();
 }
 

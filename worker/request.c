@@ -161,6 +161,15 @@ void request_resume_all(struct worker *w)
 	}
 }
 
+void request_loader_lost(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->waiting.used; i++) {
+		struct wait_slot *s = &w->waiting.slot[i];
+		if (s->kind == WAIT_IND)
+			request_resume(&s->r);
+	}
+}
+
 void request_frontend_lost(struct worker *w, unsigned frontend)
 {
 	for (uint32_t i = 0; i < w->waiting.used; i++) {

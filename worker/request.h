@@ -78,6 +78,8 @@ struct request *request_by_tag(struct worker *w, uint64_t tag, enum wait_kind ki
 void request_resume(struct request *r);
 // The loader is back after a restart: every waiting request asks again (law: unacknowledged changes are sent again).
 void request_resume_all(struct worker *w);
+// The loader is gone: who only waits for a place in the IND table goes on without.
+void request_loader_lost(struct worker *w);
 // A frontend died: its requests have nobody to answer to, and its successor uses the same ids for other requests.
 void request_frontend_lost(struct worker *w, unsigned frontend);
 // Forgets requests that waited too long (the frontend has answered them 3004): at once when nothing was changed, after

@@ -150,7 +150,8 @@ class FullDisk(unittest.TestCase):
         # a loader that dies now may not be able to start, but what needs no write goes on, and it comes back by itself
         filler = self.fill()
         os.kill(h.pid("loader"), signal.SIGKILL)
-        for _ in range(20):
+        for n in range(20):  # from hosts that have no place in the IND table, too
+            self.mme.host = f"mme-new-{n}.test"
             self.assertEqual(self.mme.call(self.mme.air(hss.imsi(1))).result, 2001)
         self.assertIn(self.ulr(2, "mme-meanwhile.test"), (2001, 3004, 5012))
         os.unlink(filler)

@@ -102,6 +102,7 @@ static inline void wf_on_down(void *ctx, struct channel *ch, int why)
 	f->activity++;
 	if (ch == f->w.loader)
 		channel_free(&f->w.loader);
+	request_loader_lost(&f->w);
 	for (unsigned i = 0; i < WF_FRONTENDS; i++)
 		if (ch == f->w.frontend[i]) {
 			channel_free(&f->w.frontend[i]);

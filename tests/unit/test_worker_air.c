@@ -109,6 +109,30 @@ static void one_column_a_host(void **state)
 	assert_int_equal(wf_asks(f), 0);
 }
 
+// A host that has no place yet is served without a loader, too: from a hashed column. So is one that waited for its place.
+static void place_without_a_loader(void **state)
+{
+	struct wf *f = *state;
+	f->auto_ind = false;
+	f->host = "mme-that-waits.example.org";
+	struct wr w = wf_air(f, WF_IMSI, 1);
+	wf_send(f, &w);
+	(void)wf_ask(f, IPC_IND_HOST);
+	wf_loader_away(f);
+	wf_run(f);
+	struct wf_answer a = wf_take(f, 0);
+	assert_int_equal(sqn_ind(vectors(f, &a).sqn[0]), 8 + ident_hash_bytes(slice_str(f->host), true) % 5);
+	f->host = "mme-that-comes-later.example.org";
+	a = air(f, 1);
+	assert_int_equal(sqn_ind(vectors(f, &a).sqn[0]), 8 + ident_hash_bytes(slice_str(f->host), true) % 5);
+	wf_loader_back(f);
+	w = wf_air(f, WF_IMSI, 1);
+	wf_send(f, &w);
+	struct wf_frame *q = wf_ask(f, IPC_IND_HOST); // asked again as soon as somebody can answer
+	wf_reply(f, IPC_IND_HOST_ACK, q->hdr.id, UINT64_MAX);
+	assert_int_equal(wf_take(f, 0).result, RESULT_SUCCESS);
+}
+
 static void spare_column(void **state)
 {
 	struct wf *f = *state;
@@ -385,7 +409,7 @@ int main(void)
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    T(counts_are_capped),  T(unknown_user),      T(no_packet_subscription),
-	    T(utran_and_both),     T(one_column_a_host), T(spare_column),
+	    T(utran_and_both),     T(one_column_a_host), T(place_without_a_loader), T(spare_column),
 	    T(block_used_up),      T(block_refused),     T(asks_are_bounded),
 	    T(end_of_numbers),     T(one_question_for_a_flood), T(loader_away),       T(loader_away_too_long),
 	    T(bad_values),         T(features),          T(refuse_in_aia),

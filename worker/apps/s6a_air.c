@@ -101,7 +101,8 @@ static bool air_ind(struct air *a)
 	} else {
 		int place = cache_ind_find(&w->cache, hash);
 		bool full = w->cache.h->ind_host_cnt >= IND_HOST_MAX;
-		if (place < 0 && !full && !r->ind_asked) {
+		// without a loader a hashed one will do: what is in order stays in order (SEQ), whatever IND it has
+		if (place < 0 && !full && !r->ind_asked && link_up(w)) {
 			link_ask_ind(r, request_slot(r, SLOT_AIR_Origin_Host));
 			return false;
 		}
