@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "config/options.h"
+#include "config/uri.h"
 
 struct check {
 	const struct config *c;
@@ -135,10 +136,45 @@ static int check_peers(const struct check *k)
 	return 0;
 }
 
+static uint32_t store_line(const struct check *k)
+{
+	uint32_t line = k->lines->option[option_index("store.type")];
+
+	return line ? line : 1;
+}
+
+static int check_mongodb(const struct check *k)
+{
+	const struct config *c = k->c;
+	char masked[512];
+	const char *expected;
+
+	if (c->store_uri[0] && c->store_uri_file[0])
+		return refuse(k, "store.uri_file", "no uri_file beside store.uri", "one");
+	if (c->store_path[0])
+		return refuse(k, "store.path", "no path for store.type mongodb", "one");
+	if (!c->store_uri[0] && !c->store_uri_file[0])
+		return config_refuse(k->e, k->name, store_line(k), "store.uri",
+				     "a connection string, or one in the file store.uri_file", "neither");
+	if (c->store_uri[0] && !config_uri_valid(c->store_uri, &expected)) {
+		config_uri_mask(c->store_uri, masked, sizeof(masked));
+		return refuse(k, "store.uri", expected, masked);
+	}
+	if (!c->store_database[0] || strpbrk(c->store_database, "/\\. \"$*<>:|?"))
+		return refuse(k, "store.database", "the name of a database", c->store_database);
+	if (!c->store_collection[0] || strchr(c->store_collection, '$'))
+		return refuse(k, "store.collection", "the name of a collection", c->store_collection);
+	return 0;
+}
+
 static int check_store(const struct check *k)
 {
 	const struct config *c = k->c;
 
+	if (c->store == STORE_MONGODB)
+		return check_mongodb(k);
+	if (c->store_uri_file[0])
+		return refuse(k, "store.uri_file", "no uri_file but for store.type mongodb", "one");
 	if (c->store != STORE_SQLITE)
 		return unsupported(k, k->lines->option[option_index("store.type")], "store.type",
 				   option_words(OPTION_STORE)[c->store]);

@@ -83,8 +83,11 @@ struct config {
 	// store
 	uint8_t store; // enum config_store
 	char store_uri[512];
+	char store_uri_file[CONFIG_PATH_MAX]; // in place of store_uri
 	char store_database[64];
 	char store_collection[64];
+	uint32_t store_poll_ms;	    // between two sweeps, where there are no change streams
+	uint32_t store_lookup_rate; // lookups a second that misses may cause
 	char store_path[CONFIG_PATH_MAX];
 	char state_dir[CONFIG_PATH_MAX];
 	uint32_t max_subscribers;

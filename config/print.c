@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "config/options.h"
-#include "lib/base/secret.h"
+#include "config/uri.h"
 
 // Double-quoted YAML; the parser lets no control characters in.
 static void print_quoted(FILE *f, const char *text, size_t len)
@@ -19,29 +19,11 @@ static void print_quoted(FILE *f, const char *text, size_t len)
 	}
 }
 
-// scheme://user:PASSWORD@hosts: the password ends at the last '@' before the path, since some forget to
-// escape it.
-static void print_uri(FILE *f, const char *uri)
-{
-	const char *authority = strstr(uri, "://");
-	const char *end, *at, *colon;
-
-	authority = authority ? authority + 3 : uri;
-	end = strrchr(authority, '@');
-	colon = strchr(authority, ':');
-	at = end && colon && colon < end ? end : NULL;
-	if (at) {
-		print_quoted(f, uri, (size_t)(colon + 1 - uri));
-		fputs(SECRET_MASK, f);
-		uri = at;
-	}
-	print_quoted(f, uri, strlen(uri));
-}
-
 static void print_value(FILE *f, const struct config *c, const struct option_row *o, size_t at)
 {
 	const char *member = (const char *)c + o->offset + at;
 	const char *const *words = option_words(o->kind);
+	char masked[CONFIG_URI_MAX];
 	uint32_t u32;
 	uint16_t u16;
 
@@ -65,10 +47,11 @@ static void print_value(FILE *f, const struct config *c, const struct option_row
 		break;
 	}
 	fputc('"', f);
-	if (o->kind == OPTION_URI)
-		print_uri(f, member);
-	else
-		print_quoted(f, member, strlen(member));
+	if (o->kind == OPTION_URI) {
+		config_uri_mask(member, masked, sizeof(masked));
+		member = masked;
+	}
+	print_quoted(f, member, strlen(member));
 	fputc('"', f);
 }
 

@@ -1,6 +1,6 @@
 // The files that hold secrets: hssd opens them, with the rights that it has, and passes the descriptors on
-// unread to the one role that may know what is inside (law 10): the operator's OP to the loader, the key of
-// TLS to frontends.
+// unread to the one role that may know what is inside (law 10): the operator's OP and the upstream's connection
+// string to the loader, the key of TLS to frontends.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -36,6 +36,17 @@ static int tls_open(const struct config *c, int fds[CONFIG_TLS_FILES], const cha
 	return 0;
 }
 
+// An empty path: none.
+static bool secret_open(const char *key, const char *path, int *fd)
+{
+	if (!path[0])
+		return true;
+	*fd = open_one(path);
+	if (*fd < 0)
+		fprintf(stderr, "hssd: %s: %s: %s\n", key, path, err_text(*fd));
+	return *fd >= 0;
+}
+
 bool files_open(struct hssd *h)
 {
 	const char *path = "";
@@ -44,12 +55,8 @@ bool files_open(struct hssd *h)
 		fprintf(stderr, "hssd: tls: %s: %s\n", path, err_text(rc));
 		return false;
 	}
-	if (!h->config.op_file[0])
-		return true;
-	h->op_fd = open_one(h->config.op_file);
-	if (h->op_fd < 0)
-		fprintf(stderr, "hssd: op_file: %s: %s\n", h->config.op_file, err_text(h->op_fd));
-	return h->op_fd >= 0;
+	return secret_open("op_file", h->config.op_file, &h->op_fd) &&
+	       secret_open("store.uri_file", h->config.store_uri_file, &h->uri_fd);
 }
 
 bool files_reopen(struct hssd *h, const struct config *fresh)

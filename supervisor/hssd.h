@@ -46,6 +46,7 @@ struct hssd {
 	struct event *stop_timer;
 	struct control *control;
 	int control_fd, control_ro_fd, records_fd, records_ro_fd, sqn_fd, state_dir_fd, op_fd; // -1: none
+	int uri_fd; // -1: none
 	int tls_fd[CONFIG_TLS_FILES]; // certificate, key, authorities; -1: none
 	int diameter_fd[CONFIG_LISTEN_MAX];
 	unsigned diameter_cnt;

@@ -32,6 +32,7 @@ static struct hssd hssd = {
     .sqn_fd = -1,
     .state_dir_fd = -1,
     .op_fd = -1,
+    .uri_fd = -1,
     .tls_fd = {-1, -1, -1},
     .admin_fd = -1,
     .metrics_fd = -1,

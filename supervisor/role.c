@@ -62,6 +62,7 @@ static void take_fds(const struct ipc_boot *boot, struct channel *ch)
 	    {BOOT_FD_SQN, &env->sqn_fd},        {BOOT_FD_STATE_DIR, &env->state_dir_fd},
 	    {BOOT_FD_OP_FILE, &env->op_fd},     {BOOT_FD_TLS_CERTIFICATE, &env->tls_fd[0]},
 	    {BOOT_FD_TLS_KEY, &env->tls_fd[1]}, {BOOT_FD_TLS_CA, &env->tls_fd[2]},
+	    {BOOT_FD_URI_FILE, &env->uri_fd},
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
@@ -268,7 +269,7 @@ static void start(enum role role, const struct role_ops *ops)
 	struct role_env *env = &run.env;
 	run.ops = ops;
 	env->role = role;
-	env->records_fd = env->sqn_fd = env->state_dir_fd = env->op_fd = -1;
+	env->records_fd = env->sqn_fd = env->state_dir_fd = env->op_fd = env->uri_fd = -1;
 	for (unsigned i = 0; i < CONFIG_TLS_FILES; i++)
 		env->tls_fd[i] = -1;
 	snprintf(run.name, sizeof(run.name), "%s", role_name(role));

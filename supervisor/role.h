@@ -15,7 +15,7 @@ struct role_env {
 	struct control *control;
 	struct stats_block
 	    *stats; // this instance's; NULL in hss-admin, which maps the control segment read-only
-	int records_fd, sqn_fd, state_dir_fd, op_fd; // -1 when this role does not get it
+	int records_fd, sqn_fd, state_dir_fd, op_fd, uri_fd; // -1 when this role does not get it
 	// The three files of TLS (enum boot_fd's order), -1 each when there are none. A reload brings new
 	// ones; who takes them closes them and sets -1.
 	int tls_fd[CONFIG_TLS_FILES];

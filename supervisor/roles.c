@@ -11,7 +11,7 @@
 
 enum listeners { LISTEN_NONE, LISTEN_DIAMETER, LISTEN_ADMIN };
 
-// Secrets of subscribers are in the records, the SQN words, the state directory and the OP file: no frontend
+// Secrets of subscribers are in the records, the SQN words, the state directory, the OP file and the upstream's URI: no frontend
 // and no admin process ever holds one of those descriptors. The key of TLS goes to frontends and nobody else.
 // The records are writable for the loader only, the control segment is readable only for admin.
 static const struct role_row {
@@ -21,7 +21,8 @@ static const struct role_row {
 	unsigned stop_order;
 } table[ROLE_CNT] = {
     [ROLE_LOADER] = {"hss-loader",
-		     BOOT_FD_CONTROL | BOOT_FD_RECORDS | BOOT_FD_SQN | BOOT_FD_STATE_DIR | BOOT_FD_OP_FILE,
+		     BOOT_FD_CONTROL | BOOT_FD_RECORDS | BOOT_FD_SQN | BOOT_FD_STATE_DIR | BOOT_FD_OP_FILE |
+			 BOOT_FD_URI_FILE,
 		     LISTEN_NONE, 3},
     [ROLE_WORKER] = {"hss-worker", BOOT_FD_CONTROL | BOOT_FD_RECORDS | BOOT_FD_SQN, LISTEN_NONE, 1},
     [ROLE_FRONTEND] = {"hss-frontend",
@@ -105,6 +106,7 @@ unsigned roles_fds(const struct hssd *h, enum role role, struct ipc_boot *boot, 
 	    h->tls_fd[0],
 	    h->tls_fd[1],
 	    h->tls_fd[2],
+	    h->uri_fd,
 	};
 	unsigned cnt = 0;
 

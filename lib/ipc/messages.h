@@ -162,6 +162,7 @@ enum boot_fd {
 	BOOT_FD_TLS_CERTIFICATE = 32,
 	BOOT_FD_TLS_KEY = 64,
 	BOOT_FD_TLS_CA = 128,
+	BOOT_FD_URI_FILE = 256,
 };
 struct ipc_boot {
 	uint32_t role;

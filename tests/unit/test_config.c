@@ -51,6 +51,8 @@ static void example_and_defaults(void **state)
 	assert_int_equal(c.clr_timeout_ms, 5000);
 	assert_int_equal(c.clr_lifetime_s, 600);
 	assert_int_equal(c.store, STORE_SQLITE);
+	assert_int_equal(c.store_poll_ms, 10000);
+	assert_int_equal(c.store_lookup_rate, 1000);
 	assert_string_equal(c.state_dir, "/var/lib/corehss");
 	assert_string_equal(c.admin_socket, "/run/corehss/admin.sock");
 	assert_string_equal(c.metrics_address, "");
@@ -116,7 +118,7 @@ static void ranges(void **state)
 		assert_int_equal(parse_one(o, UINT64_MAX), -EINVAL);
 		assert_int_equal(parse_one(o, 1ull << 32), -EINVAL);
 	}
-	assert_int_equal(numbers, 19);
+	assert_int_equal(numbers, 21);
 }
 
 static const struct {
@@ -184,7 +186,23 @@ static const struct {
     {IDENTITY "tls: { certificate: /c,\n  key: /k }\n",
      "t:2: tls.ca: expected a file, beside the other ones of tls, got nothing"},
     {IDENTITY "tls: { verify: never }\n", "t:2: tls.verify: expected required or optional, got \"never\""},
-    {IDENTITY "store:\n  type: mongodb\n", "t:3: store.type: mongodb is not supported yet in this version"},
+    {IDENTITY "store:\n  type: mongodb\n",
+     "t:3: store.uri: expected a connection string, or one in the file store.uri_file, got neither"},
+    {IDENTITY "store:\n  type: mongodb\n  uri: mongo://h\n",
+     "t:4: store.uri: expected a connection string that starts with mongodb:// or mongodb+srv://, got mongo://h"},
+    {IDENTITY "store:\n  type: mongodb\n  uri: \"mongodb://u:se:cret@h:99999/db\"\n",
+     "t:4: store.uri: expected mongodb://[USER:PASSWORD@]HOST[:PORT],...[/...] (escape : / ? # [ ] @ in the password "
+     "with %), got mongodb://u:***@h:99999/db"},
+    {IDENTITY "store: { type: mongodb, uri: \"mongodb://h\", uri_file: /u }\n",
+     "t:2: store.uri_file: expected no uri_file beside store.uri, got one"},
+    {IDENTITY "store: { type: mongodb, uri_file: /u, path: /p }\n",
+     "t:2: store.path: expected no path for store.type mongodb, got one"},
+    {IDENTITY "store: { type: mongodb, uri_file: /u, database: a.b }\n",
+     "t:2: store.database: expected the name of a database, got a.b"},
+    {IDENTITY "store: { type: mongodb, uri_file: /u, collection: $c }\n",
+     "t:2: store.collection: expected the name of a collection, got $c"},
+    {IDENTITY "store: { uri_file: /u }\n",
+     "t:2: store.uri_file: expected no uri_file but for store.type mongodb, got one"},
     {IDENTITY "store: { type: csv }\n", "t:2: store.type: csv is not supported yet in this version"},
     {IDENTITY "store: { path: /etc/s.csv }\n",
      "t:2: store.path: expected no path for store.type sqlite, got one"},
