@@ -19,6 +19,7 @@ static const struct table {
 } tables[] = {
     {"subscriber list",
      {{"imsi", "IMSI"}, {"msisdn", "MSISDN"}, {"status", "STATUS"}, {"mme", "MME"}, {"sgsn", "SGSN"}}},
+    {"subscriber problems", {{"where", "WHERE"}, {"imsi", "IMSI"}, {"error", "REASON"}}},
     {"peer list",
      {{"host", "HOST"},
       {"state", "STATE"},

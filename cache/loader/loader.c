@@ -11,6 +11,7 @@
 #include "cache/loader/admin.h"
 #include "cache/loader/load.h"
 #include "cache/loader/own.h"
+#include "cache/loader/problems.h"
 #include "cache/loader/txn.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
@@ -108,6 +109,7 @@ void loader_fini(struct loader *l)
 {
 	if (l->txn)
 		txn_commit(l);
+	problems_free(l);
 	admin_free(l);
 	load_free(l);
 	own_table_free(l);

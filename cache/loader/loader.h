@@ -12,6 +12,7 @@ struct txn;
 struct own;
 struct load;
 struct admin;
+struct problems;
 
 struct link {
 	struct channel *ch;  // NULL: nobody there
@@ -43,6 +44,7 @@ struct loader {
 	struct own *own;
 	struct load *load;
 	struct admin *admin;
+	struct problems *problems;
 	struct link worker[WORKER_MAX];
 	struct link admin_link;
 	struct event *tick;  // once a second: gauges, retries, trimming

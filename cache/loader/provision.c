@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "cache/loader/extjson.h"
 #include "cache/loader/own.h"
+#include "cache/loader/problems.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 
@@ -16,6 +17,7 @@ const struct admin_command admin_commands[] = {
     {"subscriber list", provision_stream, provision_list_pump},
     {"subscriber export", provision_stream, provision_export_pump},
     {"subscriber import", import_begin, NULL},
+    {"subscriber problems", problems_list, problems_pump},
     {"sqn show", sqn_show, NULL},
     {"sqn set", sqn_set, NULL},
     {"sqn jump", sqn_jump, NULL},

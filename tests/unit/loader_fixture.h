@@ -17,6 +17,7 @@
 #include "cache/loader/loader.h"
 #include "cache/loader/local_priv.h"
 #include "cache/loader/own.h"
+#include "cache/loader/problems.h"
 #include "cache/loader/txn.h"
 
 #define SENT_MAX 20000
@@ -112,6 +113,7 @@ static inline void world_kill(void)
 {
 	struct loader *l = &world.l;
 	admin_free(l);
+	problems_free(l);
 	load_free(l);
 	own_table_free(l);
 	txn_free(l);
