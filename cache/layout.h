@@ -135,7 +135,7 @@ enum cache_record_flag {
 	RECORD_MME_COMBINED = 1 << 2, // the MME announced itself as combined MME/SGSN
 	RECORD_NO_EPS = 1 << 3,       // no APN-Configuration: 5420 on S6a
 	RECORD_NO_PACKET = 1 << 4,    // neither EPS nor GPRS: 5420 everywhere
-	RECORD_IND_SPARE = 1 << 5,    // another writer's IND collides with ours: k = 7 stands in (law 8)
+	RECORD_IND_SPARE = 1 << 5,    // other writers draw with `taken_ind`, and the one after it next: k = 7 stands in (law 5)
 };
 
 struct cache_record {
@@ -152,7 +152,8 @@ struct cache_record {
 	uint32_t sgsn;
 	uint8_t mme_plmn[3];
 	uint8_t sgsn_plmn[3];
-	uint8_t spare[2];
+	uint8_t taken_ind; // with RECORD_IND_SPARE: an IND that others draw with
+	uint8_t spare;
 	uint64_t mme_time_us; // since 1970; when its last ULR was stored
 	uint64_t sgsn_time_us;
 	uint64_t imeisv;        // value in bits 0-59, digits - 1 in bits 60-63; 0 = unknown

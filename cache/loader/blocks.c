@@ -2,6 +2,7 @@
 // that is not in the cache. Loader process; laws 5 and 8.
 #include <errno.h>
 #include "cache/loader/load.h"
+#include "cache/loader/mirror.h"
 #include "cache/loader/txn.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -150,6 +151,10 @@ void miss_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, c
 	if (m.imsi) {
 		if (loader_find(l, (imsi_t){m.imsi}))
 			status = MISS_FOUND;
+		else if (l->mirror) {
+			mirror_miss(l, (imsi_t){m.imsi}, worker, hdr->id);
+			return;
+		}
 	} else if (m.msisdn) {
 		// no index by MSISDN in the rows: until the pass is over the answer is "not yet"
 		status = cache_find_msisdn(l->cache, (msisdn_t){m.msisdn}) ? MISS_FOUND

@@ -3,6 +3,7 @@
 // process; laws 6 and 9.
 #include <errno.h>
 #include "cache/loader/load.h"
+#include "cache/loader/outbox.h"
 #include "cache/loader/own.h"
 #include "cache/loader/txn.h"
 #include "lib/base/clock.h"
@@ -38,6 +39,8 @@ static void ack(struct loader *l, unsigned worker, uint64_t id, uint32_t status,
 static void on_done(struct loader *l, struct op *op, int error)
 {
 	loader_stat(l, STAT_CHANGES, error == 0);
+	if (error == 0 && l->outbox)
+		outbox_state(l, op->rec.imsi);
 	if (op->generation == l->worker[op->index].generation)
 		ack(l, op->index, op->id, error ? CHANGE_REFUSED : CHANGE_DONE, (uint32_t)op->answer[0]);
 }
@@ -306,6 +309,7 @@ static void write_state(struct change *ch)
 	struct state_extra x = extra_of(ch, a, b, STATE_EXT_MAX);
 	memcpy(s.mme_plmn, n->mme_plmn, 3);
 	memcpy(s.sgsn_plmn, n->sgsn_plmn, 3);
+	x.outbox = ch->l->outbox;
 	struct wr w = txn_entry(ch->l);
 	entry_put_state(&w, &s, &x);
 	txn_entry_end(ch->l, &w, ENTRY_STATE, n->imsi);

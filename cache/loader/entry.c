@@ -2,7 +2,7 @@
 #include "cache/loader/entry.h"
 
 #define STATE_BODY_VERSION 1
-#define DOC_VERSION        1
+#define DOC_VERSION        2 // 1 had no upstream
 
 static void put_name(struct wr *w, struct slice s)
 {
@@ -64,7 +64,7 @@ bool state_image_get(struct slice body, struct state_image *out)
 
 void entry_put_state(struct wr *w, const struct state_image *s, const struct state_extra *x)
 {
-	wr_u8(w, (uint8_t)((x->has_node ? 1 : 0) | (x->has_ext ? 2 : 0)));
+	wr_u8(w, (uint8_t)((x->has_node ? 1 : 0) | (x->has_ext ? 2 : 0) | (x->outbox ? 4 : 0)));
 	wr_blob32(w, x->node);
 	wr_blob32(w, x->ext);
 	state_image_put(w, s);
@@ -76,6 +76,7 @@ bool entry_get_state(struct slice body, struct slice *state_body, struct state_e
 	uint8_t has = rd_u8(&r);
 	x->has_node = has & 1;
 	x->has_ext = has & 2;
+	x->outbox = has & 4;
 	x->node = rd_blob32(&r);
 	x->ext = rd_blob32(&r);
 	*state_body = rd_bytes(&r, rd_left(&r));
@@ -93,6 +94,7 @@ void record_image_put(struct wr *w, const struct record_image *r)
 	wr_bytes(w, r->fp, SQN_FP_LEN);
 	wr_u64(w, r->msisdn[0].v);
 	wr_u64(w, r->msisdn[1].v);
+	wr_u8(w, r->taken_ind);
 }
 
 bool record_image_get(struct slice body, struct record_image *out)
@@ -108,23 +110,29 @@ bool record_image_get(struct slice body, struct record_image *out)
 	memcpy(out->fp, rd_take(&r, SQN_FP_LEN), SQN_FP_LEN);
 	out->msisdn[0].v = rd_u64(&r);
 	out->msisdn[1].v = rd_u64(&r);
+	out->taken_ind = rd_u8(&r);
 	return !r.err;
 }
 
 size_t entry_doc_put_size(const struct doc_put *d)
 {
-	return 2 + 16 + 4 + d->profile.len + 16 + 2 + d->record.len + 4 + d->document.len;
+	size_t optional = (d->has_sqn ? 16 : 0) + (d->has_upstream ? 16 : 0);
+	return 2 + 16 + 4 + d->profile.len + optional + 2 + d->record.len + 4 + d->document.len;
 }
 
 void entry_put_doc(struct wr *w, const struct doc_put *d)
 {
 	wr_u8(w, DOC_VERSION);
-	wr_u8(w, d->has_sqn);
+	wr_u8(w, (uint8_t)((d->has_sqn ? 1 : 0) | (d->has_upstream ? 2 : 0)));
 	wr_bytes(w, d->digest, 16);
 	wr_blob32(w, d->profile);
 	if (d->has_sqn) {
 		wr_u64(w, d->sqn.ceiling);
 		wr_u64(w, d->sqn.run);
+	}
+	if (d->has_upstream) {
+		wr_u64(w, d->up_id);
+		wr_u64(w, d->up_digest);
 	}
 	wr_blob16(w, d->record);
 	wr_blob32(w, d->document);
@@ -135,14 +143,20 @@ bool entry_get_doc(struct slice body, struct doc_put *out)
 	struct rd r = rd_slice(body);
 	struct record_image image;
 	*out = (struct doc_put){0};
-	if (rd_u8(&r) != DOC_VERSION)
+	uint8_t version = rd_u8(&r), has = rd_u8(&r);
+	if (version == 0 || version > DOC_VERSION)
 		return false;
-	out->has_sqn = rd_u8(&r) == 1;
+	out->has_sqn = has & 1;
+	out->has_upstream = has & 2;
 	const uint8_t *digest = rd_take(&r, 16);
 	out->profile = rd_blob32(&r);
 	if (out->has_sqn) {
 		out->sqn.ceiling = rd_u64(&r);
 		out->sqn.run = rd_u64(&r);
+	}
+	if (out->has_upstream) {
+		out->up_id = rd_u64(&r);
+		out->up_digest = rd_u64(&r);
 	}
 	out->record = rd_blob16(&r);
 	out->document = rd_blob32(&r);

@@ -15,6 +15,8 @@ enum entry_kind {
 	ENTRY_OWN_PUT = 6,  // a request of our own to deliver
 	ENTRY_OWN_DONE = 7,
 	ENTRY_RUN = 8, // the run number after `sqn jump`
+	ENTRY_OUTBOX_DONE = 9, // the upstream has all of a subscriber's state up to this entry
+	ENTRY_FEED = 10,       // position of the upstream's feed that is covered by all entries before
 };
 
 // One journal entry; bytes borrowed.
@@ -27,8 +29,8 @@ struct entry {
 
 #define STATE_BODY_MAX      (64 + 4 * 256)
 #define STATE_EXT_MAX       (16u << 10)
-#define RECORD_BODY_LEN     69
-#define RECORD_BODY_VERSION 1
+#define RECORD_BODY_LEN     70
+#define RECORD_BODY_VERSION 2
 
 // A state row (B0 of the procedures, as far as it is kept). Slices are borrowed.
 struct state_image {
@@ -46,6 +48,7 @@ bool state_image_get(struct slice body, struct state_image *out);
 // Opaque AVPs kept beside the state; what is not set stays as it is, so that a ULR need not read them first.
 struct state_extra {
 	bool has_node, has_ext;
+	bool outbox;	   // ours: the upstream is to be told
 	struct slice node; // of the serving node: features, capabilities; replaced by each ULR that has any
 	struct slice ext;  // by APN: PDN-GW of NOR, Active-APN; location of PUR; chunks (blob16)
 };
@@ -62,6 +65,7 @@ struct record_image {
 	uint16_t amf;
 	uint8_t alg;
 	uint8_t flags; // the subscription bits of enum cache_record_flag
+	uint8_t taken_ind; // with RECORD_IND_SPARE: the IND that the upstream's other writers use
 };
 void record_image_put(struct wr *w, const struct record_image *r);
 // false: another version or broken, to be made anew from the document.
@@ -71,6 +75,9 @@ struct doc_put {
 	uint8_t digest[16];   // of the profile
 	struct slice profile; // empty: known by its digest
 	bool has_sqn;
+	bool has_upstream;     // the document is the upstream's
+	uint64_t up_id;	       // there: hash of its _id
+	uint64_t up_digest;    // of its content without state
 	struct sqn_row sqn;    // fp is that of the record
 	struct slice record;   // record_image
 	struct slice document; // JSON text
@@ -100,5 +107,5 @@ struct own_image {
 void entry_put_own(struct wr *w, const struct own_image *o);
 bool entry_get_own(struct slice body, struct own_image *out);
 
-void entry_put_u64(struct wr *w, uint64_t v); // ENTRY_OWN_DONE (id), ENTRY_RUN (run)
+void entry_put_u64(struct wr *w, uint64_t v); // ENTRY_OWN_DONE (id), ENTRY_RUN (run), ENTRY_OUTBOX_DONE (seq)
 bool entry_get_u64(struct slice body, uint64_t *out);

@@ -37,6 +37,10 @@ static int fold_prepare(struct fold *f)
 	    {f->db, &f->del_sub, "DELETE FROM subscriber WHERE imsi = ?1"},
 	    {f->db, &f->del_state, "DELETE FROM state WHERE imsi = ?1"},
 	    {f->db, &f->del_own, "DELETE FROM own_request WHERE id = ?1"},
+	    {f->db, &f->put_up, "INSERT OR REPLACE INTO upstream(imsi, id, digest) VALUES(?1, ?2, ?3)"},
+	    {f->db, &f->del_up, "DELETE FROM upstream WHERE imsi = ?1"},
+	    {f->db, &f->put_outbox, "INSERT OR REPLACE INTO outbox(imsi, seq) VALUES(?1, ?2)"},
+	    {f->db, &f->del_outbox, "DELETE FROM outbox WHERE imsi = ?1 AND seq <= ?2"},
 	    {f->db, &f->set_meta, "INSERT OR REPLACE INTO meta(key, value) VALUES(?1, ?2)"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -70,7 +74,8 @@ void fold_close(struct local *l)
 	struct fold *f = &l->fold;
 	sqlite3_stmt *all[] = {f->read,    f->put_doc,   f->put_sub,     f->put_state,   f->put_sqn,
 			       f->put_ind, f->put_own,   f->put_profile, f->get_profile, f->del_doc,
-			       f->del_sub, f->del_state, f->del_own,     f->set_meta};
+			       f->del_sub, f->del_state, f->del_own,     f->set_meta,    f->put_up,
+			       f->del_up,  f->put_outbox, f->del_outbox};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		sqlite3_finalize(all[i]);
 	sqlite3_close(f->db);
@@ -131,7 +136,7 @@ static int read_chunk(struct fold *f, uint64_t folded, uint64_t published, unsig
 static bool about_subscriber(const struct entry *e)
 {
 	return e->kind == ENTRY_STATE || e->kind == ENTRY_DOC_PUT || e->kind == ENTRY_DOC_DELETE ||
-	       e->kind == ENTRY_SQN_ROW;
+	       e->kind == ENTRY_SQN_ROW || e->kind == ENTRY_OUTBOX_DONE;
 }
 
 // What concerns one subscriber keeps its order; subscribers are sorted as the rows are; the rest comes last,
@@ -156,7 +161,8 @@ static bool replaced(const struct entry *e, const struct entry *next)
 		return false;
 	if (e->kind == ENTRY_STATE)
 		return entry_get_state(e->body, &body, &x) && entry_get_state(next->body, &body, &next_x) &&
-		       (!x.has_node || next_x.has_node) && (!x.has_ext || next_x.has_ext);
+		       (!x.has_node || next_x.has_node) && (!x.has_ext || next_x.has_ext) &&
+		       (!x.outbox || next_x.outbox);
 	if (e->kind == ENTRY_SQN_ROW)
 		return e->body.len >= SQN_FP_LEN && next->body.len >= SQN_FP_LEN &&
 		       memcmp(e->body.p, next->body.p, SQN_FP_LEN) == 0;
@@ -189,6 +195,12 @@ static int profile_id(struct fold *f, const struct doc_put *d, int64_t *id)
 	return 0;
 }
 
+static int del(sqlite3_stmt *s, uint64_t id)
+{
+	sqlite3_bind_int64(s, 1, (int64_t)id);
+	return sql_run(s);
+}
+
 static int put_sqn(struct fold *f, const struct entry *e, const struct sqn_row *row)
 {
 	sqlite3_bind_int64(f->put_sqn, 1, (int64_t)e->imsi);
@@ -216,6 +228,12 @@ static int put_doc(struct fold *f, const struct entry *e)
 	sqlite3_bind_int64(f->put_doc, 1, (int64_t)e->imsi);
 	sqlite3_bind_text(f->put_doc, 2, (const char *)d.document.p, (int)d.document.len, SQLITE_STATIC);
 	rc = sql_run(f->put_doc);
+	if (rc == 0 && d.has_upstream) {
+		sqlite3_bind_int64(f->put_up, 1, (int64_t)e->imsi);
+		sqlite3_bind_int64(f->put_up, 2, (int64_t)d.up_id);
+		sqlite3_bind_int64(f->put_up, 3, (int64_t)d.up_digest);
+		rc = sql_run(f->put_up);
+	}
 	return rc || !d.has_sqn ? rc : put_sqn(f, e, &d.sqn);
 }
 
@@ -237,13 +255,35 @@ static int put_state(struct fold *f, const struct entry *e)
 		sql_bind_slice(s, 4, x.ext);
 	else
 		sqlite3_bind_null(s, 4);
-	return sql_run(s);
+	int rc = sql_run(s);
+	if (rc || !x.outbox)
+		return rc;
+	sqlite3_bind_int64(f->put_outbox, 1, (int64_t)e->imsi);
+	sqlite3_bind_int64(f->put_outbox, 2, (int64_t)e->seq);
+	return sql_run(f->put_outbox);
 }
 
-static int del(sqlite3_stmt *s, uint64_t id)
+static int outbox_done(struct fold *f, const struct entry *e, uint64_t seq)
 {
-	sqlite3_bind_int64(s, 1, (int64_t)id);
-	return sql_run(s);
+	sqlite3_bind_int64(f->del_outbox, 1, (int64_t)e->imsi);
+	sqlite3_bind_int64(f->del_outbox, 2, (int64_t)seq);
+	return sql_run(f->del_outbox);
+}
+
+static int put_feed(struct fold *f, const struct entry *e)
+{
+	sqlite3_bind_text(f->set_meta, 1, "feed", -1, SQLITE_STATIC);
+	sql_bind_slice(f->set_meta, 2, e->body);
+	return sql_run(f->set_meta);
+}
+
+static int del_subscriber(struct fold *f, const struct entry *e)
+{
+	sqlite3_stmt *const all[] = {f->del_doc, f->del_sub, f->del_state, f->del_up};
+	int rc = outbox_done(f, e, e->seq);
+	for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]) && rc == 0; i++)
+		rc = del(all[i], e->imsi);
+	return rc;
 }
 
 static int put_ind(struct fold *f, const struct entry *e)
@@ -279,17 +319,13 @@ static int apply(struct fold *f, const struct entry *e)
 {
 	struct sqn_row row;
 	uint64_t v;
-	int rc;
 	switch (e->kind) {
 	case ENTRY_STATE:
 		return put_state(f, e);
 	case ENTRY_DOC_PUT:
 		return put_doc(f, e);
 	case ENTRY_DOC_DELETE:
-		rc = del(f->del_doc, e->imsi);
-		if (rc == 0)
-			rc = del(f->del_sub, e->imsi);
-		return rc ? rc : del(f->del_state, e->imsi);
+		return del_subscriber(f, e);
 	case ENTRY_SQN_ROW:
 		return entry_get_sqn(e->body, &row) ? put_sqn(f, e, &row) : -EBADMSG;
 	case ENTRY_IND_HOST:
@@ -300,6 +336,10 @@ static int apply(struct fold *f, const struct entry *e)
 		return entry_get_u64(e->body, &v) ? del(f->del_own, v) : -EBADMSG;
 	case ENTRY_RUN:
 		return entry_get_u64(e->body, &v) ? set_meta(f, "run", v) : -EBADMSG;
+	case ENTRY_OUTBOX_DONE:
+		return entry_get_u64(e->body, &v) ? outbox_done(f, e, v) : -EBADMSG;
+	case ENTRY_FEED:
+		return put_feed(f, e);
 	default:
 		return -EBADMSG;
 	}

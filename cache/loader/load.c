@@ -80,6 +80,7 @@ static int put_stored(struct loader *l, const struct stored *s)
 				 .amf = s->image.amf,
 				 .alg = s->image.alg,
 				 .flags = s->image.flags,
+				 .taken_ind = s->image.taken_ind,
 				 .profile = s->profile};
 	memcpy(r.k, s->image.k, 16);
 	memcpy(r.opc, s->image.opc, 16);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "cache/loader/admin.h"
 #include "cache/loader/load.h"
+#include "cache/loader/mirror.h"
 #include "cache/loader/own.h"
 #include "cache/loader/problems.h"
 #include "cache/loader/txn.h"
@@ -77,6 +78,7 @@ int loader_init(struct loader *l, const struct loader_options *o)
 	umask(077);
 	l->lock_fd = -1;
 	l->journal_max = JOURNAL_MAX;
+	l->control = o->control;
 	int rc = lock_dir(l, o->dir);
 	if (rc) {
 		log_error(
@@ -102,13 +104,18 @@ int loader_init(struct loader *l, const struct loader_options *o)
 		rc = own_load(l);
 	if (rc == 0)
 		rc = load_start(l, fresh);
-	return rc ? rc : local_fold_start(l->local);
+	if (rc == 0)
+		rc = local_fold_start(l->local);
+	if (rc == 0 && o->uri && l->config->store == STORE_MONGODB)
+		rc = mirror_start(l, o->uri, o->dir);
+	return rc;
 }
 
 void loader_fini(struct loader *l)
 {
 	if (l->txn)
 		txn_commit(l);
+	mirror_stop(l);
 	problems_free(l);
 	admin_free(l);
 	load_free(l);

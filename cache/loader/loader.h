@@ -12,6 +12,8 @@ struct txn;
 struct own;
 struct load;
 struct admin;
+struct mirror;
+struct outbox;
 struct problems;
 
 struct link {
@@ -44,7 +46,10 @@ struct loader {
 	struct own *own;
 	struct load *load;
 	struct admin *admin;
+	struct mirror *mirror; // NULL: no upstream
+	struct outbox *outbox; // beside it
 	struct problems *problems;
+	struct control *control;
 	struct link worker[WORKER_MAX];
 	struct link admin_link;
 	struct event *tick;  // once a second: gauges, retries, trimming
@@ -63,6 +68,7 @@ struct loader_options {
 	const char *vfs;
 	int records_fd, sqn_fd;
 	int op_fd; // -1: none
+	const char *uri; // of the upstream, with credentials; NULL: none
 	struct control *control;
 };
 int loader_init(struct loader *l, const struct loader_options *o) MUST_USE;

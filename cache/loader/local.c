@@ -25,6 +25,9 @@ static const char schema_rows[] =
     " run INTEGER NOT NULL, PRIMARY KEY(imsi, fp)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS ind_host(place INTEGER PRIMARY KEY, hash INTEGER NOT NULL, host TEXT NOT "
     "NULL);"
+    // which document of the upstream a subscriber is, what of its state the upstream lacks
+    "CREATE TABLE IF NOT EXISTS upstream(imsi INTEGER PRIMARY KEY, id INTEGER NOT NULL, digest INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS outbox(imsi INTEGER PRIMARY KEY, seq INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS own_request(id INTEGER PRIMARY KEY, imsi INTEGER NOT NULL, body BLOB NOT "
     "NULL);";
 static const char schema_journal[] = "CREATE TABLE IF NOT EXISTS journal(seq INTEGER PRIMARY KEY, kind "

@@ -72,6 +72,12 @@ int local_profile(struct local *l, uint64_t id, struct slice *body) MUST_USE;
 // Whether an entry beyond `folded` is about this subscriber (state, document or the SQN row of `fp`).
 bool local_unfolded(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], uint64_t folded);
 
+// Which document of the upstream this subscriber is; 0: none.
+int local_read_upstream(struct local *l, imsi_t imsi, uint64_t *id) MUST_USE;
+// Whose state the upstream lacks; and the feed's position (empty: none). At the start, when everything is folded.
+int local_each_outbox(struct local *l, bool (*fn)(void *ctx, imsi_t imsi), void *ctx) MUST_USE;
+int local_feed_position(struct local *l, struct slice *token) MUST_USE;
+
 // Rows in order of IMSI, from beyond `after`, with the state and the SQN row of each: the ordered merge that
 // fills the cache. Rows only: the caller looks at local_unfolded with the number that local_folded gave
 // before local_scan_begin.

@@ -20,6 +20,7 @@
 enum read_stmt {
 	READ_SUBSCRIBER,
 	READ_DOCUMENT,
+	READ_UPSTREAM,
 	READ_STATE,
 	READ_SQN,
 	READ_PROFILE,
@@ -41,6 +42,7 @@ struct fold {
 	sqlite3 *db, *journal;
 	sqlite3_stmt *read, *put_doc, *put_sub, *put_state, *put_sqn, *put_ind, *put_own, *put_profile;
 	sqlite3_stmt *get_profile, *del_doc, *del_sub, *del_state, *del_own, *set_meta;
+	sqlite3_stmt *put_up, *del_up, *put_outbox, *del_outbox;
 	struct entry *entry; // FOLD_CHUNK
 	uint8_t *bytes;
 	size_t bytes_cap;

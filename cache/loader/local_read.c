@@ -11,6 +11,7 @@ int local_read_prepare(struct local *l)
 	    [READ_SUBSCRIBER] = ("SELECT s.rec, s.profile, p.body FROM subscriber s LEFT JOIN profile p"
 				 " ON p.id = s.profile WHERE s.imsi = ?1"),
 	    [READ_DOCUMENT] = "SELECT doc FROM document WHERE imsi = ?1",
+	    [READ_UPSTREAM] = "SELECT id FROM upstream WHERE imsi = ?1",
 	    [READ_STATE] = "SELECT body, ext FROM state WHERE imsi = ?1",
 	    [READ_SQN] = "SELECT ceiling, run FROM sqn WHERE imsi = ?1 AND fp = ?2",
 	    [READ_PROFILE] = "SELECT body FROM profile WHERE id = ?1",
@@ -168,6 +169,31 @@ int local_read_document(struct local *l, imsi_t imsi, struct slice *text)
 	rc = keep(l, 0, text);
 	sqlite3_reset(s);
 	return rc ? rc : 1;
+}
+
+int local_read_upstream(struct local *l, imsi_t imsi, uint64_t *id)
+{
+	struct entry e;
+	struct doc_put d;
+	*id = 0;
+	int rc = journal_find(l, UNFOLDED_DOC, imsi, 0, &e);
+	if (rc < 0 || (rc == 1 && e.kind == ENTRY_DOC_DELETE))
+		return rc < 0 ? rc : 0;
+	if (rc == 1) {
+		if (!entry_get_doc(e.body, &d))
+			return -EUCLEAN;
+		*id = d.up_id;
+		// a document that an operator changed here is still the same one there
+		if (d.has_upstream)
+			return 1;
+	}
+	sqlite3_stmt *s = l->read[READ_UPSTREAM];
+	rc = query(s, imsi.v);
+	if (rc <= 0)
+		return rc;
+	*id = (uint64_t)sqlite3_column_int64(s, 0);
+	sqlite3_reset(s);
+	return 1;
 }
 
 static int state_row(struct local *l, imsi_t imsi, int column, struct slice *out)
@@ -404,4 +430,30 @@ int local_each_own(struct local *l, bool (*fn)(void *ctx, imsi_t imsi, const str
 	}
 	sqlite3_finalize(s);
 	return rc ? rc : sql_error(step);
+}
+
+int local_each_outbox(struct local *l, bool (*fn)(void *ctx, imsi_t imsi), void *ctx)
+{
+	sqlite3_stmt *s = NULL;
+	int rc = sql_prepare(l->rows, "SELECT imsi FROM outbox ORDER BY seq", &s);
+	int step = SQLITE_DONE;
+	while (rc == 0 && (step = sqlite3_step(s)) == SQLITE_ROW)
+		if (!fn(ctx, (imsi_t){(uint64_t)sqlite3_column_int64(s, 0)}))
+			break;
+	sqlite3_finalize(s);
+	return rc ? rc : sql_error(step);
+}
+
+int local_feed_position(struct local *l, struct slice *token)
+{
+	sqlite3_stmt *s = NULL;
+	*token = (struct slice){0};
+	int rc = sql_prepare(l->rows, "SELECT value FROM meta WHERE key = 'feed'", &s);
+	int step = rc ? SQLITE_DONE : sqlite3_step(s);
+	if (step == SQLITE_ROW) {
+		*token = sql_blob(s, 0);
+		rc = keep(l, 0, token);
+	}
+	sqlite3_finalize(s);
+	return rc ? rc : step == SQLITE_ROW ? 1 : sql_error(step);
 }

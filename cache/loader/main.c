@@ -4,8 +4,11 @@
 #include <unistd.h>
 #include "cache/loader/admin.h"
 #include "cache/loader/loader.h"
+#include "cache/loader/mirror.h"
 #include "cache/loader/txn.h"
+#include "config/uri.h"
 #include "lib/base/log.h"
+#include "lib/base/secret.h"
 #include "supervisor/role.h"
 
 #define WORKER_HIGH_WATER (32u << 20)
@@ -94,6 +97,7 @@ static void on_progress(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	admin_tick(arg);
+	mirror_tick(arg);
 }
 
 static void on_fold(evutil_socket_t fd, short what, void *arg)
@@ -103,6 +107,7 @@ static void on_fold(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	local_fold_drain(l->local);
 	admin_folded(l);
+	mirror_resume(l);
 }
 
 static int add_events(struct loader *l)
@@ -123,7 +128,7 @@ static int add_events(struct loader *l)
 static int init(struct role_env *env)
 {
 	struct loader *l = &loader;
-	char dir[64];
+	char dir[64], uri[CONFIG_URI_MAX];
 	l->env = env;
 	l->base = env->base;
 	l->config = &env->config;
@@ -132,11 +137,18 @@ static int init(struct role_env *env)
 	env->ctx = l;
 	// the directory that hssd opened, whatever its path means by now
 	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", env->state_dir_fd);
-	int rc = loader_init(l, &(struct loader_options){.dir = dir,
+	snprintf(uri, sizeof(uri), "%s", env->config.store_uri);
+	int rc = env->uri_fd >= 0 ? config_uri_read(env->uri_fd, uri) : 0;
+	if (rc)
+		return rc;
+	rc = loader_init(l, &(struct loader_options){.dir = dir,
 							 .records_fd = env->records_fd,
 							 .sqn_fd = env->sqn_fd,
 							 .op_fd = env->op_fd,
+							 .uri = uri,
 							 .control = env->control});
+	secret_wipe(uri, sizeof(uri));
+	secret_wipe(env->config.store_uri, sizeof(env->config.store_uri));
 	if (rc == -EWOULDBLOCK)
 		_exit(ROLE_EXIT_IN_USE);
 	return rc ? rc : add_events(l);

@@ -2,8 +2,11 @@
 #include <errno.h>
 #include "cache/loader/extjson.h"
 #include "cache/loader/load.h"
+#include "cache/loader/mirror.h"
+#include "cache/loader/outbox.h"
 #include "cache/loader/own.h"
 #include "cache/loader/provision.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 #define JUMP_DEFAULT                                                                                         \
@@ -168,6 +171,13 @@ void location_withdraw(struct loader *l, struct op *op, const struct cache_recor
 		own_clr(l, op, r->imsi, host, realm, CANCEL_WITHDRAWAL, flags, 0);
 }
 
+static void cancel_done(struct loader *l, struct op *op, int error)
+{
+	if (error == 0 && l->outbox)
+		outbox_state(l, op->rec.imsi);
+	provision_done(l, op, error);
+}
+
 void location_cancel(struct loader *l, struct call *c)
 {
 	imsi_t imsi;
@@ -181,14 +191,18 @@ void location_cancel(struct loader *l, struct call *c)
 		admin_end(l, c, ADMIN_REFUSED, "no node serves this subscriber");
 		return;
 	}
-	*op = (struct op){.done = provision_done, .what = OP_PUT, .rec = *r, .id = c->serial};
+	*op = (struct op){.done = cancel_done, .what = OP_PUT, .rec = *r, .id = c->serial};
 	location_withdraw(l, op, r, CLR_REATTACH);
 	op->rec.mme = op->rec.sgsn = 0;
-	op->rec.mme_time_us = op->rec.sgsn_time_us = 0;
+	// the upstream takes what is newer than what it has
+	op->rec.mme_time_us = l->outbox ? clock_wall_us() : 0;
+	op->rec.sgsn_time_us = 0;
 	op->rec.flags &= (uint8_t)~STATE_FLAGS;
-	struct state_image s = {.imeisv = r->imeisv, .key = {r->change_key[0], 0}};
+	struct state_image s = {
+	    .imeisv = r->imeisv, .key = {r->change_key[0], 0}, .mme_time_us = op->rec.mme_time_us};
 	struct wr w = txn_entry(l);
-	entry_put_state(&w, &s, &(struct state_extra){.has_node = true, .has_ext = true});
+	entry_put_state(&w, &s,
+			&(struct state_extra){.has_node = true, .has_ext = true, .outbox = l->outbox != NULL});
 	txn_entry_end(l, &w, ENTRY_STATE, imsi);
 	if (!txn_add(l, op))
 		admin_end(l, c, ADMIN_REFUSED, "could not be written");
@@ -218,6 +232,8 @@ void store_status(struct loader *l, struct call *c)
 		      (json_int_t)own_pending(l), "bad_records", (json_int_t)load_bad(l), "commits",
 		      stat_value(l, STAT_COMMITS), "commit_failures", stat_value(l, STAT_COMMIT_FAILURES),
 		      "disk", failing ? "failing" : "ok", "run", (json_int_t)l->run);
+	if (l->mirror)
+		json_object_set_new(row, "upstream", mirror_status(l));
 	admin_row_take(l, c, row, false);
 	admin_end(l, c, ADMIN_OK, NULL);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "cache/loader/extjson.h"
+#include "cache/loader/mirror.h"
 #include "cache/loader/own.h"
 #include "cache/loader/problems.h"
 #include "lib/base/log.h"
@@ -24,6 +25,7 @@ const struct admin_command admin_commands[] = {
     {"location show", location_show, NULL},
     {"location cancel", location_cancel, NULL},
     {"store status", store_status, NULL},
+    {"store verify", mirror_verify, NULL},
     {NULL, NULL, NULL},
 };
 
@@ -316,26 +318,28 @@ void provision_set(struct loader *l, struct call *c)
 // ---- delete
 // ----------------------------------------------------------------------------------------------------
 
-void provision_delete(struct loader *l, struct call *c)
+bool provision_remove(struct loader *l, imsi_t imsi, void (*done)(struct loader *l, struct op *op, int error),
+		      uint64_t id)
 {
-	imsi_t imsi;
-	if (!provision_imsi(l, c, &imsi))
-		return;
 	struct op *op = txn_begin(l, imsi.v, 8192);
 	const struct cache_record *r = loader_find(l, imsi);
 	struct slice text;
 	// one that could not be loaded can still be deleted
-	if (!r && local_read_document(l->local, imsi, &text) != 1) {
-		admin_end(l, c, ADMIN_REFUSED, "no such subscriber");
-		return;
-	}
-	*op = (struct op){.done = provision_done, .what = OP_DELETE, .rec = {.imsi = imsi}, .id = c->serial};
+	if (!r && local_read_document(l->local, imsi, &text) != 1)
+		return false;
+	*op = (struct op){.done = done, .what = OP_DELETE, .rec = {.imsi = imsi}, .id = id};
 	if (r)
 		location_withdraw(l, op, r, 0);
 	struct wr w = txn_entry(l);
 	txn_entry_end(l, &w, ENTRY_DOC_DELETE, imsi);
-	if (!txn_add(l, op))
-		admin_end(l, c, ADMIN_REFUSED, "could not be written");
+	return txn_add(l, op);
+}
+
+void provision_delete(struct loader *l, struct call *c)
+{
+	imsi_t imsi;
+	if (provision_imsi(l, c, &imsi) && !provision_remove(l, imsi, provision_done, c->serial))
+		admin_end(l, c, ADMIN_REFUSED, "no such subscriber");
 }
 
 // ---- list, export

@@ -2,6 +2,7 @@
 #pragma once
 #include "cache/loader/admin.h"
 #include "cache/loader/txn.h"
+#include "cache/loader/upstream.h"
 
 enum put_mode { PUT_ADD, PUT_REPLACE };
 
@@ -15,6 +16,20 @@ struct put {
 };
 // Checks and begins; `done` follows with the commit. false and e->text: refused, nothing follows.
 bool provision_put(struct loader *l, const struct put *p, struct record_error *e) MUST_USE;
+
+// A document of the upstream, as its threads understood it. `done` follows only after PUT_BEGUN.
+struct put_feed {
+	const struct up_doc *doc;
+	bool same_content, takes_over; // as in struct up_item
+	void (*done)(struct loader *l, struct op *op, int error);
+	uint64_t id;	 // op.id
+	uint64_t answer; // op.answer[0]
+};
+enum put_result { PUT_BEGUN, PUT_NOTHING, PUT_REFUSED };
+enum put_result provision_put_feed(struct loader *l, const struct put_feed *p, struct record_error *e) MUST_USE;
+// Removes a subscriber, with CLR to the nodes that serve it; `done` follows. false: no such subscriber.
+bool provision_remove(struct loader *l, imsi_t imsi, void (*done)(struct loader *l, struct op *op, int error),
+		      uint64_t id) MUST_USE;
 
 // The document as it stands, with the current state and SQN in it. NULL: not there or unreadable.
 json_t *provision_document(struct loader *l, imsi_t imsi);

@@ -2,14 +2,18 @@
 // lower than anything that may have been used with this key.
 #include <errno.h>
 #include <stdio.h>
+#include "cache/loader/own.h"
 #include "cache/loader/provision.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 
 struct putting {
 	struct loader *l;
-	const struct put *p;
+	const struct put *p;	      // one of these two
+	const struct put_feed *feed;
 	struct record_error *e;
+	const struct cache_profile *profile;
+	const uint8_t *digest;
 	struct subscription s;
 	struct record_image image;
 	const struct cache_record *old;
@@ -77,8 +81,9 @@ static bool fill_record(struct putting *u)
 	memcpy(r->opc, u->image.opc, 16);
 	r->amf = u->image.amf;
 	r->alg = u->image.alg;
+	r->taken_ind = u->image.taken_ind;
 	r->flags = (uint8_t)((r->flags & STATE_FLAGS) | u->image.flags);
-	r->profile = builder_profile(u->l->builder, u->l->records.profile);
+	r->profile = builder_profile(u->l->builder, u->profile);
 	if (r->profile)
 		return true;
 	loader_stat(u->l, STAT_CACHE_FULL, 1);
@@ -108,18 +113,26 @@ static void write_state(struct putting *u)
 static void write_document(struct putting *u)
 {
 	uint8_t record[RECORD_BODY_LEN];
-	const struct cache_profile *profile = u->l->records.profile;
 	struct wr rw = wr_of(record, sizeof(record));
 	record_image_put(&rw, &u->image);
 	u->doc.record = wr_done(&rw);
-	u->doc.document = u->p->text;
-	memcpy(u->doc.digest, u->l->records.digest, 16);
+	u->doc.document = u->feed ? slice_of(u->feed->doc->text, u->feed->doc->text_len) : u->p->text;
+	memcpy(u->doc.digest, u->digest, 16);
 	if (!local_has_profile(u->l->local, u->doc.digest))
-		u->doc.profile = slice_of(profile, profile->len);
+		u->doc.profile = slice_of(u->profile, u->profile->len);
 	struct wr w = txn_entry(u->l);
 	entry_put_doc(&w, &u->doc);
 	txn_entry_end(u->l, &w, ENTRY_DOC_PUT, u->s.imsi);
 	secret_wipe(record, sizeof(record));
+}
+
+static bool has_room(struct putting *u)
+{
+	struct loader *l = u->l;
+	if (u->old || l->header->subscriber_cnt + txn_waiting(l) < l->header->max_subscribers)
+		return true;
+	loader_stat(l, STAT_CACHE_FULL, 1);
+	return refuse(u, "the cache is full (cache.max_subscribers)");
 }
 
 static bool put(struct putting *u)
@@ -133,12 +146,10 @@ static bool put(struct putting *u)
 	u->old = loader_find(l, u->s.imsi);
 	if (u->old && u->p->mode == PUT_ADD)
 		return refuse(u, "the subscriber exists");
-	if (!u->old && l->header->subscriber_cnt + txn_waiting(l) >= l->header->max_subscribers) {
-		loader_stat(l, STAT_CACHE_FULL, 1);
-		return refuse(u, "the cache is full (cache.max_subscribers)");
-	}
-	if (!record_build(&l->records, &u->s, &u->image, u->e))
+	if (!has_room(u) || !record_build(&l->records, &u->s, &u->image, u->e))
 		return false;
+	u->profile = l->records.profile;
+	u->digest = l->records.digest;
 	u->op->what = OP_PUT;
 	u->op->done = u->p->done;
 	u->op->id = u->p->id;
@@ -163,4 +174,166 @@ bool provision_put(struct loader *l, const struct put *p, struct record_error *e
 	secret_wipe(&u.s, offsetof(struct subscription, apn));
 	secret_wipe(&u.image, sizeof(u.image));
 	return ok;
+}
+
+// ---- from the upstream (law 8)
+
+// The IND that the field carries is that of its other writers, who draw with it, and after a resynchronisation with the
+// next one: where either is one of ours, the spare one stands in (law 5).
+static void note_taken(struct putting *u)
+{
+	unsigned ind = (unsigned)(u->s.sqn & 31), first = u->l->config ? u->l->config->node_id * 8 : 0;
+	if (ind + 1 < first || ind > first + 7)
+		return;
+	u->image.flags |= RECORD_IND_SPARE;
+	u->image.taken_ind = (uint8_t)ind;
+}
+
+// A location that is newer than ours wins: another HSS on the same database has it from the node itself. When only the
+// mark of a purge came, it is that of the same registration.
+static bool location_is_newer(const struct putting *u)
+{
+	const struct subscription *s = &u->s;
+	if (s->mme_host.len == 0)
+		return false;
+	if (!u->old || s->mme_time_us > u->old->mme_time_us)
+		return true;
+	return s->mme_time_us == u->old->mme_time_us && s->purged && u->old->mme && !(u->old->flags & RECORD_MME_PURGED);
+}
+
+// The node that served until now, if its connection is here: nobody else can tell it.
+static void cancel_lost(struct putting *u)
+{
+	struct slice host, realm;
+	uint32_t frontend, conn, generation;
+	struct loader *l = u->l;
+	if (!u->old || !cache_node_get(l->cache, u->old->mme, &host, &realm) || u->old->flags & RECORD_MME_PURGED ||
+	    slice_eq_nocase(host, u->s.mme_host))
+		return;
+	if (l->control && control_peer_find(l->control, host, &frontend, &conn, &generation) >= 0)
+		own_clr(l, u->op, u->old->imsi, host, realm, CANCEL_MME_UPDATE, CLR_S6A, 0);
+}
+
+static void take_location(struct putting *u)
+{
+	struct cache_record *r = &u->op->rec;
+	struct slice sgsn_host = {0}, sgsn_realm = {0};
+	cancel_lost(u);
+	(void)cache_node_get(u->l->cache, r->sgsn, &sgsn_host, &sgsn_realm);
+	r->mme = builder_node(u->l->builder, u->s.mme_host, u->s.mme_realm);
+	r->mme_time_us = u->s.mme_time_us;
+	r->flags &= (uint8_t) ~(RECORD_MME_PURGED | RECORD_MME_COMBINED);
+	r->flags |= u->s.purged ? RECORD_MME_PURGED : 0;
+	memset(r->mme_plmn, 0, 3);
+	if (u->s.imeisv)
+		r->imeisv = u->s.imeisv;
+	struct state_image st = {.mme_host = u->s.mme_host,
+				 .mme_realm = u->s.mme_realm,
+				 .sgsn_host = sgsn_host,
+				 .sgsn_realm = sgsn_realm,
+				 .mme_time_us = r->mme_time_us,
+				 .sgsn_time_us = r->sgsn_time_us,
+				 .imeisv = r->imeisv,
+				 .key = {r->change_key[0], 0},
+				 .flags = r->flags};
+	memcpy(st.sgsn_plmn, r->sgsn_plmn, 3);
+	struct wr w = txn_entry(u->l);
+	entry_put_state(&w, &st, &(struct state_extra){0});
+	txn_entry_end(u->l, &w, ENTRY_STATE, r->imsi);
+}
+
+// request_cancel_location, newly true: the operator wants the subscriber to attach anew (as Open5GS does).
+static void maybe_cancel(struct putting *u)
+{
+	struct slice text;
+	if (!u->feed->doc->cancel_location || !u->old || u->feed->same_content ||
+	    local_read_document(u->l->local, u->s.imsi, &text) != 1)
+		return;
+	json_t *before = json_loadb((const char *)text.p, text.len, 0, NULL);
+	if (!json_is_true(json_object_get(before, "request_cancel_location")))
+		location_withdraw(u->l, u->op, u->old, CLR_REATTACH);
+	json_decref(before);
+}
+
+static void write_sqn_row(struct putting *u)
+{
+	struct wr w = txn_entry(u->l);
+	entry_put_sqn(&w, &u->doc.sqn);
+	txn_entry_end(u->l, &w, ENTRY_SQN_ROW, u->s.imsi);
+}
+
+static bool feed_prepare(struct putting *u)
+{
+	const struct up_doc *d = u->feed->doc;
+	u->s.imsi = d->imsi;
+	u->s.has_sqn = d->has_sqn;
+	u->s.sqn = d->sqn;
+	u->s.mme_host = d->mme_host;
+	u->s.mme_realm = d->mme_realm;
+	u->s.mme_time_us = d->mme_time_us;
+	u->s.imeisv = d->imeisv;
+	u->s.purged = d->purged;
+	u->image = d->image;
+	u->profile = d->profile;
+	u->digest = d->profile_digest;
+	u->doc.has_upstream = true;
+	u->doc.up_id = d->id;
+	u->doc.up_digest = d->digest;
+	note_taken(u);
+	u->op = txn_begin(u->l, d->imsi.v, d->text_len + RECORD_PROFILE_MAX + 4096);
+	return u->op || refuse(u, "the document is too large");
+}
+
+// Is it about the document that the subscriber is? *known: it was stored from there before.
+static bool is_its_document(struct putting *u, bool *known)
+{
+	uint64_t id = 0;
+	int rc = local_read_upstream(u->l->local, u->s.imsi, &id);
+	*known = rc == 1 && id == u->doc.up_id;
+	if (rc < 0)
+		return refuse(u, "the local database could not be read");
+	return !u->old || rc == 0 || *known || u->feed->takes_over || refuse(u, "another document has this IMSI, too");
+}
+
+static enum put_result put_feed(struct putting *u)
+{
+	bool known;
+	if (!feed_prepare(u))
+		return PUT_REFUSED;
+	u->old = loader_find(u->l, u->s.imsi);
+	if (!is_its_document(u, &known) || !has_room(u))
+		return PUT_REFUSED;
+	u->op->done = u->feed->done;
+	u->op->id = u->feed->id;
+	u->op->answer[0] = u->feed->answer;
+	if (!fill_record(u))
+		return PUT_REFUSED;
+	bool same_key = u->old && secret_equal(u->old->k, u->image.k, 16);
+	if (!(same_key ? same_words(u, u->s.sqn >> 5) : new_words(u, u->s.sqn >> 5)))
+		return PUT_REFUSED;
+	bool write = !known || !u->feed->same_content || !u->old || u->old->taken_ind != u->image.taken_ind ||
+		     ((u->old->flags ^ u->image.flags) & RECORD_IND_SPARE);
+	if (write)
+		maybe_cancel(u);
+	if (location_is_newer(u))
+		take_location(u);
+	if (write)
+		write_document(u);
+	else if (u->doc.has_sqn)
+		write_sqn_row(u);
+	if (!u->old || memcmp(u->old, &u->op->rec, sizeof(*u->old)) != 0)
+		u->op->what |= OP_PUT;
+	if (!write && !u->op->what)
+		return PUT_NOTHING;
+	return txn_add(u->l, u->op) || refuse(u, "the document is too large") ? PUT_BEGUN : PUT_REFUSED;
+}
+
+enum put_result provision_put_feed(struct loader *l, const struct put_feed *p, struct record_error *e)
+{
+	struct putting u = {.l = l, .feed = p, .e = e};
+	enum put_result result = put_feed(&u);
+	if (result != PUT_BEGUN && u.op)
+		txn_forget(l, u.op);
+	secret_wipe(&u.image, sizeof(u.image));
+	return result;
 }

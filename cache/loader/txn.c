@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <time.h>
 #include "cache/loader/load.h"
+#include "cache/loader/outbox.h"
 #include "cache/loader/own.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -280,6 +281,8 @@ static int put_record(struct loader *l, const struct cache_record *rec)
 static int publish_put(struct loader *l, struct op *op)
 {
 	bool fresh = op->rec.sqn == UINT32_MAX;
+	const struct cache_record *old = fresh && l->outbox ? cache_find(l->cache, op->rec.imsi) : NULL;
+	uint32_t old_words = old ? old->sqn : UINT32_MAX;
 	if (fresh) {
 		op->rec.sqn = builder_sqn_take(l->builder, op->next, op->limit);
 		if (op->rec.sqn == UINT32_MAX)
@@ -288,6 +291,8 @@ static int publish_put(struct loader *l, struct op *op)
 	int rc = put_record(l, &op->rec);
 	if (rc && fresh)
 		builder_sqn_return(l->builder, op->rec.sqn);
+	else if (fresh && l->outbox)
+		outbox_moved(l, old_words, op->rec.sqn);
 	return rc;
 }
 
@@ -305,6 +310,8 @@ static bool jump_one(void *ctx, const struct cache_record *r)
 static int publish(struct loader *l, struct op *op)
 {
 	int rc = op->what & OP_PUT ? publish_put(l, op) : 0;
+	if (op->what & OP_DELETE && l->outbox && cache_find(l->cache, op->rec.imsi))
+		outbox_moved(l, cache_find(l->cache, op->rec.imsi)->sqn, UINT32_MAX);
 	if (op->what & OP_DELETE)
 		builder_delete(l->builder, op->rec.imsi);
 	if (op->what & (OP_PUT | OP_DELETE))

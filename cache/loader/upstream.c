@@ -25,6 +25,7 @@ struct upstream {
 	pthread_cond_t wake;  // asks, batches, the wish, the end
 	pthread_cond_t room;
 	struct up_item *item, **item_tail;
+	struct up_item *answer, **answer_tail;
 	size_t item_bytes;
 	struct up_ask *ask, **ask_tail;
 	struct up_batch *batch, **batch_tail;
@@ -95,6 +96,7 @@ static struct upstream *make(const struct upstream_options *o)
 					 .op = slice_of(u->op, o->op.len == sizeof(u->op) ? sizeof(u->op) : 0),
 					 .position = slice_of(u->position, o->position.len)};
 	u->item_tail = &u->item;
+	u->answer_tail = &u->answer;
 	u->ask_tail = &u->ask;
 	u->batch_tail = &u->batch;
 	u->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -110,6 +112,10 @@ static struct upstream *make(const struct upstream_options *o)
 static void drop(struct upstream *u)
 {
 	for (struct up_item *i = u->item, *next; i; i = next) {
+		next = i->next;
+		up_item_free(&i);
+	}
+	for (struct up_item *i = u->answer, *next; i; i = next) {
 		next = i->next;
 		up_item_free(&i);
 	}
@@ -177,17 +183,24 @@ int upstream_fd(const struct upstream *u)
 	return u->fd;
 }
 
-struct up_item *upstream_take(struct upstream *u)
+struct up_item *upstream_take(struct upstream *u, bool answers)
 {
 	uint64_t n;
+	struct up_item *list;
 	if (read(u->fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
 		log_error("upstream_event_failed", LOG_STR("reason", err_text(errno)));
 	pthread_mutex_lock(&u->lock);
-	struct up_item *list = u->item;
-	u->item = NULL;
-	u->item_tail = &u->item;
-	u->item_bytes = 0;
-	pthread_cond_broadcast(&u->room);
+	if (answers) {
+		list = u->answer;
+		u->answer = NULL;
+		u->answer_tail = &u->answer;
+	} else {
+		list = u->item;
+		u->item = NULL;
+		u->item_tail = &u->item;
+		u->item_bytes = 0;
+		pthread_cond_broadcast(&u->room);
+	}
 	pthread_mutex_unlock(&u->lock);
 	return list;
 }
@@ -237,26 +250,32 @@ bool upstream_give_take(struct upstream *u, struct up_item **at)
 {
 	struct up_item *i = *at;
 	uint64_t one = 1;
+	bool answer = i->kind == UP_ANSWER || i->kind == UP_WRITTEN;
 	i->next = NULL;
 	if (i->size == 0)
 		i->size = sizeof(*i);
 	pthread_mutex_lock(&u->lock);
-	// one that is larger than everything goes alone
-	while (!u->ending && u->item && u->item_bytes + i->size > UP_ITEMS_BYTES)
+	// one that is larger than everything goes alone; answers are as many as there were questions
+	while (!answer && !u->ending && u->item && u->item_bytes + i->size > UP_ITEMS_BYTES)
 		pthread_cond_wait(&u->room, &u->lock);
-	bool ending = u->ending, first = !u->item;
-	if (!ending) {
+	bool ending = u->ending;
+	if (!ending && answer) {
+		*u->answer_tail = i;
+		u->answer_tail = &i->next;
+	} else if (!ending) {
 		*u->item_tail = i;
 		u->item_tail = &i->next;
 		u->item_bytes += i->size;
-		*at = NULL;
 	}
 	pthread_mutex_unlock(&u->lock);
-	if (ending)
+	if (ending) {
 		up_item_free(at);
-	else if (first && write(u->fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		return false;
+	}
+	*at = NULL;
+	if (write(u->fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		log_error("upstream_event_failed", LOG_STR("reason", err_text(errno)));
-	return !ending;
+	return true;
 }
 
 static struct timespec after_ms(unsigned ms)

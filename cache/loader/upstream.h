@@ -161,7 +161,9 @@ void upstream_stop(struct upstream **u);
 
 // ---- main thread: never wait
 int upstream_fd(const struct upstream *u); // readable when items wait
-struct up_item *upstream_take(struct upstream *u); // all items that wait, in order; NULL: none. The caller frees them
+// The items that wait, in order; NULL: none. The caller frees them. `answers`: only UP_ANSWER and UP_WRITTEN, which
+// overtake the feed; else only the others.
+struct up_item *upstream_take(struct upstream *u, bool answers);
 void upstream_ask_take(struct upstream *u, struct up_ask **a);	   // takes ownership; answered by exactly one UP_ANSWER
 void upstream_write_take(struct upstream *u, struct up_batch **b); // answered by exactly one UP_WRITTEN
 void upstream_figures(struct upstream *u, struct up_figures *out);

@@ -94,9 +94,7 @@ static bool air_ind(struct air *a)
 	struct worker *w = r->w;
 	uint64_t hash = r->in.host_hash;
 	unsigned at = hash % WORKER_K_CACHE, k;
-	if (a->rec->flags & RECORD_IND_SPARE) {
-		k = 7;
-	} else if (w->k_cache[at].host_hash == hash) {
+	if (w->k_cache[at].host_hash == hash) {
 		k = w->k_cache[at].k;
 	} else {
 		int place = cache_ind_find(&w->cache, hash);
@@ -112,7 +110,11 @@ static bool air_ind(struct air *a)
 			w->k_cache[at].k = k;
 		}
 	}
-	return sqn_ind_of(w->config->node_id, k, &a->ind) || answer_auth_unavailable(r);
+	if (!sqn_ind_of(w->config->node_id, k, &a->ind))
+		return answer_auth_unavailable(r);
+	// after a resynchronisation Open5GS goes on with the next IND, before we have heard of it
+	bool taken = a->rec->flags & RECORD_IND_SPARE && (a->ind == a->rec->taken_ind || a->ind == a->rec->taken_ind + 1u);
+	return !taken || sqn_ind_of(w->config->node_id, SQN_K_SPARE, &a->ind) || answer_auth_unavailable(r);
 }
 
 // AUTS: MAC-S first, always; then the next SEQ lies above the USIM's (TS 33.102 6.3.5). A wrong MAC-S moves nothing.

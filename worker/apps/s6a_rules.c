@@ -8,7 +8,9 @@ const struct cache_record *s6a_find_subscriber(struct request *r)
 	const struct cache_record *rec = r->imsi.v ? cache_find(&w->cache, r->imsi) : NULL;
 	if (rec)
 		return rec;
-	bool complete = __atomic_load_n((uint32_t *)&w->cache.h->load_state, __ATOMIC_ACQUIRE) == CACHE_COMPLETE;
+	// with an upstream the cache is never complete: somebody may have added it a moment ago (law 8)
+	bool complete = w->config->store != STORE_MONGODB &&
+			__atomic_load_n((uint32_t *)&w->cache.h->load_state, __ATOMIC_ACQUIRE) == CACHE_COMPLETE;
 	if (r->imsi.v == 0 || complete || r->unknown)
 		request_answer(r, EXP_USER_UNKNOWN, true);
 	else

@@ -22,6 +22,7 @@
 #define SQN_K_S6A_CNT    5 // k = 0..4: MMEs and SGSNs in turn
 #define SQN_K_CX         5
 #define SQN_K_SWX        6
+#define SQN_K_SPARE      7 // stands in for a column that other writers of the upstream use
 
 static inline uint64_t sqn_seq(uint64_t sqn)
 {

@@ -1,0 +1,493 @@
+// See mirror.h. Loader process, main thread.
+#include "cache/loader/mirror.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "cache/loader/miss.h"
+#include "cache/loader/outbox.h"
+#include "cache/loader/problems.h"
+#include "cache/loader/provision.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+
+#define BACKLOG	  60000u // journal entries: beyond, the feed waits until the fold thread has caught up
+#define PIECE	  2000u	 // items between two looks at the sockets
+#define ASKS_MAX  8192u	 // a power of two
+#define VERIFY_S  3600u
+
+enum asked { ASKED_NOTHING, ASKED_MISS, ASKED_FIELD, ASKED_CHANGE };
+
+struct asking {
+	enum asked what;
+	uint64_t number;
+	imsi_t imsi;
+	uint64_t deletes; // of the feed when it was asked
+	struct mirror_change change;
+};
+
+struct mirror {
+	struct upstream *up;
+	struct event *event;
+	struct up_item *held; // taken, the fold thread is behind
+	struct asking *asking; // by number
+	unsigned asking_cnt;
+	uint64_t number, deletes;
+	struct miss *miss;
+	struct up_figures figures;
+	bool doubt;	  // something that the feed brought is not on disk: positions wait for a comparison
+	uint64_t applied, changed, refused, verify_from, verify_changed; // documents
+	uint64_t verify_serial; // of the call, 0: none
+	unsigned verify_rounds;
+	struct log_limit limit;
+};
+
+// ---- questions
+
+static struct asking *ask(struct loader *l, enum asked what, enum up_ask_kind kind, imsi_t imsi, json_t *json)
+{
+	struct mirror *m = l->mirror;
+	struct up_ask *a = m->asking_cnt < ASKS_MAX / 2 ? calloc(1, sizeof(*a)) : NULL;
+	if (!a) {
+		json_decref(json);
+		return NULL;
+	}
+	struct asking *k;
+	do
+		k = &m->asking[++m->number & (ASKS_MAX - 1)];
+	while (k->what != ASKED_NOTHING);
+	*k = (struct asking){.what = what, .number = m->number, .imsi = imsi, .deletes = m->deletes};
+	m->asking_cnt++;
+	*a = (struct up_ask){.kind = kind, .number = m->number, .imsi = imsi, .json = json};
+	upstream_ask_take(m->up, &a);
+	return k;
+}
+
+static struct asking *asking_of(struct mirror *m, uint64_t number)
+{
+	struct asking *k = &m->asking[number & (ASKS_MAX - 1)];
+	return k->what != ASKED_NOTHING && k->number == number ? k : NULL;
+}
+
+bool mirror_learn(struct loader *l, imsi_t imsi)
+{
+	return ask(l, ASKED_FIELD, UP_LOOKUP, imsi, NULL) != NULL;
+}
+
+bool mirror_change_take(struct loader *l, struct mirror_change *c)
+{
+	json_t *json = c->json;
+	c->json = NULL;
+	struct asking *k = ask(l, ASKED_CHANGE, c->kind, c->imsi, json);
+	if (k)
+		k->change = *c;
+	return k != NULL;
+}
+
+void mirror_write_take(struct loader *l, struct up_batch **b)
+{
+	upstream_write_take(l->mirror->up, b);
+}
+
+static bool feed_is_live(const struct mirror *m, const struct config *c)
+{
+	uint64_t age = clock_mono_ms() - m->figures.live_ms, allowed = 2000;
+	if (m->figures.mode == UP_POLL)
+		allowed += 2ull * c->store_poll_ms;
+	return m->figures.state == UP_LIVE && age < allowed;
+}
+
+void mirror_miss(struct loader *l, imsi_t imsi, unsigned worker, uint64_t id)
+{
+	struct mirror *m = l->mirror;
+	enum miss_status told;
+	switch (miss_begin(m->miss, imsi, worker, l->worker[worker].generation, id)) {
+	case MISS_NEGATIVE:
+		told = MISS_UNKNOWN;
+		break;
+	case MISS_JOINED:
+		return;
+	case MISS_ASK:
+		if (ask(l, ASKED_MISS, UP_LOOKUP, imsi, NULL))
+			return;
+		miss_end(l, m->miss, imsi, MISS_BUSY);
+		return;
+	default: // too many: a feed that is level would have brought it by now
+		told = feed_is_live(m, l->config) ? MISS_UNKNOWN : MISS_BUSY;
+		break;
+	}
+	uint64_t status = told;
+	l->send(l, ROLE_WORKER, worker, IPC_MISS_ACK, id, &status, sizeof(status));
+}
+
+// ---- documents
+
+static void where_text(uint64_t id, char out[64])
+{
+	snprintf(out, 64, "document %016" PRIx64, id);
+}
+
+static void on_fed(struct loader *l, struct op *op, int error)
+{
+	struct mirror *m = l->mirror;
+	struct asking *k = m ? asking_of(m, op->id) : NULL;
+	if (!m)
+		return;
+	if (error) {
+		if (log_limit_pass(&m->limit, 5))
+			log_error("upstream_change_not_stored", LOG_STR("reason", err_text(error)));
+		if (op->answer[0] == 0 && !m->doubt) {
+			m->doubt = true;
+			upstream_compare(m->up);
+		}
+	} else {
+		m->changed++;
+	}
+	if (k && k->what == ASKED_MISS) {
+		k->what = ASKED_NOTHING;
+		m->asking_cnt--;
+		miss_end(l, m->miss, k->imsi, error ? MISS_BUSY : MISS_FOUND);
+	}
+}
+
+static void problem(struct loader *l, imsi_t imsi, uint64_t id, const char *text)
+{
+	char where[64];
+	where_text(id, where);
+	l->mirror->refused++;
+	problems_add(l, where, imsi, text);
+}
+
+static void feed_document(struct loader *l, const struct up_item *i)
+{
+	struct record_error e;
+	struct mirror *m = l->mirror;
+	m->applied++;
+	enum put_result r = provision_put_feed(l,
+					       &(struct put_feed){.doc = i->doc,
+								  .same_content = i->same_content,
+								  .takes_over = i->takes_over,
+								  .done = on_fed},
+					       &e);
+	if (r == PUT_REFUSED) {
+		problem(l, i->doc->imsi, i->doc->id, e.text);
+		return;
+	}
+	// the words are those after the commit: a new subscriber's SQN is looked at by the next scan
+	outbox_field(l, i->doc->imsi, i->doc);
+}
+
+static void feed_delete(struct loader *l, const struct up_item *i)
+{
+	uint64_t id = 0;
+	l->mirror->deletes++;
+	l->mirror->applied++;
+	int rc = local_read_upstream(l->local, i->imsi, &id);
+	if (rc == 1 && id == i->id && !provision_remove(l, i->imsi, on_fed, 0))
+		problem(l, i->imsi, id, "could not be removed");
+}
+
+static void feed_position(struct loader *l, const struct up_item *i)
+{
+	if (l->mirror->doubt)
+		return;
+	struct op *op = txn_begin(l, 0, i->len + 64);
+	if (!op)
+		return;
+	struct wr w = txn_entry(l);
+	wr_slice(&w, slice_of(i->text, i->len));
+	txn_entry_end(l, &w, ENTRY_FEED, (imsi_t){0});
+	(void)txn_add(l, op);
+}
+
+static void verify_end(struct loader *l)
+{
+	struct mirror *m = l->mirror;
+	struct call *c = admin_call(l, m->verify_serial);
+	m->verify_serial = 0;
+	if (!c)
+		return;
+	uint64_t changed = m->changed - m->verify_changed;
+	struct up_figures f;
+	upstream_figures(m->up, &f);
+	uint32_t here = l->header->subscriber_cnt;
+	uint64_t only_here = here > f.documents ? here - f.documents : 0;
+	admin_row_take(l, c,
+		       json_pack("{s:I,s:I,s:I,s:I,s:I}", "documents", (json_int_t)f.documents, "subscribers",
+				 (json_int_t)here, "differed", (json_int_t)changed, "outbox",
+				 (json_int_t)outbox_waiting(l), "only_here", (json_int_t)only_here),
+		       false);
+	if (changed || only_here)
+		admin_end(l, c, ADMIN_REFUSED, "%" PRIu64 " subscribers differed and were put right, %" PRIu64
+						" are not in the upstream", changed, only_here);
+	else
+		admin_end(l, c, ADMIN_OK, NULL);
+}
+
+static void feed_complete(struct loader *l)
+{
+	struct mirror *m = l->mirror;
+	txn_commit(l);
+	m->doubt = false;
+	log_info("upstream_compared", LOG_INT("subscribers", l->header->subscriber_cnt));
+	if (m->verify_serial && m->verify_rounds++ > 0)
+		verify_end(l);
+}
+
+static void feed_item(struct loader *l, const struct up_item *i)
+{
+	char where[64];
+	switch (i->kind) {
+	case UP_DOC:
+		feed_document(l, i);
+		break;
+	case UP_DELETE:
+		feed_delete(l, i);
+		break;
+	case UP_BAD:
+		problem(l, i->imsi, i->id, i->text ? i->text : "can't be served");
+		break;
+	case UP_GOOD:
+		where_text(i->id, where);
+		problems_clear(l, where);
+		break;
+	case UP_POSITION:
+		feed_position(l, i);
+		break;
+	case UP_COMPLETE:
+		feed_complete(l);
+		break;
+	case UP_ANSWER:
+	case UP_WRITTEN:
+		break; // these come the other way
+	}
+}
+
+// ---- answers
+
+static void answer_lookup(struct loader *l, struct asking *k, struct up_item *i)
+{
+	struct record_error e;
+	struct mirror *m = l->mirror;
+	imsi_t imsi = k->imsi;
+	bool miss = k->what == ASKED_MISS;
+	enum put_result r = PUT_NOTHING;
+	enum miss_status told = i->status == UP_AWAY ? MISS_BUSY : MISS_UNKNOWN;
+	// what the feed has brought meanwhile is newer; what it has taken away may be what was found
+	bool stale = k->deletes != m->deletes && !loader_find(l, imsi);
+	if (i->doc && stale && miss) {
+		k->what = ASKED_NOTHING;
+		m->asking_cnt--;
+		struct asking *again = ask(l, ASKED_MISS, UP_LOOKUP, imsi, NULL);
+		if (!again)
+			miss_end(l, m->miss, imsi, MISS_BUSY);
+		return;
+	}
+	if (i->doc && !stale && (!miss || !loader_find(l, imsi)))
+		r = provision_put_feed(
+		    l, &(struct put_feed){.doc = i->doc, .done = on_fed, .id = k->number, .answer = miss}, &e);
+	if (i->doc)
+		told = r == PUT_REFUSED ? MISS_UNKNOWN : MISS_FOUND;
+	if (i->status != UP_AWAY)
+		outbox_field(l, imsi, i->doc);
+	else
+		outbox_unlearned(l, imsi);
+	if (r == PUT_REFUSED)
+		problem(l, imsi, i->doc->id, e.text);
+	if (miss && r == PUT_BEGUN)
+		return; // on_fed goes on
+	k->what = ASKED_NOTHING;
+	m->asking_cnt--;
+	if (miss)
+		miss_end(l, m->miss, imsi, told);
+}
+
+static void answer_change(struct loader *l, const struct mirror_change *c, const struct up_item *i)
+{
+	struct record_error e = {""};
+	const char *text = i->text ? i->text : i->status == UP_AWAY ? "the upstream can't be reached" : "refused";
+	struct op nothing = {.id = c->id, .answer = {c->answer}};
+	enum put_result r = PUT_NOTHING;
+	if (i->status != UP_DONE) {
+		c->refused(l, c->id, c->answer, text);
+		return;
+	}
+	if (i->doc) {
+		r = provision_put_feed(l,
+				       &(struct put_feed){.doc = i->doc,
+							  .takes_over = true,
+							  .done = c->done,
+							  .id = c->id,
+							  .answer = c->answer},
+				       &e);
+		outbox_field(l, i->doc->imsi, i->doc);
+	} else if (c->kind == UP_REMOVE) {
+		l->mirror->deletes++; // a lookup that is under way may have found it
+		r = provision_remove(l, c->imsi, c->done, c->id) ? PUT_BEGUN : PUT_NOTHING;
+	}
+	if (r == PUT_REFUSED)
+		c->refused(l, c->id, c->answer, e.text);
+	else if (r == PUT_NOTHING)
+		c->done(l, &nothing, 0);
+}
+
+static void answer(struct loader *l, struct up_item *i)
+{
+	struct mirror *m = l->mirror;
+	struct asking *k = i->kind == UP_ANSWER ? asking_of(m, i->ask) : NULL;
+	if (i->kind == UP_WRITTEN) {
+		outbox_written_take(l, &i->batch);
+		return;
+	}
+	if (!k)
+		return;
+	if (k->what != ASKED_CHANGE) {
+		answer_lookup(l, k, i);
+		return;
+	}
+	struct mirror_change c = k->change;
+	k->what = ASKED_NOTHING;
+	m->asking_cnt--;
+	answer_change(l, &c, i);
+}
+
+// ---- the flow
+
+static bool fold_is_behind(const struct loader *l)
+{
+	return local_seq(l->local) - local_folded(l->local) > BACKLOG;
+}
+
+static void handle(struct loader *l)
+{
+	struct mirror *m = l->mirror;
+	struct up_item *i = upstream_take(m->up, true), *next;
+	for (; i; i = next) {
+		next = i->next;
+		answer(l, i);
+		up_item_free(&i);
+	}
+	if (!m->held && !fold_is_behind(l))
+		m->held = upstream_take(m->up, false);
+	for (unsigned n = 0; m->held && n < PIECE && !fold_is_behind(l); n++) {
+		i = m->held;
+		m->held = i->next;
+		feed_item(l, i);
+		up_item_free(&i);
+	}
+	if (m->held && !fold_is_behind(l) && m->event)
+		event_active(m->event, EV_TIMEOUT, 0); // the rest after a look at the sockets
+}
+
+static void on_items(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	handle(arg);
+}
+
+void mirror_resume(struct loader *l)
+{
+	if (l->mirror && !fold_is_behind(l))
+		handle(l);
+}
+
+void mirror_tick(struct loader *l)
+{
+	struct mirror *m = l->mirror;
+	if (!m)
+		return;
+	upstream_figures(m->up, &m->figures);
+	miss_tick(m->miss, l->config->store_lookup_rate);
+	handle(l);
+	outbox_tick(l);
+}
+
+void mirror_verify(struct loader *l, struct call *c)
+{
+	struct mirror *m = l->mirror;
+	if (!m || m->verify_serial) {
+		admin_end(l, c, ADMIN_REFUSED, m ? "a comparison is going on" : "store.type has no upstream to compare with");
+		return;
+	}
+	m->verify_serial = c->serial;
+	m->verify_rounds = 1;
+	m->verify_changed = m->changed;
+	upstream_compare(m->up);
+}
+
+json_t *mirror_status(struct loader *l)
+{
+	static const char *const state[] = {"connecting", "loading", "live", "down"};
+	static const char *const mode[] = {"none", "stream", "poll"};
+	struct mirror *m = l->mirror;
+	struct up_figures *f = &m->figures;
+	upstream_figures(m->up, f);
+	uint64_t now = clock_mono_ms();
+	json_t *j = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "state", state[f->state], "mode",
+			      mode[f->mode], "documents", (json_int_t)f->documents, "lag_ms",
+			      (json_int_t)(f->live_ms ? now - f->live_ms : 0), "events", (json_int_t)f->events, "outbox",
+			      (json_int_t)outbox_waiting(l), "outbox_age_s", (json_int_t)outbox_age_s(l), "refused",
+			      (json_int_t)outbox_refused(l), "problems", (json_int_t)problems_count(l), "sweep_ms",
+			      (json_int_t)f->sweep_ms, "sweep_cpu_ms", (json_int_t)f->sweep_cpu_ms);
+	if (f->state == UP_LOADING) {
+		uint64_t ms = now - f->load_started_ms, rate = ms ? f->load_done * 1000 / ms : 0;
+		uint64_t left = f->load_total > f->load_done ? f->load_total - f->load_done : 0;
+		json_object_set_new(j, "load_done", json_integer((json_int_t)f->load_done));
+		json_object_set_new(j, "load_total", json_integer((json_int_t)f->load_total));
+		json_object_set_new(j, "load_rate", json_integer((json_int_t)rate));
+		json_object_set_new(j, "load_left_s", rate ? json_integer((json_int_t)(left / rate)) : json_null());
+	}
+	json_object_set_new(j, "last_error", f->last_error[0] ? json_string(f->last_error) : json_null());
+	if (f->empty_held)
+		json_object_set_new(j, "held", json_string("the collection is empty or missing: subscribers are kept"));
+	return j;
+}
+
+int mirror_start(struct loader *l, const char *uri, const char *dir)
+{
+	struct slice position;
+	struct mirror *m = calloc(1, sizeof(*m));
+	if (!m)
+		return -ENOMEM;
+	l->mirror = m;
+	m->asking = calloc(ASKS_MAX, sizeof(*m->asking));
+	m->miss = miss_new(l->config->store_lookup_rate);
+	int rc = m->asking && m->miss ? outbox_new(l) : -ENOMEM;
+	if (rc == 0)
+		rc = local_feed_position(l->local, &position);
+	if (rc >= 0)
+		rc = upstream_start(&(struct upstream_options){.config = l->config,
+							       .uri = uri,
+							       .dir = dir,
+							       .op = l->records.has_op
+									 ? slice_of(l->records.op, 16)
+									 : (struct slice){0},
+							       .position = position},
+				    &m->up);
+	if (rc == 0 && l->base) {
+		m->event = event_new(l->base, upstream_fd(m->up), EV_READ | EV_PERSIST, on_items, l);
+		rc = m->event ? event_add(m->event, NULL) : -ENOMEM;
+	}
+	return rc;
+}
+
+void mirror_stop(struct loader *l)
+{
+	struct mirror *m = l->mirror;
+	if (!m)
+		return;
+	if (m->event)
+		event_free(m->event);
+	upstream_stop(&m->up);
+	txn_commit(l); // what was begun still has its places here
+	for (struct up_item *i = m->held, *next; i; i = next) {
+		next = i->next;
+		up_item_free(&i);
+	}
+	outbox_free(l);
+	miss_free(&m->miss);
+	free(m->asking);
+	free(m);
+	l->mirror = NULL;
+}

@@ -1,0 +1,26 @@
+// What the upstream is still to be told: locations, durably (the local database's table `outbox` holds who), and SQNs, which
+// are derived from the words that workers draw from and looked through piece by piece. Coalesced to the newest of a
+// subscriber, sent in bulk by the write thread. Loader process, main thread; laws 6 and 8.
+#pragma once
+#include "cache/loader/loader.h"
+#include "cache/loader/upstream.h"
+
+int outbox_new(struct loader *l) MUST_USE; // reads who waits
+void outbox_free(struct loader *l);
+
+// A state of ours is durable and in the cache.
+void outbox_state(struct loader *l, imsi_t imsi);
+// What the upstream's field holds now, as a document of it says. `d` NULL: there is no document.
+void outbox_field(struct loader *l, imsi_t imsi, const struct up_doc *d);
+// The document could not be asked for now.
+void outbox_unlearned(struct loader *l, imsi_t imsi);
+// A subscriber has other SQN words than before (another key); what waits goes with it.
+void outbox_moved(struct loader *l, uint32_t from, uint32_t to);
+// The outcome of a batch. Takes it.
+void outbox_written_take(struct loader *l, struct up_batch **b);
+// Looks for drawn SQNs and sends what waits: ten times a second.
+void outbox_tick(struct loader *l);
+
+uint64_t outbox_waiting(const struct loader *l); // locations that the upstream lacks
+uint64_t outbox_age_s(const struct loader *l);	 // of the oldest of them
+uint64_t outbox_refused(const struct loader *l); // set aside: the upstream refuses the document
