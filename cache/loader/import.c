@@ -62,6 +62,16 @@ static void on_row(struct loader *l, struct op *op, int error)
 	finish_if_over(l, c);
 }
 
+static void row_refused(struct loader *l, uint64_t id, uint64_t answer, const char *text)
+{
+	struct call *c = admin_call(l, id);
+	if (!c)
+		return;
+	c->in_flight--;
+	error_row(l, c, answer, text);
+	finish_if_over(l, c);
+}
+
 static void import_line(struct loader *l, struct call *c, struct slice line)
 {
 	struct record_error e;
@@ -80,11 +90,12 @@ static void import_line(struct loader *l, struct call *c, struct slice line)
 	// before: with a full batch the commit may answer rows of this call
 	c->in_flight++;
 	uint64_t serial = c->serial, number = c->line;
-	bool ok = provision_put(l,
+	bool ok = provision_change(l,
 				&(struct put){.document = doc,
 					      .text = line,
 					      .mode = PUT_REPLACE,
 					      .done = on_row,
+					      .refused = row_refused,
 					      .id = serial,
 					      .answer = number},
 				&e);

@@ -13,7 +13,7 @@
 
 #define BACKLOG	  60000u // journal entries: beyond, the feed waits until the fold thread has caught up
 #define PIECE	  2000u	 // items between two looks at the sockets
-#define ASKS_MAX  8192u	 // a power of two
+#define ASKS_MAX  65536u // a power of two
 #define VERIFY_S  3600u
 
 enum asked { ASKED_NOTHING, ASKED_MISS, ASKED_FIELD, ASKED_CHANGE };

@@ -1,5 +1,6 @@
 // `sqn ...`, `location ...` and `store status` of hss-admin. Loader process, main thread; law 5.
 #include <errno.h>
+#include <stdio.h>
 #include "cache/loader/extjson.h"
 #include "cache/loader/load.h"
 #include "cache/loader/mirror.h"
@@ -47,6 +48,27 @@ void sqn_show(struct loader *l, struct call *c)
 	admin_end(l, c, ADMIN_OK, NULL);
 }
 
+// What was set here is set upstream: a lower value would be followed up again otherwise.
+static void seq_is_set(struct loader *l, struct op *op, int error)
+{
+	struct call *c = l->mirror && !error ? admin_call(l, op->id) : NULL;
+	char text[24];
+	if (!c) {
+		provision_done(l, op, error);
+		return;
+	}
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)op->next << 5);
+	struct mirror_change m = {
+	    .kind = UP_SET,
+	    .imsi = op->rec.imsi,
+	    .json = json_pack("{s:{s:{s:s}}}", "$set", "security.sqn", "$numberLong", text),
+	    .done = provision_done,
+	    .refused = provision_refused,
+	    .id = op->id};
+	if (!mirror_change_take(l, &m))
+		admin_end(l, c, ADMIN_REFUSED, "set here, but too much waits for the upstream");
+}
+
 static void set_seq(struct loader *l, struct call *c, const struct cache_record *r, struct op *op,
 		    uint64_t seq)
 {
@@ -61,7 +83,7 @@ static void set_seq(struct loader *l, struct call *c, const struct cache_record 
 	uint64_t limit = loader_seq_limit(l, r->sqn);
 	if (!lower && limit > range.limit)
 		range.limit = row.ceiling = limit;
-	*op = (struct op){.done = provision_done,
+	*op = (struct op){.done = seq_is_set,
 			  .what = lower ? OP_SQN_SET : OP_SQN_RAISE,
 			  .rec = {.imsi = r->imsi},
 			  .sqn = r->sqn,

@@ -47,6 +47,53 @@ void provision_done(struct loader *l, struct op *op, int error)
 		admin_end(l, c, ADMIN_OK, NULL);
 }
 
+void provision_refused(struct loader *l, uint64_t id, uint64_t answer, const char *text)
+{
+	struct call *c = admin_call(l, id);
+	(void)answer;
+	if (c)
+		admin_end(l, c, ADMIN_REFUSED, "%s", text);
+}
+
+static bool check_document(struct loader *l, const json_t *doc, imsi_t *imsi, struct record_error *e)
+{
+	struct subscription *s = calloc(1, sizeof(*s));
+	struct record_image image;
+	bool ok = s && record_parse(&l->records, doc, s, e) && record_build(&l->records, s, &image, e);
+	if (ok)
+		*imsi = s->imsi;
+	if (s)
+		secret_wipe(s, sizeof(*s));
+	free(s);
+	secret_wipe(&image, sizeof(image));
+	return ok;
+}
+
+static bool upstream_change(struct loader *l, struct mirror_change *m, struct record_error *e)
+{
+	if (mirror_change_take(l, m))
+		return true;
+	snprintf(e->text, sizeof(e->text), "too much waits for the upstream already");
+	return false;
+}
+
+bool provision_change(struct loader *l, const struct put *p, struct record_error *e)
+{
+	imsi_t imsi;
+	if (!l->mirror)
+		return provision_put(l, p, e);
+	if (!check_document(l, p->document, &imsi, e))
+		return false;
+	struct mirror_change m = {.kind = p->mode == PUT_ADD ? UP_ADD : UP_REPLACE,
+				  .imsi = imsi,
+				  .json = json_deep_copy(p->document),
+				  .done = p->done,
+				  .refused = p->refused,
+				  .id = p->id,
+				  .answer = p->answer};
+	return upstream_change(l, &m, e);
+}
+
 // Text of a document, put, and wiped. false: *e says why.
 static bool put_document(struct loader *l, struct call *c, const json_t *doc, enum put_mode mode,
 			 struct record_error *e)
@@ -57,13 +104,14 @@ static bool put_document(struct loader *l, struct call *c, const json_t *doc, en
 		return false;
 	}
 	size_t len = strlen(text);
-	bool ok = provision_put(l,
-				&(struct put){.document = doc,
-					      .text = slice_of(text, len),
-					      .mode = mode,
-					      .done = provision_done,
-					      .id = c->serial},
-				e);
+	bool ok = provision_change(l,
+				   &(struct put){.document = doc,
+						 .text = slice_of(text, len),
+						 .mode = mode,
+						 .done = provision_done,
+						 .refused = provision_refused,
+						 .id = c->serial},
+				   e);
 	secret_wipe(text, len);
 	free(text);
 	return ok;
@@ -278,6 +326,32 @@ static bool set_path(json_t *doc, const char *path, json_t *value)
 	return *part && set_last(at, part, value);
 }
 
+// With an upstream only what was given is set there. `doc`: as it would be, to be checked.
+static bool set_upstream(struct loader *l, struct call *c, imsi_t imsi, const json_t *doc, json_t *fields,
+			 struct record_error *e)
+{
+	imsi_t same;
+	const char *path;
+	json_t *value, *set = json_object(), *unset = json_object();
+	json_object_foreach(fields, path, value)
+	{
+		if (json_is_null(value))
+			json_object_set_new(unset, path, json_integer(1));
+		else
+			json_object_set(set, path, value);
+	}
+	struct mirror_change m = {.kind = UP_SET,
+				  .imsi = imsi,
+				  .json = json_pack("{s:o,s:o}", "$set", set, "$unset", unset),
+				  .done = provision_done,
+				  .refused = provision_refused,
+				  .id = c->serial};
+	if (check_document(l, doc, &same, e))
+		return upstream_change(l, &m, e);
+	json_decref(m.json);
+	return false;
+}
+
 void provision_set(struct loader *l, struct call *c)
 {
 	imsi_t imsi;
@@ -310,7 +384,8 @@ void provision_set(struct loader *l, struct call *c)
 		json_decref(doc);
 		return;
 	}
-	if (!put_document(l, c, doc, PUT_REPLACE, &e))
+	bool ok = l->mirror ? set_upstream(l, c, imsi, doc, fields, &e) : put_document(l, c, doc, PUT_REPLACE, &e);
+	if (!ok)
 		admin_end(l, c, ADMIN_REFUSED, "%s", e.text);
 	json_decref(doc);
 }
@@ -338,8 +413,17 @@ bool provision_remove(struct loader *l, imsi_t imsi, void (*done)(struct loader 
 void provision_delete(struct loader *l, struct call *c)
 {
 	imsi_t imsi;
-	if (provision_imsi(l, c, &imsi) && !provision_remove(l, imsi, provision_done, c->serial))
-		admin_end(l, c, ADMIN_REFUSED, "no such subscriber");
+	struct record_error e = {"no such subscriber"};
+	if (!provision_imsi(l, c, &imsi))
+		return;
+	struct mirror_change m = {.kind = UP_REMOVE,
+				  .imsi = imsi,
+				  .done = provision_done,
+				  .refused = provision_refused,
+				  .id = c->serial};
+	bool ok = l->mirror ? upstream_change(l, &m, &e) : provision_remove(l, imsi, provision_done, c->serial);
+	if (!ok)
+		admin_end(l, c, ADMIN_REFUSED, "%s", e.text);
 }
 
 // ---- list, export

@@ -13,7 +13,12 @@ struct put {
 	void (*done)(struct loader *l, struct op *op, int error);
 	uint64_t id;     // op.id
 	uint64_t answer; // op.answer[0]
+	// with an upstream: it refuses, or can't be reached; `done` does not follow
+	void (*refused)(struct loader *l, uint64_t id, uint64_t answer, const char *text);
 };
+// An operator's document: to the upstream first, if there is one. Checks and begins; `done` or `refused` follows. false and
+// e->text: refused, nothing follows.
+bool provision_change(struct loader *l, const struct put *p, struct record_error *e) MUST_USE;
 // Checks and begins; `done` follows with the commit. false and e->text: refused, nothing follows.
 bool provision_put(struct loader *l, const struct put *p, struct record_error *e) MUST_USE;
 
@@ -40,6 +45,8 @@ void provision_done(struct loader *l, struct op *op, int error);
 
 // IMEI(SV) as text, NULL when unknown.
 json_t *imeisv_json(uint64_t imeisv);
+// The same when the upstream refuses: ends the call.
+void provision_refused(struct loader *l, uint64_t id, uint64_t answer, const char *text);
 // CLR(SUBSCRIPTION_WITHDRAWAL) to the nodes that serve this subscriber, as part of `op`.
 void location_withdraw(struct loader *l, struct op *op, const struct cache_record *r, uint32_t flags);
 
