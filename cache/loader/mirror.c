@@ -142,6 +142,9 @@ static void on_fed(struct loader *l, struct op *op, int error)
 		}
 	} else {
 		m->changed++;
+		if (op->what & OP_DELETE)
+			return;
+		outbox_field(l, op->rec.imsi, op->answer[1]);
 	}
 	if (k && k->what == ASKED_MISS) {
 		k->what = ASKED_NOTHING;
@@ -167,14 +170,13 @@ static void feed_document(struct loader *l, const struct up_item *i)
 					       &(struct put_feed){.doc = i->doc,
 								  .same_content = i->same_content,
 								  .takes_over = i->takes_over,
-								  .done = on_fed},
+								  .done = on_fed,
+								  .note = outbox_note(i->doc)},
 					       &e);
-	if (r == PUT_REFUSED) {
+	if (r == PUT_REFUSED)
 		problem(l, i->doc->imsi, i->doc->id, e.text);
-		return;
-	}
-	// the words are those after the commit: a new subscriber's SQN is looked at by the next scan
-	outbox_field(l, i->doc->imsi, i->doc);
+	else if (r == PUT_NOTHING)
+		outbox_field(l, i->doc->imsi, outbox_note(i->doc));
 }
 
 static void feed_delete(struct loader *l, const struct up_item *i)
@@ -285,13 +287,19 @@ static void answer_lookup(struct loader *l, struct asking *k, struct up_item *i)
 	}
 	if (i->doc && !stale && (!miss || !loader_find(l, imsi)))
 		r = provision_put_feed(
-		    l, &(struct put_feed){.doc = i->doc, .done = on_fed, .id = k->number, .answer = miss}, &e);
+		    l,
+		    &(struct put_feed){.doc = i->doc,
+				       .done = on_fed,
+				       .id = k->number,
+				       .answer = miss,
+				       .note = outbox_note(i->doc)},
+		    &e);
 	if (i->doc)
 		told = r == PUT_REFUSED ? MISS_UNKNOWN : MISS_FOUND;
-	if (i->status != UP_AWAY)
-		outbox_field(l, imsi, i->doc);
-	else
+	if (i->status == UP_AWAY)
 		outbox_unlearned(l, imsi);
+	else if (r == PUT_NOTHING)
+		outbox_field(l, imsi, outbox_note(i->doc));
 	if (r == PUT_REFUSED)
 		problem(l, imsi, i->doc->id, e.text);
 	if (miss && r == PUT_BEGUN)
@@ -320,7 +328,6 @@ static void answer_change(struct loader *l, const struct mirror_change *c, const
 							  .id = c->id,
 							  .answer = c->answer},
 				       &e);
-		outbox_field(l, i->doc->imsi, i->doc);
 	} else if (c->kind == UP_REMOVE) {
 		l->mirror->deletes++; // a lookup that is under way may have found it
 		r = provision_remove(l, c->imsi, c->done, c->id) ? PUT_BEGUN : PUT_NOTHING;
@@ -444,6 +451,11 @@ json_t *mirror_status(struct loader *l)
 	return j;
 }
 
+struct upstream *mirror_upstream(const struct loader *l)
+{
+	return l->mirror->up;
+}
+
 int mirror_start(struct loader *l, const char *uri, const char *dir)
 {
 	struct slice position;
@@ -463,7 +475,8 @@ int mirror_start(struct loader *l, const char *uri, const char *dir)
 							       .op = l->records.has_op
 									 ? slice_of(l->records.op, 16)
 									 : (struct slice){0},
-							       .position = position},
+							       .position = position,
+							       .no_threads = uri[0] == 0},
 				    &m->up);
 	if (rc == 0 && l->base) {
 		m->event = event_new(l->base, upstream_fd(m->up), EV_READ | EV_PERSIST, on_items, l);

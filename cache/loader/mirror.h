@@ -6,7 +6,8 @@
 #include "cache/loader/upstream.h"
 
 // After load_start, before the sandbox. `uri` with its credentials is copied. 0 or a negative errno (logged).
-int mirror_start(struct loader *l, const char *uri, const char *dir) MUST_USE;
+int mirror_start(struct loader *l, const char *uri, const char *dir) MUST_USE; // uri "": no threads (tests)
+struct upstream *mirror_upstream(const struct loader *l);
 void mirror_stop(struct loader *l); // before txn_free
 
 // A subscriber that is not here: asks the upstream, unless that was done a moment ago or too much is asked already.

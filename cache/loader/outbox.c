@@ -181,7 +181,14 @@ static void want_sqn(struct loader *l, imsi_t imsi, uint64_t *side)
 	ring_push(&l->outbox->sqn, imsi, now_s());
 }
 
-void outbox_field(struct loader *l, imsi_t imsi, const struct up_doc *d)
+uint64_t outbox_note(const struct up_doc *d)
+{
+	if (!d || d->sqn_unusable)
+		return KNOWN | SEEN | UNUSABLE;
+	return KNOWN | SEEN | (d->sqn & FIELD_SQN) | (d->has_sqn ? 0 : MISSING) | (d->sqn_int64 ? 0 : ODD);
+}
+
+void outbox_field(struct loader *l, imsi_t imsi, uint64_t note)
 {
 	static struct log_limit limit;
 	const struct cache_record *r = cache_find(l->cache, imsi);
@@ -191,17 +198,13 @@ void outbox_field(struct loader *l, imsi_t imsi, const struct up_doc *d)
 		return;
 	uint64_t before = *side & KNOWN ? *side & FIELD_SQN : 0;
 	*side &= QUEUED | QUEUED_SQN | FLIGHT | AGAIN;
-	*side |= KNOWN | SEEN;
-	if (!d || d->sqn_unusable) {
-		*side |= UNUSABLE;
+	*side |= note;
+	if (note & UNUSABLE)
 		return;
-	}
-	*side |= d->sqn & FIELD_SQN;
-	*side |= d->has_sqn ? 0 : MISSING;
-	*side |= d->sqn_int64 ? 0 : ODD;
-	if ((d->sqn & FIELD_SQN) < before && log_limit_pass(&limit, 5)) {
+	if ((note & FIELD_SQN) < before && log_limit_pass(&limit, 5)) {
 		imsi_text(imsi, text);
-		log_warn("upstream_sqn_lowered", LOG_IMSI("imsi", text), LOG_INT("from", before), LOG_INT("to", d->sqn));
+		log_warn("upstream_sqn_lowered", LOG_IMSI("imsi", text), LOG_INT("from", before),
+			 LOG_INT("to", note & FIELD_SQN));
 	}
 	if (*side & ODD || loader_seq_next(l, r->sqn) > (*side & FIELD_SQN) >> 5)
 		want_sqn(l, imsi, side);
@@ -215,11 +218,12 @@ void outbox_unlearned(struct loader *l, imsi_t imsi)
 		*side &= ~LEARNING; // the next look at its words asks again
 }
 
-void outbox_moved(struct loader *l, uint32_t from, uint32_t to)
+void outbox_moved(struct loader *l, uint32_t from, uint32_t to, uint64_t next)
 {
 	struct outbox *o = l->outbox;
+	uint64_t goes_on = from < o->side_cnt ? o->side[from] & (QUEUED | QUEUED_SQN | FLIGHT | AGAIN) : 0;
 	if (to < o->side_cnt)
-		o->side[to] = from < o->side_cnt ? o->side[from] & (QUEUED | QUEUED_SQN | FLIGHT | AGAIN) : 0;
+		o->side[to] = SEEN | (next << 5 & FIELD_SQN) | goes_on;
 	if (from < o->side_cnt)
 		o->side[from] = 0;
 }

@@ -10,12 +10,14 @@ void outbox_free(struct loader *l);
 
 // A state of ours is durable and in the cache.
 void outbox_state(struct loader *l, imsi_t imsi);
-// What the upstream's field holds now, as a document of it says. `d` NULL: there is no document.
-void outbox_field(struct loader *l, imsi_t imsi, const struct up_doc *d);
+// What the upstream's field holds now: outbox_note of its document (NULL: there is none). The subscriber is in the cache.
+uint64_t outbox_note(const struct up_doc *d);
+void outbox_field(struct loader *l, imsi_t imsi, uint64_t note);
 // The document could not be asked for now.
 void outbox_unlearned(struct loader *l, imsi_t imsi);
 // A subscriber has other SQN words than before (another key); what waits goes with it.
-void outbox_moved(struct loader *l, uint32_t from, uint32_t to);
+// `next`: their SEQ.
+void outbox_moved(struct loader *l, uint32_t from, uint32_t to, uint64_t next);
 // The outcome of a batch. Takes it.
 void outbox_written_take(struct loader *l, struct up_batch **b);
 // Looks for drawn SQNs and sends what waits: ten times a second.

@@ -29,6 +29,7 @@ struct put_feed {
 	void (*done)(struct loader *l, struct op *op, int error);
 	uint64_t id;	 // op.id
 	uint64_t answer; // op.answer[0]
+	uint64_t note;	 // op.answer[1]
 };
 enum put_result { PUT_BEGUN, PUT_NOTHING, PUT_REFUSED };
 enum put_result provision_put_feed(struct loader *l, const struct put_feed *p, struct record_error *e) MUST_USE;

@@ -306,6 +306,7 @@ static enum put_result put_feed(struct putting *u)
 	u->op->done = u->feed->done;
 	u->op->id = u->feed->id;
 	u->op->answer[0] = u->feed->answer;
+	u->op->answer[1] = u->feed->note;
 	if (!fill_record(u))
 		return PUT_REFUSED;
 	bool same_key = u->old && secret_equal(u->old->k, u->image.k, 16);

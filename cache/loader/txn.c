@@ -292,7 +292,7 @@ static int publish_put(struct loader *l, struct op *op)
 	if (rc && fresh)
 		builder_sqn_return(l->builder, op->rec.sqn);
 	else if (fresh && l->outbox)
-		outbox_moved(l, old_words, op->rec.sqn);
+		outbox_moved(l, old_words, op->rec.sqn, op->next);
 	return rc;
 }
 
@@ -311,7 +311,7 @@ static int publish(struct loader *l, struct op *op)
 {
 	int rc = op->what & OP_PUT ? publish_put(l, op) : 0;
 	if (op->what & OP_DELETE && l->outbox && cache_find(l->cache, op->rec.imsi))
-		outbox_moved(l, cache_find(l->cache, op->rec.imsi)->sqn, UINT32_MAX);
+		outbox_moved(l, cache_find(l->cache, op->rec.imsi)->sqn, UINT32_MAX, 0);
 	if (op->what & OP_DELETE)
 		builder_delete(l->builder, op->rec.imsi);
 	if (op->what & (OP_PUT | OP_DELETE))

@@ -146,7 +146,7 @@ int upstream_start(const struct upstream_options *o, struct upstream **out)
 	static void *(*const body[THREADS])(void *) = {mongo_feed_main, mongo_ask_main, mongo_write_main};
 	struct upstream *u = make(o);
 	int rc = u && u->uri && u->dir && u->position && u->fd >= 0 ? 0 : -ENOMEM;
-	for (unsigned i = 0; i < THREADS && rc == 0; i++) {
+	for (unsigned i = 0; i < THREADS && rc == 0 && !o->no_threads; i++) {
 		rc = -pthread_create(&u->thread[i], NULL, body[i], u);
 		u->running += rc == 0;
 	}

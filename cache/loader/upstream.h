@@ -152,6 +152,7 @@ struct upstream_options {
 	const char *dir; // state_dir
 	struct slice op; // per operator, or empty
 	struct slice position; // stored feed position, or empty
+	bool no_threads;       // tests stand in for them
 };
 
 // Starts the threads (before the sandbox). 0 and *out, or a negative errno after a log line.

@@ -1,0 +1,430 @@
+// The main thread's side of an upstream: this file stands in for its threads. What documents, deletions, positions and
+// answers do, what is asked and written, and what is on disk after a kill.
+#include "tests/unit/loader_fixture.h"
+#include "cache/loader/mirror.h"
+#include "cache/loader/miss.h"
+#include "cache/loader/outbox.h"
+#include "lib/base/clock.h"
+
+#define IMSI "001010000000001"
+#define K1   "465B5CE8B199B49FAA5F0A2EE238A6BC"
+#define K2   "00112233445566778899AABBCCDDEEFF"
+#define OPC1 "E8ED289DEBA952E4283B54E88E6183CA"
+
+static struct loader *const l = &world.l;
+
+static void begin(void)
+{
+	assert_int_equal(mirror_start(l, "", world.dir), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&world.config, 0, sizeof(world.config));
+	world.config.store = STORE_MONGODB;
+	world.config.store_lookup_rate = 10;
+	world_open(1000);
+	begin();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	world_close();
+	return 0;
+}
+
+static struct upstream *up(void)
+{
+	return mirror_upstream(l);
+}
+
+static const struct cache_record *record(void)
+{
+	return cache_find(l->cache, imsi_of(IMSI));
+}
+
+// A document as the feed thread would bring it.
+static struct up_doc *doc(uint64_t id, const char *k, const char *more)
+{
+	char text[1024];
+	struct record_error e;
+	static struct subscription s;
+	struct up_doc *d = calloc(1, sizeof(*d));
+	snprintf(text, sizeof(text),
+		 "{\"imsi\":\"" IMSI "\",\"security\":{\"k\":\"%s\",\"opc\":\"" OPC1 "\",\"amf\":\"8000\"}%s}", k, more);
+	d->json = json_loads(text, 0, NULL);
+	assert_non_null(d->json);
+	assert_true(record_parse(&l->records, d->json, &s, &e));
+	assert_true(record_build(&l->records, &s, &d->image, &e));
+	d->profile = malloc(l->records.profile->len);
+	memcpy(d->profile, l->records.profile, l->records.profile->len);
+	memcpy(d->profile_digest, l->records.digest, 16);
+	d->text = strdup(text);
+	d->text_len = strlen(text);
+	d->id = id;
+	d->digest = id * 1000 + strlen(more);
+	d->imsi = s.imsi;
+	d->sqn_int64 = true;
+	d->mme_host = s.mme_host;
+	d->mme_realm = s.mme_realm;
+	d->mme_time_us = s.mme_time_us;
+	d->imeisv = s.imeisv;
+	d->purged = s.purged;
+	return d;
+}
+
+static struct up_doc *with_sqn(struct up_doc *d, uint64_t sqn)
+{
+	d->has_sqn = true;
+	d->sqn = sqn;
+	return d;
+}
+
+static struct up_item *item(enum up_kind kind, struct up_doc *d)
+{
+	struct up_item *i = calloc(1, sizeof(*i));
+	*i = (struct up_item){.kind = kind, .doc = d, .imsi = imsi_of(IMSI), .id = d ? d->id : 0};
+	return i;
+}
+
+static void give(struct up_item *i)
+{
+	assert_true(upstream_give_take(up(), &i));
+	mirror_resume(l);
+	txn_commit(l);
+}
+
+static void give_doc(struct up_doc *d)
+{
+	give(item(UP_DOC, d));
+}
+
+static uint64_t seq(void)
+{
+	return loader_seq_next(l, record()->sqn);
+}
+
+static void a_document_becomes_a_subscriber_and_goes_again(void **state)
+{
+	(void)state;
+	give_doc(with_sqn(doc(7, K1, ""), 64));
+	assert_non_null(record());
+	assert_int_equal(seq(), 2);
+	uint64_t id;
+	assert_int_equal(local_read_upstream(l->local, imsi_of(IMSI), &id), 1);
+	assert_int_equal(id, 7);
+	// a deletion of another document with this IMSI is none of this one
+	struct up_item *i = item(UP_DELETE, NULL);
+	i->id = 8;
+	give(i);
+	assert_non_null(record());
+	i = item(UP_DELETE, NULL);
+	i->id = 7;
+	give(i);
+	assert_null(record());
+}
+
+static void what_changes_nothing_is_not_written(void **state)
+{
+	(void)state;
+	give_doc(with_sqn(doc(7, K1, ""), 64));
+	uint64_t before = local_seq(l->local);
+	struct up_item *i = item(UP_DOC, with_sqn(doc(7, K1, ""), 64));
+	i->same_content = true;
+	give(i);
+	assert_int_equal(local_seq(l->local), before);
+	// the same after a restart, from the rows
+	mirror_stop(l);
+	world_kill();
+	assert_int_equal(world_attach(), 0);
+	begin();
+	uint64_t id;
+	assert_int_equal(local_read_upstream(l->local, imsi_of(IMSI), &id), 1);
+	assert_int_equal(id, 7);
+}
+
+static void one_imsi_two_documents(void **state)
+{
+	(void)state;
+	give_doc(doc(7, K1, ""));
+	give_doc(doc(8, K2, ""));
+	assert_int_equal(record()->k[0], 0x46);
+	assert_int_equal(problems_count(l), 1);
+	struct up_item *i = item(UP_DOC, doc(8, K2, ""));
+	i->takes_over = true;
+	give(i);
+	assert_int_equal(record()->k[1], 0x11);
+}
+
+static void a_higher_sqn_is_followed_a_lower_one_is_not(void **state)
+{
+	(void)state;
+	give_doc(with_sqn(doc(7, K1, ""), 64));
+	give_doc(with_sqn(doc(7, K1, ""), 1000 * 32));
+	assert_int_equal(seq(), 1000);
+	give_doc(with_sqn(doc(7, K1, ""), 64)); // a form of the WebUI that was opened long ago
+	assert_int_equal(seq(), 1000);
+	give_doc(with_sqn(doc(7, K2, ""), 64)); // another card
+	assert_int_equal(seq(), 2);
+	give_doc(with_sqn(doc(7, K1, ""), 64)); // the old one again: never what it had
+	assert_true(seq() >= 1000);
+}
+
+static void columns_of_others_are_left_to_them(void **state)
+{
+	(void)state;
+	give_doc(with_sqn(doc(7, K1, ""), 64 + 3));
+	assert_true(record()->flags & RECORD_IND_SPARE);
+	assert_int_equal(record()->taken_ind, 3);
+	give_doc(with_sqn(doc(7, K1, ""), 96 + 4));
+	assert_int_equal(record()->taken_ind, 4);
+	mirror_stop(l);
+	world_kill();
+	assert_int_equal(world_attach(), 0);
+	begin();
+	assert_int_equal(record()->taken_ind, 4);
+	give_doc(with_sqn(doc(7, K1, ""), 128 + 20)); // none of node 0
+	assert_false(record()->flags & RECORD_IND_SPARE);
+}
+
+#define AT(host, time) ",\"mme_host\":\"" host "\",\"mme_realm\":\"test\",\"mme_timestamp\":" time
+
+static bool served_by(const char *host)
+{
+	struct slice h, r;
+	return cache_node_get(l->cache, record()->mme, &h, &r) && slice_eq(h, slice_str(host));
+}
+
+static void the_newest_location_wins(void **state)
+{
+	(void)state;
+	give_doc(doc(7, K1, AT("a", "1000")));
+	assert_true(served_by("a"));
+	give_doc(doc(7, K1, AT("b", "2000")));
+	assert_true(served_by("b"));
+	give_doc(doc(7, K1, AT("a", "1500")));
+	assert_true(served_by("b"));
+	give_doc(doc(7, K1, AT("b", "2000") ",\"purge_flag\":true"));
+	assert_true(record()->flags & RECORD_MME_PURGED);
+	give_doc(doc(7, K1, AT("b", "2000") ",\"purge_flag\":false")); // an echo of before
+	assert_true(record()->flags & RECORD_MME_PURGED);
+	assert_int_equal(outbox_waiting(l), 0); // none of it is ours
+}
+
+static void change(const char *host, uint64_t key)
+{
+	struct {
+		struct ipc_change c;
+		char text[64];
+	} body = {.c = {.imsi = imsi_of(IMSI).v, .kind = CHANGE_ULR_MME, .dup_key = key}};
+	struct ipc_hdr hdr = {.type = IPC_CHANGE, .id = key};
+	body.c.host_len = (uint16_t)strlen(host);
+	body.c.realm_len = 4;
+	snprintf(body.text, sizeof(body.text), "%stest", host);
+	hdr.len = (uint32_t)(sizeof(hdr) + sizeof(body.c) + strlen(host) + 4);
+	loader_frame(l, ROLE_WORKER, 0, &hdr, (const uint8_t *)&body);
+	txn_commit(l);
+}
+
+static struct up_batch *batch(void)
+{
+	mirror_tick(l);
+	return upstream_next_batch(up(), 0);
+}
+
+static void outcome(struct up_batch *b, enum up_status status)
+{
+	struct up_item *i = calloc(1, sizeof(*i));
+	b->status = status;
+	*i = (struct up_item){.kind = UP_WRITTEN, .batch = b};
+	give(i);
+}
+
+static void a_location_is_written_back_until_it_is_there(void **state)
+{
+	(void)state;
+	give_doc(doc(7, K1, ""));
+	change("mme-1", 1);
+	change("mme-2", 2);
+	struct up_batch *b = batch();
+	assert_non_null(b);
+	assert_int_equal(b->cnt, 1); // the newest only
+	assert_string_equal(b->write[0].mme_host, "mme-2");
+	assert_int_equal(b->write[0].mme_time_us, record()->mme_time_us);
+	assert_int_equal(outbox_waiting(l), 1);
+	change("mme-3", 3); // meanwhile: not beside it, after it
+	assert_null(batch());
+	outcome(b, UP_AWAY);
+	b = batch();
+	assert_string_equal(b->write[0].mme_host, "mme-3");
+	// killed before it is known: told again
+	free(b);
+	mirror_stop(l);
+	world_kill();
+	assert_int_equal(world_attach(), 0);
+	begin();
+	assert_int_equal(outbox_waiting(l), 1);
+	b = batch();
+	assert_string_equal(b->write[0].mme_host, "mme-3");
+	outcome(b, UP_DONE);
+	assert_int_equal(outbox_waiting(l), 0);
+	mirror_stop(l);
+	world_kill();
+	assert_int_equal(world_attach(), 0);
+	begin();
+	assert_int_equal(outbox_waiting(l), 0);
+	assert_true(served_by("mme-3"));
+}
+
+static void what_is_refused_is_set_aside(void **state)
+{
+	(void)state;
+	give_doc(doc(7, K1, ""));
+	change("mme-1", 1);
+	struct up_batch *b = batch();
+	b->write[0].result = UP_WRITE_REFUSED;
+	snprintf(b->error, sizeof(b->error), "14 TypeMismatch");
+	outcome(b, UP_DONE);
+	assert_int_equal(outbox_waiting(l), 0);
+	assert_int_equal(outbox_refused(l), 1);
+	assert_int_equal(problems_count(l), 1);
+	assert_null(batch());
+}
+
+static void drawn_sqns_reach_the_field_with_its_ind(void **state)
+{
+	(void)state;
+	give_doc(with_sqn(doc(7, K1, ""), 64 + 9));
+	builder_sqn_raise(l->builder, record()->sqn, 40, 40);
+	struct up_batch *b = NULL;
+	for (unsigned i = 0; i < 100 && !b; i++)
+		b = batch();
+	assert_non_null(b);
+	assert_int_equal(b->write[0].what, UP_WRITE_SQN);
+	assert_int_equal(b->write[0].sqn, 40 * 32 + 9);
+	outcome(b, UP_DONE);
+	for (unsigned i = 0; i < 100; i++)
+		assert_null(batch());
+	// double, as the old shell writes numbers: put right even when nothing was drawn
+	struct up_doc *d = with_sqn(doc(7, K1, ""), 50 * 32);
+	d->sqn_int64 = false;
+	give_doc(d);
+	b = batch();
+	assert_int_equal(b->write[0].what, UP_WRITE_NORMALISE);
+	assert_int_equal(b->write[0].seen, 50 * 32);
+	assert_int_equal(b->write[0].sqn, 50 * 32);
+	outcome(b, UP_DONE);
+}
+
+static void miss(unsigned id)
+{
+	struct {
+		struct ipc_hdr hdr;
+		struct ipc_miss m;
+	} f = {.hdr = {.type = IPC_MISS, .len = sizeof(f), .id = id}, .m = {.imsi = imsi_of(IMSI).v}};
+	loader_frame(l, ROLE_WORKER, 0, &f.hdr, (const uint8_t *)&f.m);
+}
+
+static uint64_t told(unsigned id)
+{
+	const struct sent *s = sent_find(IPC_MISS_ACK, id);
+	uint64_t v = UINT64_MAX;
+	if (s)
+		memcpy(&v, s->body, sizeof(v));
+	return v;
+}
+
+static void answer_lookup(enum up_status status, struct up_doc *d)
+{
+	struct up_ask *a = upstream_next_ask(up(), 0);
+	assert_non_null(a);
+	assert_int_equal(a->kind, UP_LOOKUP);
+	struct up_item *i = item(UP_ANSWER, d);
+	i->ask = a->number;
+	i->status = status;
+	up_ask_free(&a);
+	give(i);
+}
+
+static void misses_are_read_through_once(void **state)
+{
+	(void)state;
+	miss(1);
+	miss(2);
+	assert_int_equal(told(1), UINT64_MAX);
+	answer_lookup(UP_DONE, doc(7, K1, ""));
+	assert_null(upstream_next_ask(up(), 0));
+	assert_int_equal(told(1), MISS_FOUND);
+	assert_int_equal(told(2), MISS_FOUND);
+	assert_non_null(record());
+}
+
+static void who_is_nowhere_is_not_asked_for_again_at_once(void **state)
+{
+	(void)state;
+	miss(1);
+	answer_lookup(UP_REFUSED, NULL);
+	assert_int_equal(told(1), MISS_UNKNOWN);
+	miss(2);
+	assert_int_equal(told(2), MISS_UNKNOWN);
+	assert_null(upstream_next_ask(up(), 0));
+	clock_freeze_us(clock_mono_us() + 1100000);
+	miss(3);
+	answer_lookup(UP_AWAY, NULL);
+	clock_freeze_us(0);
+	assert_int_equal(told(3), MISS_BUSY); // nobody knows
+}
+
+static void found_but_deleted_meanwhile(void **state)
+{
+	(void)state;
+	miss(1);
+	struct up_item *i = item(UP_DELETE, NULL);
+	i->id = 7;
+	give(i);
+	answer_lookup(UP_DONE, doc(7, K1, "")); // may be of before
+	assert_null(record());
+	answer_lookup(UP_REFUSED, NULL);
+	assert_int_equal(told(1), MISS_UNKNOWN);
+}
+
+static void positions_are_kept_behind_what_they_cover(void **state)
+{
+	(void)state;
+	struct slice token;
+	give_doc(doc(7, K1, ""));
+	struct up_item *i = item(UP_POSITION, NULL);
+	i->text = strdup("token-1");
+	i->len = 7;
+	give(i);
+	mirror_stop(l);
+	world_kill();
+	assert_int_equal(world_attach(), 0);
+	begin();
+	assert_int_equal(local_feed_position(l->local, &token), 1);
+	assert_true(slice_eq(token, slice_str("token-1")));
+}
+
+int main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+	const struct CMUnitTest tests[] = {
+	    T(a_document_becomes_a_subscriber_and_goes_again),
+	    T(what_changes_nothing_is_not_written),
+	    T(one_imsi_two_documents),
+	    T(a_higher_sqn_is_followed_a_lower_one_is_not),
+	    T(columns_of_others_are_left_to_them),
+	    T(the_newest_location_wins),
+	    T(a_location_is_written_back_until_it_is_there),
+	    T(what_is_refused_is_set_aside),
+	    T(drawn_sqns_reach_the_field_with_its_ind),
+	    T(misses_are_read_through_once),
+	    T(who_is_nowhere_is_not_asked_for_again_at_once),
+	    T(found_but_deleted_meanwhile),
+	    T(positions_are_kept_behind_what_they_cover),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
