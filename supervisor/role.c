@@ -295,7 +295,11 @@ static int initialise(void)
 		log_error("init_failed", LOG_STR("error", err_text(rc)));
 		return rc;
 	}
-	rc = sandbox_enter(env->role, env->config.sandbox, config_connects(&env->config));
+	bool upstream = env->role == ROLE_LOADER && env->config.store == STORE_MONGODB;
+	if (upstream)
+		sandbox_load_resolver();
+	rc = sandbox_enter(env->role, env->config.sandbox,
+			   env->role == ROLE_LOADER ? upstream : config_connects(&env->config));
 	if (rc < 0) {
 		log_error("sandbox_failed", LOG_STR("error", err_text(rc)));
 		return rc;

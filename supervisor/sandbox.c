@@ -3,17 +3,21 @@
 // and hssd starts the role afresh. All roles; called once, after a role's init.
 //
 // Chosen for what stays impossible: no role but the loader opens a file, none executes a program, makes a
-// socket or connects (but a frontend that is told to connect to peers), traces, or maps memory both writable
-// and executable. Calls that libraries make unasked and survive without (opening a locale or
+// socket or connects (but a frontend that is told to connect to peers, and a loader that has an upstream), traces,
+// or maps memory both writable and executable. Calls that libraries make unasked and survive without (opening a locale or
 // /sys/devices/system/cpu/online) fail with EACCES in place of killing. Hot calls have no argument
 // conditions: the kernel caches their verdict and they cost nothing.
 #include "supervisor/sandbox.h"
 
+#include <ctype.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -206,7 +210,7 @@ static int allow_conditions(scmp_filter_ctx ctx, unsigned bit)
 }
 
 // A socket of TCP over IPv4 or IPv6, and nothing else.
-static int allow_connections(scmp_filter_ctx ctx)
+static int allow_peers(scmp_filter_ctx ctx)
 {
 	static const int families[] = {AF_INET, AF_INET6};
 	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
@@ -217,6 +221,32 @@ static int allow_connections(scmp_filter_ctx ctx)
 		};
 		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, args);
 	}
+	return rc;
+}
+
+// The driver, and the C library looking up names: UDP to the name server, a Unix socket to a resolver or a database
+// on this host. What it does without is refused: the kernel's list of addresses (netlink), and modules of
+// nsswitch.conf that would have to be mapped now (sandbox_load_resolver has done it before).
+static int allow_upstream(scmp_filter_ctx ctx)
+{
+	static const int calls[] = {SCMP_SYS(connect),	   SCMP_SYS(setsockopt), SCMP_SYS(getsockname),
+				    SCMP_SYS(getpeername), SCMP_SYS(sendmmsg),	 SCMP_SYS(recvmmsg)};
+	const struct {
+		int call;
+		uint32_t action;
+		struct scmp_arg_cmp when;
+	} rows[] = {
+	    {SCMP_SYS(socket), SCMP_ACT_ALLOW, {0, SCMP_CMP_EQ, AF_INET, 0}},
+	    {SCMP_SYS(socket), SCMP_ACT_ALLOW, {0, SCMP_CMP_EQ, AF_INET6, 0}},
+	    {SCMP_SYS(socket), SCMP_ACT_ALLOW, {0, SCMP_CMP_EQ, AF_UNIX, 0}},
+	    {SCMP_SYS(socket), SCMP_ACT_ERRNO(EACCES), {0, SCMP_CMP_EQ, AF_NETLINK, 0}},
+	    {SCMP_SYS(mmap), SCMP_ACT_ERRNO(EACCES), {2, SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC}},
+	};
+	int rc = 0;
+	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]) && rc == 0; i++)
+		rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]) && rc == 0; i++)
+		rc = seccomp_rule_add_array(ctx, rows[i].action, rows[i].call, 1, &rows[i].when);
 	return rc;
 }
 
@@ -235,10 +265,33 @@ static int filter_load(enum role role, bool connects)
 	rc = rc ? rc : allow_tables(ctx, bit);
 	rc = rc ? rc : allow_conditions(ctx, bit);
 	if (rc == 0 && connects && role == ROLE_FRONTEND)
-		rc = allow_connections(ctx);
+		rc = allow_peers(ctx);
+	if (rc == 0 && connects && role == ROLE_LOADER)
+		rc = allow_upstream(ctx);
 	rc = rc ? rc : seccomp_load(ctx);
 	seccomp_release(ctx);
 	return rc;
+}
+
+void sandbox_load_resolver(void)
+{
+	char line[512], *save = NULL, name[96];
+	FILE *f = fopen("/etc/nsswitch.conf", "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "#")] = 0;
+		const char *word = strtok_r(line, ": \t\n", &save);
+		if (!word || strcmp(word, "hosts") != 0)
+			continue;
+		while ((word = strtok_r(NULL, " \t\n", &save))) {
+			// [NOTFOUND=return] is what to do, not a module; files and dns are in the C library
+			if (!isalpha((unsigned char)word[0]) || strchr(word, '/') || strchr(word, '='))
+				continue;
+			snprintf(name, sizeof(name), "libnss_%.64s.so.2", word);
+			(void)dlopen(name, RTLD_NOW);
+		}
+	}
+	if (f)
+		fclose(f);
 }
 
 int sandbox_enter(enum role role, bool seccomp, bool connects)

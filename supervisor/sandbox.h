@@ -6,5 +6,8 @@
 
 // 0 or a negative errno. `seccomp` false: everything but the filter (sanitizers need calls of their own).
 // `connects`: a frontend may also make TCP sockets and connect them (peers that the configuration tells it to
-// connect to).
+// connect to); the loader may look up names and connect to its upstream.
 int sandbox_enter(enum role role, bool seccomp, bool connects) MUST_USE;
+// Before it, where names will be looked up: maps the modules that /etc/nsswitch.conf names for hosts, which can't be
+// mapped inside. What can't be loaded is left out, as the C library does.
+void sandbox_load_resolver(void);
