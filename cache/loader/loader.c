@@ -212,4 +212,5 @@ void loader_tick(struct loader *l)
 	stat_set(l->stats, STAT_PROFILES, l->header->profile_cnt);
 	stat_set(l->stats, STAT_BAD_RECORDS, load_bad(l));
 	stat_set(l->stats, STAT_OWN_PENDING, own_pending(l));
+	stat_set(l->stats, STAT_PROBLEMS, problems_count(l));
 }

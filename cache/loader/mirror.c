@@ -108,6 +108,7 @@ void mirror_miss(struct loader *l, imsi_t imsi, unsigned worker, uint64_t id)
 	case MISS_JOINED:
 		return;
 	case MISS_ASK:
+		loader_stat(l, STAT_UPSTREAM_LOOKUPS, 1);
 		if (ask(l, ASKED_MISS, UP_LOOKUP, imsi, NULL))
 			return;
 		miss_end(l, m->miss, imsi, MISS_BUSY);
@@ -399,6 +400,20 @@ void mirror_resume(struct loader *l)
 		handle(l);
 }
 
+static void set_gauges(struct loader *l)
+{
+	const struct up_figures *f = &l->mirror->figures;
+	if (!l->stats)
+		return;
+	stat_set(l->stats, STAT_UPSTREAM_LIVE, feed_is_live(l->mirror, l->config));
+	stat_set(l->stats, STAT_UPSTREAM_LAG, f->live_ms ? (clock_mono_ms() - f->live_ms) / 1000 : 0);
+	stat_set(l->stats, STAT_UPSTREAM_DOCUMENTS, f->documents);
+	stat_set(l->stats, STAT_UPSTREAM_EVENTS, f->events);
+	stat_set(l->stats, STAT_UPSTREAM_OUTBOX, outbox_waiting(l));
+	stat_set(l->stats, STAT_UPSTREAM_OUTBOX_AGE, outbox_age_s(l));
+	stat_set(l->stats, STAT_UPSTREAM_REFUSED, outbox_refused(l));
+}
+
 void mirror_tick(struct loader *l)
 {
 	struct mirror *m = l->mirror;
@@ -408,6 +423,7 @@ void mirror_tick(struct loader *l)
 	miss_tick(m->miss, l->config->store_lookup_rate);
 	handle(l);
 	outbox_tick(l);
+	set_gauges(l);
 }
 
 void mirror_verify(struct loader *l, struct call *c)
