@@ -229,3 +229,31 @@ enum mongo_blame mongo_update_blame(uint32_t code, const char *text)
 		return MONGO_BLAME_DOCUMENT;
 	return listed(code, server, sizeof(server) / sizeof(server[0])) ? MONGO_BLAME_SERVER : MONGO_BLAME_UNKNOWN;
 }
+
+struct mongo_errors mongo_errors_of(const bson_t *reply, const char *list)
+{
+	struct mongo_errors e = {0};
+	bson_iter_t at;
+	e.some = bson_iter_init_find(&at, reply, list) && BSON_ITER_HOLDS_ARRAY(&at) && bson_iter_recurse(&at, &e.at);
+	return e;
+}
+
+bool mongo_errors_next(struct mongo_errors *at, struct mongo_error *out)
+{
+	bson_iter_t in;
+	*out = (struct mongo_error){.index = -1};
+	if (!at->some || !bson_iter_next(&at->at))
+		return false;
+	if (!BSON_ITER_HOLDS_DOCUMENT(&at->at) || !bson_iter_recurse(&at->at, &in))
+		return true;
+	while (bson_iter_next(&in)) {
+		const char *key = bson_iter_key(&in);
+		if (strcmp(key, "index") == 0)
+			out->index = bson_iter_as_int64(&in);
+		else if (strcmp(key, "code") == 0)
+			out->code = (uint32_t)bson_iter_as_int64(&in);
+		else if (strcmp(key, "errmsg") == 0 && BSON_ITER_HOLDS_UTF8(&in))
+			snprintf(out->text, sizeof(out->text), "%s", bson_iter_utf8(&in, NULL));
+	}
+	return true;
+}

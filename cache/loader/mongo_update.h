@@ -24,3 +24,16 @@ void mongo_op_fini(struct mongo_op *op);
 // or our rights: all is tried again. Others are taken for one of the document when other updates of the bulk went well.
 enum mongo_blame { MONGO_BLAME_DOCUMENT, MONGO_BLAME_SERVER, MONGO_BLAME_UNKNOWN };
 enum mongo_blame mongo_update_blame(uint32_t code, const char *text);
+
+// The errors of a bulk's reply, one by one: those of single operations ("writeErrors") or of all ("writeConcernErrors").
+struct mongo_error {
+	int64_t index; // of the operation; -1: none
+	uint32_t code;
+	char text[UP_ERROR_MAX];
+};
+struct mongo_errors {
+	bson_iter_t at;
+	bool some;
+};
+struct mongo_errors mongo_errors_of(const bson_t *reply, const char *list);
+bool mongo_errors_next(struct mongo_errors *at, struct mongo_error *out);
