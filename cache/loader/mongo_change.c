@@ -291,6 +291,10 @@ static bool replace_fields(const json_t *doc, const bson_t *old, json_t *set, js
 	for (size_t i = 0; i < CNT(content_names); i++)
 		if (!json_object_get(doc, content_names[i]))
 			json_object_set_new(unset, content_names[i], json_integer(1));
+	if (!json_object_get(set, "msisdn")) { // the WebUI has an empty list
+		json_object_set_new(set, "msisdn", json_array());
+		json_object_del(unset, "msisdn");
+	}
 	if (!json_object_get(set, "pdn") && !json_object_get(set, "schema_version")) {
 		json_object_set_new(set, "schema_version", json_integer(1));
 		json_object_del(unset, "schema_version");

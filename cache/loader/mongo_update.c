@@ -238,6 +238,15 @@ struct mongo_errors mongo_errors_of(const bson_t *reply, const char *list)
 	return e;
 }
 
+// What is in braces is a piece of the document: keys may be in it.
+static void copy_text(char out[UP_ERROR_MAX], const char *text)
+{
+	size_t n = strcspn(text, "{");
+	while (n && (text[n - 1] == ' ' || text[n - 1] == ':'))
+		n--;
+	snprintf(out, UP_ERROR_MAX, "%.*s", (int)(n < UP_ERROR_MAX ? n : UP_ERROR_MAX - 1), text);
+}
+
 bool mongo_errors_next(struct mongo_errors *at, struct mongo_error *out)
 {
 	bson_iter_t in;
@@ -253,7 +262,7 @@ bool mongo_errors_next(struct mongo_errors *at, struct mongo_error *out)
 		else if (strcmp(key, "code") == 0)
 			out->code = (uint32_t)bson_iter_as_int64(&in);
 		else if (strcmp(key, "errmsg") == 0 && BSON_ITER_HOLDS_UTF8(&in))
-			snprintf(out->text, sizeof(out->text), "%s", bson_iter_utf8(&in, NULL));
+			copy_text(out->text, bson_iter_utf8(&in, NULL));
 	}
 	return true;
 }

@@ -29,7 +29,7 @@ enum mongo_blame mongo_update_blame(uint32_t code, const char *text);
 struct mongo_error {
 	int64_t index; // of the operation; -1: none
 	uint32_t code;
-	char text[UP_ERROR_MAX];
+	char text[UP_ERROR_MAX]; // without pieces of the document
 };
 struct mongo_errors {
 	bson_iter_t at;

@@ -147,11 +147,40 @@ static void blame(void **state)
 	assert_int_equal(mongo_update_blame(0, ""), MONGO_BLAME_UNKNOWN);
 }
 
+// What the server quotes of a document stays there: it may be a key.
+static void reply(void **state)
+{
+	static const char text[] = "{\"writeErrors\":[{\"index\":3,\"code\":28,\"errmsg\":\"Cannot create field 'sqn' in "
+				   "element {security: [ { k: \\\"00\\\" } ]}\"},{\"index\":4,\"code\":{\"$numberLong\":"
+				   "\"14\"}},5],\"writeConcernErrors\":{}}";
+	struct mongo_error e;
+	bson_t *b = bson_new_from_json((const uint8_t *)text, -1, NULL);
+	(void)state;
+	assert_non_null(b);
+	struct mongo_errors at = mongo_errors_of(b, "writeErrors");
+	assert_true(mongo_errors_next(&at, &e));
+	assert_int_equal(e.index, 3);
+	assert_int_equal(e.code, 28);
+	assert_string_equal(e.text, "Cannot create field 'sqn' in element");
+	assert_true(mongo_errors_next(&at, &e));
+	assert_int_equal(e.code, 14);
+	assert_string_equal(e.text, "");
+	assert_true(mongo_errors_next(&at, &e));
+	assert_int_equal(e.index, -1);
+	assert_false(mongo_errors_next(&at, &e));
+	at = mongo_errors_of(b, "writeConcernErrors");
+	assert_false(mongo_errors_next(&at, &e));
+	at = mongo_errors_of(b, "none");
+	assert_false(mongo_errors_next(&at, &e));
+	bson_destroy(b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(location), cmocka_unit_test(location_removed), cmocka_unit_test(sgsn_only),
 	    cmocka_unit_test(sqns),     cmocka_unit_test(all_at_once),      cmocka_unit_test(blame),
+	    cmocka_unit_test(reply),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
