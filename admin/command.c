@@ -108,6 +108,9 @@ bool admin_value_valid(enum admin_type type, const json_t *value, const char **e
 		*expected = "error, warn, info or debug";
 		return text && strlen(json_string_value(value)) == s.len &&
 		       log_level_parse(json_string_value(value), &level);
+	case ADMIN_TYPE_FORMAT:
+		*expected = "mongo or csv";
+		return text && (slice_eq(s, slice_str("mongo")) || slice_eq(s, slice_str("csv")));
 	case ADMIN_TYPE_BOOL:
 		*expected = "true or false";
 		return json_is_boolean(value);

@@ -53,7 +53,7 @@ void cli_session_silent(const struct cli_session *s);
 // Status of an end object; its error goes to stderr under the command's name.
 int cli_session_end(const char *text, const struct admin_command *command);
 
-// --- transfer.c: import and export, from the request to the end
+// --- transfer.c, export.c: import and export, from the request to the end
 int cli_import(struct cli_session *s, const struct cli_args *a);
 int cli_export(struct cli_session *s, const struct cli_args *a);
 

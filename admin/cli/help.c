@@ -15,6 +15,8 @@ static const char *type_word(enum admin_type type)
 	case ADMIN_TYPE_KEY:
 	case ADMIN_TYPE_AMF:
 		return "HEX";
+	case ADMIN_TYPE_FORMAT:
+		return "FORMAT";
 	case ADMIN_TYPE_MSISDN:
 	case ADMIN_TYPE_SQN:
 	case ADMIN_TYPE_COUNT:
@@ -111,6 +113,8 @@ void cli_commands(FILE *f)
 				fputs(" FILE", f);
 			if (arg->type == ADMIN_TYPE_LEVEL)
 				fputs(" error warn info debug", f);
+			if (arg->type == ADMIN_TYPE_FORMAT)
+				fputs(" mongo csv", f);
 		}
 		fputc('\n', f);
 	}

@@ -1,5 +1,4 @@
-// Import and export: many documents through one connection, in constant memory. Documents hold keys: the file
-// of an export is private and complete, or not there.
+// Import: the documents or rows of a file through one connection, in constant memory.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -9,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "admin/cli/cli.h"
+#include "admin/cli/split.h"
 #include "lib/base/clock.h"
 #include "lib/base/secret.h"
 
@@ -21,8 +21,11 @@ struct import {
 	int fd;
 	uint64_t size, taken; // octets of the file; 0: not known
 	char raw[CHUNK], out[2 * CHUNK + 8];
+	size_t raw_start, raw_len;
 	size_t out_start, out_len;
-	bool line_start, eof;
+	bool line_start, eof, last;
+	bool blocks; // documents over many lines, or many in one
+	struct cli_split split;
 	json_int_t rows, errors;
 	bool terminal, bar_shown;
 	uint64_t began_us, bar_us, moved_us;
@@ -65,6 +68,7 @@ static void import_row(struct import *im, const char *text)
 {
 	json_t *row = json_loads(text, 0, NULL);
 	json_t *progress = json_object_get(row, "progress"), *line = json_object_get(row, "line");
+	json_t *document = json_object_get(row, "document");
 	const char *error = json_string_value(json_object_get(row, "error"));
 
 	if (json_is_object(progress)) {
@@ -73,8 +77,10 @@ static void import_row(struct import *im, const char *text)
 		bar_show(im, false);
 	} else if (line && error) {
 		bar_clear(im);
-		fprintf(stderr, "hssctl: %s:%lld: %s\n", im->name, (long long)json_integer_value(line),
-			error);
+		fprintf(stderr, "hssctl: %s:%lld: ", im->name, (long long)json_integer_value(line));
+		if (document)
+			fprintf(stderr, "document %lld: ", (long long)json_integer_value(document));
+		fprintf(stderr, "%s\n", error);
 	}
 	if (im->args->json && progress == NULL)
 		cli_json_row(stdout, text, strlen(text));
@@ -125,29 +131,67 @@ static void queue_lines(struct import *im, const char *p, size_t len)
 	}
 }
 
-// The next piece of the file, once the one before is out. false: it can't be read (told).
-static bool refill(struct import *im)
+// More of the file, behind what is there. false: it can't be read (told).
+static bool read_some(struct import *im)
 {
-	ssize_t n = read(im->fd, im->raw, sizeof(im->raw));
+	ssize_t n;
 
-	if (n < 0 && errno == EINTR)
-		return true;
+	do {
+		n = read(im->fd, im->raw + im->raw_len, sizeof(im->raw) - im->raw_len);
+	} while (n < 0 && errno == EINTR);
 	if (n < 0) {
 		bar_clear(im);
 		fprintf(stderr, "hssctl: %s: %s\n", im->name, err_text(errno));
 		return false;
 	}
-	im->out_start = im->out_len = 0;
 	im->taken += (uint64_t)n;
-	if (n > 0) {
-		queue_lines(im, im->raw, (size_t)n);
-		return true;
+	im->raw_len += (size_t)n;
+	im->eof = n == 0;
+	return true;
+}
+
+// The next piece of the file, once the one before is out. false: it can't be read (told).
+static bool refill(struct import *im)
+{
+	im->out_start = im->out_len = 0;
+	if (im->raw_start == im->raw_len) {
+		im->raw_start = im->raw_len = 0;
+		if (!im->eof && !read_some(im))
+			return false;
 	}
-	im->eof = true;
-	if (!im->line_start)
+	if (im->blocks) {
+		im->raw_start += cli_split_next(&im->split, im->raw + im->raw_start, im->raw_len - im->raw_start,
+						im->out, sizeof(im->out) - 8, &im->out_len);
+	} else {
+		queue_lines(im, im->raw + im->raw_start, im->raw_len - im->raw_start);
+		im->raw_start = im->raw_len;
+	}
+	if (!im->eof || im->raw_start < im->raw_len)
+		return true;
+	im->last = true;
+	if (im->blocks ? im->split.in_document : !im->line_start)
 		im->out[im->out_len++] = '\n';
 	im->out[im->out_len++] = '\n';
 	return true;
+}
+
+// What the file is, from its beginning, unless it was said. false: told.
+static bool recognise(struct import *im)
+{
+	const char *said = json_string_value(json_object_get(im->args->args, "format"));
+	enum cli_format format = CLI_FORMAT_MORE;
+
+	while (format == CLI_FORMAT_MORE) {
+		if (!read_some(im))
+			return false;
+		format = cli_format_of(im->raw, im->raw_len, im->eof || im->raw_len == sizeof(im->raw));
+	}
+	if (said && (strcmp(said, "csv") == 0) != (format == CLI_FORMAT_CSV))
+		format = strcmp(said, "csv") == 0 ? CLI_FORMAT_CSV : CLI_FORMAT_LINES;
+	im->blocks = format == CLI_FORMAT_BLOCKS;
+	cli_split_init(&im->split);
+	return json_object_set_new(im->args->args, "format",
+				   json_string(format == CLI_FORMAT_CSV ? "csv" : "mongo")) == 0;
 }
 
 static bool send_some(struct import *im)
@@ -190,7 +234,7 @@ static int import_run(struct import *im)
 		struct pollfd fds[1] = {
 		    {.fd = im->session->fd, .events = (short)(POLLIN | (out ? POLLOUT : 0))}};
 
-		if (!out && !im->eof) {
+		if (!out && !im->last) {
 			if (!refill(im))
 				return CLI_REFUSED;
 			im->moved_us = clock_mono_us(); // standard input may take its time
@@ -241,83 +285,16 @@ int cli_import(struct cli_session *s, const struct cli_args *a)
 	}
 	if (fstat(im->fd, &st) == 0 && S_ISREG(st.st_mode))
 		im->size = (uint64_t)st.st_size;
-	if (cli_session_request(s, a))
+	if (recognise(im) && cli_session_request(s, a))
 		rc = import_run(im);
+	if (rc != CLI_USAGE && im->eof && cli_split_unfinished(&im->split)) {
+		fprintf(stderr, "hssctl: %s: the array does not end: the file is cut off\n", im->name);
+		rc = CLI_REFUSED;
+	}
 	if (!standard)
 		close(im->fd);
 out:
 	secret_wipe(im, sizeof(*im));
 	free(im);
-	return rc;
-}
-
-// --- export
-
-static int export_rows(struct cli_session *s, const struct cli_args *a, FILE *f, bool tell)
-{
-	unsigned long long rows = 0;
-	char *text;
-	size_t len;
-	int rc;
-
-	if (!cli_session_request(s, a))
-		return CLI_REFUSED;
-	for (;;) {
-		switch (cli_session_next(s, true, &text, &len)) {
-		case CLI_LINE_ROW:
-			cli_json_row(f, text, len);
-			rows++;
-			if (ferror(f)) {
-				fprintf(stderr, "hssctl: %s: %s\n", a->file, err_text(errno));
-				return CLI_REFUSED;
-			}
-			break;
-		case CLI_LINE_END:
-			rc = cli_session_end(text, a->command);
-			if (rc == CLI_DONE && tell)
-				printf("%llu exported\n", rows);
-			return rc;
-		default:
-			return CLI_REFUSED;
-		}
-	}
-}
-
-int cli_export(struct cli_session *s, const struct cli_args *a)
-{
-	char path[4096];
-	int fd, rc;
-	FILE *f;
-
-	if (strcmp(a->file, "-") == 0) {
-		rc = export_rows(s, a, stdout, false);
-		return fflush(stdout) == 0 ? rc : CLI_REFUSED;
-	}
-	if (snprintf(path, sizeof(path), "%s.XXXXXX", a->file) >= (int)sizeof(path)) {
-		fputs("hssctl: the name of the file is too long\n", stderr);
-		return CLI_USAGE;
-	}
-	fd = mkostemp(path, O_CLOEXEC); // mode 0600
-	f = fd >= 0 ? fdopen(fd, "w") : NULL;
-	if (!f) {
-		fprintf(stderr, "hssctl: %s: %s\n", path, err_text(errno));
-		if (fd >= 0) {
-			close(fd);
-			unlink(path);
-		}
-		return CLI_REFUSED;
-	}
-	rc = export_rows(s, a, f, !a->json);
-	if (fflush(f) != 0 || fsync(fd) != 0) {
-		fprintf(stderr, "hssctl: %s: %s\n", path, err_text(errno));
-		rc = CLI_REFUSED;
-	}
-	fclose(f);
-	if (rc == CLI_DONE && rename(path, a->file) != 0) {
-		fprintf(stderr, "hssctl: %s: %s\n", a->file, err_text(errno));
-		rc = CLI_REFUSED;
-	}
-	if (rc != CLI_DONE)
-		unlink(path);
 	return rc;
 }

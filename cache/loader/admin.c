@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "cache/loader/csv.h"
 #include "cache/loader/import_doc.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
@@ -25,6 +26,7 @@ static void call_free(struct call **c)
 		return;
 	json_decref((*c)->args);
 	import_docs_free(&(*c)->docs);
+	csv_free(&(*c)->csv);
 	free(*c);
 	*c = NULL;
 }

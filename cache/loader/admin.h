@@ -11,6 +11,7 @@
 
 enum admin_status { ADMIN_OK = 0, ADMIN_REFUSED = 1, ADMIN_USAGE = 2 };
 
+struct csv;
 struct import_docs;
 
 struct call {
@@ -26,7 +27,8 @@ struct call {
 	uint64_t line, rows, errors, in_flight, owed;
 	uint64_t progress_ms;
 	bool ended, failed;
-	struct import_docs *docs; // owned
+	struct import_docs *docs; // owned; NULL: rows of CSV
+	struct csv *csv;	  // owned; NULL: documents
 };
 
 struct admin_command {

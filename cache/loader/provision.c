@@ -152,8 +152,7 @@ static json_t *sessions(const json_t *apn)
 	return list;
 }
 
-// The document that the WebUI would write.
-static json_t *new_document(const json_t *args)
+json_t *provision_new_document(const json_t *args)
 {
 	static const char *const keys[] = {"k", "op", "opc", "amf", "sqn", "algorithm"};
 	json_t *sec = json_pack("{s:s}", "amf", "8000");
@@ -182,7 +181,7 @@ void provision_add(struct loader *l, struct call *c)
 	json_t *given = json_object_get(c->args, "document");
 	if (!given && !provision_imsi(l, c, &imsi))
 		return;
-	json_t *doc = given ? json_incref(given) : new_document(c->args);
+	json_t *doc = given ? json_incref(given) : provision_new_document(c->args);
 	if (!put_document(l, c, doc, PUT_ADD, &e))
 		admin_end(l, c, ADMIN_REFUSED, "%s", e.text);
 	json_decref(doc);

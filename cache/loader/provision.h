@@ -39,6 +39,8 @@ bool provision_remove(struct loader *l, imsi_t imsi, void (*done)(struct loader 
 
 // The document as it stands, with the current state and SQN in it. NULL: not there or unreadable.
 json_t *provision_document(struct loader *l, imsi_t imsi);
+// The document that the WebUI would write: args as those of `subscriber add`, of the right types. NULL: no memory.
+json_t *provision_new_document(const json_t *args);
 // args.imsi; ends the call and returns false when it is none.
 bool provision_imsi(struct loader *l, struct call *c, imsi_t *imsi);
 // done() of operations that end their call (op.id is its serial).

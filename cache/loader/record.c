@@ -12,7 +12,6 @@
 
 #define SQN_MAX       ((1ull << 48) - 1)
 #define BANDWIDTH_MAX 4294967295000ull // what the extended AVPs hold
-#define APN_NAME_MAX  100              // TS 23.003 9.1: 100 octets on the wire
 
 // Where in the document we are, and the first defect.
 struct reader {
@@ -252,8 +251,8 @@ static bool read_name(struct reader *r, const json_t *v, const char *field, stru
 		if (out->p[i] <= ' ' || out->p[i] == 0x7f)
 			return fail(r, field,
 				    "expected an APN's name, got blanks or control characters in it");
-	return out->len <= APN_NAME_MAX ||
-	       fail(r, field, "expected at most %d characters, got %u", APN_NAME_MAX, out->len);
+	return out->len <= RECORD_APN_NAME_MAX ||
+	       fail(r, field, "expected at most %d characters, got %u", RECORD_APN_NAME_MAX, out->len);
 }
 
 // Schema 1: 1 disabled, 2 enabled; schema 0 and Diameter: 1 disabled, 0 enabled.

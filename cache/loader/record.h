@@ -13,6 +13,8 @@
 #define RECORD_APN_MAX                                                                                       \
 	50 // what an S6a profile may hold (TS 29.272 7.3.34 says "*"; 50 is that of PDP contexts)
 
+#define RECORD_APN_NAME_MAX 100 // TS 23.003 9.1: octets on the wire
+
 struct apn {
 	struct slice name;
 	uint8_t pdn_type; // PDN-Type of TS 29.272: 0 IPv4, 1 IPv6, 2 IPv4v6
