@@ -60,6 +60,25 @@ const struct screen_slots *screen_slots_of(const struct command *cmd)
 	return &slots_of[cmd->id < CMD_CNT ? cmd->id : CMD_NONE];
 }
 
+// Requests that only an HSS sends: whoever sends them to one wants it as a reflector, or is wrong.
+static bool sent_by_hss(const struct command *cmd)
+{
+	switch (cmd->id) {
+	case CMD_CLR:
+	case CMD_IDR:
+	case CMD_DSR:
+	case CMD_RSR:
+	case CMD_RTR:
+	case CMD_PPR:
+	case CMD_PNR:
+	case CMD_SWX_RTR:
+	case CMD_SWX_PPR:
+		return true;
+	default:
+		return false;
+	}
+}
+
 const struct command *screen_command(const struct frontend *fe, const struct conn *c, const struct header *h,
 				     struct verdict *v)
 {
@@ -77,11 +96,11 @@ const struct command *screen_command(const struct frontend *fe, const struct con
 	else if (app < 0 ||
 		 !(c->relay || c->app_mask >> app & 1)) // not served, or never agreed on with this peer
 		result = RESULT_APPLICATION_UNSUPPORTED;
-	else if (!(cmd = grammar_find(h->code, h->app, true)))
+	else if (!(cmd = grammar_find(h->code, h->app, true)) || sent_by_hss(cmd))
 		result = RESULT_COMMAND_UNSUPPORTED;
 	if (result)
 		screen_verdict(v, result);
-	return cmd;
+	return result ? NULL : cmd;
 }
 
 // Almost always the same spelling: the exact comparison spares folding both.

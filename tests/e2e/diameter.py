@@ -21,7 +21,7 @@ BASE_CODES = {CER, DWR, DPR}
 
 USER_NAME, HOST_IP, AUTH_APP, VENDOR_ID, SESSION_ID, ORIGIN_HOST = 1, 257, 258, 266, 263, 264
 RESULT, PRODUCT, DISCONNECT_CAUSE, AUTH_STATE, ORIGIN_STATE, FAILED = 268, 269, 273, 277, 278, 279
-VSAI, DEST_REALM, PROXY_INFO, DEST_HOST, ORIGIN_REALM = 260, 283, 284, 293, 296
+VSAI, ROUTE_RECORD, DEST_REALM, PROXY_INFO, DEST_HOST, ORIGIN_REALM = 260, 282, 283, 284, 293, 296
 EXPERIMENTAL, EXPERIMENTAL_CODE = 297, 298
 SUBSCRIPTION, ULR_FLAGS, PLMN, EUTRAN, AUTH_INFO, EUTRAN_VECTOR = 1400, 1405, 1407, 1408, 1413, 1414
 ITEM_NUMBER, CANCELLATION, RAT, NUM_VECTORS, RESYNC, IMMEDIATE = 1419, 1420, 1032, 1410, 1411, 1412
@@ -103,6 +103,17 @@ def walk(data):
         padded = length + -length % 4
         assert not any(data[at + length:at + padded]), f"AVP {code}: padding isn't zero"
         at += padded
+    return out
+
+
+def walk_raw(message):
+    """The AVPs of a whole message as bytes, to be put together otherwise."""
+    out, at = [], 20
+    while at < len(message):
+        length = int.from_bytes(message[at + 5:at + 8], "big")
+        length += -length % 4
+        out.append(message[at:at + length])
+        at += length
     return out
 
 
