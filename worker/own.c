@@ -1,5 +1,4 @@
 #include "worker/own.h"
-#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/diameter/avp.h"
 #include "lib/diameter/dict.h"
@@ -20,19 +19,11 @@ struct own_entry {
 struct own {
 	struct own_entry entry[OWN_MAX];
 	unsigned next;
-	uint32_t session_low;	// of the Session-Ids
-	uint32_t end_to_end;
 };
 
 struct own *own_new(void)
 {
-	struct own *o = calloc(1, sizeof *o);
-	if (o) {
-		// unique for 4 minutes and across restarts: 12 bits of the time, then a counter (RFC 6733 3)
-		o->end_to_end = (uint32_t)(clock_wall_us() / 1000000) << 20 | (uint32_t)(clock_wall_us() & 0xfffff);
-		o->session_low = (uint32_t)(clock_wall_us() >> 4);
-	}
-	return o;
+	return calloc(1, sizeof(struct own));
 }
 
 void own_free(struct own **o)
@@ -62,16 +53,17 @@ static struct own_entry *entry_take(struct own *o)
 	return NULL;
 }
 
-// Cancel-Location-Request (TS 29.272 7.2.7).
-static void clr_write(struct worker *w, struct wr *m, const struct ipc_deliver *d, struct slice host,
-		      struct slice realm)
+// Cancel-Location-Request (TS 29.272 7.2.7). Session-Id and End-to-End come from the loader's row, whose ids
+// count up from the microsecond of its start: unique across restarts, and the same when the row is sent
+// again, so that the node knows a copy (RFC 6733 5.5.4).
+static void clr_write(struct worker *w, struct wr *m, uint64_t row, const struct ipc_deliver *d,
+		      struct slice host, struct slice realm)
 {
 	char session[CONFIG_NAME_MAX + 64], imsi[16];
-	struct own *o = w->own;
-	int n = snprintf(session, sizeof session, "%s;%u;%u;clr", w->config->host,
-			 (unsigned)(clock_wall_us() / 1000000), o->session_low++);
+	int n = snprintf(session, sizeof session, "%s;%u;%u;clr", w->config->host, (unsigned)(row >> 32),
+			 (unsigned)row);
 	unsigned imsi_len = imsi_text((imsi_t){d->imsi}, imsi);
-	header_begin(m, HEADER_R | HEADER_P | (d->tries ? HEADER_T : 0), 317, APP_S6A, 0, o->end_to_end++);
+	header_begin(m, HEADER_R | HEADER_P | (d->tries ? HEADER_T : 0), 317, APP_S6A, 0, (uint32_t)row);
 	size_t start = 0;
 	avp_put(m, AVP_CODE_Session_Id, 0, AVP_M, session, (uint32_t)n);
 	wr_bytes(m, w->s6a_head, w->s6a_head_len);
@@ -84,7 +76,8 @@ static void clr_write(struct worker *w, struct wr *m, const struct ipc_deliver *
 	header_finish(m, start);
 }
 
-static bool clr_send(struct worker *w, uint64_t row, const struct ipc_deliver *d, struct slice host, struct slice realm)
+static bool clr_send(struct worker *w, uint64_t row, const struct ipc_deliver *d, struct slice host,
+		     struct slice realm)
 {
 	uint32_t frontend, conn, generation;
 	const size_t max = sizeof(struct ipc_own_request) + 2048;
@@ -98,11 +91,12 @@ static bool clr_send(struct worker *w, uint64_t row, const struct ipc_deliver *d
 	if (!e)
 		return false;
 	uint64_t id = (uint64_t)e->generation << 32 | (uint64_t)(e - w->own->entry);
-	struct ipc_own_request q = {.conn = conn, .generation = generation, .timeout_ms = w->config->clr_timeout_ms};
+	struct ipc_own_request q = {
+	    .conn = conn, .generation = generation, .timeout_ms = w->config->clr_timeout_ms};
 	uint8_t *p = channel_begin(w->frontend[frontend], IPC_OWN_REQUEST, 0, id, max);
 	struct wr m = wr_of(p ? p + sizeof q : NULL, p ? max - sizeof q : 0);
 	m.err = !p;
-	clr_write(w, &m, d, host, realm);
+	clr_write(w, &m, row, d, host, realm);
 	if (m.err) {
 		if (p)
 			channel_abandon(w->frontend[frontend]);
@@ -126,7 +120,26 @@ void own_deliver(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *bod
 	memcpy(&d, fixed, sizeof d);
 	struct slice host = rd_bytes(&rd, d.host_len), realm = rd_bytes(&rd, d.realm_len);
 	if (rd.err || !clr_send(w, hdr->id, &d, host, realm))
-		report(w, hdr->id, DELIVERED_LATER, 0);
+		report(w, hdr->id, DELIVERED_UNSENT, 0);
+}
+
+// 3xxx: an agent could not deliver it; everything else is the node's own word, and the location is changed
+// already.
+static enum delivered_status delivered(const struct ipc_own_answer *a)
+{
+	switch (a->status) {
+	case OWN_ANSWERED:
+		return a->experimental || a->result < 3000 || a->result >= 4000 ||
+			       a->result == RESULT_COMMAND_UNSUPPORTED
+			   ? DELIVERED_DONE
+			   : DELIVERED_LATER;
+	case OWN_NOT_SENT:
+		return DELIVERED_UNSENT;
+	case OWN_LOST:
+		return DELIVERED_LOST;
+	default:
+		return DELIVERED_LATER;
+	}
 }
 
 void own_answered(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body)
@@ -134,17 +147,16 @@ void own_answered(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *bo
 	struct ipc_own_answer a;
 	uint32_t index = (uint32_t)hdr->id;
 	memcpy(&a, body, sizeof a);
-	if (index >= OWN_MAX || !w->own->entry[index].used || w->own->entry[index].generation != hdr->id >> 32)
+	if (index >= OWN_MAX || !w->own->entry[index].used ||
+	    w->own->entry[index].generation != hdr->id >> 32)
 		return;
 	struct own_entry *e = &w->own->entry[index];
 	e->used = false;
-	// 3xxx: an agent could not deliver it; everything else is the node's own word, and the location is changed already
-	bool done = a.status == OWN_ANSWERED && (a.experimental || a.result < 3000 || a.result >= 4000 ||
-						 a.result == RESULT_COMMAND_UNSUPPORTED);
-	if (!done || a.experimental || a.result != RESULT_SUCCESS)
+	enum delivered_status how = delivered(&a);
+	if (how != DELIVERED_DONE || a.experimental || a.result != RESULT_SUCCESS)
 		log_info("cancel location not confirmed", LOG_INT("row", e->row), LOG_INT("status", a.status),
 			 LOG_INT("result", a.result));
-	report(w, e->row, done ? DELIVERED_DONE : DELIVERED_LATER, a.result);
+	report(w, e->row, how, a.result);
 }
 
 void own_frontend_lost(struct worker *w, unsigned frontend)
@@ -153,7 +165,7 @@ void own_frontend_lost(struct worker *w, unsigned frontend)
 		struct own_entry *e = &w->own->entry[i];
 		if (e->used && e->frontend == frontend) {
 			e->used = false;
-			report(w, e->row, DELIVERED_LATER, 0);
+			report(w, e->row, DELIVERED_LOST, 0);
 		}
 	}
 }

@@ -10,6 +10,7 @@
 #define OWN_MAX        200000u
 #define OWN_RETRY_MS   10000u
 #define OWN_TICK_SENDS 2000u
+#define OWN_FAILOVERS  4u // resends at once of one request, until it was due again
 
 struct own_request {
 	struct own_request *next; // of its bucket
@@ -17,7 +18,7 @@ struct own_request {
 	imsi_t imsi;
 	uint64_t created_us;
 	uint64_t due_ms; // monotonic: when it is sent again
-	uint32_t type, flags, tries;
+	uint32_t type, flags, tries, failovers;
 	unsigned worker;
 	uint8_t host_len, realm_len;
 	char text[]; // host, realm
@@ -210,10 +211,21 @@ void own_delivered(struct loader *l, const struct ipc_hdr *hdr, const uint8_t *b
 	struct own_request **at = find(l->own, hdr->id);
 	if (!p || !*at)
 		return;
-	if (status == DELIVERED_DONE)
+	struct own_request *own = *at;
+	if (status == DELIVERED_DONE) {
 		finish_request(l, at);
-	else
-		(*at)->due_ms = clock_mono_ms() + OWN_RETRY_MS;
+		return;
+	}
+	if (status == DELIVERED_UNSENT && own->tries)
+		own->tries--; // the T flag is for what was sent (RFC 6733 3)
+	if (status == DELIVERED_LOST && own->failovers < OWN_FAILOVERS) {
+		// RFC 3539 3.4.1: what is pending goes to an alternate now; without one it comes back as
+		// unsent
+		own->failovers++;
+		deliver(l, own);
+		return;
+	}
+	own->due_ms = clock_mono_ms() + OWN_RETRY_MS;
 }
 
 void own_tick(struct loader *l)
@@ -234,6 +246,7 @@ void own_tick(struct loader *l)
 				continue;
 			}
 			if (now >= r->due_ms) {
+				r->failovers = 0;
 				deliver(l, r);
 				sent++;
 			}

@@ -142,7 +142,12 @@ struct ipc_deliver {
 	uint16_t realm_len;
 	uint32_t tries; // 0: first; otherwise the T flag is set
 };
-enum delivered_status { DELIVERED_DONE = 0, DELIVERED_LATER = 1 };
+enum delivered_status {
+	DELIVERED_DONE = 0,
+	DELIVERED_LATER = 1,  // sent, and it must be repeated some time
+	DELIVERED_UNSENT = 2, // there was no way to send it
+	DELIVERED_LOST = 3,   // sent, and the connection is in doubt or gone: another way, at once
+};
 // DELIVERED: hdr.id of DELIVER; body uint64_t enum delivered_status, uint64_t result code
 
 // EDGE: which role instance is at the other end of the descriptor.

@@ -212,30 +212,90 @@ class Dial(unittest.TestCase):
         self.assertEqual(dra.call(dra.air(FIRST)).result, 2001)
         self.assertRegex(self.hss.ctl_json("peer", "show", "dra.test")["security"], "^TLSv1.3")
 
-    def test_through_a_relay(self):
-        """A CLR for an MME that isn't connected goes through the DRA; when that one dies without an answer, through the
-        other one, with the T flag."""
-        one, two = self.listener(), self.listener()
-        self.start(("dra1.test", one, {}), ("dra2.test", two, {}))
-        dra = {"dra1.test": self.accept(one, "dra1.test", app=RELAY), "dra2.test": self.accept(two, "dra2.test", app=RELAY)}
-        for name, p in dra.items():
+    def two_relays(self, **config):
+        """The two DRAs in the order in which requests of ours prefer them, and a subscriber served behind them."""
+        self.listeners = [self.listener(), self.listener()]
+        named = list(zip(("dra1.test", "dra2.test"), self.listeners))
+        self.start(*((name, at, {}) for name, at in named), **config)
+        dras = []
+        for name, at in named:
+            dras.append(self.accept(at, name, app=RELAY))
             self.wait_peer(name)
-            p.answer_clr = False
+            dras[-1].answer_clr = False
         with d.Peer(self.hss.port, "mme.far.test", realm="far.test") as mme:
-            self.assertEqual(mme.call(mme.ulr(FIRST)).result, 2001)
+            for imsi in (hss.imsi(1), hss.imsi(2), hss.imsi(3)):
+                self.assertEqual(mme.call(mme.ulr(imsi)).result, 2001)
             mme.disconnect()
-        self.hss.ctl("location", "cancel", FIRST)
-        ready = select.select([p.socket for p in dra.values()], [], [], hss.TIMEOUT)[0]
-        first = next(p for p in dra.values() if p.socket in ready)
-        other = next(p for p in dra.values() if p is not first)
+        return dras
+
+    def cancelled(self, imsi, dras):
+        """Cancels a subscriber's location. (the DRA that gets the CLR, the other one)."""
+        self.hss.ctl("location", "cancel", imsi)
+        ready = select.select([p.socket for p in dras], [], [], hss.TIMEOUT)[0]
+        first = next(p for p in dras if p.socket in ready)
+        return first, next(p for p in dras if p is not first)
+
+    def same_again(self, clr, copy):
+        """A copy with the T flag, which its receiver can know as one (RFC 6733 5.5.4)."""
+        self.assertFalse(clr.flags & d.RETRANSMIT)
+        self.assertTrue(copy.flags & d.RETRANSMIT)
+        self.assertEqual((copy.e2e, copy.data), (clr.e2e, clr.data))
+
+    def wait_all_answered(self):
+        self.hss.until(lambda: self.hss.metric("hss_own_requests_pending") == 0, "every CLR is answered")
+
+    def test_through_a_relay(self):
+        """A CLR for an MME that isn't connected goes through the DRA; when that one dies without an answer, at once
+        through the other one, with the T flag."""
+        dras = self.two_relays()
+        first, other = self.cancelled(FIRST, dras)
         clr = first.take(d.CLR)
         self.assertEqual((clr.one(d.DEST_HOST).text, clr.one(d.DEST_REALM).text), ("mme.far.test", "far.test"))
-        self.assertFalse(clr.flags & d.RETRANSMIT)
         first.close()
-        clr = other.take(d.CLR, timeout=40)
-        self.assertTrue(clr.flags & d.RETRANSMIT)
+        copy = other.take(d.CLR, timeout=4)  # the loader would try it again after 10 s
+        self.same_again(clr, copy)
+        other.answer(copy)
+        self.wait_all_answered()
+
+    def test_no_way_left(self):
+        """With the last DRA gone it waits, and goes out when one is back."""
+        dras = self.two_relays()
+        first, other = self.cancelled(FIRST, dras)
+        clr = first.take(d.CLR)
+        other.close()
+        self.hss.wait_log('peer_down peer="dra.*closed by peer')
+        first.close()
+        back = self.accept(self.listeners[dras.index(first)], first.host, app=RELAY)
+        copy = back.take(d.CLR, timeout=30)
+        self.same_again(clr, copy)
+        self.wait_all_answered()
+
+    def test_failover_and_failback(self):
+        """RFC 3539: a DRA that answers no watchdog any more is SUSPECT: what it owes goes to the other one at once; what
+        comes next too; and it has its place again when it speaks."""
+        dras = self.two_relays(limits={"watchdog_ms": 6000}, s6a={"clr_timeout_ms": 60000})
+        first, other = self.cancelled(hss.imsi(1), dras)
+        clr = first.take(d.CLR)
+        begin = time.monotonic()
+        copy = other.take(d.CLR, timeout=25)  # first's DWRs are not read meanwhile
+        self.assertGreater(time.monotonic() - begin, 4)  # twice Tw at least, less the time since first was heard
+        self.same_again(clr, copy)
+        self.assertEqual(self.hss.ctl_json("peer", "show", first.host)["watchdog"], "suspect")
+        other.answer(copy)
+        self.hss.ctl("location", "cancel", hss.imsi(2))
+        clr = other.take(d.CLR, timeout=4)
+        self.assertFalse(clr.flags & d.RETRANSMIT)
         other.answer(clr)
-        self.hss.until(lambda: self.hss.metric("hss_own_requests_pending") == 0)
+        dwr = first.read()
+        self.assertEqual((dwr.command, dwr.is_request), (d.DWR, True))
+        first.answer(dwr)
+        self.hss.until(lambda: self.hss.ctl_json("peer", "show", first.host)["watchdog"] == "okay", "failback")
+        self.assertGreater(self.hss.ctl_json("peer", "show", first.host)["round_trip_us"], 1000000)
+        self.hss.ctl("location", "cancel", hss.imsi(3))
+        clr = first.take(d.CLR, timeout=4)
+        self.assertFalse(clr.flags & d.RETRANSMIT)
+        first.answer(clr)
+        self.wait_all_answered()
 
 
 if __name__ == "__main__":

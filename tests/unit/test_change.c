@@ -383,6 +383,64 @@ static void a_clr_survives_until_it_is_delivered(void **state)
 	assert_int_equal(own_pending(&world.l), 0);
 }
 
+// How often it was sent before, of the DELIVER that is there; -1: none is.
+static int delivered_tries(void)
+{
+	struct ipc_deliver d;
+	for (unsigned i = 0; i < world.sent_cnt; i++) {
+		if (world.sent[i].type != IPC_DELIVER)
+			continue;
+		memcpy(&d, world.sent[i].body, sizeof d);
+		return (int)d.tries;
+	}
+	return -1;
+}
+
+static void a_clr_that_was_lost_takes_another_way(void **state)
+{
+	(void)state;
+	uint64_t lost[2] = {DELIVERED_LOST, 0}, unsent[2] = {DELIVERED_UNSENT, 0};
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2});
+	uint64_t id = delivered_id();
+	assert_int_equal(delivered_tries(), 0);
+	for (int i = 1; i <= 4; i++) {
+		world_sent_clear();
+		world_frame(ROLE_WORKER, IPC_DELIVERED, id, 0, lost, sizeof lost);
+		assert_int_equal(delivered_id(), id); // at once, and the T flag is due
+		assert_int_equal(delivered_tries(), i);
+	}
+	world_sent_clear();
+	world_frame(ROLE_WORKER, IPC_DELIVERED, id, 0, lost, sizeof lost); // not for ever
+	assert_int_equal(delivered_tries(), -1);
+	clock_freeze_us(clock_wall_us() + 11 * 1000000);
+	own_tick(&world.l);
+	assert_int_equal(delivered_tries(), 5);
+	world_sent_clear();
+	world_frame(ROLE_WORKER, IPC_DELIVERED, id, 0, unsent, sizeof unsent); // there is no way: later
+	assert_int_equal(delivered_tries(), -1);
+	clock_freeze_us(clock_wall_us() + 11 * 1000000);
+	own_tick(&world.l);
+	assert_int_equal(delivered_tries(), 5); // what was not sent does not count
+	clock_freeze_us(0);
+	assert_int_equal(own_pending(&world.l), 1);
+}
+
+static void a_clr_that_was_never_sent_has_no_t_flag(void **state)
+{
+	(void)state;
+	uint64_t unsent[2] = {DELIVERED_UNSENT, 0};
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
+	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2});
+	uint64_t id = delivered_id();
+	world_sent_clear();
+	world_frame(ROLE_WORKER, IPC_DELIVERED, id, 0, unsent, sizeof unsent);
+	clock_freeze_us(clock_wall_us() + 11 * 1000000);
+	own_tick(&world.l);
+	clock_freeze_us(0);
+	assert_int_equal(delivered_tries(), 0);
+}
+
 static void an_old_clr_is_dropped(void **state)
 {
 	(void)state;
@@ -469,6 +527,8 @@ int main(void)
 	    T(a_repeated_purge_gets_the_same_flags),
 	    T(nor_keeps_one_gateway_an_apn),
 	    T(a_clr_survives_until_it_is_delivered),
+	    T(a_clr_that_was_lost_takes_another_way),
+	    T(a_clr_that_was_never_sent_has_no_t_flag),
 	    T(an_old_clr_is_dropped),
 	    T(ind_places_are_given_once),
 	    T(a_miss_while_loading_reads_through),
