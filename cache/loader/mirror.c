@@ -439,6 +439,16 @@ void mirror_verify(struct loader *l, struct call *c)
 	upstream_compare(m->up);
 }
 
+void mirror_index(struct loader *l, struct call *c)
+{
+	struct mirror_change m = {
+	    .kind = UP_INDEX, .done = provision_done, .refused = provision_refused, .id = c->serial};
+	if (!l->mirror)
+		admin_end(l, c, ADMIN_REFUSED, "store.type has no upstream");
+	else if (!mirror_change_take(l, &m))
+		admin_end(l, c, ADMIN_REFUSED, "too much waits for the upstream already");
+}
+
 json_t *mirror_status(struct loader *l)
 {
 	static const char *const state[] = {"connecting", "loading", "live", "down"};

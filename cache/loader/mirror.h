@@ -33,5 +33,7 @@ void mirror_resume(struct loader *l);
 void mirror_tick(struct loader *l);
 
 json_t *mirror_status(struct loader *l);
+// `store index`: makes the index that every write and look-up needs.
+void mirror_index(struct loader *l, struct call *c);
 // `store verify`: a whole comparison; what differs is put right and counted.
 void mirror_verify(struct loader *l, struct call *c);

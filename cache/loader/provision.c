@@ -26,6 +26,7 @@ const struct admin_command admin_commands[] = {
     {"location cancel", location_cancel, NULL},
     {"store status", store_status, NULL},
     {"store verify", mirror_verify, NULL},
+    {"store index", mirror_index, NULL},
     {NULL, NULL, NULL},
 };
 

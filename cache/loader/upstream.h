@@ -81,6 +81,7 @@ enum up_ask_kind {
 	UP_ADD,	   // json: a whole document; refused when the IMSI exists. Answer: the document as it is now
 	UP_SET,	   // imsi, json {"$set":{...},"$unset":{...}}. Answer: the document as it is now
 	UP_REMOVE, // imsi. Answer: done or not found
+	UP_INDEX,   // makes the unique index on imsi
 	UP_REPLACE, // json: a whole document: takes the place of who exists (keeps _id and unknown top-level fields), or is new
 };
 
