@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "cache/loader/sql.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -178,7 +179,7 @@ void feed_state(struct feed *f, enum up_state state, enum up_mode mode)
 static void set_count(struct up_figures *figures, const void *arg)
 {
 	const struct told *t = arg;
-	figures->documents = t->f->documents;
+	figures->documents = t->f->held ? 0 : t->f->map.cnt;
 	figures->events = t->f->changes;
 	if (t->level)
 		figures->live_ms = clock_mono_ms();
@@ -217,6 +218,8 @@ static int read_known(struct feed *f)
 	sqlite3 *db = NULL;
 	int64_t has = 0;
 	snprintf(path, sizeof(path), "%s/hss.db", upstream_options(f->u)->dir);
+	if (access(path, F_OK) < 0)
+		return 0;
 	int rc = sql_error(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL));
 	if (rc == 0) {
 		sqlite3_busy_timeout(db, 5000);
@@ -225,7 +228,6 @@ static int read_known(struct feed *f)
 	if (rc == 0 && has)
 		rc = read_rows(f, db);
 	sqlite3_close(db);
-	f->documents = f->map.cnt;
 	return rc;
 }
 

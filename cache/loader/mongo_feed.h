@@ -36,7 +36,7 @@ struct feed {
 	bool resend;	     // and sends also what seems unchanged: whoever asks doubts
 	bool loaded;	     // the first comparison is through
 	bool told_mode;
-	uint64_t documents;  // that were there
+	bool held;	     // the collection was found empty: who is known is kept
 	uint64_t changes;    // told
 	uint64_t compare_ms; // when the next attempt may be, after one that found nothing
 	struct feed_gone gone[FEED_GONE_MAX];

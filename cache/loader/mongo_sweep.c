@@ -138,14 +138,13 @@ enum feed_result feed_compare(struct feed *f, bool paced)
 	mongo_worked(&f->m);
 	// dropped, renamed, a wrong name, a restore that has just begun: nobody is cut off for that
 	bool held = w.seen == 0 && f->map.cnt > 0;
-	if (held && f->compare_ms == 0)
+	if (held && !f->held)
 		log_warn("upstream_is_empty", LOG_INT("kept", f->map.cnt));
 	if (!held)
 		r = remove_unseen(f);
 	if (r != FEED_OK)
 		return r;
-	f->documents = w.seen;
-	f->compare = held;
+	f->held = f->compare = held;
 	f->resend = false;
 	f->compare_ms = held ? clock_mono_ms() + HELD_MS : 0;
 	tell(&w, true, held);
