@@ -155,7 +155,7 @@ enum feed_result feed_compare(struct feed *f, bool paced)
 static bool poll_once(struct feed *f, enum feed_result *r)
 {
 	uint64_t begun = clock_mono_ms();
-	bool asked = f->compare || f->resend;
+	bool asked = f->resend;
 	*r = feed_compare(f, f->loaded && !asked);
 	if (*r != FEED_OK)
 		return false;
