@@ -43,7 +43,7 @@ static mongoc_client_t *make_client(const struct mongo *m, bson_error_t *e)
 		return NULL;
 	unless_given(uri, MONGOC_URI_CONNECTTIMEOUTMS, CONNECT_MS);
 	unless_given(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, SELECT_MS);
-	unless_given(uri, MONGOC_URI_SOCKETTIMEOUTMS, SOCKET_MS);
+	unless_given(uri, MONGOC_URI_SOCKETTIMEOUTMS, m->socket_ms ? m->socket_ms : SOCKET_MS);
 	if (!mongoc_uri_get_appname(uri))
 		mongoc_uri_set_appname(uri, "corehss");
 	mongoc_client_t *client = mongoc_client_new_from_uri_with_error(uri, e);

@@ -1,9 +1,158 @@
-// MongoDB: the write thread of upstream.h. Loader process.
+// MongoDB: the write thread of upstream.h. Loader process. One unordered bulk a batch, at most one update of a kind for
+// each subscriber, acknowledged by the majority of the replica set and on its disks. What is not known to be there is
+// given back and comes again in a later batch, with what is newest then; while the server is away the thread waits in
+// between, so that batches are composed late. Laws 6 and 8.
+#include <mongoc/mongoc.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cache/loader/mongo.h"
+#include "cache/loader/mongo_update.h"
 #include "cache/loader/upstream.h"
+
+#define WAIT_MS 500u
+
+struct writer {
+	struct upstream *u;
+	struct mongo m;
+	uint32_t node;
+	struct up_batch *batch;
+	// of the bulk that is under way
+	uint32_t op_cnt;
+	uint16_t item_of[UP_BATCH_MAX * MONGO_OPS_MAX];
+};
+
+static void set_aside(struct writer *w, uint32_t item, const char *text)
+{
+	struct up_batch *b = w->batch;
+	b->write[item].result = UP_WRITE_REFUSED;
+	if (!b->error[0])
+		snprintf(b->error, sizeof(b->error), "%.*s", (int)sizeof(b->error) - 1, text);
+}
+
+static void add(struct writer *w, mongoc_bulk_operation_t *bulk, uint32_t item)
+{
+	struct mongo_op ops[MONGO_OPS_MAX];
+	bson_error_t e;
+	unsigned cnt = mongo_update_ops(&w->batch->write[item], w->node, ops);
+	for (unsigned i = 0; i < cnt; i++) {
+		if (mongoc_bulk_operation_update_one_with_opts(bulk, &ops[i].filter, &ops[i].update, NULL, &e))
+			w->item_of[w->op_cnt++] = (uint16_t)item;
+		else // a host's name that is not UTF-8
+			set_aside(w, item, e.message);
+		mongo_op_fini(&ops[i]);
+	}
+}
+
+// Errors of single operations. false: one of them is the server's, and `why` it.
+static bool errors_of_documents(struct writer *w, const bson_t *reply, unsigned *cnt, char why[UP_ERROR_MAX])
+{
+	struct mongo_errors at = mongo_errors_of(reply, "writeErrors");
+	struct mongo_error e;
+	bool unknown = false;
+	*cnt = 0;
+	while (mongo_errors_next(&at, &e)) {
+		enum mongo_blame blame = mongo_update_blame(e.code, e.text);
+		unknown |= blame == MONGO_BLAME_UNKNOWN;
+		(*cnt)++;
+		if (blame == MONGO_BLAME_SERVER || e.index < 0 || e.index >= w->op_cnt) {
+			snprintf(why, UP_ERROR_MAX, "%s", e.text);
+			return false;
+		}
+		set_aside(w, w->item_of[e.index], e.text);
+		if (unknown)
+			snprintf(why, UP_ERROR_MAX, "%s", e.text);
+	}
+	return !unknown || *cnt < w->op_cnt;
+}
+
+// What became of the bulk. true: it is known for each item.
+static bool judge(struct writer *w, bool ok, const bson_t *reply, bson_error_t *e)
+{
+	struct mongo_errors concern = mongo_errors_of(reply, "writeConcernErrors");
+	struct mongo_error c;
+	char why[UP_ERROR_MAX] = "";
+	unsigned cnt;
+	if (!errors_of_documents(w, reply, &cnt, why)) {
+		bson_set_error(e, MONGOC_ERROR_SERVER, 0, "%s", why);
+		return false;
+	}
+	if (mongo_errors_next(&concern, &c)) {
+		bson_set_error(e, MONGOC_ERROR_WRITE_CONCERN, c.code, "%s", c.text);
+		return false;
+	}
+	// the driver tells the first error of a single operation as that of all
+	return ok || (cnt > 0 && e->domain != MONGOC_ERROR_STREAM && e->domain != MONGOC_ERROR_SERVER_SELECTION);
+}
+
+static bool send_bulk(struct writer *w, bson_error_t *e)
+{
+	struct up_batch *b = w->batch;
+	bson_t reply, opts = BSON_INITIALIZER;
+	BSON_APPEND_BOOL(&opts, "ordered", false);
+	mongoc_bulk_operation_t *bulk = mongoc_collection_create_bulk_operation_with_opts(w->m.coll, &opts);
+	bson_destroy(&opts);
+	w->op_cnt = 0;
+	for (unsigned i = 0; i < b->cnt; i++)
+		add(w, bulk, i);
+	bool known = true;
+	if (w->op_cnt) {
+		bool ok = mongoc_bulk_operation_execute(bulk, &reply, e) != 0;
+		known = judge(w, ok, &reply, e);
+		bson_destroy(&reply);
+	}
+	mongoc_bulk_operation_destroy(bulk);
+	return known;
+}
+
+static void write_batch(struct writer *w)
+{
+	struct up_batch *b = w->batch;
+	bson_error_t e = {0};
+	b->status = UP_DONE;
+	b->error[0] = 0;
+	for (unsigned i = 0; i < b->cnt; i++)
+		b->write[i].result = UP_WRITE_OK;
+	if (mongo_open(&w->m) && send_bulk(w, &e)) {
+		mongo_worked(&w->m);
+		return;
+	}
+	b->status = UP_AWAY;
+	if (w->m.client) {
+		mongo_text(&w->m, &e, b->error);
+		mongo_failed(&w->m, "write", &e);
+	}
+	if (mongo_back_off(&w->m))
+		return; // the end, which the caller sees too
+}
+
+static void give_back(struct writer *w)
+{
+	struct up_item *item = calloc(1, sizeof(*item));
+	if (!item)
+		bug("no memory for an answer of the upstream");
+	item->kind = UP_WRITTEN;
+	item->batch = w->batch;
+	w->batch = NULL;
+	if (!upstream_give_take(w->u, &item))
+		return; // the end: all of it is in the outbox still
+}
 
 void *mongo_write_main(void *upstream)
 {
-	while (!upstream_wait(upstream, 1000))
-		(void)upstream_compare_wanted(upstream);
+	struct writer *w = calloc(1, sizeof(*w));
+	if (!w)
+		bug("no memory for the write thread");
+	w->u = upstream;
+	w->node = upstream_options(upstream)->config->node_id;
+	mongo_init(&w->m, upstream, "write");
+	while (!upstream_ending(upstream)) {
+		w->batch = upstream_next_batch(upstream, WAIT_MS);
+		if (!w->batch)
+			continue;
+		write_batch(w);
+		give_back(w);
+	}
+	mongo_close(&w->m);
+	free(w);
 	return NULL;
 }
