@@ -383,20 +383,27 @@ static bool read_imsi(struct reader *r, const json_t *v, struct subscription *s)
 	       fail(r, "imsi", "expected 5 to 15 digits, got \"%.40s\"", (const char *)text.p);
 }
 
-// What another HSS left: the WebUI writes arrays where nothing is known, which is the same as nothing.
+// A field of the state. The WebUI writes [] where nothing is known, and makes an array of one of what open5gs-hssd wrote.
+static const json_t *state_field(const json_t *doc, const char *name)
+{
+	const json_t *v = json_object_get(doc, name);
+	return json_is_array(v) && json_array_size(v) == 1 ? json_array_get(v, 0) : v;
+}
+
+// What another HSS left.
 static void read_state(const json_t *doc, struct subscription *s)
 {
 	struct slice imeisv = {0};
 	int64_t time = 0;
 	bool purged = false;
-	(void)ext_text(json_object_get(doc, "mme_host"), &s->mme_host);
-	(void)ext_text(json_object_get(doc, "mme_realm"), &s->mme_realm);
+	(void)ext_text(state_field(doc, "mme_host"), &s->mme_host);
+	(void)ext_text(state_field(doc, "mme_realm"), &s->mme_realm);
 	if (s->mme_host.len == 0 || s->mme_host.len > 255 || s->mme_realm.len == 0 || s->mme_realm.len > 255)
 		s->mme_host = s->mme_realm = (struct slice){0};
 	if (ext_int(json_object_get(doc, "mme_timestamp"), &time) == EXT_OK && time > 0)
 		s->mme_time_us = (uint64_t)time;
-	s->purged = ext_bool(json_object_get(doc, "purge_flag"), &purged) == EXT_OK && purged;
-	if (ext_text(json_object_get(doc, "imeisv"), &imeisv) != EXT_OK || imeisv.len < 14 || imeisv.len > 16)
+	s->purged = ext_bool(state_field(doc, "purge_flag"), &purged) == EXT_OK && purged;
+	if (ext_text(state_field(doc, "imeisv"), &imeisv) != EXT_OK || imeisv.len < 14 || imeisv.len > 16)
 		return;
 	uint64_t v = 0;
 	for (uint32_t i = 0; i < imeisv.len; i++) {
