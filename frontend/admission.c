@@ -122,3 +122,12 @@ uint32_t admission_result(const struct conn *c, const struct base_cer *cer, cons
 	}
 	return known ? listed_result(c, known, proof, cer, why) : 0;
 }
+
+uint32_t admission_again(const struct conn *c, const char **why)
+{
+	struct base_cer cer = {.origin_host = slice_of(c->host, c->host_len), .relay = c->relay};
+	for (uint32_t i = 0; i < c->fe->app_cnt && cer.app_cnt < BASE_APPS_MAX; i++)
+		if (c->app_mask >> i & 1)
+			cer.apps[cer.app_cnt++] = c->fe->apps[i];
+	return admission_result(c, &cer, why);
+}

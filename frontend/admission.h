@@ -13,6 +13,8 @@ struct frontend;
 // 0, or the Result-Code that refuses this CER, and why (valid until the next call): 3010 not listed, another
 // address, another certificate, our own name; 5017 no TLS where it is demanded; 5010 no common application.
 uint32_t admission_result(const struct conn *c, const struct base_cer *cer, const char **why);
+// The same for a peer that is in, after a reload: 0 when it would be let in again.
+uint32_t admission_again(const struct conn *c, const char **why);
 // What the configuration says about a peer that is in: limits, watchdog, flags. At its CER, and at each
 // reload.
 void admission_configure(struct conn *c);

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,6 +23,7 @@ struct entry {
 	uint32_t conn, generation; // of its connection, which may be gone
 	uint32_t delay_ms;
 	uint64_t next_ms, since_ms;
+	char reason[64]; // why the last attempt or connection ended
 	struct config_peer peer;
 };
 
@@ -121,8 +123,9 @@ static void later(struct dialer *d, struct entry *e, uint64_t now_ms)
 	e->delay_ms = e->delay_ms * 2 < DELAY_MAX_MS ? e->delay_ms * 2 : DELAY_MAX_MS;
 }
 
-static void failed(const struct entry *e, const char *why)
+static void failed(struct entry *e, const char *why)
 {
+	snprintf(e->reason, sizeof e->reason, "%s", why);
 	if (log_limit_pass(&log_failed, 10))
 		log_warn("peer_connect_failed", LOG_STR("peer", e->peer.host),
 			 LOG_STR("address", e->peer.addresses[0]), LOG_STR("reason", why));
@@ -202,6 +205,8 @@ void dial_leave(struct conn *c, uint32_t cause)
 	if (!e)
 		return;
 	e->given_up = cause == BASE_DO_NOT_WANT_TO_TALK_TO_YOU;
+	if (e->given_up)
+		snprintf(e->reason, sizeof e->reason, "DO_NOT_WANT_TO_TALK_TO_YOU");
 	if (cause == BASE_BUSY)
 		e->delay_ms = DELAY_MAX_MS;
 	if (e->given_up)
@@ -222,7 +227,19 @@ void dial_gone(struct conn *c, const char *why)
 		return; // when next was decided at the start
 	}
 	e->up = false;
+	if (!e->given_up)
+		snprintf(e->reason, sizeof e->reason, "%s", why);
 	if (now_ms - e->since_ms >= HEALTHY_MS && e->delay_ms < DELAY_MAX_MS)
 		e->delay_ms = DELAY_FIRST_MS;
 	later(d, e, now_ms);
+}
+
+struct dial_status dial_status(const struct frontend *fe, uint32_t i, uint64_t now_ms)
+{
+	const struct entry *e = &fe->dialer->entry[i];
+	struct dial_status s = {.dialled = e->used, .given_up = e->given_up, .reason = e->reason};
+	struct conn *c = e->generation ? conn_find((struct frontend *)fe, e->conn, e->generation) : NULL;
+	s.connecting = c && !c->ending && !e->up;
+	s.next_ms = e->next_ms > now_ms ? (uint32_t)(e->next_ms - now_ms) : 0;
+	return s;
 }

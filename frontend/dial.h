@@ -10,12 +10,22 @@
 // yet or our identity is the greater one, our attempt is given up and the CER accepted. Otherwise the CER is
 // refused with 4003, which is what the peer, who wins its own election, expects of that connection.
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 #include "lib/base/wire.h"
 #include "lib/diameter/base.h"
 
 struct conn;
 struct frontend;
+
+// How far we are with one peer of peers.list that is not connected.
+struct dial_status {
+	bool dialled;       // we connect to it, unless it has given_up
+	bool given_up;      // until a reload
+	bool connecting;    // there is a connection that is not a peer yet
+	uint32_t next_ms;   // until the next attempt
+	const char *reason; // why the last attempt or connection ended; "" when there was none. The dialer's.
+};
 
 // 0 or a negative errno.
 int dial_new(struct frontend *fe) MUST_USE;
@@ -32,3 +42,5 @@ const char *dial_host(const struct conn *c);
 void dial_up(struct conn *c);
 void dial_leave(struct conn *c, uint32_t cause);
 void dial_gone(struct conn *c, const char *why);
+// How it is with peers.list[i].
+struct dial_status dial_status(const struct frontend *fe, uint32_t i, uint64_t now_ms);

@@ -276,6 +276,18 @@ void frontend_flush(struct frontend *fe)
 
 // ---- reload, stop, time --------------------------------------------------------------------------
 
+// Who would not be let in any more leaves in order. Who is listed, only otherwise than it came, may come
+// again as it should.
+static void readmit(struct frontend *fe, struct conn *c)
+{
+	const char *why = NULL;
+	if (!peer_is_open(c) || admission_again(c, &why) == 0)
+		return;
+	struct slice host = slice_of(c->host, c->host_len);
+	log_info("peer_not_admitted_any_more", LOG_SLICE("peer", host), LOG_STR("reason", why));
+	peer_stop(c, config_peer_find(fe->config, host) ? BASE_REBOOTING : BASE_DO_NOT_WANT_TO_TALK_TO_YOU);
+}
+
 void frontend_reload(struct frontend *fe)
 {
 	for (uint32_t i = 0; i < fe->conns.high; i++) {
@@ -283,8 +295,10 @@ void frontend_reload(struct frontend *fe)
 		if (!c->used)
 			continue;
 		admission_configure(c);
+		readmit(fe, c);
 	}
 	dial_configure(fe);
+	frontend_flush(fe);
 	listeners_resume(fe);
 }
 

@@ -6,8 +6,11 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <unistd.h>
+#include "frontend/dial.h"
 #include "frontend/frontend.h"
 #include "frontend/peer.h"
+#include "lib/base/clock.h"
+#include "lib/base/ident.h"
 #include "lib/base/log.h"
 
 #define CALLS_MAX   16 // lists on their way at a time
@@ -15,7 +18,8 @@
 
 struct call {
 	uint64_t id;
-	uint32_t next; // connection to go on with
+	uint32_t next;   // connection to go on with
+	uint32_t listed; // then this one of peers.list
 	bool used;
 };
 
@@ -63,6 +67,48 @@ static json_t *row_of(const struct frontend *fe, const struct conn *c)
 	return row;
 }
 
+// Whether this host has an entry in the directory, at any frontend and in any state: who is suspect or
+// leaving is still connected.
+static bool connected(const struct control *control, struct slice host)
+{
+	uint64_t hash = ident_hash_bytes(host, true);
+	uint32_t high = __atomic_load_n((uint32_t *)&control->peer_high, __ATOMIC_ACQUIRE);
+	for (uint32_t i = 0; i < high && i < PEER_DIRECTORY_MAX; i++) {
+		const struct control_peer *p = &control->peer[i];
+		if (__atomic_load_n((uint32_t *)&p->state, __ATOMIC_ACQUIRE) != PEER_SLOT_FREE &&
+		    __atomic_load_n((uint64_t *)&p->host_hash, __ATOMIC_RELAXED) == hash)
+			return true;
+	}
+	return false;
+}
+
+// peers.list[i], when it is this frontend's to tell about (each tells of its share) and not connected.
+static bool is_down(const struct frontend *fe, uint32_t i)
+{
+	return i % fe->config->frontends == fe->index &&
+	       !connected(fe->control, slice_str(fe->config->peer[i].host));
+}
+
+static json_t *down_row(const struct frontend *fe, uint32_t i)
+{
+	static const char *const via[] = {
+	    [VIA_ANY] = "any", [VIA_TCP] = "tcp", [VIA_SCTP] = "sctp", [VIA_TLS] = "tls"};
+	const struct config_peer *p = &fe->config->peer[i];
+	struct dial_status s = dial_status(fe, i, clock_mono_ms());
+	const char *reason = s.reason[0] ? s.reason : s.dialled ? "not tried yet" : "it has to connect";
+	bool again = s.dialled && !s.given_up && !s.connecting;
+	json_t *row = json_object();
+	json_object_set_new(row, "host", json_string(p->host));
+	json_object_set_new(row, "state", json_string(s.connecting ? "connecting" : "down"));
+	json_object_set_new(row, "transport", json_string(via[p->via]));
+	json_object_set_new(row, "address", p->address_cnt ? json_string(p->addresses[0]) : json_null());
+	json_object_set_new(row, "listed", json_true());
+	json_object_set_new(row, "reason", json_string(reason));
+	json_object_set_new(row, "next_try_s", again ? json_integer((s.next_ms + 999) / 1000) : json_null());
+	json_object_set_new(row, "frontend", json_integer(fe->index));
+	return row;
+}
+
 // One peer in full.
 static json_t *details_of(const struct frontend *fe, const struct conn *c)
 {
@@ -83,10 +129,9 @@ static json_t *details_of(const struct frontend *fe, const struct conn *c)
 	return row;
 }
 
-// false when the channel is full: to be tried again when it has drained.
-static bool send_row(struct peerlist *l, uint64_t id, const struct conn *c)
+// Takes `row`. false when the channel is full: to be tried again when it has drained.
+static bool send_row(struct peerlist *l, uint64_t id, json_t *row)
 {
-	json_t *row = row_of(l->fe, c);
 	char *text = json_dumps(row, JSON_COMPACT);
 	// a row that cannot be made (no memory) is left out
 	bool sent = !text || channel_send(l->admin, IPC_ADMIN_ROW, id, text, strlen(text));
@@ -100,9 +145,13 @@ static void go_on(struct peerlist *l, struct call *call)
 	const struct conn_table *t = &l->fe->conns;
 	for (; call->next < t->high; call->next++) {
 		const struct conn *c = &t->conn[call->next];
-		if (c->used && c->state != PEER_CLOSED && !send_row(l, call->id, c))
+		if (c->used && c->state != PEER_CLOSED && c->host_len &&
+		    !send_row(l, call->id, row_of(l->fe, c)))
 			return;
 	}
+	for (; call->listed < l->fe->config->peer_cnt; call->listed++)
+		if (is_down(l->fe, call->listed) && !send_row(l, call->id, down_row(l->fe, call->listed)))
+			return;
 	call->used = false;
 	end(l, call->id, 0, NULL);
 }
@@ -119,37 +168,46 @@ static void list(struct peerlist *l, uint64_t id)
 	end(l, id, 1, "too many lists at a time");
 }
 
-// The connection of this host; NULL, and the call is ended, when there is none here.
-static struct conn *find(struct peerlist *l, uint64_t id, const char *host)
+static struct conn *find(struct frontend *fe, struct slice host)
 {
-	struct frontend *fe = l->fe;
-	for (uint32_t i = 0; host && i < fe->conns.high; i++) {
+	for (uint32_t i = 0; i < fe->conns.high; i++) {
 		struct conn *c = &fe->conns.conn[i];
-		if (peer_is_open(c) && slice_eq_nocase(slice_of(c->host, c->host_len), slice_str(host)))
+		if (peer_is_open(c) && slice_eq_nocase(slice_of(c->host, c->host_len), host))
 			return c;
 	}
-	end(l, id, host ? 1 : 2, host ? "no such peer is connected here" : "a host is needed");
+	return NULL;
+}
+
+// A peer that is connected here, or one of peers.list that is nowhere.
+static json_t *details(struct frontend *fe, struct slice host)
+{
+	const struct conn *c = find(fe, host);
+	if (c)
+		return details_of(fe, c);
+	for (uint32_t i = 0; i < fe->config->peer_cnt; i++)
+		if (slice_eq_nocase(host, slice_str(fe->config->peer[i].host)))
+			return is_down(fe, i) ? down_row(fe, i) : NULL;
 	return NULL;
 }
 
 static void show(struct peerlist *l, uint64_t id, const char *host)
 {
-	const struct conn *c = find(l, id, host);
-	if (!c)
+	json_t *row = details(l->fe, slice_str(host));
+	if (!row) {
+		end(l, id, 1, "no such peer is connected here");
 		return;
-	json_t *row = details_of(l->fe, c);
-	char *text = json_dumps(row, JSON_COMPACT);
-	bool sent = text && channel_send(l->admin, IPC_ADMIN_ROW, id, text, strlen(text));
-	free(text);
-	json_decref(row);
+	}
+	bool sent = send_row(l, id, row);
 	end(l, id, sent ? 0 : 1, sent ? NULL : "no room for the answer");
 }
 
 static void disconnect(struct peerlist *l, uint64_t id, const char *host)
 {
-	struct conn *c = find(l, id, host);
-	if (!c)
+	struct conn *c = find(l->fe, slice_str(host));
+	if (!c) {
+		end(l, id, 1, "no such peer is connected here");
 		return;
+	}
 	log_info("peer_disconnect_asked", LOG_STR("peer", c->host));
 	peer_stop(c, BASE_DO_NOT_WANT_TO_TALK_TO_YOU);
 	frontend_flush(l->fe);
@@ -160,15 +218,17 @@ static void call_in(struct peerlist *l, uint64_t id, const uint8_t *body, size_t
 {
 	json_t *doc = json_loadb((const char *)body, len, 0, NULL);
 	const char *command = json_string_value(json_object_get(doc, "cmd"));
-	const json_t *args = json_object_get(doc, "args");
+	const char *host = json_string_value(json_object_get(json_object_get(doc, "args"), "host"));
 	if (!command)
 		end(l, id, 2, "not a command");
 	else if (strcmp(command, "peer list") == 0)
 		list(l, id);
+	else if (strncmp(command, "peer ", 5) == 0 && !host)
+		end(l, id, 2, "a host is needed");
 	else if (strcmp(command, "peer show") == 0)
-		show(l, id, json_string_value(json_object_get(args, "host")));
+		show(l, id, host);
 	else if (strcmp(command, "peer disconnect") == 0)
-		disconnect(l, id, json_string_value(json_object_get(args, "host")));
+		disconnect(l, id, host);
 	else
 		end(l, id, 2, "frontends serve no such command");
 	json_decref(doc);

@@ -76,7 +76,10 @@ class Dial(unittest.TestCase):
         self.assertFalse(select.select([at], [], [], seconds)[0], "it was dialled")
 
     def wait_peer(self, host):
-        self.hss.until(lambda: self.hss.ctl("peer", "show", host, check=False).returncode == 0, f"{host} is connected")
+        self.hss.until(lambda: self.shown(host)["state"] == "open", f"{host} is connected")
+
+    def shown(self, host):
+        return self.hss.ctl_json("peer", "show", host)
 
     def test_a_peer(self):
         at = self.listener()
@@ -154,6 +157,50 @@ class Dial(unittest.TestCase):
         first, second = times[1] - times[0], times[2] - times[1]
         self.assertTrue(0.7 < first < 1.7, first)
         self.assertTrue(1.4 < second < 3, second)
+
+    def test_shown_while_not_connected(self):
+        """What hssctl says of a peer of the list on its way: never reached, being set up, there, gone, given up."""
+        at, closed = self.listener(), self.listener()
+        closed_port = closed.getsockname()[1]
+        self.start(("dra.test", at, {}), ("closed.test", closed, {"transport": "tcp"}))
+        closed.close()
+        conn = at.accept()[0]
+        self.addCleanup(conn.close)
+        row = self.shown("dra.test")
+        self.assertEqual((row["state"], row["next_try_s"], row["listed"]), ("connecting", None, True))
+        conn.close()
+        self.hss.until(lambda: self.shown("dra.test")["state"] == "down")
+        row = self.shown("dra.test")
+        self.assertEqual((row["address"], row["transport"]), ("127.0.0.1", "any"))
+        self.assertIn(row["reason"], ("closed by peer", "Connection reset by peer"))  # its CER may not be read
+        self.assertIn(row["next_try_s"], (0, 1, 2))
+        dra = self.accept(at, "dra.test")
+        self.wait_peer("dra.test")
+        self.hss.until(lambda: self.shown("closed.test")["reason"] == "Connection refused", f"port {closed_port}")
+        rows = {r["host"]: r for r in self.hss.ctl("--json", "peer", "list").lines}
+        self.assertEqual({h: r["state"] for h, r in rows.items() if h == "dra.test"}, {"dra.test": "open"})
+        self.assertIn(rows["closed.test"]["state"], ("down", "connecting"))
+        self.assertRegex(self.hss.ctl("peer", "list").stdout, r"closed.test +(down|connecting) +tcp +127.0.0.1")
+        dra.disconnect_for(2)
+        self.hss.until(lambda: self.shown("dra.test")["state"] == "down")
+        row = self.shown("dra.test")
+        self.assertEqual((row["reason"], row["next_try_s"]), ("DO_NOT_WANT_TO_TALK_TO_YOU", None))
+
+    def test_taken_off_the_list(self):
+        """A reload without this peer: what was dialled ends in order and is not dialled again."""
+        at, other = self.listener(), self.listener()
+        self.start(("dra.test", at, {}), ("stays.test", other, {}))
+        dra, stays = self.accept(at, "dra.test"), self.accept(other, "stays.test")
+        for host in ("dra.test", "stays.test"):
+            self.wait_peer(host)
+        peers = dict(self.hss.config["peers"])
+        self.hss.configure(peers={"accept": "listed", "list": peers["list"][1:]})
+        self.hss.reload()
+        self.assertEqual(dra.take(d.DPR).one(d.DISCONNECT_CAUSE).number, 2)
+        dra.close()
+        self.nobody_comes(at, 3)
+        self.assertEqual(stays.call(stays.air(FIRST)).result, 2001)
+        self.assertEqual(self.hss.ctl("peer", "show", "dra.test", check=False).returncode, 1)
 
     def test_it_came_by_itself(self):
         at = self.listener()

@@ -103,6 +103,37 @@ class PeerTable(unittest.TestCase):
         self.assertEqual(set(results), {2001, 3004})
         p.disconnect()
 
+    def test_listed_and_not_connected(self):
+        rows = {r["host"]: r for r in self.hss.ctl("--json", "peer", "list").lines}
+        row = rows["there.test"]
+        self.assertEqual((row["state"], row["address"], row["transport"], row["reason"], row["next_try_s"]),
+                         ("down", "192.0.2.1", "any", "it has to connect", None))
+        self.assertEqual(self.hss.ctl_json("peer", "show", "THERE.test"), row)
+        self.assertEqual(self.hss.ctl("peer", "disconnect", "there.test", check=False).returncode, 1)
+        p = self.comes_in(self.tcp("here.test"))
+        rows = [r for r in self.hss.ctl("--json", "peer", "list").lines if r["host"] == "here.test"]
+        self.assertEqual([r["state"] for r in rows], ["open"])  # once
+        p.disconnect()
+
+    def test_reload_with_others(self):
+        """Who is not let in any more is told so; who is listed now and wasn't, or needn't be, notices nothing."""
+        self.addCleanup(lambda: (self.hss.configure(peers=self.peers), self.hss.reload()))
+        self.hss.configure(peers={"accept": "any", "list": []})
+        self.hss.reload()
+        gone, moved, stays = (self.comes_in(self.tcp(h)) for h in ("gone.test", "there.test", "plain.test"))
+        self.hss.configure(peers=self.peers)
+        self.hss.reload()
+        self.assertEqual(gone.take(d.DPR).one(d.DISCONNECT_CAUSE).number, 2)  # not listed: don't come again
+        self.assertEqual(moved.take(d.DPR).one(d.DISCONNECT_CAUSE).number, 0)  # from another address it may
+        self.hss.wait_log('peer_not_admitted_any_more peer="gone.test" reason="peer is not listed"')
+        for p in (gone, moved):
+            with self.assertRaises(d.Closed):
+                p.read()
+        self.assertEqual(stays.call(stays.air(FIRST)).result, 2001)
+        self.assertEqual(stays.requests, [])
+        stays.disconnect()
+        self.comes_in(self.tcp("gone.test"), 3010)
+
     def test_reload(self):
         """New limits count for those who are connected; nobody is disconnected."""
         p = self.comes_in(self.tcp("plain.test"))
@@ -124,7 +155,7 @@ class PeerTable(unittest.TestCase):
         self.assertEqual((row["host"], row["state"], row["transport"], row["listed"], row["requests"], row["answers"]),
                          ("plain.test", "open", "tls", True, 2, 2))
         self.assertRegex(row["security"], "^TLSv1.3 TLS_")
-        self.assertIsNone(row["round_trip_us"])
+        self.assertIsNone(row["round_trip_us"])  # after a watchdog: test_dial.py, test_failover_and_failback
         self.assertIn("TLSv1.3", self.hss.ctl("peer", "show", "plain.test").stdout)
         p.disconnect()
         done = self.hss.ctl("peer", "show", "nobody.test", check=False)
