@@ -116,7 +116,7 @@ static int check_peers(const struct check *k)
 					     "identity.host");
 		const struct config_peer *p = &k->c->peer[i];
 
-		if (p->connect && (p->address_cnt == 0 || p->via == VIA_SCTP)) {
+		if (p->connect && p->address_cnt == 0) {
 			snprintf(key, sizeof(key), "peers.list[%u].connect", i);
 			return config_refuse(k->e, k->name, k->lines->peer[i], key, "an address to connect to, by tcp or tls",
 					     p->address_cnt ? "transport sctp" : "none");

@@ -43,7 +43,7 @@ struct config_peer {
 	uint32_t max_pending; // 0: that of all peers
 	uint32_t max_rate;    // requests a second; 0: no limit
 	uint8_t via;	      // enum config_via: the transport that it must use
-	bool connect;	      // we connect to it, at addresses[0]
+	bool connect;	      // we connect to it, at addresses[0] (SCTP: at all)
 	uint16_t port;	      // there; 0: that of the transport
 	bool refuse_in_aia; // refuse in the AIA what a ULA would refuse (stock Open5GS MMEs drop error ULAs)
 };

@@ -33,6 +33,13 @@ struct dialer {
 	bool allowed; // the sandbox lets us: somebody was to be dialled at the start
 };
 
+// As connectx and bindx take them.
+struct addresses {
+	_Alignas(struct sockaddr_in6) uint8_t packed[(1 + CONFIG_ADDRESS_MAX) * sizeof(struct sockaddr_in6)];
+	socklen_t len;
+	bool v4, v6;
+};
+
 static struct log_limit log_failed;
 
 int dial_new(struct frontend *fe)
@@ -101,20 +108,49 @@ static uint64_t jittered(struct dialer *d, uint32_t ms)
 	return ms - ms / 4 + (d->random >> 32) % (ms / 2 + 1);
 }
 
-static socklen_t address_of(const struct config_peer *p, bool tls, struct sockaddr_storage *out)
+static void addresses_add(struct addresses *a, const char *text, uint16_t port)
 {
-	uint16_t port = htons(p->port ? p->port : tls ? 5868 : 3868);
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = port};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = port};
-	memset(out, 0, sizeof *out);
-	if (inet_pton(AF_INET, p->addresses[0], &v4.sin_addr) == 1) {
-		memcpy(out, &v4, sizeof v4);
-		return sizeof v4;
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	if (a->len + sizeof v6 > sizeof a->packed)
+		return;
+	if (inet_pton(AF_INET, text, &v4.sin_addr) == 1) {
+		memcpy(a->packed + a->len, &v4, sizeof v4);
+		a->len += (socklen_t)sizeof v4;
+		a->v4 = true;
+	} else if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1) {
+		memcpy(a->packed + a->len, &v6, sizeof v6);
+		a->len += (socklen_t)sizeof v6;
+		a->v6 = true;
 	}
-	if (inet_pton(AF_INET6, p->addresses[0], &v6.sin6_addr) != 1)
-		return 0;
-	memcpy(out, &v6, sizeof v6);
-	return sizeof v6;
+}
+
+static const struct transport_ops *peer_addresses(const struct config_peer *p, struct addresses *to)
+{
+	uint16_t port = p->port ? p->port : p->via == VIA_TLS ? 5868 : 3868;
+	*to = (struct addresses){0};
+	for (uint32_t i = 0; i < p->address_cnt; i++)
+		addresses_add(to, p->addresses[i], port);
+	return p->via == VIA_TLS ? &transport_tls : p->via == VIA_SCTP ? &transport_sctp : &transport_tcp;
+}
+
+// SCTP: our end's addresses are those of the first endpoint in `listen` that can reach the peer. Without them
+// the kernel offers every address of this machine, also those that no peer can or should reach.
+static void own_addresses(const struct config *config, const struct addresses *to, struct addresses *from)
+{
+	*from = (struct addresses){0};
+	for (uint32_t i = 0; i < config->listen_cnt; i++) {
+		const struct config_listen *l = &config->listen[i];
+		if (l->transport != TRANSPORT_SCTP)
+			continue;
+		*from = (struct addresses){0};
+		addresses_add(from, l->address, 0);
+		for (uint32_t j = 0; j < l->address_cnt; j++)
+			addresses_add(from, l->addresses[j], 0);
+		if ((from->v4 && to->v4) || (from->v6 && to->v6))
+			return;
+	}
+	from->len = 0;
 }
 
 static void later(struct dialer *d, struct entry *e, uint64_t now_ms)
@@ -134,14 +170,19 @@ static void failed(struct entry *e, const char *why)
 static void start(struct frontend *fe, uint32_t i, uint64_t now_ms)
 {
 	struct entry *e = &fe->dialer->entry[i];
-	bool tls = e->peer.via == VIA_TLS;
-	const struct transport_ops *ops = tls ? &transport_tls : &transport_tcp;
-	struct sockaddr_storage to;
+	struct addresses to, from = {0};
 	struct transport t;
-	socklen_t len = address_of(&e->peer, tls, &to);
+	const struct transport_ops *ops = peer_addresses(&e->peer, &to);
 
+	if (ops == &transport_sctp)
+		own_addresses(fe->config, &to, &from);
+	const struct transport_path path = {.to = (const struct sockaddr *)to.packed,
+					    .to_len = to.len,
+					    .from = (const struct sockaddr *)from.packed,
+					    .from_len = from.len,
+					    .host = e->peer.host};
 	later(fe->dialer, e, now_ms); // the next try, should this one fail
-	int err = len ? ops->connect((const struct sockaddr *)&to, len, e->peer.host, &t) : -EINVAL;
+	int err = to.len ? ops->connect(&path, &t) : -EINVAL;
 	if (err) {
 		failed(e, err_text(err));
 		return;

@@ -10,6 +10,14 @@
 
 struct transport;
 
+// From where to where a connection is opened. TCP uses the first address of `to` only; SCTP all of both, which
+// lie packed behind each other.
+struct transport_path {
+	const struct sockaddr *to, *from;
+	socklen_t to_len, from_len; // in octets; from_len 0: from whatever the kernel takes
+	const char *host;	    // whom it must reach (copied)
+};
+
 // What a transport knows about who is at the other end.
 enum transport_proof {
 	TRANSPORT_UNPROVEN, // no proof was asked for, or this transport has none
@@ -23,9 +31,8 @@ struct transport_ops {
 	// Takes one connection from a listening socket; fills in *t. 0, or -EAGAIN when none waits, or a
 	// negative errno.
 	int (*accept)(int listener, struct transport *t);
-	// Starts a connection; `host` is whom it must reach (copied). 0, or a negative errno. NULL: not
-	// possible.
-	int (*connect)(const struct sockaddr *to, socklen_t len, const char *host, struct transport *t);
+	// Starts a connection. 0, or a negative errno.
+	int (*connect)(const struct transport_path *path, struct transport *t);
 	// Goes on with it when its socket is writable, then when it is readable: 0 it stands, -EAGAIN not
 	// yet, or a negative errno.
 	int (*establish)(struct transport *t);
@@ -61,9 +68,10 @@ extern const struct transport_ops transport_tcp;
 extern const struct transport_ops transport_sctp;
 extern const struct transport_ops transport_tls; // needs tls_load first (tls.h)
 
-// For transports over IP sockets: the peer's address and port as text, its address, and the octets of a
+// For transports over IP sockets. Whether a connection that was started stands (see establish); the peer's address and port as text, its address, and the octets of a
 // socket address (IPv4 in IPv6 form, from a listener on ::, is shown and announced as what it is). false:
 // neither IPv4 nor IPv6.
+int transport_establish(struct transport *t);
 void transport_remote(const struct transport *t, char *out, size_t cap);
 bool transport_source(const struct transport *t, struct base_addr *out);
 bool transport_octets(const struct sockaddr *address, struct base_addr *out);

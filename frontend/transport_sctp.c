@@ -10,7 +10,7 @@
 // Receiving: any stream, ordered or not, any payload protocol identifier (older peers send 0). Octets are
 // taken as a stream and framed by the length in the Diameter header, so that it does not matter whether the
 // kernel hands a long message out in pieces (MSG_EOR only marks the last one): the pieces of one message are
-// never interleaved with others, see sctp_accept.
+// never interleaved with others, see sctp_take.
 #include "frontend/transport.h"
 #include <errno.h>
 #include <netinet/in.h>
@@ -19,15 +19,14 @@
 #include <linux/sctp.h>
 #include <unistd.h>
 #include "lib/diameter/header.h"
+#include "lib/ipc/sctp.h"
 
 #define PPID_DIAMETER 46 // in clear text; 47 is that of DTLS, which is not spoken here
 #define RECV_BATCH    64 // user messages that one read takes at most
 
-static int sctp_accept(int listener, struct transport *t)
+// What each association needs to be a transport. The socket is closed when it can't have it.
+static int sctp_take(int fd, struct transport *t)
 {
-	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	if (fd < 0)
-		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 	const int on = 1, never = 0;
 	const struct linger abort = {.l_onoff = 1}; // a peer that is closed must not cost memory for minutes
 	const struct sctp_sndinfo out = {.snd_ppid = htonl(PPID_DIAMETER)};
@@ -41,6 +40,55 @@ static int sctp_accept(int listener, struct transport *t)
 		return err;
 	}
 	*t = (struct transport){.ops = &transport_sctp, .fd = fd};
+	return 0;
+}
+
+static int sctp_accept(int listener, struct transport *t)
+{
+	int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	return sctp_take(fd, t);
+}
+
+// Whether IPv6 is among packed addresses: then the socket must be of that family, and takes IPv4, too.
+static bool has_v6(const struct sockaddr *packed, size_t len)
+{
+	const uint8_t *p = (const uint8_t *)packed;
+	struct sockaddr_in v4;
+	while (len >= sizeof v4) {
+		memcpy(&v4, p, sizeof v4);
+		if (v4.sin_family != AF_INET)
+			return true;
+		p += sizeof v4;
+		len -= sizeof v4;
+	}
+	return false;
+}
+
+// An association with all addresses of the peer: INIT goes to the next one when one is silent (RFC 9260 5.1).
+static int sctp_connect(const struct transport_path *path, struct transport *t)
+{
+	bool v6 = has_v6(path->to, path->to_len) || has_v6(path->from, path->from_len);
+	int fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_SCTP);
+	if (fd < 0)
+		return -errno;
+	int err = sctp_set_paths(fd);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	err = sctp_take(fd, t);
+	if (err)
+		return err;
+	if ((path->from_len &&
+	     setsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_BINDX_ADD, path->from, path->from_len) < 0) ||
+	    (setsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_CONNECTX, path->to, path->to_len) < 0 &&
+	     errno != EINPROGRESS)) {
+		err = -errno;
+		close(fd);
+		return err;
+	}
 	return 0;
 }
 
@@ -125,6 +173,8 @@ const struct transport_ops transport_sctp = {
     .name = "sctp",
     .kind = TRANSPORT_SCTP,
     .accept = sctp_accept,
+    .connect = sctp_connect,
+    .establish = transport_establish,
     .recv = sctp_recv,
     .send = sctp_send,
     .shut = sctp_shut,

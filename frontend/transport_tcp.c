@@ -29,9 +29,10 @@ static int tcp_accept(int listener, struct transport *t)
 	return 0;
 }
 
-static int tcp_connect(const struct sockaddr *to, socklen_t len, const char *host, struct transport *t)
+static int tcp_connect(const struct transport_path *path, struct transport *t)
 {
-	(void)host;
+	const struct sockaddr *to = path->to;
+	socklen_t len = to->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6);
 	int on = 1, fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
@@ -46,7 +47,7 @@ static int tcp_connect(const struct sockaddr *to, socklen_t len, const char *hos
 	return 0;
 }
 
-static int tcp_establish(struct transport *t)
+int transport_establish(struct transport *t)
 {
 	int err = 0;
 	socklen_t len = sizeof err;
@@ -134,7 +135,7 @@ const struct transport_ops transport_tcp = {
     .kind = TRANSPORT_TCP,
     .accept = tcp_accept,
     .connect = tcp_connect,
-    .establish = tcp_establish,
+    .establish = transport_establish,
     .recv = tcp_recv,
     .send = tcp_send,
     .shut = tcp_shut,

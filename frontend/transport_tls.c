@@ -275,14 +275,14 @@ static int tls_accept(int listener, struct transport *t)
 	return -ENOMEM;
 }
 
-static int tls_connect(const struct sockaddr *to, socklen_t len, const char *host, struct transport *t)
+static int tls_connect(const struct transport_path *path, struct transport *t)
 {
-	int err = transport_tcp.connect(to, len, host, t);
+	int err = transport_tcp.connect(path, t);
 	if (err)
 		return err;
 	struct tls *s = t->state = calloc(1, sizeof *s);
 	t->ops = &transport_tls;
-	if (s && (s->host = strdup(host)))
+	if (s && (s->host = strdup(path->host)))
 		return 0;
 	free(s);
 	transport_tcp.close(t);

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "lib/ipc/sctp.h"
 #include "supervisor/hssd.h"
 
 #define BACKLOG 1024
@@ -72,26 +73,6 @@ static int inet_listen(const char *text, uint16_t port)
 	return fd;
 }
 
-// What associations of this listener have from their start. The kernel's defaults would give a path up after
-// a minute, when the watchdog has long given up the peer: here after three tries, 3 to 7 s, and an
-// association after 9. A heartbeat every 10 s finds what is dead. Streams: we send on the first one only; a
-// peer may use as many as it likes, up to 64.
-static int sctp_set(int fd)
-{
-	const struct sctp_rtoinfo rto = {.srto_initial = 1000, .srto_min = 500, .srto_max = 4000};
-	const struct sctp_paddrparams path = {
-	    .spp_hbinterval = 10000, .spp_pathmaxrxt = 2, .spp_flags = SPP_HB_ENABLE};
-	const struct sctp_assocparams assoc = {.sasoc_asocmaxrxt = 8};
-	const struct sctp_initmsg streams = {.sinit_num_ostreams = 1, .sinit_max_instreams = 64};
-
-	if (setsockopt(fd, IPPROTO_SCTP, SCTP_RTOINFO, &rto, sizeof(rto)) < 0 ||
-	    setsockopt(fd, IPPROTO_SCTP, SCTP_PEER_ADDR_PARAMS, &path, sizeof(path)) < 0 ||
-	    setsockopt(fd, IPPROTO_SCTP, SCTP_ASSOCINFO, &assoc, sizeof(assoc)) < 0 ||
-	    setsockopt(fd, IPPROTO_SCTP, SCTP_INITMSG, &streams, sizeof(streams)) < 0)
-		return -errno;
-	return 0;
-}
-
 // A listening one-to-one SCTP socket with all addresses of the configuration's row, or a negative errno. A
 // row with addresses of both families is one IPv6 socket that takes IPv4, too.
 static int sctp_listen(const struct config_listen *l)
@@ -113,7 +94,7 @@ static int sctp_listen(const struct config_listen *l)
 		rc = -errno;
 	if (!rc && v6_cnt == cnt && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
 		rc = -errno;
-	rc = rc ? rc : sctp_set(fd);
+	rc = rc ? rc : sctp_set_paths(fd);
 	for (unsigned i = 0; i < cnt && !rc; i++) {
 		if (setsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_BINDX_ADD, &a[i].u, a[i].len) < 0)
 			rc = -errno;
@@ -127,23 +108,39 @@ static int sctp_listen(const struct config_listen *l)
 	return fd;
 }
 
+// The key of the configuration that wants SCTP, NULL when none does.
+static const char *wants_sctp(const struct config *c, char *key, size_t cap)
+{
+	for (unsigned i = 0; i < c->listen_cnt; i++) {
+		if (c->listen[i].transport != TRANSPORT_SCTP)
+			continue;
+		snprintf(key, cap, "listen[%u].transport", i);
+		return key;
+	}
+	for (unsigned i = 0; i < c->peer_cnt; i++) {
+		if (!c->peer[i].connect || c->peer[i].via != VIA_SCTP)
+			continue;
+		snprintf(key, cap, "peers.list[%u].transport", i);
+		return key;
+	}
+	return NULL;
+}
+
 bool listen_check(const struct hssd *h)
 {
-	for (unsigned i = 0; i < h->config.listen_cnt; i++) {
-		if (h->config.listen[i].transport != TRANSPORT_SCTP)
-			continue;
-		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP);
-		if (fd >= 0) {
-			close(fd);
-			return true;
-		}
-		fprintf(stderr, "hssd: %s: listen[%u].transport: sctp: %s\n", h->config_path, i,
-			errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT
-			    ? "this kernel has no SCTP (module sctp)"
-			    : err_text(errno));
-		return false;
+	char room[48];
+	const char *key = wants_sctp(&h->config, room, sizeof(room));
+	if (!key)
+		return true;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP);
+	if (fd >= 0) {
+		close(fd);
+		return true;
 	}
-	return true;
+	fprintf(stderr, "hssd: %s: %s: sctp: %s\n", h->config_path, key,
+		errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT ? "this kernel has no SCTP (module sctp)"
+								     : err_text(errno));
+	return false;
 }
 
 // A socket file that nobody answers on is what a killed HSS left behind. Anything else stays and is an error.

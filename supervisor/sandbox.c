@@ -12,6 +12,7 @@
 #include <ctype.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <stddef.h>
@@ -209,17 +210,18 @@ static int allow_conditions(scmp_filter_ctx ctx, unsigned bit)
 	return 0;
 }
 
-// A socket of TCP over IPv4 or IPv6, and nothing else.
+// A socket of TCP or SCTP over IPv4 or IPv6, and nothing else. SCTP is bound and connected by setsockopt.
 static int allow_peers(scmp_filter_ctx ctx)
 {
-	static const int families[] = {AF_INET, AF_INET6};
+	static const int families[] = {AF_INET, AF_INET6}, protocols[] = {0, IPPROTO_SCTP};
 	int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
-	for (size_t i = 0; i < 2 && rc == 0; i++) {
+	for (size_t i = 0; i < 4 && rc == 0; i++) {
 		const struct scmp_arg_cmp args[] = {
-		    {0, SCMP_CMP_EQ, (scmp_datum_t)families[i], 0},
+		    {0, SCMP_CMP_EQ, (scmp_datum_t)families[i / 2], 0},
 		    {1, SCMP_CMP_EQ, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0},
 		};
-		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, args);
+		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, args);
+		    {2, SCMP_CMP_EQ, (scmp_datum_t)protocols[i % 2], 0},
 	}
 	return rc;
 }

@@ -217,9 +217,7 @@ static const struct {
     {IDENTITY "peers: { list: [{ host: a }, { host: A }] }\n",
      "t:2: peers.list[1].host: expected a host of its own, got that of peers.list[0]"},
     {IDENTITY "peers:\n  list:\n    - { host: a, connect: true }\n",
-     "t:4: peers.list[0].connect: expected an address to connect to, by tcp or tls, got none"},
-    {IDENTITY "peers: { list: [{ host: a, connect: true, addresses: [1.1.1.1], transport: sctp }] }\n",
-     "t:2: peers.list[0].connect: expected an address to connect to, by tcp or tls, got transport sctp"},
+     "t:4: peers.list[0].connect: expected an address to connect to, got none"},
     {IDENTITY "peers: { list: [{ host: a, connect: true, addresses: [1.1.1.1], transport: tls }] }\n",
      "t:2: tls.certificate: expected a file, for peers.list, got nothing"},
     {IDENTITY "peers: { list: [{ host: HSS.example.org }] }\n",
@@ -296,7 +294,8 @@ static void printed_is_accepted(void **state)
 	assert_int_equal(
 	    parse(IDENTITY
 		  "peers: { accept: listed, list: [{ host: a.b, refuse_in_aia: true, applications: [s6a],\n"
-		  "  addresses: [10.0.0.1, \"::1\"], transport: tls }] }\n"
+		  "  addresses: [10.0.0.1, \"::1\"], transport: tls },\n"
+		  "  { host: c.d, connect: true, addresses: [10.0.0.1, 10.0.0.2], transport: sctp }] }\n"
 		  "listen: [{ address: \"::1\", port: 1 },\n"
 		  "  { transport: sctp, address: 10.0.0.1, addresses: [10.0.0.2, \"fd00::1\"] }]\n"
 		  "user: 'a\"\\b'\nlog: { format: json }\n"),
