@@ -118,8 +118,8 @@ static int check_peers(const struct check *k)
 
 		if (p->connect && p->address_cnt == 0) {
 			snprintf(key, sizeof(key), "peers.list[%u].connect", i);
-			return config_refuse(k->e, k->name, k->lines->peer[i], key, "an address to connect to, by tcp or tls",
-					     p->address_cnt ? "transport sctp" : "none");
+			return config_refuse(k->e, k->name, k->lines->peer[i], key, "an address to connect to",
+					     "none");
 		}
 		if (p->connect && p->via == VIA_TLS && !k->c->tls_certificate[0])
 			return config_refuse(k->e, k->name, k->lines->peer[i], "tls.certificate",
