@@ -36,6 +36,19 @@ def connect(address, port, timeout=20, local=(), streams=16):
     return s
 
 
+def listen(addresses, port):
+    """A listening one-to-one socket with all these addresses."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, SOL_SCTP)
+    s.settimeout(20)
+    s.setsockopt(SOL_SCTP, RECVRCVINFO, 1)
+    s.setsockopt(SOL_SCTP, RTOINFO, struct.pack("=iIII", 0, 300, 1000, 100))
+    s.setsockopt(SOL_SCTP, PEER_ADDR_PARAMS, struct.pack("=i128xIHIIIIB1x", 0, 1000, 1, 0, 0, 1, 0, 0))
+    for ip in addresses:
+        s.setsockopt(SOL_SCTP, BINDX_ADD, address_of(ip, port))
+    s.listen()
+    return s
+
+
 def peer_addresses(s):
     """Those of the other end of the association."""
     raw = s.getsockopt(SOL_SCTP, GET_PEER_ADDRS, 1024)

@@ -11,6 +11,7 @@ import sctp
 import sim
 from hss import HOST, REALM, Hss
 from sctp_capture import Capture
+from test_dial import Server
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support", "vm"))
@@ -18,6 +19,8 @@ import vm  # noqa: E402
 
 OURS = ["10.77.0.1", "10.77.0.2"]  # the HSS's
 THEIRS = ["10.77.0.3", "10.77.0.4"]  # the peers'
+DIALLED, SILENT_FIRST, FD_LISTENS = (f"{name}.{REALM}" for name in ("dialled", "silent", "fd-listens"))
+SILENT = "10.77.0.9"  # packets to it go nowhere
 BAD = re.compile(r".*(?:Parsing error|Message discarded|ERROR).*")
 
 
@@ -37,6 +40,22 @@ def listeners(port):
             {"transport": "tcp", "address": "127.0.0.1", "port": port}]
 
 
+def dialled(port):
+    """Peers that the HSS connects to: nobody is there until a test listens, and a reload makes it try at once."""
+    return {"list": [{"host": host, "addresses": addresses, "port": port, "transport": "sctp", "connect": True}
+                     for host, addresses, port in ((DIALLED, THEIRS, port), (SILENT_FIRST, [SILENT, THEIRS[0]], port + 1),
+                                                   (FD_LISTENS, THEIRS, port + 2))]}
+
+
+def listens(port):
+    with open("/proc/net/sctp/eps") as f:
+        return f" {port} " in f.read()
+
+
+class SctpServer(Server, sctp.SctpPeer):
+    """What the HSS has connected to."""
+
+
 class A_KernelWithout(unittest.TestCase):
     """Runs first: nobody has loaded the module."""
 
@@ -49,7 +68,10 @@ class A_KernelWithout(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertEqual(done.stderr, f"hssd: {node.config_path}: listen[0].transport: sctp: this kernel has no "
                                           "SCTP (module sctp)\n")
-        node.configure(listen=listeners(node.port)[2:])
+        node.configure(listen=listeners(node.port)[2:], peers=dialled(1))
+        self.assertEqual(node.run("hssd", "--check", "--config", node.config_path, check=False).stderr,
+                         f"hssd: {node.config_path}: peers.list[0].transport: sctp: this kernel has no SCTP (module sctp)\n")
+        node.configure(peers=None)
         self.assertEqual(node.run("hssd", "--check", "--config", node.config_path).returncode, 0)
 
 
@@ -65,7 +87,9 @@ class B_Sctp(unittest.TestCase):
         cls.hss = Hss(start=False)
         cls.addClassCleanup(cls.hss.close)
         cls.hss.port = int(os.environ["HSS_PORT"])
-        cls.hss.configure(listen=listeners(cls.hss.port))
+        cls.dial_port = int(os.environ["HSS_DIAL_PORT"])
+        ip("route", "add", SILENT, "dev", "lo")
+        cls.hss.configure(listen=listeners(cls.hss.port), peers=dialled(cls.dial_port))
         cls.hss.start()
         with open("/proc/sys/net/sctp/sctp_rmem", "w") as f:
             f.write("4096 262144 4194304")
@@ -194,21 +218,92 @@ class B_Sctp(unittest.TestCase):
         again = self.peer("before")
         self.assertEqual(again.call(again.air(hss.imsi(10))).result, 2001)
 
-    def test_freediameter(self):
-        with open(os.path.join(HERE, "fd", "sctp.conf.in")) as f:
+    def accept(self, addresses, port, host):
+        """The HSS connects to a peer that listens here, which it is told at once."""
+        listener = sctp.listen(addresses, port)
+        self.addCleanup(listener.close)
+        self.hss.reload()
+        conn = listener.accept()[0]
+        server = SctpServer(conn, host)
+        self.addCleanup(server.close)
+        self.hss.until(lambda: self.row(server), f"{host} is connected")
+        return server
+
+    def test_own_connection(self):
+        """From all our addresses to all of theirs; AIR, a CLR, and the path in use goes away."""
+        mme = self.accept(THEIRS, self.dial_port, DIALLED)
+        self.assertEqual(sctp.peer_addresses(mme.conn), OURS)
+        self.assertEqual(self.addresses(mme.cer_in), OURS)
+        row = self.row(mme)
+        self.assertEqual((row["transport"], row["state"]), ("sctp", "open"))
+        self.assertEqual(mme.call(mme.air(hss.imsi(11))).result, 2001)
+        self.assertEqual(mme.call(mme.ulr(hss.imsi(11))).result, 2001)
+        other = self.peer("takes")
+        self.assertEqual(other.call(other.ulr(hss.imsi(11))).result, 2001)
+        self.assertEqual(mme.take(d.CLR).one(d.USER_NAME).text, hss.imsi(11))
+        self.assertEqual(set(mme.seen), {(0, 0, sctp.PPID)})
+        for address in (OURS[0], THEIRS[0]):
+            ip("addr", "del", address + "/32", "dev", "lo")
+            self.addCleanup(ip, "addr", "add", address + "/32", "dev", "lo")
+        for _ in range(3):
+            self.assertEqual(mme.call(mme.air(hss.imsi(11)), timeout=30).result, 2001)
+        mme.disconnect_for(2)  # not dialled again until the next reload
+
+    def test_own_connection_with_a_silent_address(self):
+        mme = self.accept(THEIRS[:1], self.dial_port + 1, SILENT_FIRST)
+        self.assertEqual(mme.call(mme.air(hss.imsi(12))).result, 2001)
+        mme.disconnect_for(2)
+
+    def test_hss_load(self):
+        """The one that is packaged, on sockets of its own: each vector is checked."""
+        done = self.hss.run("hss-load", "attach", "--sctp", "--connect", f"{OURS[0]}:{self.hss.port}", "--json", "--imsi",
+                            hss.FIRST, "--subscribers", 50, "--requests", 300, "--vectors", 5, "--k", hss.K, "--opc", hss.OPC,
+                            "--verify", "all", "--host", f"load.{REALM}", "--realm", REALM)
+        self.assertEqual((done.json["results"], done.json["bad_vectors"], done.json["vectors_verified"]), ({"2001": 600}, 0, 1500))
+
+    def freediameter(self, template, name, **conf):
+        """The command of a freeDiameter with this configuration."""
+        with open(os.path.join(HERE, "fd", template)) as f:
             text = f.read()
-        conf = f"realm={REALM} imsi={hss.FIRST} requests=400 window=16 subscribers=50 ulr=1"
-        for key, value in {"IDENTITY": f"fd.{REALM}", "REALM": REALM, "HSS": HOST, "ADDRESS": OURS[0], "CONF": conf,
-                           "PORT": str(self.hss.port), "EXTENSION": os.path.join(os.environ["VM_RW"], "s6a_client.fdx"),
-                           }.items():
+        acl = os.path.join(self.hss.dir, "acl.conf")
+        with open(acl, "w") as f:
+            f.write(f"ALLOW_IPSEC {HOST}\n")
+        conf = {"realm": REALM, "imsi": hss.FIRST, **conf}
+        for key, value in {"IDENTITY": f"{name}.{REALM}", "REALM": REALM, "HSS": HOST, "ADDRESS": OURS[0], "ACL": acl,
+                           "CONF": " ".join(f"{key}={value}" for key, value in conf.items()),
+                           "PORT": str(self.dial_port + 2 if "listen" in template else self.hss.port),
+                           "EXTENSION": os.path.join(os.environ["VM_RW"], "s6a_client.fdx")}.items():
             text = text.replace(f"@{key}@", value)
-        path = os.path.join(self.hss.dir, "fd.conf")
+        path = os.path.join(self.hss.dir, name + ".conf")
         with open(path, "w") as f:
             f.write(text)
-        done = subprocess.run(["freeDiameterd", "-c", path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=60, text=True, check=False)
-        self.assertFalse(BAD.findall(done.stdout), done.stdout[-3000:])
-        self.assertRegex(done.stdout, "S6A_CLIENT sent=400 success=400 other=0 clr=0")
+        return ["freeDiameterd", "-c", path]
+
+    def satisfied(self, out, sent, clr):
+        self.assertFalse(BAD.findall(out), out[-3000:])
+        self.assertRegex(out, f"S6A_CLIENT sent={sent} success={sent} other=0 clr={clr}")
+
+    def test_freediameter(self):
+        done = subprocess.run(self.freediameter("sctp.conf.in", "fd", requests=400, window=16, subscribers=50, ulr=1),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60,
+                              text=True, check=False)
+        self.satisfied(done.stdout, 400, 0)
+
+    def test_own_connection_to_freediameter(self):
+        """We connect to it; it asks, and answers the CLRs that another MME's updates cause."""
+        name = FD_LISTENS.split(".")[0]
+        with subprocess.Popen(self.freediameter("sctp-listen.conf.in", name, requests=40, window=1, subscribers=20, ulr=1,
+                                                wait_clr=20),
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as fd:
+            self.addCleanup(fd.kill)
+            self.hss.until(lambda: listens(self.dial_port + 2), "freeDiameter listens")
+            self.hss.reload()
+            self.hss.wait_location(hss.imsi(20), FD_LISTENS)
+            mme = self.peer("takes-all")
+            for n in range(1, 21):
+                self.assertEqual(mme.call(mme.ulr(hss.imsi(n))).result, 2001)
+            out, _ = fd.communicate(timeout=60)
+        self.satisfied(out, 40, 20)
 
     def test_z_stop(self):
         """DPR to the peers, and nothing is left."""

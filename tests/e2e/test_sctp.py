@@ -10,7 +10,7 @@ import diameter as d
 import hss
 from sctp_capture import read
 
-PORT = 3868
+PORT, DIAL_PORT = 3868, 3870
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support", "vm"))
@@ -29,7 +29,7 @@ class Sctp(unittest.TestCase):
 
     def run_in(self, machine, programs, *which, **how):
         done = machine([sys.executable, os.path.join(HERE, "sctp_guest.py"), *which], files=self.files,
-                       env={"HSS_BIN": programs, "HSS_PORT": str(PORT)}, fetch=("sctp.pcap",), **how)
+                       env={"HSS_BIN": programs, "HSS_PORT": str(PORT), "HSS_DIAL_PORT": str(DIAL_PORT)}, fetch=("sctp.pcap",), **how)
         print(done.stdout)
         self.assertEqual(done.returncode, 0, done.stdout[-6000:])
         self.assertRegex(done.stdout, r"Ran 1[0-9] tests")
@@ -37,9 +37,13 @@ class Sctp(unittest.TestCase):
 
     def judge(self, seen):
         """tshark knows of nothing wrong in what we sent."""
-        ours = f"sctp.srcport=={PORT} && diameter"
+        dialled = " || ".join(f"sctp.dstport=={DIAL_PORT + n}" for n in range(3))
+        ours = f"(sctp.srcport=={PORT} || {dialled}) && diameter"
         answered = {int(code) for line in seen(f"{ours} && diameter.flags.request==0", "diameter.cmd.code")
                     for code in line.split(",")}
+        asked = {int(code) for line in seen(f"({dialled}) && diameter.flags.request==1", "diameter.cmd.code")
+                 for code in line.split(",")}
+        self.assertLessEqual({d.CER, d.CLR}, asked)
         self.assertLessEqual({d.CER, d.DPR, d.AIR, d.ULR, d.PUR}, answered)
         # what was sent again, as a path was lost or a reader was late, was judged when it was sent first
         odd = seen(f"{ours} && !sctp.retransmission && (_ws.malformed || _ws.expert.severity >= \"Note\" || "

@@ -298,6 +298,7 @@ static void test_options_refused(void **state)
 	    GOOD "--connections 65",
 	    GOOD "--expect 999",
 	    GOOD "--retransmit",
+	    GOOD "--sctp --tls-ca /dev/null",
 	    GOOD "--host a;b",
 	    "resync --connect 127.0.0.1:3868 --imsi 001010000000001",
 	    "air --connect 127.0.0.1 --imsi 001010000000001",

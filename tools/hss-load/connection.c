@@ -68,13 +68,16 @@ void hl_conn_start(struct hl_run *r, struct hl_conn *c)
 	const struct addrinfo *a = r->addresses;
 	int on = 1, size = 4 << 20;
 
-	c->fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (c->fd < 0) {
-		hl_conn_lost(r, c, err_text(errno));
+	c->fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+		       r->o->sctp ? IPPROTO_SCTP : 0);
+	int err = c->fd < 0 ? errno : r->o->sctp ? hl_sctp_set(c->fd) : 0;
+	if (err) {
+		hl_conn_lost(r, c, err_text(err));
 		return;
 	}
 	// without large buffers a full window of answers stops the peer in the middle of a batch
-	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+	if (!r->o->sctp)
+		(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
 	(void)setsockopt(c->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
 	c->state = HL_CONNECTING;
@@ -222,7 +225,8 @@ void hl_conn_read(struct hl_run *r, struct hl_conn *c)
 			hl_conn_lost(r, c, n < 0 ? err_text(errno) : "the peer closed the connection");
 			return;
 		}
-		c->readable = c->tls || (size_t)n == room; // less than asked for: drained
+		// TCP: less than asked for is all that there was
+		c->readable = c->tls || r->o->sctp || (size_t)n == room;
 		c->in_len += (uint32_t)n;
 		r->now_ns = hl_clock_ns();
 		take_input(r, c);
@@ -250,7 +254,9 @@ void hl_conn_flush(struct hl_run *r, struct hl_conn *c)
 	while (c->fd >= 0 && c->out_sent < c->out_len) {
 		const uint8_t *p = c->out + c->out_sent;
 		uint32_t left = c->out_len - c->out_sent;
-		ssize_t n = c->tls ? hl_tls_send(c, p, left) : send(c->fd, p, left, MSG_NOSIGNAL);
+		ssize_t n = c->tls       ? hl_tls_send(c, p, left)
+			    : r->o->sctp ? hl_sctp_send(c, p, left)
+					 : send(c->fd, p, left, MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)

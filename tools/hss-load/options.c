@@ -10,7 +10,8 @@
 static const char usage_text[] =
     "usage: hss-load CASE --connect HOST:PORT --imsi FIRST [options]\n"
     "cases: air ulr attach pur nor resync mixed\n"
-    "  --connect HOST:PORT       the HSS or DRA, TCP ([::1]:3868 for IPv6)\n"
+    "  --connect HOST:PORT       the HSS or DRA, over TCP ([::1]:3868 for IPv6)\n"
+    "  --sctp                    over SCTP\n"
     "  --imsi FIRST              first IMSI; leading zeros are kept\n"
     "  --subscribers N           IMSIs FIRST .. FIRST+N-1 (1)\n"
     "  --order random|seq        each round visits every subscriber, in this order (random)\n"
@@ -43,6 +44,7 @@ static const char usage_text[] =
 
 enum {
 	O_CONNECT = 256,
+	O_SCTP,
 	O_IMSI,
 	O_SUBSCRIBERS,
 	O_ORDER,
@@ -83,6 +85,7 @@ enum {
 
 static const struct option long_options[] = {
     {"connect", required_argument, NULL, O_CONNECT},
+    {"sctp", no_argument, NULL, O_SCTP},
     {"imsi", required_argument, NULL, O_IMSI},
     {"subscribers", required_argument, NULL, O_SUBSCRIBERS},
     {"order", required_argument, NULL, O_ORDER},
@@ -272,6 +275,8 @@ static bool take_peer_option(int id, const char *arg, struct hl_options *o)
 	switch (id) {
 	case O_CONNECT:
 		return parse_connect(arg, o);
+	case O_SCTP:
+		return o->sctp = true;
 	case O_PLMN:
 		return parse_plmn(arg, o->plmn);
 	case O_APN:
@@ -361,6 +366,8 @@ static const char *check_together(struct hl_options *o, bool verify_given)
 		return "keys are needed: --k and --opc, or --keys FILE";
 	if (!o->tls_cert != !o->tls_key || (o->tls_cert && !o->tls_ca))
 		return "--tls-cert and --tls-key belong together, and to --tls-ca";
+	if (o->sctp && o->tls_ca)
+		return "--sctp and --tls-ca exclude each other";
 	if (o->retransmit && !o->reconnect)
 		return "--retransmit needs --reconnect";
 	for (unsigned i = 0; i < o->imsi_digits; i++)

@@ -18,6 +18,7 @@ struct hl_options {
 	const char *case_name;
 	char host[256];
 	char port[8];
+	bool sctp;
 
 	uint64_t imsi_first;  // decimal value of --imsi
 	unsigned imsi_digits; // 0: no --imsi, the subscribers are the lines of --keys
@@ -45,7 +46,7 @@ struct hl_options {
 	const char *origin_realm;
 	const char *dest_host; // NULL: none
 	const char *dest_realm;
-	const char *tls_ca, *tls_cert, *tls_key; // tls_ca NULL: TCP
+	const char *tls_ca, *tls_cert, *tls_key; // tls_ca NULL: no TLS
 	unsigned connections;
 	bool answer_requests;
 	bool reconnect;

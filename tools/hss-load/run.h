@@ -71,7 +71,7 @@ struct hl_run {
 	FILE *log;
 
 	struct addrinfo *addresses;
-	struct ssl_ctx_st *tls; // NULL: TCP
+	struct ssl_ctx_st *tls; // NULL: no TLS
 	struct hl_conn *conns;
 	unsigned next_conn;
 	unsigned open_conns;
@@ -139,6 +139,10 @@ const char *hl_tls_handshake(struct hl_run *r, struct hl_conn *c);
 ssize_t hl_tls_recv(struct hl_conn *c, void *buf, size_t cap);
 ssize_t hl_tls_send(struct hl_conn *c, const void *buf, size_t len);
 void hl_tls_close(struct hl_conn *c);
+
+// sctp.c: one-to-one SCTP sockets. set before connecting: 0 or an errno; send as that of the socket.
+MUST_USE int hl_sctp_set(int fd);
+ssize_t hl_sctp_send(struct hl_conn *c, const uint8_t *p, size_t len);
 
 // verify.c: the vectors of an AIA against the simulated card. Counts them, logs them, looks for a SQN seen
 // before. False when one is wrong (counted) or there is none. *first and *sqn get the first vector.
