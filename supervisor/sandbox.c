@@ -219,9 +219,9 @@ static int allow_peers(scmp_filter_ctx ctx)
 		const struct scmp_arg_cmp args[] = {
 		    {0, SCMP_CMP_EQ, (scmp_datum_t)families[i / 2], 0},
 		    {1, SCMP_CMP_EQ, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0},
+		    {2, SCMP_CMP_EQ, (scmp_datum_t)protocols[i % 2], 0},
 		};
 		rc = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, args);
-		    {2, SCMP_CMP_EQ, (scmp_datum_t)protocols[i % 2], 0},
 	}
 	return rc;
 }
