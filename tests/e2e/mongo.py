@@ -811,8 +811,8 @@ def with_sqn(document, sqn):
 
 
 def upstream(h):
-    """The `upstream` object of status, which has an exit status of its own."""
-    return h.ctl("--json", "status", check=False).json["upstream"]
+    """What it says of MongoDB."""
+    return h.ctl_json("store", "status")["upstream"]
 
 
 def wait_upstream(h, condition, what, timeout=TIMEOUT):
