@@ -1,15 +1,18 @@
 """freeDiameter as an MME. It parses all that we send against its own dictionary; two of them take subscribers from each
-other, so that it also answers our Cancel-Location-Requests."""
+other, so that it also answers our Cancel-Location-Requests. And as a relay (DRA) between an MME and us."""
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import unittest
 
+import diameter as d
 import hss
 import tls
 from hss import HOST, REALM, Hss
+from test_dial import Server
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BAD = re.compile(r".*(?:Parsing error|Message discarded|ERROR).*")
@@ -109,6 +112,78 @@ class OverTls(FreeDiameter):
         with open(started[1]) as f:
             self.assertNotIn("non-properly terminated", f.read(), "no close_notify")
         return result
+
+
+class Relay(unittest.TestCase):
+    """The MME is known to the HSS through the relay only: requests and answers, and the CLR's way back to it."""
+
+    def setUp(self):
+        self.hss = Hss()
+        self.addCleanup(self.hss.close)
+        self.hss.provision(50)
+        self.mme_host = "mme.visited.test"
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.settimeout(hss.TIMEOUT)
+        self.addCleanup(listener.close)
+        self.relay, self.log_path = self.start(listener.getsockname()[1])
+        self.mme = Server(listener.accept()[0], self.mme_host, realm="visited.test")
+        self.addCleanup(self.mme.close)
+        self.hss.until(lambda: self.hss.ctl("peer", "show", "dra.core.test", check=False).returncode == 0, "the relay is there")
+
+    def start(self, mme_port):
+        with open(os.path.join(HERE, "fd", "relay.conf.in")) as f:
+            text = f.read()
+        path = os.path.join(self.hss.dir, "relay")
+        with open(path + ".routes", "w") as f:
+            f.write(f'dr="{REALM}" : "{HOST}" += 20 ;\n')
+        for key, value in {"IDENTITY": "dra.core.test", "REALM": "core.test", "HSS": HOST, "PORT": self.hss.port,
+                           "ROUTES": path + ".routes", "MME": self.mme_host, "MMEPORT": mme_port}.items():
+            text = text.replace(f"@{key}@", str(value))
+        with open(path + ".conf", "w") as f:
+            f.write(text)
+        with open(path + ".log", "w") as log:
+            process = subprocess.Popen(["freeDiameterd", "-c", path + ".conf"], stdin=subprocess.DEVNULL, stdout=log,
+                                       stderr=log)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        return process, path + ".log"
+
+    def finish(self):
+        """The relay leaves in order, and had nothing to complain of."""
+        self.relay.terminate()
+        self.mme.take(d.DPR)
+        self.mme.close()
+        self.relay.wait(hss.TIMEOUT)
+        with open(self.log_path) as f:
+            text = f.read()
+        self.assertFalse(BAD.findall(text), text[-3000:])
+        self.assertNotIn("dra.core.test", [row["host"] for row in self.hss.ctl("--json", "peer", "list").lines])
+
+    def test_there_and_back(self):
+        asked = [request for n in range(400) for request in
+                 (self.mme.air(hss.imsi(1 + n % 50)), self.mme.ulr(hss.imsi(1 + n % 50)))]
+        for at in range(0, len(asked), 32):
+            self.mme.send(*asked[at:at + 32])
+            for request in asked[at:at + 32]:
+                answer = self.mme.wait(d.Message(request).hbh)
+                self.assertEqual((answer.result, answer.one(d.ORIGIN_HOST).text), (2001, HOST))
+                self.assertEqual(answer.one(d.SESSION_ID).data, d.Message(request).one(d.SESSION_ID).data)
+        self.assertEqual(self.hss.location(hss.imsi(7))["mme"]["host"], self.mme_host)
+        # another MME, connected directly, takes some over; the CLRs find the first one through the relay
+        with d.Peer(self.hss.port, "mme.direct.test") as other:
+            for n in range(1, 21):
+                self.assertEqual(other.call(other.ulr(hss.imsi(n))).result, 2001)
+        cancelled = set()
+        for _ in range(20):
+            clr = self.mme.take(d.CLR)
+            self.assertEqual((clr.one(d.ORIGIN_HOST).text, clr.one(d.DEST_HOST).text), (HOST, self.mme_host))
+            cancelled.add(clr.one(d.USER_NAME).text)
+        self.assertEqual(cancelled, {hss.imsi(n) for n in range(1, 21)})
+        self.hss.until(lambda: self.hss.metric("hss_own_requests_pending") == 0, "every CLR is answered")
+        # defects are answered through it, too
+        self.assertEqual(self.mme.call(self.mme.ulr("00101" + "9" * 10)).result, 5001)
+        self.assertEqual(self.mme.call(self.mme.s6a(d.AIR, hss.imsi(5), [])).result, 5005)
+        self.finish()
 
 
 if __name__ == "__main__":
