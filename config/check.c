@@ -1,5 +1,4 @@
-// Contradictions that single values don't show, and what this version does not support yet. hssd, right after
-// parsing; every message names the line of the value that has to change.
+// Contradictions that single values don't show. hssd, right after parsing; every message names the line of the value that has to change.
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,13 +17,6 @@ static int refuse(const struct check *k, const char *path, const char *expected,
 	uint32_t line = k->lines->option[option_index(path)];
 
 	return config_refuse(k->e, k->name, line ? line : 1, path, expected, got);
-}
-
-static int unsupported(const struct check *k, uint32_t line, const char *key, const char *word)
-{
-	snprintf(k->e->text, sizeof(k->e->text), "%s:%u: %s: %s is not supported yet in this version",
-		 k->name, line ? line : 1, key, word);
-	return -EINVAL;
 }
 
 // Further addresses: of an SCTP endpoint only, beside one that is not all, and none twice.
@@ -167,6 +159,20 @@ static int check_mongodb(const struct check *k)
 	return 0;
 }
 
+static int check_csv(const struct check *k)
+{
+	const struct config *c = k->c;
+
+	if (c->store_uri[0])
+		return refuse(k, "store.uri", "no uri for store.type csv", "one");
+	if (!c->store_path[0])
+		return config_refuse(k->e, k->name, store_line(k), "store.path", "the path of a file, for store.type csv",
+				     "nothing");
+	if (c->store_path[strlen(c->store_path) - 1] == '/')
+		return refuse(k, "store.path", "the path of a file", c->store_path);
+	return 0;
+}
+
 static int check_store(const struct check *k)
 {
 	const struct config *c = k->c;
@@ -175,9 +181,8 @@ static int check_store(const struct check *k)
 		return check_mongodb(k);
 	if (c->store_uri_file[0])
 		return refuse(k, "store.uri_file", "no uri_file but for store.type mongodb", "one");
-	if (c->store != STORE_SQLITE)
-		return unsupported(k, k->lines->option[option_index("store.type")], "store.type",
-				   option_words(OPTION_STORE)[c->store]);
+	if (c->store == STORE_CSV)
+		return check_csv(k);
 	if (c->store_uri[0])
 		return refuse(k, "store.uri", "no uri for store.type sqlite", "one");
 	if (c->store_path[0])

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
@@ -57,6 +58,24 @@ bool files_open(struct hssd *h)
 	}
 	return secret_open("op_file", h->config.op_file, &h->op_fd) &&
 	       secret_open("store.uri_file", h->config.store_uri_file, &h->uri_fd);
+}
+
+bool files_check(const struct hssd *h)
+{
+	const char *path = h->config.store_path, *why;
+	struct stat st;
+	if (h->config.store != STORE_CSV)
+		return true;
+	int fd = open_one(path);
+	if (fd < 0)
+		why = err_text(fd);
+	else
+		why = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? NULL : "expected a regular file";
+	if (fd >= 0)
+		close(fd);
+	if (why)
+		fprintf(stderr, "hssd: %s: store.path: %s: %s\n", h->config_path, path, why);
+	return !why;
 }
 
 bool files_reopen(struct hssd *h, const struct config *fresh)

@@ -83,6 +83,8 @@ void listen_unlink(const struct hssd *h);
 // --- files.c
 // Opens what the configuration names. false: told on stderr which one, and why.
 bool files_open(struct hssd *h) MUST_USE;
+// Whether the file of subscribers is there, for --check. Else that is told in the log once all runs: it may come later.
+bool files_check(const struct hssd *h) MUST_USE;
 // The files of TLS as `fresh` names them, opened again; those of before are closed when all can be. false:
 // nothing has changed, and the log says why.
 bool files_reopen(struct hssd *h, const struct config *fresh) MUST_USE;

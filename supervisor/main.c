@@ -316,6 +316,8 @@ int main(int argc, char **argv)
 	}
 	if (!listen_check(&hssd))
 		return 1;
+	if (check && !files_check(&hssd))
+		return 1;
 	if (check) {
 		printf("%s: good\n", hssd.config_path);
 		return 0;

@@ -137,6 +137,8 @@ static const struct call allowed[] = {
     {SCMP_SYS(fchmod), L},
     {SCMP_SYS(fchown), L},
     {SCMP_SYS(flock), L},
+    {SCMP_SYS(inotify_add_watch), L}, // store.path
+    {SCMP_SYS(inotify_rm_watch), L},
     // threads of its own
     {SCMP_SYS(set_robust_list), L},
     {SCMP_SYS(rseq), L},

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "cache/loader/csv.h"
 #include "cache/loader/import_doc.h"
+#include "cache/loader/upstream_csv.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 
@@ -135,11 +136,14 @@ static void call_begin(struct loader *l, uint64_t id, const uint8_t *body, uint3
 	json_t *v = json_loadb((const char *)body, len, JSON_REJECT_DUPLICATES, NULL);
 	const struct admin_command *command = command_find(json_string_value(json_object_get(v, "cmd")));
 	struct call **slot = NULL;
+	const char *refusal;
 	for (unsigned i = 0; i < ADMIN_CALLS_MAX && !slot; i++)
 		if (!l->admin->call[i])
 			slot = &l->admin->call[i];
 	if (!command || by_id(l, id))
 		refuse(l, id, ADMIN_USAGE, command ? "the call's number is in use" : "no such command");
+	else if ((refusal = upstream_csv_refusal(l, command->name)))
+		refuse(l, id, ADMIN_REFUSED, refusal);
 	else if (!slot || !(*slot = calloc(1, sizeof(**slot))))
 		refuse(l, id, ADMIN_REFUSED, "too many calls at a time");
 	else {

@@ -4,6 +4,7 @@
 #include "cache/loader/load.h"
 #include "cache/loader/mirror.h"
 #include "cache/loader/txn.h"
+#include "cache/loader/upstream_csv.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
@@ -145,7 +146,7 @@ void miss_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, c
 	struct ipc_miss m = {0};
 	if (len >= sizeof(m))
 		memcpy(&m, body, sizeof(m));
-	uint64_t status = MISS_UNKNOWN;
+	uint64_t status = upstream_csv_is_first(l) ? MISS_BUSY : MISS_UNKNOWN;
 	bool complete =
 	    __atomic_load_n((const uint32_t *)&l->header->load_state, __ATOMIC_ACQUIRE) == CACHE_COMPLETE;
 	if (m.imsi) {

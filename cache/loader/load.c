@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
+#include "cache/loader/upstream_csv.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
@@ -28,6 +29,11 @@ uint64_t load_done(const struct loader *l)
 uint64_t load_bad(const struct loader *l)
 {
 	return l->load->bad;
+}
+
+bool load_running(const struct loader *l)
+{
+	return !l->load || l->load->running;
 }
 
 void load_profiles_changed(struct loader *l)
@@ -249,7 +255,9 @@ static void finish(struct loader *l)
 	ld->profile = NULL;
 	ld->profile_cap = 0;
 	builder_reclaim(l->builder);
-	__atomic_store_n((uint32_t *)&l->header->load_state, CACHE_COMPLETE, __ATOMIC_RELEASE);
+	// with a file that was not read yet there may be more; it says when
+	if (!upstream_csv_is_first(l))
+		__atomic_store_n((uint32_t *)&l->header->load_state, CACHE_COMPLETE, __ATOMIC_RELEASE);
 	log_info("cache_complete", LOG_INT("subscribers", l->header->subscriber_cnt), LOG_INT("bad", ld->bad),
 		 LOG_INT("ms", clock_mono_ms() - ld->started_ms));
 }

@@ -17,3 +17,4 @@ int load_one(struct loader *l, imsi_t imsi) MUST_USE;
 void load_profiles_changed(struct loader *l);
 uint64_t load_done(const struct loader *l);
 uint64_t load_bad(const struct loader *l);
+bool load_running(const struct loader *l); // the pass is not through, or has not begun

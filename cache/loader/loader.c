@@ -14,6 +14,7 @@
 #include "cache/loader/own.h"
 #include "cache/loader/problems.h"
 #include "cache/loader/txn.h"
+#include "cache/loader/upstream_csv.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 #include "supervisor/role.h"
@@ -102,6 +103,8 @@ int loader_init(struct loader *l, const struct loader_options *o)
 		rc = admin_new(l);
 	if (rc == 0)
 		rc = own_load(l);
+	if (rc == 0 && l->config && l->config->store == STORE_CSV)
+		rc = upstream_csv_start(l);
 	if (rc == 0)
 		rc = load_start(l, fresh);
 	if (rc == 0)
@@ -116,6 +119,7 @@ void loader_fini(struct loader *l)
 	if (l->txn)
 		txn_commit(l);
 	mirror_stop(l);
+	upstream_csv_stop(l);
 	problems_free(l);
 	admin_free(l);
 	load_free(l);

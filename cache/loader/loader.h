@@ -15,6 +15,7 @@ struct admin;
 struct mirror;
 struct outbox;
 struct problems;
+struct upstream_csv;
 
 struct link {
 	struct channel *ch;  // NULL: nobody there
@@ -49,6 +50,7 @@ struct loader {
 	struct mirror *mirror; // NULL: no upstream
 	struct outbox *outbox; // beside it
 	struct problems *problems;
+	struct upstream_csv *file; // NULL: another store
 	struct control *control;
 	struct link worker[WORKER_MAX];
 	struct link admin_link;

@@ -6,6 +6,7 @@
 #include "cache/loader/loader.h"
 #include "cache/loader/mirror.h"
 #include "cache/loader/txn.h"
+#include "cache/loader/upstream_csv.h"
 #include "config/uri.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
@@ -183,8 +184,8 @@ static void edge(struct role_env *env, enum role role, unsigned index, int fd)
 static void reload(struct role_env *env, const struct config *fresh)
 {
 	struct loader *l = env->ctx;
-	(void)fresh; // role.c has put it into env->config, which l->config points to
-	l->records.allow_xor = l->config->allow_xor;
+	l->records.allow_xor = fresh->allow_xor; // l->config is the old one until this returns
+	upstream_csv_reload(l);
 }
 
 static void stop(struct role_env *env)

@@ -7,6 +7,7 @@
 #include "cache/loader/outbox.h"
 #include "cache/loader/own.h"
 #include "cache/loader/provision.h"
+#include "cache/loader/upstream_csv.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
@@ -256,6 +257,8 @@ void store_status(struct loader *l, struct call *c)
 		      "disk", failing ? "failing" : "ok", "run", (json_int_t)l->run);
 	if (l->mirror)
 		json_object_set_new(row, "upstream", mirror_status(l));
+	if (l->file)
+		json_object_set_new(row, "file", upstream_csv_status(l));
 	admin_row_take(l, c, row, false);
 	admin_end(l, c, ADMIN_OK, NULL);
 }

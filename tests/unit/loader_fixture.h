@@ -19,6 +19,7 @@
 #include "cache/loader/own.h"
 #include "cache/loader/problems.h"
 #include "cache/loader/txn.h"
+#include "cache/loader/upstream_csv.h"
 
 #define SENT_MAX 20000
 
@@ -112,6 +113,7 @@ static inline void world_open(uint32_t max)
 static inline void world_kill(void)
 {
 	struct loader *l = &world.l;
+	upstream_csv_stop(l);
 	admin_free(l);
 	problems_free(l);
 	load_free(l);
