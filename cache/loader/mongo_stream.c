@@ -293,6 +293,7 @@ enum feed_result stream_open(struct feed *f)
 		bson_destroy(&cmd);
 		return FEED_AWAY;
 	}
+	f->compare |= !f->position; // nothing says what happened before this stream
 	compose_open(f, &cmd);
 	enum feed_result r = command(f, &cmd, &reply, &error) ? FEED_OK : on_failure(f, "open a change stream", &error);
 	if (r == FEED_OK && went_back(f, &reply))
