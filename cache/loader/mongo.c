@@ -11,6 +11,8 @@
 #define CONNECT_MS 5000
 #define SELECT_MS  2000
 #define SOCKET_MS  10000
+#define HASTY_CONNECT_MS 1500
+#define HASTY_SOCKET_MS	 2000
 #define WAIT_MIN   100u
 #define WAIT_MAX   5000u
 
@@ -41,9 +43,13 @@ static mongoc_client_t *make_client(const struct mongo *m, bson_error_t *e)
 	mongoc_uri_t *uri = mongoc_uri_new_with_error(upstream_options(m->u)->uri, e);
 	if (!uri)
 		return NULL;
-	unless_given(uri, MONGOC_URI_CONNECTTIMEOUTMS, CONNECT_MS);
+	unless_given(uri, MONGOC_URI_CONNECTTIMEOUTMS, m->hasty ? HASTY_CONNECT_MS : CONNECT_MS);
 	unless_given(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, SELECT_MS);
-	unless_given(uri, MONGOC_URI_SOCKETTIMEOUTMS, m->socket_ms ? m->socket_ms : SOCKET_MS);
+	unless_given(uri, MONGOC_URI_SOCKETTIMEOUTMS, m->hasty ? HASTY_SOCKET_MS : SOCKET_MS);
+	if (m->hasty && !mongoc_uri_has_option(uri, MONGOC_URI_RETRYREADS))
+		mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYREADS, false);
+	if (m->hasty && !mongoc_uri_has_option(uri, MONGOC_URI_RETRYWRITES))
+		mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, false);
 	if (!mongoc_uri_get_appname(uri))
 		mongoc_uri_set_appname(uri, "corehss");
 	mongoc_client_t *client = mongoc_client_new_from_uri_with_error(uri, e);

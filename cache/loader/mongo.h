@@ -11,7 +11,7 @@ struct mongo {
 	mongoc_client_t *client;   // NULL: closed
 	mongoc_collection_t *coll; // of the subscribers: write concern majority and journal, reads from the primary
 	unsigned wait_ms;	   // before the next attempt, 0: the last one worked
-	int32_t socket_ms;	   // how long an answer may take, unless the connection string says it; 0: 10 s
+	bool hasty;		   // somebody waits for what is asked here: shorter timeouts, one attempt
 };
 
 enum mongo_fault {

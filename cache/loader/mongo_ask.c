@@ -17,7 +17,6 @@
 #define WAIT_MS	     500u
 #define BACK_OFF_MS  100u
 #define BACK_OFF_MAX 2000u
-#define ANSWER_MS    2500 // somebody waits
 #define AGAIN_MS     500u // a failure that came faster may be that of a connection that broke while nobody asked
 
 // One question that is under way.
@@ -425,7 +424,7 @@ void *mongo_ask_main(void *upstream)
 		bug("no memory for the ask thread");
 	a->u = upstream;
 	mongo_init(&a->m, upstream, "ask");
-	a->m.socket_ms = ANSWER_MS;
+	a->m.hasty = true;
 	while (!upstream_ending(upstream)) {
 		take(a);
 		if (a->cnt)
