@@ -32,6 +32,7 @@ enum admin_how {
 	ADMIN_HOW_FLAG,
 	ADMIN_HOW_PAIRS,
 	ADMIN_HOW_FILE,
+	ADMIN_HOW_SENT,
 };
 
 struct admin_arg {

@@ -41,6 +41,8 @@ static void usage_line(FILE *f, const struct admin_command *c)
 		case ADMIN_HOW_PAIRS:
 			fputs(" KEY=VALUE...", f);
 			break;
+		case ADMIN_HOW_SENT:
+			break;
 		case ADMIN_HOW_FLAG:
 			fprintf(f, " [--%s]", arg->name);
 			break;
@@ -66,6 +68,8 @@ static void help_command(FILE *f, const struct admin_command *c)
 		    arg->how == ADMIN_HOW_OPTION || arg->how == ADMIN_HOW_MANY || arg->how == ADMIN_HOW_FLAG;
 		char name[40];
 
+		if (arg->how == ADMIN_HOW_SENT)
+			continue;
 		snprintf(name, sizeof(name), "%s%s", option ? "--" : "",
 			 arg->how == ADMIN_HOW_PAIRS ? "KEY=VALUE" : arg->name);
 		if (!option && arg->how != ADMIN_HOW_PAIRS) {
