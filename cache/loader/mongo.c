@@ -38,18 +38,28 @@ static void unless_given(mongoc_uri_t *uri, const char *option, int32_t value)
 		mongoc_uri_set_option_as_int32(uri, option, value);
 }
 
-static mongoc_client_t *make_client(const struct mongo *m, bson_error_t *e)
+// Somebody waits: shorter, and no second attempts of the driver's own.
+static void be_hasty(mongoc_uri_t *uri)
 {
-	mongoc_uri_t *uri = mongoc_uri_new_with_error(upstream_options(m->u)->uri, e);
+	unless_given(uri, MONGOC_URI_CONNECTTIMEOUTMS, HASTY_CONNECT_MS);
+	unless_given(uri, MONGOC_URI_SOCKETTIMEOUTMS, HASTY_SOCKET_MS);
+	if (!mongoc_uri_has_option(uri, MONGOC_URI_RETRYREADS))
+		mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYREADS, false);
+	if (!mongoc_uri_has_option(uri, MONGOC_URI_RETRYWRITES))
+		mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, false);
+}
+
+mongoc_client_t *mongo_client_new(const char *text, bool hasty, bson_error_t *e)
+{
+	pthread_once(&once, init_driver);
+	mongoc_uri_t *uri = mongoc_uri_new_with_error(text, e);
 	if (!uri)
 		return NULL;
-	unless_given(uri, MONGOC_URI_CONNECTTIMEOUTMS, m->hasty ? HASTY_CONNECT_MS : CONNECT_MS);
+	if (hasty)
+		be_hasty(uri);
+	unless_given(uri, MONGOC_URI_CONNECTTIMEOUTMS, CONNECT_MS);
 	unless_given(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, SELECT_MS);
-	unless_given(uri, MONGOC_URI_SOCKETTIMEOUTMS, m->hasty ? HASTY_SOCKET_MS : SOCKET_MS);
-	if (m->hasty && !mongoc_uri_has_option(uri, MONGOC_URI_RETRYREADS))
-		mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYREADS, false);
-	if (m->hasty && !mongoc_uri_has_option(uri, MONGOC_URI_RETRYWRITES))
-		mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, false);
+	unless_given(uri, MONGOC_URI_SOCKETTIMEOUTMS, SOCKET_MS);
 	if (!mongoc_uri_get_appname(uri))
 		mongoc_uri_set_appname(uri, "corehss");
 	mongoc_client_t *client = mongoc_client_new_from_uri_with_error(uri, e);
@@ -78,7 +88,7 @@ bool mongo_open(struct mongo *m)
 	bson_error_t e = {0};
 	if (m->client)
 		return true;
-	m->client = make_client(m, &e);
+	m->client = mongo_client_new(upstream_options(m->u)->uri, m->hasty, &e);
 	if (!m->client) {
 		mongo_failed(m, "connect", &e);
 		return false;

@@ -20,6 +20,9 @@ enum mongo_fault {
 	MONGO_REFUSED, // the server understood and said no to this command
 };
 
+// A client as the connection string says, with our timeouts where it says none; nothing is sent. NULL and *e. Any process of
+// the loader's program, once at a time.
+mongoc_client_t *mongo_client_new(const char *uri, bool hasty, bson_error_t *e) MUST_USE;
 void mongo_init(struct mongo *m, struct upstream *u, const char *who);
 // Makes the client unless there is one; nothing is sent yet. false (what is wrong is in the log and last_error): the
 // connection string is not understood by the driver, or there is no memory; back off.
