@@ -2,6 +2,7 @@
 // changed and in what, its text as it is kept, and the validated record. Loader process, the feed and the ask thread; law 8.
 #pragma once
 #include <bson/bson.h>
+#include "cache/loader/mongo_quick.h"
 #include "cache/loader/upstream.h"
 
 struct mongo_digests {
@@ -13,6 +14,7 @@ struct mongo_digests {
 // Each thread has one of its own.
 struct mongo_docs {
 	struct record_ctx records;
+	struct mongo_quick quick;
 	struct subscription s;
 };
 int mongo_docs_init(struct mongo_docs *c, const struct upstream_options *o) MUST_USE;

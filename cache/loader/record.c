@@ -383,6 +383,19 @@ static bool read_imsi(struct reader *r, const json_t *v, struct subscription *s)
 	       fail(r, "imsi", "expected 5 to 15 digits, got \"%.40s\"", (const char *)text.p);
 }
 
+uint64_t record_imeisv(struct slice digits)
+{
+	uint64_t v = 0;
+	if (digits.len < 14 || digits.len > 16)
+		return 0;
+	for (uint32_t i = 0; i < digits.len; i++) {
+		if (digits.p[i] < '0' || digits.p[i] > '9')
+			return 0;
+		v = v * 10 + (digits.p[i] - '0');
+	}
+	return v | (uint64_t)(digits.len - 1) << 60;
+}
+
 // A field of the state. The WebUI writes [] where nothing is known, and makes an array of one of what open5gs-hssd wrote.
 static const json_t *state_field(const json_t *doc, const char *name)
 {
@@ -403,15 +416,8 @@ static void read_state(const json_t *doc, struct subscription *s)
 	if (ext_int(json_object_get(doc, "mme_timestamp"), &time) == EXT_OK && time > 0)
 		s->mme_time_us = (uint64_t)time;
 	s->purged = ext_bool(state_field(doc, "purge_flag"), &purged) == EXT_OK && purged;
-	if (ext_text(state_field(doc, "imeisv"), &imeisv) != EXT_OK || imeisv.len < 14 || imeisv.len > 16)
-		return;
-	uint64_t v = 0;
-	for (uint32_t i = 0; i < imeisv.len; i++) {
-		if (imeisv.p[i] < '0' || imeisv.p[i] > '9')
-			return;
-		v = v * 10 + (imeisv.p[i] - '0');
-	}
-	s->imeisv = v | (uint64_t)(imeisv.len - 1) << 60;
+	if (ext_text(state_field(doc, "imeisv"), &imeisv) == EXT_OK)
+		s->imeisv = record_imeisv(imeisv);
 }
 
 bool record_parse(struct record_ctx *c, const json_t *doc, struct subscription *s, struct record_error *e)
@@ -446,12 +452,23 @@ bool record_parse(struct record_ctx *c, const json_t *doc, struct subscription *
 	return true;
 }
 
-bool record_build(struct record_ctx *c, const struct subscription *s, struct record_image *image,
+bool record_image(struct record_ctx *c, const struct subscription *s, struct record_image *image,
 		  struct record_error *e)
 {
 	*image = (struct record_image){.msisdn = {s->msisdn[0], s->msisdn[1]}, .amf = s->amf, .alg = s->alg};
 	memcpy(image->k, s->k, 16);
 	memcpy(image->opc, s->opc, 16);
+	if (sqn_fingerprint(&c->hash, s->imsi, s->k, image->fp) == 0)
+		return true;
+	snprintf(e->text, sizeof(e->text), "security.k: its fingerprint could not be made");
+	return false;
+}
+
+bool record_build(struct record_ctx *c, const struct subscription *s, struct record_image *image,
+		  struct record_error *e)
+{
+	if (!record_image(c, s, image, e))
+		return false;
 	if (s->apn_cnt == 0 || s->nam == 1)
 		image->flags = RECORD_NO_EPS | RECORD_NO_PACKET;
 	if (!record_encode_profile(s, c->profile, RECORD_PROFILE_MAX)) {
@@ -459,9 +476,8 @@ bool record_build(struct record_ctx *c, const struct subscription *s, struct rec
 			 RECORD_PROFILE_MAX);
 		return false;
 	}
-	if (sqn_fingerprint(&c->hash, s->imsi, s->k, image->fp) ||
-	    sqn_hash_digest(&c->hash, c->profile, c->profile->len, c->digest)) {
-		snprintf(e->text, sizeof(e->text), "security.k: its fingerprint could not be made");
+	if (sqn_hash_digest(&c->hash, c->profile, c->profile->len, c->digest)) {
+		snprintf(e->text, sizeof(e->text), "slice: the digest of its profile could not be made");
 		return false;
 	}
 	return true;

@@ -70,9 +70,15 @@ void record_ctx_fini(struct record_ctx *c); // wipes OP
 // Reads a document. false and e->text. `s` holds keys: wipe it.
 bool record_parse(struct record_ctx *c, const json_t *document, struct subscription *s,
 		  struct record_error *e) MUST_USE;
+// What of `image` is the subscriber's own: all but the flags, which the profile decides.
+bool record_image(struct record_ctx *c, const struct subscription *s, struct record_image *image,
+		  struct record_error *e) MUST_USE;
 // Encodes c->profile (c->digest names it) and fills in `image`. false: the profile would be too large.
 bool record_build(struct record_ctx *c, const struct subscription *s, struct record_image *image,
 		  struct record_error *e) MUST_USE;
+
+// As subscription.imeisv; 0: not 14 to 16 digits.
+uint64_t record_imeisv(struct slice digits);
 
 // record_avps.c: the profile's bytes. false when they do not fit into `cap`.
 bool record_encode_profile(const struct subscription *s, struct cache_profile *out, size_t cap) MUST_USE;

@@ -21,7 +21,7 @@
 
 // A document that was understood. Everything that the main thread needs, made by the thread that read it.
 struct up_doc {
-	json_t *json;	// owned; the slices of `s` point into it
+	json_t *json;	// owned, or NULL: the slices below point into it, or behind the text
 	char *text;	// relaxed Extended JSON, as it is kept; heap
 	size_t text_len;
 	uint64_t id;	 // hash of _id (mongo_doc.h)

@@ -1,0 +1,280 @@
+// Documents of MongoDB as other programs write them: which subscribers they become, what their digests leave out, and that the
+// quick way of reading says what record.c says.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "cache/loader/mongo_doc.h"
+#include "cache/loader/mongo_json.h"
+#include "tests/support/guard.h"
+
+static struct mongo_docs docs, fresh;
+static const char *const KEYS = "\"security\":{\"k\":\"465B5CE8B199B49FAA5F0A2EE238A6BC\",\"opc\":"
+				"\"E8ED289DEBA952E4283B54E88E6183CA\"";
+
+static void begin(struct mongo_docs *c)
+{
+	static const struct config config;
+	assert_int_equal(mongo_docs_init(c, &(struct upstream_options){.config = &config}), 0);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	begin(&docs);
+	begin(&fresh);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	mongo_docs_fini(&docs);
+	mongo_docs_fini(&fresh);
+	return 0;
+}
+
+static bson_t *bson_of(const char *text)
+{
+	bson_error_t e;
+	bson_t *b = bson_new_from_json((const uint8_t *)text, -1, &e);
+	if (!b)
+		fail_msg("%s: %s", text, e.message);
+	return b;
+}
+
+static struct up_doc *read_doc(struct mongo_docs *c, const bson_t *b, struct record_error *e)
+{
+	struct mongo_digests g;
+	mongo_doc_digests(b, &g);
+	return mongo_doc_read(c, b, &g, e);
+}
+
+static bool slice_is(struct slice s, const char *text)
+{
+	return slice_eq(s, slice_str(text));
+}
+
+static void check_state(const char *name, const json_t *row, const struct up_doc *d)
+{
+	const char *host = json_string_value(json_object_get(row, "mme_host"));
+	if (!slice_is(d->mme_host, host ? host : ""))
+		fail_msg("%s: mme_host is %.*s", name, (int)d->mme_host.len, (const char *)d->mme_host.p);
+	assert_int_equal(d->imeisv != 0, json_is_true(json_object_get(row, "imeisv")));
+	assert_int_equal(d->purged, json_is_true(json_object_get(row, "purged")));
+	assert_int_equal(d->cancel_location, json_is_true(json_object_get(row, "cancel")));
+}
+
+static void check_sqn(const json_t *row, const struct up_doc *d, const struct record_error *e)
+{
+	const json_t *sqn = json_object_get(row, "sqn");
+	assert_int_equal(d->has_sqn, json_is_integer(sqn));
+	assert_int_equal(d->sqn, json_integer_value(sqn));
+	assert_int_equal(d->sqn_int64, json_is_true(json_object_get(row, "int64")));
+	assert_int_equal(d->sqn_unusable, json_is_true(json_object_get(row, "unusable")));
+	assert_int_equal(strncmp(e->text, "security.sqn: ", 14) == 0, d->sqn_unusable);
+}
+
+// Equal to what is read without anything learned before, which is by record.c.
+static void check_same(const struct up_doc *a, const struct up_doc *b)
+{
+	assert_int_equal(a->imsi.v, b->imsi.v);
+	assert_memory_equal(&a->image, &b->image, sizeof(a->image));
+	assert_memory_equal(a->profile_digest, b->profile_digest, 16);
+	assert_memory_equal(a->profile, b->profile, b->profile->len);
+	assert_int_equal(a->text_len, b->text_len);
+	assert_memory_equal(a->text, b->text, b->text_len + 1);
+	assert_true(slice_eq(a->mme_host, b->mme_host));
+	assert_true(slice_eq(a->mme_realm, b->mme_realm));
+	assert_int_equal(a->mme_time_us, b->mme_time_us);
+	assert_int_equal(a->imeisv, b->imeisv);
+	assert_int_equal(a->purged, b->purged);
+}
+
+// The text is the document: back in BSON it has the same JSON as the driver makes of it.
+static void check_text(const bson_t *b, const struct up_doc *d)
+{
+	bson_t *again = bson_of(d->text);
+	char *x = bson_as_relaxed_extended_json(b, NULL), *y = bson_as_relaxed_extended_json(again, NULL);
+	assert_string_equal(x, y);
+	bson_free(x);
+	bson_free(y);
+	bson_destroy(again);
+	json_t *j = json_loads(d->text, 0, NULL);
+	assert_non_null(j);
+	json_decref(j);
+}
+
+static void check_row(const json_t *row)
+{
+	struct record_error e, e2, e3;
+	const char *name = json_string_value(json_object_get(row, "name"));
+	const char *bad = json_string_value(json_object_get(row, "bad"));
+	char *text = json_dumps(json_object_get(row, "doc"), 0);
+	bson_t *b = bson_of(text);
+	mongo_docs_fini(&fresh);
+	begin(&fresh);
+	struct up_doc *slow = read_doc(&fresh, b, &e), *first = read_doc(&docs, b, &e2), *again = read_doc(&docs, b, &e3);
+	assert_string_equal(e.text, e2.text);
+	assert_string_equal(e.text, e3.text);
+	if (bad && (slow || strncmp(e.text, bad, strlen(bad)) != 0 || e.text[strlen(bad)] != ':'))
+		fail_msg("%s: %s", name, slow ? "was read" : e.text);
+	if (!bad && !slow)
+		fail_msg("%s: %s", name, e.text);
+	if (slow) {
+		check_state(name, row, slow);
+		check_sqn(row, slow, &e);
+		check_same(first, slow);
+		check_same(again, slow);
+		check_text(b, slow);
+	}
+	up_doc_free(&slow);
+	up_doc_free(&first);
+	up_doc_free(&again);
+	bson_destroy(b);
+	free(text);
+}
+
+static void documents_as_others_write_them(void **state)
+{
+	char line[8192];
+	unsigned cnt = 0;
+	FILE *f = fopen(TEST_DATA "/mongo_documents.jsonl", "r");
+	(void)state;
+	assert_non_null(f);
+	for (; fgets(line, sizeof(line), f); cnt++) {
+		json_error_t error;
+		json_t *row = json_loads(line, 0, &error);
+		if (!row)
+			fail_msg("line %u: %s", cnt + 1, error.text);
+		check_row(row);
+		json_decref(row);
+	}
+	fclose(f);
+	assert_int_equal(cnt, 20);
+}
+
+static struct mongo_digests digests_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static struct mongo_digests digests_of(const char *format, ...)
+{
+	char text[2048];
+	struct mongo_digests g;
+	va_list ap;
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	bson_t *b = bson_of(text);
+	mongo_doc_digests(b, &g);
+	assert_int_equal(g.id, mongo_doc_id(b));
+	bson_destroy(b);
+	return g;
+}
+
+static void state_is_not_content(void **state)
+{
+	static const char *const more[] = {
+	    "},\"__v\":1",	  "},\"mme_host\":\"a\"", "},\"mme_realm\":[\"a\"]", "},\"mme_timestamp\":5",
+	    "},\"mm_realm\":[]",  "},\"purge_flag\":true", "},\"imeisv\":\"1\"",      "},\"corehss\":{\"node\":1}",
+	    ",\"sqn\":32}",	  ",\"sqn\":null}"};
+	(void)state;
+	struct mongo_digests plain = digests_of("{\"_id\":1,\"imsi\":\"001010000000001\",%s}}", KEYS);
+	for (unsigned i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+		struct mongo_digests g = digests_of("{\"_id\":1,\"imsi\":\"001010000000001\",%s%s}", KEYS, more[i]);
+		assert_int_equal(g.id, plain.id);
+		assert_int_equal(g.digest, plain.digest);
+		assert_int_not_equal(g.full, plain.full);
+	}
+}
+
+static void everything_else_is_content(void **state)
+{
+	static const char *const more[] = {"},\"mme_hosts\":1", ",\"amf\":\"8001\"}", "},\"note\":1", "},\"__w\":1",
+					   ",\"sqn2\":5}",	"},\"slice\":[]",     "},\"sqn\":1"};
+	(void)state;
+	struct mongo_digests plain = digests_of("{\"_id\":1,\"imsi\":\"001010000000001\",%s}}", KEYS);
+	for (unsigned i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+		assert_int_not_equal(digests_of("{\"_id\":1,\"imsi\":\"001010000000001\",%s%s}", KEYS, more[i]).digest,
+				     plain.digest);
+}
+
+static void ids_of_different_types_differ(void **state)
+{
+	(void)state;
+	uint64_t a = digests_of("{\"_id\":1}").id, b = digests_of("{\"_id\":{\"$numberLong\":\"1\"}}").id,
+		 c = digests_of("{\"_id\":\"1\"}").id;
+	assert_int_not_equal(a, b);
+	assert_int_not_equal(a, c);
+	assert_int_not_equal(b, c);
+	assert_int_equal(digests_of("{\"x\":5,\"_id\":1}").id, a);
+	assert_int_equal(digests_of("{\"x\":5}").id, 0);
+}
+
+// Two of a kind: the second is read by what the first taught, and is still itself.
+static void of_a_kind_but_themselves(void **state)
+{
+	char text[1024];
+	struct record_error e;
+	struct up_doc *d[2];
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(text, sizeof(text),
+			 "{\"_id\":%u,\"imsi\":\"00101000000000%u\",\"msisdn\":[\"1555000%u\"],%s},\"slice\":[{\"_id\":%u,\"session\":"
+			 "[{\"_id\":%u,\"name\":\"ims\"}]}]}",
+			 i, i, i, KEYS, i, i);
+		bson_t *b = bson_of(text);
+		d[i] = read_doc(&docs, b, &e);
+		assert_non_null(d[i]);
+		bson_destroy(b);
+	}
+	assert_int_not_equal(d[0]->imsi.v, d[1]->imsi.v);
+	assert_int_not_equal(d[0]->image.msisdn[0].v, d[1]->image.msisdn[0].v);
+	assert_memory_not_equal(d[0]->image.fp, d[1]->image.fp, sizeof(d[0]->image.fp));
+	assert_memory_equal(d[0]->profile_digest, d[1]->profile_digest, 16);
+	up_doc_free(&d[0]);
+	up_doc_free(&d[1]);
+}
+
+// Whatever a server sends: cut anywhere, any octet changed, at the end of a page.
+static void broken_bytes_are_refused_or_read(void **state)
+{
+	char text[1024];
+	struct record_error e;
+	(void)state;
+	snprintf(text, sizeof(text),
+		 "{\"_id\":{\"$oid\":\"64c000000000000000000001\"},\"imsi\":\"001010000000001\",\"msisdn\":[\"1555\"],%s,\"sqn\":5},"
+		 "\"r\":{\"$regularExpression\":{\"pattern\":\"a\",\"options\":\"i\"}},\"b\":{\"$binary\":{\"base64\":\"AAAA\","
+		 "\"subType\":\"00\"}},\"slice\":[{\"session\":[{\"name\":\"ims\"}]}],\"d\":1.5,\"imeisv\":\"35349006987331\"}",
+		 KEYS);
+	bson_t *good = bson_of(text);
+	struct guard g;
+	guard_init(&g, good->len);
+	uint8_t *p = guard_room(&g, good->len);
+	for (uint32_t at = 0; at < good->len; at++) {
+		for (unsigned flip = 0; flip < 3; flip++) {
+			memcpy(p, bson_get_data(good), good->len);
+			p[at] = (uint8_t)(flip == 0 ? 0 : flip == 1 ? 0xff : p[at] ^ 1);
+			bson_t b;
+			if (!bson_init_static(&b, p, good->len))
+				continue;
+			struct up_doc *d = read_doc(&docs, &b, &e);
+			if (!d)
+				assert_true(e.text[0] != 0);
+			up_doc_free(&d);
+		}
+	}
+	guard_fini(&g);
+	bson_destroy(good);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(documents_as_others_write_them), cmocka_unit_test(state_is_not_content),
+	    cmocka_unit_test(everything_else_is_content),     cmocka_unit_test(ids_of_different_types_differ),
+	    cmocka_unit_test(of_a_kind_but_themselves),	      cmocka_unit_test(broken_bytes_are_refused_or_read),
+	};
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
