@@ -1,5 +1,5 @@
-// Export: all documents as they come, as Extended JSON for mongoimport, or as rows of CSV; in constant memory. Documents
-// hold keys: the file of an export is private and complete, or not there.
+// Export: all documents as they come, as Extended JSON for mongoimport, or as rows of CSV; in constant
+// memory. Documents hold keys: the file of an export is private and complete, or not there.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,7 +10,8 @@
 
 // --- Extended JSON
 
-// What a document came with, relaxed; int64 keeps its name, since mongoimport would make int32 of a small one.
+// What a document came with, relaxed; int64 keeps its name, since mongoimport would make int32 of a small
+// one.
 static json_t *relaxed(json_t *v)
 {
 	const char *name, *text;
@@ -85,7 +86,8 @@ static void put_hex(FILE *f, const json_t *v)
 	}
 }
 
-// The APNs that the EPC gets: of the default slice, else of the first one; of a document of NextEPC those of pdn.
+// The APNs that the EPC gets: of the default slice, else of the first one; of a document of NextEPC those of
+// pdn.
 static const json_t *sessions_of(const json_t *doc, const char **name)
 {
 	const json_t *slices = json_object_get(doc, "slice"), *slice, *pick = json_array_get(slices, 0);
@@ -132,7 +134,8 @@ static bool csv_row(FILE *f, const json_t *doc, struct csv_out *out)
 
 	sessions = sessions_of(doc, &name);
 	if (!imsi || !apns_fit(sessions, name)) {
-		fprintf(stderr, "hssctl: %s: left out: an APN with a name that CSV can't hold\n", imsi ? imsi : "?");
+		fprintf(stderr, "hssctl: %s: left out: an APN with a name that CSV can't hold\n",
+			imsi ? imsi : "?");
 		out->odd++;
 		return true;
 	}
@@ -159,7 +162,8 @@ static bool csv_row(FILE *f, const json_t *doc, struct csv_out *out)
 
 // --- the rows, in the format that was asked for
 
-struct export {
+struct export
+{
 	const char *format; // NULL: as they come
 	struct csv_out csv;
 };
@@ -209,10 +213,11 @@ static int export_rows(struct cli_session *s, const struct cli_args *a, FILE *f,
 			if (rc == CLI_DONE && tell)
 				printf("%llu exported\n", rows - x.csv.odd);
 			if (x.csv.opc)
-				fprintf(stderr,
-					"hssctl: %llu of them have no OP: their OPc is an eighth field, which "
-					"PyHSS does not read\n",
-					x.csv.opc);
+				fprintf(
+				    stderr,
+				    "hssctl: %llu of them have no OP: their OPc is an eighth field, which "
+				    "PyHSS does not read\n",
+				    x.csv.opc);
 			return rc;
 		default:
 			return CLI_REFUSED;

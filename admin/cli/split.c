@@ -102,7 +102,8 @@ static bool between(struct cli_split *s, char c)
 static void inside(struct cli_split *s, char c, struct sink *k)
 {
 	if (s->in_string) {
-		// no string has a line feed in it: an unlike octet keeps the document wrong, and the next one is found
+		// no string has a line feed in it: an unlike octet keeps the document wrong, and the next one
+		// is found
 		put(k, c == '\n' ? '\x01' : c);
 		if (c == '\n' || (c == '"' && !s->escaped))
 			s->in_string = false;

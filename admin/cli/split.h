@@ -1,5 +1,5 @@
-// What a file of subscribers is, and its documents one by one where they are not one a line: a streaming cut at brackets,
-// without a buffer and without understanding what is between them. hssctl. Pure.
+// What a file of subscribers is, and its documents one by one where they are not one a line: a streaming cut
+// at brackets, without a buffer and without understanding what is between them. hssctl. Pure.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,12 +17,13 @@ enum cli_format cli_format_of(const char *p, size_t len, bool all);
 struct cli_split {
 	uint64_t line, document; // where we are, from 1; documents begun
 	unsigned depth;
-	bool in_document, in_string, escaped, odd; // odd: not begun by a brace: taken up to the next comma or line
+	bool in_document, in_string, escaped,
+	    odd; // odd: not begun by a brace: taken up to the next comma or line
 	bool array, closed;
 };
 void cli_split_init(struct cli_split *s);
-// Takes octets of the file, writes "#LINE DOCUMENT", a line feed, the document in one line, a line feed, for each. Returns
-// how many it took: it stops when `out` is nearly full. Appends at *out_len; cap >= 64.
+// Takes octets of the file, writes "#LINE DOCUMENT", a line feed, the document in one line, a line feed, for
+// each. Returns how many it took: it stops when `out` is nearly full. Appends at *out_len; cap >= 64.
 size_t cli_split_next(struct cli_split *s, const char *p, size_t len, char *out, size_t cap, size_t *out_len);
 // At the end of the file: an array that was begun did not end.
 bool cli_split_unfinished(const struct cli_split *s);

@@ -160,8 +160,9 @@ static bool refill(struct import *im)
 			return false;
 	}
 	if (im->blocks) {
-		im->raw_start += cli_split_next(&im->split, im->raw + im->raw_start, im->raw_len - im->raw_start,
-						im->out, sizeof(im->out) - 8, &im->out_len);
+		im->raw_start +=
+		    cli_split_next(&im->split, im->raw + im->raw_start, im->raw_len - im->raw_start, im->out,
+				   sizeof(im->out) - 8, &im->out_len);
 	} else {
 		queue_lines(im, im->raw + im->raw_start, im->raw_len - im->raw_start);
 		im->raw_start = im->raw_len;

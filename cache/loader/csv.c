@@ -6,20 +6,20 @@
 #include "cache/loader/provision.h"
 #include "lib/base/secret.h"
 
-#define FIELD_MAX 8u
-#define FIELD_MIN 5u // the first versions of PyHSS had no RAND and no APN
+#define FIELD_MAX    8u
+#define FIELD_MIN    5u // the first versions of PyHSS had no RAND and no APN
 #define APN_TEXT_MAX 4096u
-#define SQN_LIMIT (1ll << 48)
+#define SQN_LIMIT    (1ll << 48)
 
 enum column { COL_IMSI, COL_K, COL_OP, COL_AMF, COL_SQN, COL_RAND, COL_APN, COL_OPC, COL_CNT };
 
 static const char *const column_name[COL_CNT] = {"IMSI", "K", "OP", "AMF", "SQN", "RAND", "APN", "OPC"};
 
 struct csv {
-	bool first;		     // no line was looked at yet
-	unsigned place[COL_CNT];     // where each column is; FIELD_MAX: nowhere
-	unsigned cnt;		     // columns of the header, 0: there was none
-	char apn[APN_TEXT_MAX];	     // the column of `shared`
+	bool first;              // no line was looked at yet
+	unsigned place[COL_CNT]; // where each column is; FIELD_MAX: nowhere
+	unsigned cnt;            // columns of the header, 0: there was none
+	char apn[APN_TEXT_MAX];  // the column of `shared`
 	size_t apn_len;
 	json_t *shared; // a document with these APNs, without a subscriber's own members; NULL: none yet
 };
@@ -118,7 +118,8 @@ static enum csv_line header(struct csv *c, const struct slice *f, unsigned n, st
 		while (col < COL_CNT && !slice_eq_nocase(f[i], slice_str(column_name[col])))
 			col++;
 		if (col == COL_CNT || place[col] != FIELD_MAX)
-			return bad(e, "header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got \"%.*s\"%s",
+			return bad(e,
+				   "header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got \"%.*s\"%s",
 				   (int)(f[i].len < 40 ? f[i].len : 40), (const char *)f[i].p,
 				   col == COL_CNT ? "" : " twice");
 		place[col] = i;
@@ -190,13 +191,15 @@ static enum csv_line apns_check(struct slice column, struct record_error *e)
 				   RECORD_APN_NAME_MAX);
 		n += name.len > 0;
 	}
-	return n <= RECORD_APN_MAX ? CSV_ROW : bad(e, "APN: expected at most %d names, got %u", RECORD_APN_MAX, n);
+	return n <= RECORD_APN_MAX ? CSV_ROW
+				   : bad(e, "APN: expected at most %d names, got %u", RECORD_APN_MAX, n);
 }
 
 static enum csv_line check(struct csv_row *row, struct slice sqn, struct record_error *e)
 {
 	if (row->imsi.v == 0)
-		return bad(e, "IMSI: expected 5 to 15 digits, got %s", row->imsi_text.len ? "other text" : "nothing");
+		return bad(e, "IMSI: expected 5 to 15 digits, got %s",
+			   row->imsi_text.len ? "other text" : "nothing");
 	if (!hex_good(row->k, 32))
 		return hex_wrong("K", row->k, 32, e);
 	if (row->op.len && !hex_good(row->op, 32))

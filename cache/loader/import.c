@@ -1,5 +1,5 @@
-// `subscriber import`: frames of whole lines, each line a JSON document or a row of CSV. A row counts when it is
-// durable; a bad one names its line and its reason and the others go in. The sender is held back when the
+// `subscriber import`: frames of whole lines, each line a JSON document or a row of CSV. A row counts when it
+// is durable; a bad one names its line and its reason and the others go in. The sender is held back when the
 // fold thread falls behind.
 #include <errno.h>
 #include <stdio.h>

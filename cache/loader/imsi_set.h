@@ -1,10 +1,11 @@
-// A set of IMSIs that grows, eight octets each and a quarter of it spare, with a mark beside each member. Pure; one owner.
+// A set of IMSIs that grows, eight octets each and a quarter of it spare, with a mark beside each member.
+// Pure; one owner.
 #pragma once
 #include <stdlib.h>
 #include "lib/base/ident.h"
 
 struct imsi_set {
-	uint64_t *slot; // 0: free
+	uint64_t *slot;    // 0: free
 	uint64_t cap, cnt; // cap: a power of two
 };
 

@@ -12,7 +12,8 @@ struct problem {
 	char where[160], text[256];
 };
 
-// In order of their serials. A hash of `where` beside each, so that a flood of bad documents costs no string compares.
+// In order of their serials. A hash of `where` beside each, so that a flood of bad documents costs no string
+// compares.
 struct problems {
 	uint64_t hash[PROBLEMS_MAX];
 	struct problem *item[PROBLEMS_MAX];

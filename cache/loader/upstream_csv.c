@@ -17,11 +17,11 @@
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 
-#define CHECK_PIECE  4000u	  // rows between two looks at the sockets
+#define CHECK_PIECE  4000u // rows between two looks at the sockets
 #define APPLY_PIECE  400u
 #define REMOVE_PIECE 1000u
-#define BACKLOG	     60000u // journal entries: beyond, the file waits until the fold thread has caught up
-#define WAIT_MS	     20
+#define BACKLOG      60000u // journal entries: beyond, the file waits until the fold thread has caught up
+#define WAIT_MS      20
 #define QUIET_MS     300  // after the last sign of a change: scripts append line by line
 #define AGAIN_MS     5000 // after rows that could not be made durable
 
@@ -32,17 +32,17 @@ struct upstream_csv {
 	const char *base; // in path
 	int dir_fd, inotify_fd, dir_watch, file_watch;
 	struct event *changed, *look, *piece; // NULL without a loop
-	bool first;	       // since the start no reading has ended
-	struct stat last;      // the file that was read or refused last; st_ino 0: none
+	bool first;                           // since the start no reading has ended
+	struct stat last;                     // the file that was read or refused last; st_ino 0: none
 	// the reading that is under way
 	enum pass pass;
-	uint64_t serial;       // of the reading: of its operations
+	uint64_t serial; // of the reading: of its operations
 	struct file_lines lines;
 	struct stat now;
 	struct csv *csv;
 	uint64_t rows, bad, added, removed, failed;
 	uint64_t bad_line;
-	char bad_text[256];    // of the first bad row
+	char bad_text[256]; // of the first bad row
 	struct imsi_set set;
 	uint64_t need_seq, began_ms;
 	imsi_t cursor;
@@ -60,10 +60,12 @@ bool upstream_csv_is_first(const struct loader *l)
 
 const char *upstream_csv_refusal(const struct loader *l, const char *command)
 {
-	static const char *const writing[] = {"subscriber add", "subscriber set", "subscriber delete", "subscriber import"};
+	static const char *const writing[] = {"subscriber add", "subscriber set", "subscriber delete",
+					      "subscriber import"};
 	for (size_t i = 0; l->file && i < sizeof(writing) / sizeof(writing[0]); i++)
 		if (strcmp(command, writing[i]) == 0)
-			return "subscribers come from the file store.path (store.type csv): change it there, it is read again";
+			return "subscribers come from the file store.path (store.type csv): change it there, "
+			       "it is read again";
 	return NULL;
 }
 
@@ -71,12 +73,12 @@ json_t *upstream_csv_status(const struct loader *l)
 {
 	const struct upstream_csv *u = l->file;
 	const char *state = u->pass != PASS_NONE ? "reading"
-			    : u->refused	 ? "refused"
-			    : u->error[0]	 ? "incomplete"
+			    : u->refused         ? "refused"
+			    : u->error[0]        ? "incomplete"
 						 : "current";
 	json_t *path = json_string(u->path), *error = u->error[0] ? json_string(u->error) : json_null();
-	return json_pack("{s:o,s:s,s:I,s:I,s:I,s:o}", "path", path ? path : json_string("?"), "state", state, "rows",
-			 (json_int_t)u->served_rows, "time_us", (json_int_t)u->taken_us, "problems",
+	return json_pack("{s:o,s:s,s:I,s:I,s:I,s:o}", "path", path ? path : json_string("?"), "state", state,
+			 "rows", (json_int_t)u->served_rows, "time_us", (json_int_t)u->taken_us, "problems",
 			 (json_int_t)problems_count(l), "error", error ? error : json_string("not UTF-8"));
 }
 
@@ -175,7 +177,8 @@ static bool check_row(struct loader *l, struct slice line)
 	if (kind != CSV_ROW)
 		return true;
 	if (!row.op.len && !row.opc.len && !l->records.has_op) {
-		row_bad(l, row.imsi, "OP: expected 32 hex digits, got nothing (there is no per-operator op_file)");
+		row_bad(l, row.imsi,
+			"OP: expected 32 hex digits, got nothing (there is no per-operator op_file)");
 		return true;
 	}
 	int added = imsi_set_add(&u->set, row.imsi);
@@ -247,8 +250,8 @@ static bool same_subscriber(struct loader *l, const json_t *doc, const struct ca
 	struct record_error e;
 	const struct cache_profile *p = cache_profile(l->cache, r), *fresh = l->records.profile;
 	bool same = record_parse(&l->records, doc, &s, &e) && record_build(&l->records, &s, &image, &e) &&
-		    secret_equal(r->k, image.k, 16) && secret_equal(r->opc, image.opc, 16) && r->amf == image.amf &&
-		    r->alg == image.alg && (r->flags & ~STATE_FLAGS) == image.flags &&
+		    secret_equal(r->k, image.k, 16) && secret_equal(r->opc, image.opc, 16) &&
+		    r->amf == image.amf && r->alg == image.alg && (r->flags & ~STATE_FLAGS) == image.flags &&
 		    r->msisdn[0].v == image.msisdn[0].v && r->msisdn[1].v == image.msisdn[1].v && p &&
 		    p->len == fresh->len && memcmp(p, fresh, fresh->len) == 0;
 	secret_wipe(&s, offsetof(struct subscription, apn));
@@ -346,7 +349,8 @@ static enum csv_step lines_piece(struct loader *l)
 	}
 	if (!check && local_seq(l->local) - local_folded(l->local) > BACKLOG)
 		return CSV_STEP_WAIT;
-	for (unsigned i = 0; i < (check ? CHECK_PIECE : APPLY_PIECE) && (rc = file_lines_next(&u->lines, &line)) == 1; i++) {
+	for (unsigned i = 0;
+	     i < (check ? CHECK_PIECE : APPLY_PIECE) && (rc = file_lines_next(&u->lines, &line)) == 1; i++) {
 		if (!check)
 			apply_row(l, line);
 		else if (!check_row(l, line))
@@ -368,7 +372,8 @@ static enum csv_step remove_piece(struct loader *l)
 	struct upstream_csv *u = l->file;
 	int rc = 1;
 	for (unsigned i = 0; i < REMOVE_PIECE && (rc = local_next(l->local, u->cursor, &u->cursor)) == 1; i++)
-		if (!imsi_set_has(&u->set, u->cursor) && !provision_remove(l, u->cursor, on_removed, u->serial))
+		if (!imsi_set_has(&u->set, u->cursor) &&
+		    !provision_remove(l, u->cursor, on_removed, u->serial))
 			u->not_durable = true;
 	if (rc == 1)
 		return CSV_STEP_MORE;
@@ -406,7 +411,8 @@ static void on_piece(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (step != CSV_STEP_IDLE)
-		event_add(l->file->piece, &(struct timeval){.tv_usec = step == CSV_STEP_WAIT ? WAIT_MS * 1000 : 0});
+		event_add(l->file->piece,
+			  &(struct timeval){.tv_usec = step == CSV_STEP_WAIT ? WAIT_MS * 1000 : 0});
 }
 
 // ---- when it is read
@@ -417,9 +423,9 @@ static void watch_dir(struct upstream_csv *u)
 		close(u->dir_fd);
 	if (u->dir_watch >= 0)
 		(void)inotify_rm_watch(u->inotify_fd, u->dir_watch);
-	u->dir_fd = open(u->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	u->dir_watch = inotify_add_watch(u->inotify_fd, u->dir, IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB |
-								     IN_ONLYDIR);
+	u->dir_fd = open(u->dir, O_PATH | O_DIRECTORY | O_CLOEXEC); // searching it is right enough
+	u->dir_watch = inotify_add_watch(u->inotify_fd, u->dir,
+					 IN_CLOSE_WRITE | IN_MOVED_TO | IN_CREATE | IN_ATTRIB | IN_ONLYDIR);
 	if (u->dir_fd < 0 || u->dir_watch < 0)
 		log_warn("csv_not_watched", LOG_STR("directory", u->dir), LOG_STR("reason", err_text(errno)),
 			 LOG_STR("instead", "the file is read at SIGHUP"));
@@ -432,7 +438,8 @@ static void watch_file(struct upstream_csv *u)
 	if (u->file_watch >= 0)
 		(void)inotify_rm_watch(u->inotify_fd, u->file_watch);
 	snprintf(at, sizeof(at), "/proc/self/fd/%d", u->lines.fd);
-	u->file_watch = inotify_add_watch(u->inotify_fd, at, IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF);
+	u->file_watch =
+	    inotify_add_watch(u->inotify_fd, at, IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF);
 }
 
 static void begin(struct loader *l)
@@ -486,8 +493,8 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 	upstream_csv_look(arg);
 }
 
-// Whether this is a sign that the file is, or is about to be, another one. A file that is being written is not looked at
-// before its writer closes it.
+// Whether this is a sign that the file is, or is about to be, another one. A file that is being written is
+// not looked at before its writer closes it.
 static bool is_sign(const struct upstream_csv *u, const struct inotify_event *e)
 {
 	struct stat st;
@@ -500,8 +507,8 @@ static bool is_sign(const struct upstream_csv *u, const struct inotify_event *e)
 	if (strcmp(e->name, u->base) == 0 && e->mask & (IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB))
 		return true;
 	// a link: what it leads over may have changed
-	return e->mask & (IN_MOVED_TO | IN_CREATE) && fstatat(u->dir_fd, u->base, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       S_ISLNK(st.st_mode);
+	return e->mask & (IN_MOVED_TO | IN_CREATE) &&
+	       fstatat(u->dir_fd, u->base, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
 }
 
 static void on_changed(evutil_socket_t fd, short what, void *arg)
@@ -551,7 +558,8 @@ int upstream_csv_start(struct loader *l)
 	snprintf(u->path, sizeof(u->path), "%s", l->config->store_path);
 	char *slash = strrchr(u->path, '/');
 	u->base = slash ? slash + 1 : u->path;
-	snprintf(u->dir, sizeof(u->dir), "%.*s", slash ? (int)(slash - u->path) + 1 : 1, slash ? u->path : ".");
+	snprintf(u->dir, sizeof(u->dir), "%.*s", slash ? (int)(slash - u->path) + 1 : 1,
+		 slash ? u->path : ".");
 	u->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	int rc = add_events(l, u);
 	if (rc)

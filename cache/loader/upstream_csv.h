@@ -1,17 +1,19 @@
-// store.type csv: the subscribers are the rows of a file (csv.h), which is read at the start, at SIGHUP and when it changes,
-// and never written. What is served comes from the local database, as always: a row that is new or different is put into
-// it, who is no longer in the file is removed (with CLR), and SQNs and locations stay here (law 6).
+// store.type csv: the subscribers are the rows of a file (csv.h), which is read at the start, at SIGHUP and
+// when it changes, and never written. What is served comes from the local database, as always: a row that is
+// new or different is put into it, who is no longer in the file is removed (with CLR), and SQNs and locations
+// stay here (law 6).
 //
-// A file is taken whole or not at all: it is read twice, the first time only to see that every row is good. With a bad row
-// everything stays as it was, and the log says file, line and what was expected; only where nothing is served yet the good
-// rows are taken. A change while it is being read starts over. Between the rows the loop serves.
+// A file is taken whole or not at all: it is read twice, the first time only to see that every row is good.
+// With a bad row everything stays as it was, and the log says file, line and what was expected; only where
+// nothing is served yet the good rows are taken. A change while it is being read starts over. Between the
+// rows the loop serves.
 //
 // Loader process, main thread. NULL in struct loader with other stores.
 #pragma once
 #include "cache/loader/admin.h"
 
-// Watches the directory and begins the first reading, which the loop goes on with. After admin_new, before load_start and
-// the sandbox. A file that can't be read is no error: it is told, and awaited. 0 or -ENOMEM.
+// Watches the directory and begins the first reading, which the loop goes on with. After admin_new, before
+// load_start and the sandbox. A file that can't be read is no error: it is told, and awaited. 0 or -ENOMEM.
 int upstream_csv_start(struct loader *l) MUST_USE;
 void upstream_csv_stop(struct loader *l); // before txn_free
 // Reads the file again, changed or not.

@@ -1,4 +1,5 @@
-// What a file of subscribers is, by its beginning, and its documents one by one: whatever the pieces in which it is read.
+// What a file of subscribers is, by its beginning, and its documents one by one: whatever the pieces in which
+// it is read.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -64,7 +65,8 @@ static void documents(void **state)
 {
 	(void)state;
 	split("[{\"a\":1},{\"b\":[{}]}]\n", "#1 1\n{\"a\":1}\n#1 2\n{\"b\":[{}]}\n", false);
-	split("[\n\t{\n\t\t\"a\" : \"x } \\\" y\"\n\t},\n\n\t{ }\n]\n", "#2 1\n{\"a\":\"x } \\\" y\"}\n#6 2\n{}\n", false);
+	split("[\n\t{\n\t\t\"a\" : \"x } \\\" y\"\n\t},\n\n\t{ }\n]\n",
+	      "#2 1\n{\"a\":\"x } \\\" y\"}\n#6 2\n{}\n", false);
 	split("{\n \"a\": 1\n}\n{\n \"b\": 2 }\n", "#1 1\n{\"a\":1}\n#4 2\n{\"b\":2}\n", false);
 	split("\xef\xbb\xbf[]", "", false);
 	split(" ", "", false);

@@ -1,9 +1,10 @@
-// Rows of a PyHSS file: what is a row, what is skipped, what is refused with which words; the document that comes of it.
+// Rows of a PyHSS file: what is a row, what is skipped, what is refused with which words; the document that
+// comes of it.
 #include "tests/unit/loader_fixture.h"
 #include "cache/loader/csv.h"
 #include "tests/support/guard.h"
 
-#define K  "465B5CE8B199B49FAA5F0A2EE238A6BC"
+#define K   "465B5CE8B199B49FAA5F0A2EE238A6BC"
 #define OP  "CDC202D5123E20F62B6D676AC72CB318"
 #define OPC "E8ED289DEBA952E4283B54E88E6183CA"
 #define ROW "001010000000001," K "," OP ",8000,4129,,internet;ims"
@@ -58,7 +59,9 @@ static void a_row(void **state)
 	json_decref(doc);
 	// another row with other APNs, and one with the same
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(read_line("001010000000002," K ",," ",\"\",1383"), CSV_ROW);
+		assert_int_equal(read_line("001010000000002," K ",,"
+					   ",\"\",1383"),
+				 CSV_ROW);
 		doc = csv_document(csv, &row);
 		sessions = json_object_get(json_array_get(json_object_get(doc, "slice"), 0), "session");
 		assert_int_equal(json_array_size(sessions), 1);
@@ -110,7 +113,8 @@ static void bad_headers(void **state)
 	    {"IMSI,Ki,OP", "header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got \"Ki\""},
 	    {"IMSI,K,OP,K", "header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got \"K\" twice"},
 	    {"IMSI,OP", "header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got none for K"},
-	    {"IMSI,K,OP,AMF,SQN,RAND,APN,OPC,", "header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got more"},
+	    {"IMSI,K,OP,AMF,SQN,RAND,APN,OPC,",
+	     "header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got more"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -133,13 +137,17 @@ static void bad_rows(void **state)
 	refused("001010000000001,," OP ",8000,1", "K: expected 32 hex digits, got 0");
 	refused("001010000000001," K ",zz,8000,1", "OP: expected 32 hex digits, got other characters");
 	refused("001010000000001," K "," OP ",80000,1", "AMF: expected 4 hex digits, got 5");
-	refused("001010000000001," K "," OP ",8000,1e", "SQN: expected a decimal number below 281474976710656");
+	refused("001010000000001," K "," OP ",8000,1e",
+		"SQN: expected a decimal number below 281474976710656");
 	refused("001010000000001," K "," OP ",8000,281474976710656",
 		"SQN: expected a decimal number below 281474976710656");
-	refused("001010000000001," K "," OP ",8000,1,,a b", "APN: expected names of up to 100 printable characters, "
-							   "separated by ;");
-	refused("001010000000001,\"" K "," OP ",8000,1", "expected fields without quotes, or each in a pair of them");
-	refused("001010000000001,\"" K "\"x," OP ",8000,1", "expected fields without quotes, or each in a pair of them");
+	refused("001010000000001," K "," OP ",8000,1,,a b",
+		"APN: expected names of up to 100 printable characters, "
+		"separated by ;");
+	refused("001010000000001,\"" K "," OP ",8000,1",
+		"expected fields without quotes, or each in a pair of them");
+	refused("001010000000001,\"" K "\"x," OP ",8000,1",
+		"expected fields without quotes, or each in a pair of them");
 	refused("001010000000001," K "," OP ",8000,1,,,12", "OPC: expected 32 hex digits, got 2");
 	snprintf(longer, sizeof(longer), "001010000000001," K "," OP ",8000,1,,");
 	for (unsigned i = 0; i < 51; i++)
@@ -154,7 +162,8 @@ static void bad_rows(void **state)
 static void truncated(void **state)
 {
 	static const char *const lines[] = {ROW, "\xef\xbb\xbf#IMSI,K,OP,AMF,SQN,RAND,APN\r",
-					    "\"001010000000001\",\"" K "\",,,,,\"a;b;;c\"", "# note", ",\",\",,,;"};
+					    "\"001010000000001\",\"" K "\",,,,,\"a;b;;c\"", "# note",
+					    ",\",\",,,;"};
 	struct guard g;
 	(void)state;
 	guard_init(&g, 1000);
@@ -174,7 +183,7 @@ static void truncated(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = {T(a_row),	   T(skipped),  T(header_orders),
+	const struct CMUnitTest tests[] = {T(a_row),       T(skipped),  T(header_orders),
 					   T(bad_headers), T(bad_rows), T(truncated)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

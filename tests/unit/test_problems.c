@@ -1,4 +1,5 @@
-// What can't be served is listed: bounded, the newest kept, a row for each place, taken away when it is good again.
+// What can't be served is listed: bounded, the newest kept, a row for each place, taken away when it is good
+// again.
 #include "tests/unit/loader_fixture.h"
 
 static uint64_t id = 1;
@@ -54,7 +55,8 @@ static void listed_and_cleared(void **state)
 	json_decref(rows);
 	problems_clear(&world.l, "file.csv");
 	add(3, "three");
-	problems_add(&world.l, "document 12", imsi_of("001010000000001"), "security.k: expected 32 hex digits");
+	problems_add(&world.l, "document 12", imsi_of("001010000000001"),
+		     "security.k: expected 32 hex digits");
 	add(30, "thirty");
 	add(3, "three again");
 	rows = list();

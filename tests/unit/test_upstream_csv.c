@@ -3,11 +3,11 @@
 #include "cache/loader/imsi_set.h"
 #include "cache/loader/problems.h"
 
-#define K     "465B5CE8B199B49FAA5F0A2EE238A6BC"
-#define K2    "00112233445566778899AABBCCDDEEFF"
-#define OP    "CDC202D5123E20F62B6D676AC72CB318"
-#define HEAD  "IMSI,K,OP,AMF,SQN,RAND,APN\n"
-#define IMSI  "00101000000000"
+#define K                   "465B5CE8B199B49FAA5F0A2EE238A6BC"
+#define K2                  "00112233445566778899AABBCCDDEEFF"
+#define OP                  "CDC202D5123E20F62B6D676AC72CB318"
+#define HEAD                "IMSI,K,OP,AMF,SQN,RAND,APN\n"
+#define IMSI                "00101000000000"
 #define ROW(n, k, sqn, apn) IMSI #n "," k "," OP ",8000," #sqn ",," apn "\n"
 
 static char path[128];
@@ -16,7 +16,8 @@ static void write_file(const char *text)
 {
 	static unsigned n;
 	char fresh[160];
-	snprintf(fresh, sizeof(fresh), "%s.%u", path, ++n); // another file in its place, as a careful writer does
+	snprintf(fresh, sizeof(fresh), "%s.%u", path,
+		 ++n); // another file in its place, as a careful writer does
 	FILE *f = fopen(fresh, "w");
 	assert_non_null(f);
 	fputs(text, f);
@@ -137,7 +138,8 @@ static void bad_keeps(void **state)
 	    {"IMSI,Key,OP\n", "line 1: header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got \"Key\""},
 	    {HEAD, "expected rows, got none: who is served is kept"},
 	    {"", "expected rows, got none: who is served is kept"},
-	    {IMSI "1," K ",,8000,1\n", "line 1: OP: expected 32 hex digits, got nothing (there is no per-operator op_file)"},
+	    {IMSI "1," K ",,8000,1\n",
+	     "line 1: OP: expected 32 hex digits, got nothing (there is no per-operator op_file)"},
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		now(rows[i].text);
@@ -160,7 +162,8 @@ static void bad_keeps(void **state)
 static void bad_at_first(void **state)
 {
 	(void)state;
-	now(ROW(1, K, 64, "internet") IMSI "2,12," OP ",8000,1\n" ROW(3, K, 64, "internet") ROW(3, K2, 64, "internet"));
+	now(ROW(1, K, 64, "internet") IMSI "2,12," OP ",8000,1\n" ROW(3, K, 64, "internet")
+		ROW(3, K2, 64, "internet"));
 	assert_int_equal(world.l.header->subscriber_cnt, 2);
 	assert_string_equal(last_error(), "2 rows are not served (subscriber problems)");
 	assert_int_equal(problems_count(&world.l), 2);
@@ -200,7 +203,8 @@ static void too_many(void **state)
 	settle();
 	assert_string_equal(last_error(), "line 1001: expected no more rows than cache.max_subscribers");
 	assert_int_equal(world.l.header->subscriber_cnt, 1);
-	// as many as there is room for, all of them others: the place of who is gone is given in a second round
+	// as many as there is room for, all of them others: the place of who is gone is given in a second
+	// round
 	f = fopen(path, "w");
 	for (unsigned i = 1; i < 1001; i++)
 		fprintf(f, "00101%010u,%s,%s,8000,1,,internet\n", i + 10, K, OP);
@@ -234,6 +238,19 @@ static void long_lines(void **state)
 	json_decref(status);
 }
 
+static uint64_t miss(const char *imsi)
+{
+	static uint64_t id = 5000;
+	struct ipc_miss m = {.imsi = imsi_of(imsi).v};
+	uint64_t status = UINT64_MAX;
+	world_frame(ROLE_WORKER, IPC_MISS, ++id, 0, &m, sizeof(m));
+	struct sent *s = sent_find(IPC_MISS_ACK, id);
+	assert_non_null(s);
+	assert_int_equal(s->len, sizeof(status));
+	memcpy(&status, s->body, sizeof(status));
+	return status;
+}
+
 static void survives(void **state)
 {
 	(void)state;
@@ -243,7 +260,11 @@ static void survives(void **state)
 		world_restart(power_cut);
 		assert_true(upstream_csv_is_first(&world.l));
 		assert_non_null(record(IMSI "2"));
+		// who is not known may be in the file
+		assert_int_equal(miss(IMSI "8"), MISS_BUSY);
 		settle();
+		assert_int_equal(miss(IMSI "8"), MISS_UNKNOWN);
+		assert_int_equal(miss(IMSI "2"), MISS_FOUND);
 		assert_false(upstream_csv_is_first(&world.l));
 		assert_int_equal(world.l.header->load_state, CACHE_COMPLETE);
 		assert_int_equal(world.l.header->subscriber_cnt, 1);
@@ -254,8 +275,10 @@ static void operators(void **state)
 {
 	(void)state;
 	static const char *const calls[] = {
-	    "{\"cmd\":\"subscriber add\",\"args\":{\"imsi\":\"" IMSI "9\",\"k\":\"" K "\",\"op\":\"" OP "\"}}",
-	    "{\"cmd\":\"subscriber set\",\"args\":{\"imsi\":\"" IMSI "1\",\"fields\":{\"subscriber_status\":1}}}",
+	    "{\"cmd\":\"subscriber add\",\"args\":{\"imsi\":\"" IMSI "9\",\"k\":\"" K "\",\"op\":\"" OP
+	    "\"}}",
+	    "{\"cmd\":\"subscriber set\",\"args\":{\"imsi\":\"" IMSI
+	    "1\",\"fields\":{\"subscriber_status\":1}}}",
 	    "{\"cmd\":\"subscriber delete\",\"args\":{\"imsi\":\"" IMSI "1\"}}",
 	    "{\"cmd\":\"subscriber import\",\"args\":{}}",
 	};
@@ -264,7 +287,8 @@ static void operators(void **state)
 		assert_int_equal(world_call(100 + i, calls[i]), ADMIN_REFUSED);
 		assert_non_null(strstr((char *)sent_find(IPC_ADMIN_END, 100 + i)->body, "store.path"));
 	}
-	assert_int_equal(world_call(200, "{\"cmd\":\"sqn show\",\"args\":{\"imsi\":\"" IMSI "1\"}}"), ADMIN_OK);
+	assert_int_equal(world_call(200, "{\"cmd\":\"sqn show\",\"args\":{\"imsi\":\"" IMSI "1\"}}"),
+			 ADMIN_OK);
 	assert_int_equal(world_call(201, "{\"cmd\":\"store status\"}"), ADMIN_OK);
 	json_t *row = world_row(201), *file = json_object_get(row, "file");
 	assert_string_equal(json_string_value(json_object_get(file, "path")), path);
@@ -296,8 +320,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(nothing_at_first), T(changes), T(bad_keeps), T(bad_at_first), T(moving),
-	    T(too_many), T(long_lines), T(survives), T(operators), cmocka_unit_test(set_of_imsis),
+	    T(nothing_at_first), T(changes),    T(bad_keeps), T(bad_at_first), T(moving),
+	    T(too_many),         T(long_lines), T(survives),  T(operators),    cmocka_unit_test(set_of_imsis),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
