@@ -68,8 +68,9 @@ bool config_uri_valid(const char *uri, const char **expected)
 	*expected = srv ? "mongodb+srv://[USER:PASSWORD@]HOST[/...], one host and no port (escape : / ? # [ ] @ in the "
 			  "password with %)"
 			: "mongodb://[USER:PASSWORD@]HOST[:PORT],...[/...] (escape : / ? # [ ] @ in the password with %)";
-	const char *p = hosts_of(uri + strlen(srv ? SRV : PLAIN), &end);
-	if (*end == '?') // options come behind a slash
+	const char *start = uri + strlen(srv ? SRV : PLAIN), *p = hosts_of(start, &end);
+	// options come behind a slash; where the driver took another end of the password, a piece of it would be a host
+	if (*end == '?' || (p > start && (memchr(start, '@', (size_t)(p - 1 - start)) || memchr(start, '/', (size_t)(p - start)))))
 		return false;
 	for (;; p = next + 1) {
 		next = memchr(p, ',', (size_t)(end - p));
@@ -136,6 +137,7 @@ void config_uri_mask(const char *uri, char *out, size_t cap)
 
 int config_uri_read(int fd, char out[CONFIG_URI_MAX])
 {
+	const char *expected;
 	ssize_t n = pread(fd, out, CONFIG_URI_MAX, 0);
 	if (n < 0)
 		return -errno;
@@ -144,8 +146,6 @@ int config_uri_read(int fd, char out[CONFIG_URI_MAX])
 		n--;
 	for (ssize_t i = 0; i < n && rc == 0; i++)
 		rc = out[i] > 0x20 && out[i] < 0x7f ? 0 : -EINVAL;
-	if (n == 0)
-		rc = -EINVAL;
 	out[rc ? 0 : n] = 0;
-	return rc;
+	return rc == 0 && config_uri_valid(out, &expected) ? 0 : -EINVAL;
 }

@@ -12,6 +12,6 @@
 bool config_uri_valid(const char *uri, const char **expected) MUST_USE;
 // The same with the password, and the values of options that hold one, replaced by ***; cut off at `cap`.
 void config_uri_mask(const char *uri, char *out, size_t cap);
-// Reads the connection string that is the content of a file; blanks and line ends behind it are left out. 0, -EINVAL:
-// empty, too long, or not printable text, or a negative errno. The caller wipes `out`.
+// Reads the connection string that is the content of a file; blanks and line ends behind it are left out. 0, -EINVAL (too
+// long, not printable, not valid), or a negative errno. The caller wipes `out`.
 int config_uri_read(int fd, char out[CONFIG_URI_MAX]) MUST_USE;

@@ -6,6 +6,7 @@
 //   roles.c    the table of roles, the edges between them, and which descriptors each gets
 //   spawn.c    fork and exec, BOOT, the edges of a new instance
 //   notify.c   systemd
+//   check.c    --check of the upstream
 //   reap.c     what follows a death: clean-up, restart, orderly stop
 #pragma once
 #include <event2/event.h>
@@ -113,6 +114,12 @@ void reap_stop(struct hssd *h, int exit_status);
 bool notify_open(struct event_base *base) MUST_USE;
 // One message of sd_notify(3), at most 255 octets; never blocks.
 __attribute__((format(printf, 1, 2))) void notify_send(const char *fmt, ...);
+
+// --- check.c
+// Whether the upstream that the configuration names is there and fit: what is not is told on stderr, and is no error of the
+// configuration, since the HSS starts without it. Takes some seconds where nobody answers. false, told too: a file or program
+// that hssd needs is missing.
+bool check_store(struct hssd *h) MUST_USE;
 
 // --- main.c
 // A role said READY or died: tells systemd what the HSS is doing, and when it first serves.

@@ -258,7 +258,7 @@ static int usage(FILE *out, int status)
 {
 	fputs("usage: hssd [--check] --config FILE\n"
 	      "  -c, --config FILE  the configuration (default /etc/corehss/hss.yaml)\n"
-	      "      --check        check it, and exit: 0 good, 1 refused\n"
+	      "      --check        check it, and exit: 0 good, 1 refused; says what is wrong with MongoDB\n"
 	      "      --version      print the version\n"
 	      "  -h, --help         print this\n"
 	      "SIGHUP reads the configuration again, SIGTERM stops in order.\n",
@@ -319,6 +319,8 @@ int main(int argc, char **argv)
 	if (check && !files_check(&hssd))
 		return 1;
 	if (check) {
+		if (hssd.config.store == STORE_MONGODB && !check_store(&hssd))
+			return 1;
 		printf("%s: good\n", hssd.config_path);
 		return 0;
 	}

@@ -1,9 +1,11 @@
 // hss-loader: channels, the event loop, the order of start and stop. Everything else is in hss_store.
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 #include "cache/loader/admin.h"
 #include "cache/loader/loader.h"
+#include "cache/loader/mongo_check.h"
 #include "cache/loader/mirror.h"
 #include "cache/loader/txn.h"
 #include "cache/loader/upstream_csv.h"
@@ -139,10 +141,10 @@ static int init(struct role_env *env)
 	// the directory that hssd opened, whatever its path means by now
 	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", env->state_dir_fd);
 	snprintf(uri, sizeof(uri), "%s", env->config.store_uri);
-	int rc = env->uri_fd >= 0 ? config_uri_read(env->uri_fd, uri) : 0;
-	if (rc)
-		return rc;
-	rc = loader_init(l, &(struct loader_options){.dir = dir,
+	// without one the upstream is away, and all that is here is served
+	if (env->uri_fd >= 0 && config_uri_read(env->uri_fd, uri))
+		log_error("uri_file_wrong", LOG_STR("expected", "one line with a connection string"));
+	int rc = loader_init(l, &(struct loader_options){.dir = dir,
 							 .records_fd = env->records_fd,
 							 .sqn_fd = env->sqn_fd,
 							 .op_fd = env->op_fd,
@@ -201,6 +203,8 @@ static void stop(struct role_env *env)
 
 int main(int argc, char **argv)
 {
+	if (argc == 2 && strcmp(argv[1], "--check-store") == 0)
+		return mongo_check_main();
 	static const struct role_ops ops = {.init = init, .edge = edge, .reload = reload, .stop = stop};
 	return role_main(argc, argv, ROLE_LOADER, &ops);
 }

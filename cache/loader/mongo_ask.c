@@ -8,10 +8,12 @@
 #include <string.h>
 #include "cache/loader/mongo.h"
 #include "cache/loader/mongo_change.h"
+#include "cache/loader/mongo_check.h"
 #include "cache/loader/mongo_doc.h"
 #include "cache/loader/mongo_update.h"
 #include "cache/loader/upstream.h"
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
 
 #define TOGETHER     100u
 #define WAIT_MS	     500u
@@ -37,6 +39,7 @@ struct asker {
 	struct mongo m;
 	struct mongo_docs docs;
 	uint64_t quiet_until_ms; // the server is away
+	bool checked;		 // since it was away last
 	char why[UP_ERROR_MAX]; // of the last failure
 	struct asked asked[TOGETHER];
 	unsigned cnt;
@@ -386,13 +389,34 @@ static bool try_all(struct asker *a, bson_error_t *e)
 
 static void failed(struct asker *a, const bson_error_t *e)
 {
-	mongo_text(&a->m, e, a->why);
+	char text[UP_ERROR_MAX];
+	mongo_text(&a->m, e, text);
+	snprintf(a->why, sizeof(a->why), "MongoDB can't be asked: %.*s", (int)sizeof(a->why) - 30, text);
 	mongo_failed(&a->m, "ask", e);
 	mongo_close(&a->m);
 	a->m.wait_ms = a->m.wait_ms == 0		     ? BACK_OFF_MS
 		       : a->m.wait_ms * 2 < BACK_OFF_MAX ? a->m.wait_ms * 2
 							     : BACK_OFF_MAX;
 	a->quiet_until_ms = clock_mono_ms() + a->m.wait_ms;
+	a->checked = false;
+}
+
+// What an operator should know, once after each outage: it works, but slowly or for nobody.
+static void check(struct asker *a)
+{
+	bson_error_t e = {0};
+	char text[MONGO_CHECK_MAX];
+	if (a->checked || clock_mono_ms() < a->quiet_until_ms)
+		return;
+	int rc = mongo_open(&a->m) ? mongo_check_collection(a->m.coll, text, &e) : -1;
+	if (rc < 0 && mongo_fault_of(&e) != MONGO_REFUSED) {
+		failed(a, &e);
+		return;
+	}
+	a->checked = true; // one who may not list the indexes has to know himself
+	mongo_worked(&a->m);
+	if (rc == 1)
+		log_warn("upstream_not_fit", LOG_STR("reason", text));
 }
 
 static void serve(struct asker *a)
@@ -429,6 +453,8 @@ void *mongo_ask_main(void *upstream)
 		take(a);
 		if (a->cnt)
 			serve(a);
+		else
+			check(a);
 	}
 	mongo_close(&a->m);
 	mongo_docs_fini(&a->docs);

@@ -27,7 +27,8 @@ static const struct {
      "mongodb://u@h/?authMechanism=MONGODB-X509&tlsCertificateKeyFilePassword=***&tls=true"},
     {"mongodb://h/?tls=true&authMechanismProperties=AWS_SESSION_TOKEN:x", true,
      "mongodb://h/?tls=true&authMechanismProperties=***"},
-    {"mongodb://u:a@b:c@h:1/d", true, "mongodb://u:***@h:1/d"}, // not escaped: hidden all the same
+    {"mongodb://u:a@b:c@h:1/d", false, "mongodb://u:***@h:1/d"}, // not escaped: hidden all the same
+    {"mongodb://u:a/b@h", false, "mongodb://u:***@h"},
     {"mongodb://", false, "mongodb://"},
     {"mongodb://u:p@", false, "mongodb://u:***@"},
     {"mongodb:///db", false, "mongodb:///db"},
@@ -77,10 +78,12 @@ static void files(void **state)
 	assert_int_equal(read_content("mongodb://h \r\n\n", 15, out), 0);
 	assert_string_equal(out, "mongodb://h");
 	assert_int_equal(read_content("\n", 1, out), -EINVAL);
+	assert_int_equal(read_content("mongodb://u:a@b@h\n", 18, out), -EINVAL);
 	assert_int_equal(read_content("", 0, out), -EINVAL);
 	assert_int_equal(read_content("a\0b", 3, out), -EINVAL);
 	assert_int_equal(read_content("a b", 3, out), -EINVAL);
 	memset(large, 'a', sizeof(large));
+	memcpy(large, "mongodb://", 10);
 	assert_int_equal(read_content(large, sizeof(large), out), -EINVAL);
 	assert_string_equal(out, "");
 	assert_int_equal(read_content(large, sizeof(large) - 1, out), 0);
