@@ -217,6 +217,10 @@ class Proxy:
                 self.accepted += 1
                 pair = (near, far)
                 self.pairs.add(pair)
+                cut = self.listener is not listener  # meanwhile
+            if cut:
+                self._break(pair)
+                continue
             for args in ((near, far, "request", pair), (far, near, "reply", pair)):
                 threading.Thread(target=self._pump, args=args, daemon=True).start()
 
@@ -264,10 +268,13 @@ class Proxy:
     def cut(self, refuse=True):
         """refuse=False: those who connect again are let through."""
         if refuse and self.listener:
-            self.listener.shutdown(socket.SHUT_RDWR)
-            self.listener.close()
-            self.listener = None
-        for pair in list(self.pairs):
+            with self.lock:
+                listener, self.listener = self.listener, None
+            listener.shutdown(socket.SHUT_RDWR)
+            listener.close()
+        with self.lock:
+            pairs = list(self.pairs)
+        for pair in pairs:
             self._break(pair)
 
     def cut_after(self, octets, requests=False):
