@@ -10,8 +10,9 @@
 #define PLAIN "mongodb://"
 #define SRV   "mongodb+srv://"
 
-// Where the hosts start: behind the last '@' before the path, since some forget to escape one in a password. An option
-// may hold one, too: the options start at the first '?' behind a '/', which no password can hold unescaped.
+// Where the hosts start: behind the last '@' before the path, since some forget to escape one in a password.
+// An option may hold one, too: the options start at the first '?' behind a '/', which no password can hold
+// unescaped.
 static const char *hosts_of(const char *authority, const char **end)
 {
 	const char *options = strstr(authority, "/?"), *at = NULL, *p;
@@ -37,7 +38,8 @@ static bool port_valid(const char *p, const char *end)
 	return port > 0 && port <= 65535;
 }
 
-// One host, with or without a port: a name, an address, [an IPv6 address], or the escaped path of a Unix socket.
+// One host, with or without a port: a name, an address, [an IPv6 address], or the escaped path of a Unix
+// socket.
 static bool host_valid(const char *p, const char *end, bool srv)
 {
 	const char *colon = memchr(p, ':', (size_t)(end - p));
@@ -65,12 +67,16 @@ bool config_uri_valid(const char *uri, const char **expected)
 	*expected = "a connection string that starts with mongodb:// or mongodb+srv://";
 	if (!srv && strncmp(uri, PLAIN, strlen(PLAIN)) != 0)
 		return false;
-	*expected = srv ? "mongodb+srv://[USER:PASSWORD@]HOST[/...], one host and no port (escape : / ? # [ ] @ in the "
+	*expected = srv ? "mongodb+srv://[USER:PASSWORD@]HOST[/...], one host and no port (escape : / ? # [ "
+			  "] @ in the "
 			  "password with %)"
-			: "mongodb://[USER:PASSWORD@]HOST[:PORT],...[/...] (escape : / ? # [ ] @ in the password with %)";
+			: "mongodb://[USER:PASSWORD@]HOST[:PORT],...[/...] (escape : / ? # [ ] @ in the "
+			  "password with %)";
 	const char *start = uri + strlen(srv ? SRV : PLAIN), *p = hosts_of(start, &end);
-	// options come behind a slash; where the driver took another end of the password, a piece of it would be a host
-	if (*end == '?' || (p > start && (memchr(start, '@', (size_t)(p - 1 - start)) || memchr(start, '/', (size_t)(p - start)))))
+	// options come behind a slash; where the driver took another end of the password, a piece of it would
+	// be a host
+	if (*end == '?' || (p > start && (memchr(start, '@', (size_t)(p - 1 - start)) ||
+					  memchr(start, '/', (size_t)(p - start)))))
 		return false;
 	for (;; p = next + 1) {
 		next = memchr(p, ',', (size_t)(end - p));
@@ -96,8 +102,8 @@ static void add(struct text *t, const char *p, size_t len)
 
 static bool option_secret(const char *name, size_t len)
 {
-	static const char *const secret[] = {"tlsCertificateKeyFilePassword", "sslClientCertificateKeyPassword",
-					     "authMechanismProperties"};
+	static const char *const secret[] = {"tlsCertificateKeyFilePassword",
+					     "sslClientCertificateKeyPassword", "authMechanismProperties"};
 	for (size_t i = 0; i < sizeof(secret) / sizeof(secret[0]); i++)
 		if (len == strlen(secret[i]) && strncasecmp(name, secret[i], len) == 0)
 			return true;

@@ -1,5 +1,6 @@
-// `hssd --check` with an upstream: hssd does not link its driver, so the loader's program looks, in a process that has
-// nothing but the configuration on its standard input and the file with the connection string as descriptor 3.
+// `hssd --check` with an upstream: hssd does not link its driver, so the loader's program looks, in a process
+// that has nothing but the configuration on its standard input and the file with the connection string as
+// descriptor 3.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -57,10 +58,12 @@ bool check_store(struct hssd *h)
 {
 	int in[2] = {-1, -1}, out[2] = {-1, -1}, status = 0;
 	char line[512] = "";
-	if (!files_open(h) || !roles_find_programs(h) || pipe2(in, O_CLOEXEC) < 0 || pipe2(out, O_CLOEXEC) < 0)
+	if (!files_open(h) || !roles_find_programs(h) || pipe2(in, O_CLOEXEC) < 0 ||
+	    pipe2(out, O_CLOEXEC) < 0)
 		return false;
 	// above URI_FD, whatever is open
-	int far_in = fcntl(in[0], F_DUPFD_CLOEXEC, URI_FD + 1), far_out = fcntl(out[1], F_DUPFD_CLOEXEC, URI_FD + 1);
+	int far_in = fcntl(in[0], F_DUPFD_CLOEXEC, URI_FD + 1),
+	    far_out = fcntl(out[1], F_DUPFD_CLOEXEC, URI_FD + 1);
 	pid_t pid = fork();
 	if (pid == 0)
 		look(h, far_in, far_out);

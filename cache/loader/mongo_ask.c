@@ -1,8 +1,10 @@
-// MongoDB: the ask thread of upstream.h. Loader process. What waits is taken together, a subscriber once: one find says
-// what is there (when a change has to know), one unordered bulk changes it, one find says what is there now. So a flood
-// of unknown subscribers costs one question a hundred, and an import two and a bulk. Laws 8 and 9.
+// MongoDB: the ask thread of upstream.h. Loader process. What waits is taken together, a subscriber once: one
+// find says what is there (when a change has to know), one unordered bulk changes it, one find says what is
+// there now. So a flood of unknown subscribers costs one question a hundred, and an import two and a bulk.
+// Laws 8 and 9.
 //
-// While the server is away it is tried again after a pause that grows to 2 s; in between everybody is told at once.
+// While the server is away it is tried again after a pause that grows to 2 s; in between everybody is told at
+// once.
 #include <mongoc/mongoc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +18,7 @@
 #include "lib/base/log.h"
 
 #define TOGETHER     100u
-#define WAIT_MS	     500u
+#define WAIT_MS      500u
 #define BACK_OFF_MS  100u
 #define BACK_OFF_MAX 2000u
 #define AGAIN_MS     500u // a failure that came faster may be that of a connection that broke while nobody asked
@@ -27,8 +29,8 @@ struct asked {
 	char imsi[16];
 	bson_t *before, *after; // NULL: no such document
 	struct mongo_change change;
-	bool composed; // `change` holds something
-	bool existed;  // before any try
+	bool composed;   // `change` holds something
+	bool existed;    // before any try
 	bool has_status; // decided
 	enum up_status status;
 	char reason[UP_ERROR_MAX];
@@ -39,8 +41,8 @@ struct asker {
 	struct mongo m;
 	struct mongo_docs docs;
 	uint64_t quiet_until_ms; // the server is away
-	bool checked;		 // since it was away last
-	char why[UP_ERROR_MAX]; // of the last failure
+	bool checked;            // since it was away last
+	char why[UP_ERROR_MAX];  // of the last failure
 	struct asked asked[TOGETHER];
 	unsigned cnt;
 	uint8_t item_of[TOGETHER];
@@ -198,7 +200,8 @@ static void append(struct asker *a, mongoc_bulk_operation_t *bulk, struct asked 
 	BSON_APPEND_UTF8(&filter, "imsi", q->imsi);
 	if (q->composed && q->change.upsert)
 		BSON_APPEND_BOOL(&opts, "upsert", true);
-	bool ok = q->composed ? mongoc_bulk_operation_update_one_with_opts(bulk, &filter, &q->change.update, &opts, &e)
+	bool ok = q->composed ? mongoc_bulk_operation_update_one_with_opts(bulk, &filter, &q->change.update,
+									   &opts, &e)
 			      : mongoc_bulk_operation_remove_many_with_opts(bulk, &filter, NULL, &e);
 	if (ok)
 		a->item_of[a->op_cnt++] = (uint8_t)(q - a->asked);
@@ -216,7 +219,8 @@ static void blame(struct asked *q, const struct mongo_error *e)
 	else if (taken)
 		decide(q, UP_REFUSED, "another document has its imsi or _id");
 	else
-		decide(q, mongo_update_blame(e->code, e->text) == MONGO_BLAME_SERVER ? UP_AWAY : UP_REFUSED, e->text);
+		decide(q, mongo_update_blame(e->code, e->text) == MONGO_BLAME_SERVER ? UP_AWAY : UP_REFUSED,
+		       e->text);
 }
 
 // Sends what was composed. false: nobody knows what became of it.
@@ -256,9 +260,10 @@ static void make_index(struct asker *a, struct asked *q)
 {
 	bson_error_t e;
 	char why[UP_ERROR_MAX];
-	bson_t *command = BCON_NEW("createIndexes", BCON_UTF8(mongoc_collection_get_name(a->m.coll)), "indexes", "[", "{",
-				   "key", "{", "imsi", BCON_INT32(1), "}", "name", BCON_UTF8("imsi_1"), "unique",
-				   BCON_BOOL(true), "background", BCON_BOOL(true), "}", "]");
+	bson_t *command =
+	    BCON_NEW("createIndexes", BCON_UTF8(mongoc_collection_get_name(a->m.coll)), "indexes", "[", "{",
+		     "key", "{", "imsi", BCON_INT32(1), "}", "name", BCON_UTF8("imsi_1"), "unique",
+		     BCON_BOOL(true), "background", BCON_BOOL(true), "}", "]");
 	bool ok = mongoc_collection_write_command_with_opts(a->m.coll, command, NULL, NULL, &e);
 	bson_destroy(command);
 	if (ok) {
@@ -394,9 +399,9 @@ static void failed(struct asker *a, const bson_error_t *e)
 	snprintf(a->why, sizeof(a->why), "MongoDB can't be asked: %.*s", (int)sizeof(a->why) - 30, text);
 	mongo_failed(&a->m, "ask", e);
 	mongo_close(&a->m);
-	a->m.wait_ms = a->m.wait_ms == 0		     ? BACK_OFF_MS
+	a->m.wait_ms = a->m.wait_ms == 0                 ? BACK_OFF_MS
 		       : a->m.wait_ms * 2 < BACK_OFF_MAX ? a->m.wait_ms * 2
-							     : BACK_OFF_MAX;
+							 : BACK_OFF_MAX;
 	a->quiet_until_ms = clock_mono_ms() + a->m.wait_ms;
 	a->checked = false;
 }
@@ -427,7 +432,8 @@ static void serve(struct asker *a)
 	if (start_ms >= a->quiet_until_ms) {
 		ok = try_all(a, &e);
 		// trying twice does not change twice
-		if (!ok && a->m.wait_ms == 0 && clock_mono_ms() - start_ms < AGAIN_MS && !upstream_ending(a->u)) {
+		if (!ok && a->m.wait_ms == 0 && clock_mono_ms() - start_ms < AGAIN_MS &&
+		    !upstream_ending(a->u)) {
 			mongo_close(&a->m);
 			ok = try_all(a, &e);
 		}

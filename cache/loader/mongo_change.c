@@ -1,5 +1,6 @@
-// Provisioning as BSON: see mongo_change.h. What operators and their scripts gave is looked at here for what the server
-// would misunderstand (names with dots, operators); whether it is a subscriber was judged before it came here.
+// Provisioning as BSON: see mongo_change.h. What operators and their scripts gave is looked at here for what
+// the server would misunderstand (names with dots, operators); whether it is a subscriber was judged before
+// it came here.
 #include "cache/loader/mongo_change.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,13 +10,22 @@
 #include "lib/base/secret.h"
 
 // Members that say where a subscriber is: no business of an operator's replacement.
-static const char *const state_names[] = {"mme_host", "mme_realm", "mme_timestamp", "purge_flag", "imeisv", "corehss"};
+static const char *const state_names[] = {"mme_host",   "mme_realm", "mme_timestamp",
+					  "purge_flag", "imeisv",    "corehss"};
 // Members of the schema, both generations: what a replacement leaves out is gone.
-static const char *const content_names[] = {
-    "schema_version",	 "msisdn",	      "ambr",		    "slice",
-    "pdn",		 "ifc",		      "access_restriction_data", "subscriber_status",
-    "network_access_mode", "subscribed_rau_tau_timer", "operator_determined_barring", "charging_characteristics",
-    "request_cancel_location"};
+static const char *const content_names[] = {"schema_version",
+					    "msisdn",
+					    "ambr",
+					    "slice",
+					    "pdn",
+					    "ifc",
+					    "access_restriction_data",
+					    "subscriber_status",
+					    "network_access_mode",
+					    "subscribed_rau_tau_timer",
+					    "operator_determined_barring",
+					    "charging_characteristics",
+					    "request_cancel_location"};
 static const struct {
 	const char *name;
 	bool null; // the WebUI has null where there is none
@@ -62,7 +72,8 @@ static json_t *new_id(void)
 	return json_pack("{s:s}", "$oid", text);
 }
 
-// Each element gets an _id in front, as mongoose gives sub-documents. `below`: the same inside of each, in this member.
+// Each element gets an _id in front, as mongoose gives sub-documents. `below`: the same inside of each, in
+// this member.
 static void give_ids(json_t *list, const char *const below[])
 {
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -110,14 +121,15 @@ static void wipe(bson_t *b)
 }
 
 // Appends {operator: fields}; nothing for none, since an empty one is an error before MongoDB 5.
-static bool append(struct mongo_change *c, const char *operator, const json_t *fields, char reason[MONGO_REASON_MAX])
+static bool append(struct mongo_change *c, const char *operator, const json_t * fields,
+		   char reason[MONGO_REASON_MAX])
 {
 	bson_t b;
 	if (json_object_size(fields) == 0)
 		return true;
 	if (!to_bson(fields, &b, reason))
 		return false;
-	bool ok = bson_append_document(&c->update, operator, -1, &b);
+	bool ok = bson_append_document(&c->update, operator, - 1, &b);
 	wipe(&b);
 	return ok || refuse(reason, "the document is too large");
 }
@@ -157,7 +169,8 @@ void mongo_change_fini(struct mongo_change *c)
 
 // ---- a new document
 
-// In the order of the WebUI's model, what it leaves out filled in as the WebUI would. The imsi comes from the filter.
+// In the order of the WebUI's model, what it leaves out filled in as the WebUI would. The imsi comes from the
+// filter.
 static json_t *new_document(const json_t *doc, const bson_oid_t *id)
 {
 	static const char *const arrays[] = {"msisdn", "imeisv", "mme_host", "mme_realm", "purge_flag"};
@@ -241,8 +254,8 @@ static bool key_differs(const bson_t *security, const json_t *fresh, const char 
 	return differs;
 }
 
-// The keys one by one, so that what else is in `security` stays, and the SQN by $max, so that what is drawn meanwhile is
-// not given twice; with another key it starts anew.
+// The keys one by one, so that what else is in `security` stays, and the SQN by $max, so that what is drawn
+// meanwhile is not given twice; with another key it starts anew.
 static bool replace_security(const json_t *fresh, const bson_t *old, json_t *set, json_t *unset, json_t *max)
 {
 	bson_iter_t at;

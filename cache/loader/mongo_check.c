@@ -12,8 +12,9 @@
 static bool is_on_imsi(const bson_t *index)
 {
 	bson_iter_t at, key;
-	return bson_iter_init_find(&at, index, "key") && BSON_ITER_HOLDS_DOCUMENT(&at) && bson_iter_recurse(&at, &key) &&
-	       bson_iter_next(&key) && strcmp(bson_iter_key(&key), "imsi") == 0;
+	return bson_iter_init_find(&at, index, "key") && BSON_ITER_HOLDS_DOCUMENT(&at) &&
+	       bson_iter_recurse(&at, &key) && bson_iter_next(&key) &&
+	       strcmp(bson_iter_key(&key), "imsi") == 0;
 }
 
 int mongo_check_collection(mongoc_collection_t *coll, char text[MONGO_CHECK_MAX], bson_error_t *e)
@@ -32,10 +33,11 @@ int mongo_check_collection(mongoc_collection_t *coll, char text[MONGO_CHECK_MAX]
 	if (cnt == 0) // the one on _id is always there
 		snprintf(text, MONGO_CHECK_MAX, "the database has no collection \"%s\" (yet)", name);
 	else if (!found)
-		snprintf(text, MONGO_CHECK_MAX,
-			 "collection \"%s\" has no index on imsi, so each lookup and each update reads all of it: "
-			 "hssctl store index makes one",
-			 name);
+		snprintf(
+		    text, MONGO_CHECK_MAX,
+		    "collection \"%s\" has no index on imsi, so each lookup and each update reads all of it: "
+		    "hssctl store index makes one",
+		    name);
 	return cnt == 0 || !found;
 }
 
@@ -43,7 +45,8 @@ static bool check_client(const struct config *c, mongoc_client_t *client, char t
 {
 	bson_error_t e = {0};
 	mongoc_read_prefs_t *primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
-	mongoc_collection_t *coll = mongoc_client_get_collection(client, c->store_database, c->store_collection);
+	mongoc_collection_t *coll =
+	    mongoc_client_get_collection(client, c->store_database, c->store_collection);
 	mongoc_collection_set_read_prefs(coll, primary);
 	int rc = mongo_check_collection(coll, text, &e);
 	mongoc_collection_destroy(coll);

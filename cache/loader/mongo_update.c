@@ -43,7 +43,8 @@ static void append_plmn(bson_t *set, bson_t *unset, const char *field, const uin
 	}
 }
 
-// Digits, as open5gs-hssd keeps it; the value is that of struct ipc_change: their number less one above bit 60.
+// Digits, as open5gs-hssd keeps it; the value is that of struct ipc_change: their number less one above
+// bit 60.
 static void append_imeisv(bson_t *set, uint64_t imeisv)
 {
 	char text[32];
@@ -73,8 +74,8 @@ static void unset_sgsn(bson_t *unset)
 	BSON_APPEND_INT32(unset, "corehss.sgsn_purged", 1);
 }
 
-// The MME's part, only over an mme_timestamp that is not newer. Of a location that was removed the time stays, that of
-// the removal, so that one that is older does not come back from elsewhere.
+// The MME's part, only over an mme_timestamp that is not newer. Of a location that was removed the time
+// stays, that of the removal, so that one that is older does not come back from elsewhere.
 static void mme_op(const struct up_write *w, uint32_t node, struct mongo_op *op)
 {
 	bson_t set = BSON_INITIALIZER, unset = BSON_INITIALIZER;
@@ -144,13 +145,13 @@ static void sqn_filter(struct mongo_op *op)
 static void sqn_set(struct mongo_op *op, const char *operator, uint64_t sqn)
 {
 	bson_t inner;
-	bson_append_document_begin(&op->update, operator, -1, &inner);
+	bson_append_document_begin(&op->update, operator, - 1, &inner);
 	BSON_APPEND_INT64(&inner, "security.sqn", (int64_t)sqn);
 	bson_append_document_end(&op->update, &inner);
 }
 
-// The type can only be changed by a value: where another writer was faster it is no longer the one that was seen, and
-// the feed brings the new one. Equality takes numbers of every type.
+// The type can only be changed by a value: where another writer was faster it is no longer the one that was
+// seen, and the feed brings the new one. Equality takes numbers of every type.
 static void normalise_op(const struct up_write *w, struct mongo_op *op)
 {
 	bson_t inner;
@@ -199,14 +200,14 @@ static bool listed(uint32_t code, const uint32_t list[], size_t cnt)
 enum mongo_blame mongo_update_blame(uint32_t code, const char *text)
 {
 	static const uint32_t document[] = {
-	    2,	   // BadValue
-	    14,	   // TypeMismatch
-	    28,	   // PathNotViable
-	    40,	   // ConflictingUpdateOperators
-	    52,	   // DollarPrefixedFieldName
-	    56,	   // EmptyFieldName
-	    57,	   // DottedFieldName
-	    66,	   // ImmutableField
+	    2,     // BadValue
+	    14,    // TypeMismatch
+	    28,    // PathNotViable
+	    40,    // ConflictingUpdateOperators
+	    52,    // DollarPrefixedFieldName
+	    56,    // EmptyFieldName
+	    57,    // DottedFieldName
+	    66,    // ImmutableField
 	    121,   // DocumentValidationFailure
 	    10334, // BSONObjectTooLarge
 	    11000, // DuplicateKey
@@ -215,26 +216,28 @@ enum mongo_blame mongo_update_blame(uint32_t code, const char *text)
 	    17420,
 	};
 	static const uint32_t server[] = {
-	    6,	   7,	  89,	 // host unreachable, not found, network timeout
-	    13,	   18,		 // not allowed, not authenticated
-	    24,	   50,	  112,	 262,	// lock timeout, time limits, write conflict
-	    64,	   79,	  100,	 // write concern
-	    91,	   189,	  10107, 11600, 11602, 13435, 13436, // shutdown, step-down
-	    8000,		 // of the provider: quota
-	    14031, 12501,	 // out of disk space, quota
+	    6,     7,     89,                                // host unreachable, not found, network timeout
+	    13,    18,                                       // not allowed, not authenticated
+	    24,    50,    112,   262,                        // lock timeout, time limits, write conflict
+	    64,    79,    100,                               // write concern
+	    91,    189,   10107, 11600, 11602, 13435, 13436, // shutdown, step-down
+	    8000,                                            // of the provider: quota
+	    14031, 12501,                                    // out of disk space, quota
 	};
 	if (strcasestr(text, "quota") || strcasestr(text, "disk"))
 		return MONGO_BLAME_SERVER;
 	if (listed(code, document, sizeof(document) / sizeof(document[0])))
 		return MONGO_BLAME_DOCUMENT;
-	return listed(code, server, sizeof(server) / sizeof(server[0])) ? MONGO_BLAME_SERVER : MONGO_BLAME_UNKNOWN;
+	return listed(code, server, sizeof(server) / sizeof(server[0])) ? MONGO_BLAME_SERVER
+									: MONGO_BLAME_UNKNOWN;
 }
 
 struct mongo_errors mongo_errors_of(const bson_t *reply, const char *list)
 {
 	struct mongo_errors e = {0};
 	bson_iter_t at;
-	e.some = bson_iter_init_find(&at, reply, list) && BSON_ITER_HOLDS_ARRAY(&at) && bson_iter_recurse(&at, &e.at);
+	e.some = bson_iter_init_find(&at, reply, list) && BSON_ITER_HOLDS_ARRAY(&at) &&
+		 bson_iter_recurse(&at, &e.at);
 	return e;
 }
 

@@ -1,7 +1,7 @@
-// MongoDB: the write thread of upstream.h. Loader process. One unordered bulk a batch, at most one update of a kind for
-// each subscriber, acknowledged by the majority of the replica set and on its disks. What is not known to be there is
-// given back and comes again in a later batch, with what is newest then; while the server is away the thread waits in
-// between, so that batches are composed late. Laws 6 and 8.
+// MongoDB: the write thread of upstream.h. Loader process. One unordered bulk a batch, at most one update of
+// a kind for each subscriber, acknowledged by the majority of the replica set and on its disks. What is not
+// known to be there is given back and comes again in a later batch, with what is newest then; while the
+// server is away the thread waits in between, so that batches are composed late. Laws 6 and 8.
 #include <mongoc/mongoc.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +35,8 @@ static void add(struct writer *w, mongoc_bulk_operation_t *bulk, uint32_t item)
 	bson_error_t e;
 	unsigned cnt = mongo_update_ops(&w->batch->write[item], w->node, ops);
 	for (unsigned i = 0; i < cnt; i++) {
-		if (mongoc_bulk_operation_update_one_with_opts(bulk, &ops[i].filter, &ops[i].update, NULL, &e))
+		if (mongoc_bulk_operation_update_one_with_opts(bulk, &ops[i].filter, &ops[i].update, NULL,
+							       &e))
 			w->item_of[w->op_cnt++] = (uint16_t)item;
 		else // a host's name that is not UTF-8
 			set_aside(w, item, e.message);
@@ -81,7 +82,8 @@ static bool judge(struct writer *w, bool ok, const bson_t *reply, bson_error_t *
 		return false;
 	}
 	// the driver tells the first error of a single operation as that of all
-	return ok || (cnt > 0 && e->domain != MONGOC_ERROR_STREAM && e->domain != MONGOC_ERROR_SERVER_SELECTION);
+	return ok ||
+	       (cnt > 0 && e->domain != MONGOC_ERROR_STREAM && e->domain != MONGOC_ERROR_SERVER_SELECTION);
 }
 
 static bool send_bulk(struct writer *w, bson_error_t *e)

@@ -1,4 +1,5 @@
-// Provisioning as BSON: what the WebUI of Open5GS expects in a document, what a replacement keeps, what is refused.
+// Provisioning as BSON: what the WebUI of Open5GS expects in a document, what a replacement keeps, what is
+// refused.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -42,7 +43,7 @@ static const char *at(const char *path)
 }
 
 // The member of a sub-document whose name has dots in it.
-static const char *in(const char *operator, const char *name)
+static const char *in(const char *operator, const char * name)
 {
 	static char out[2048];
 	bson_iter_t top, member;
@@ -88,10 +89,13 @@ static bool replace(const char *text, const char *old)
 	return ok;
 }
 
-#define DOC                                                                                                          \
-	"{\"imsi\":\"001010000000001\",\"security\":{\"k\":\"0A\",\"opc\":\"0b\",\"sqn\":64},\"ambr\":{\"uplink\":"   \
-	"{\"value\":1,\"unit\":3}},\"slice\":[{\"sst\":1,\"session\":[{\"name\":\"internet\",\"pcc_rule\":[{}]},"     \
-	"{\"_id\":{\"$oid\":\"" OID "\"},\"name\":\"ims\"}]}],\"mme_timestamp\":5,\"big\":{\"$numberLong\":\"7\"},"   \
+#define DOC                                                                                                  \
+	"{\"imsi\":\"001010000000001\",\"security\":{\"k\":\"0A\",\"opc\":\"0b\",\"sqn\":64},\"ambr\":{"     \
+	"\"uplink\":"                                                                                        \
+	"{\"value\":1,\"unit\":3}},\"slice\":[{\"sst\":1,\"session\":[{\"name\":\"internet\",\"pcc_rule\":[" \
+	"{}]},"                                                                                              \
+	"{\"_id\":{\"$oid\":\"" OID                                                                          \
+	"\"},\"name\":\"ims\"}]}],\"mme_timestamp\":5,\"big\":{\"$numberLong\":\"7\"},"                      \
 	"\"ratio\":1.5}"
 
 static void as_the_webui(void **state)
@@ -136,8 +140,9 @@ static void the_old_schema_stays(void **state)
 	mongo_change_fini(&c);
 }
 
-#define OLD                                                                                                          \
-	"{\"_id\":1,\"imsi\":\"001010000000001\",\"mine\":1,\"pdn\":[],\"security\":{\"k\":\"0 a\",\"opc\":\"0B\","   \
+#define OLD                                                                                                  \
+	"{\"_id\":1,\"imsi\":\"001010000000001\",\"mine\":1,\"pdn\":[],\"security\":{\"k\":\"0 "             \
+	"a\",\"opc\":\"0B\","                                                                                \
 	"\"op\":null,\"sqn\":5000,\"x\":1}}"
 
 static void replacement(void **state)
@@ -178,7 +183,8 @@ static void replacement(void **state)
 static void single_fields(void **state)
 {
 	(void)state;
-	assert_true(set("{\"$set\":{\"security.sqn\":7,\"slice\":[{}],\"subscriber_status\":1},\"$unset\":{\"x\":1}}"));
+	assert_true(set(
+	    "{\"$set\":{\"security.sqn\":7,\"slice\":[{}],\"subscriber_status\":1},\"$unset\":{\"x\":1}}"));
 	assert_false(c.upsert);
 	assert_string_equal(in("$set", "security.sqn"), "{ \"$numberLong\" : \"7\" }");
 	assert_string_equal(in("$set", "subscriber_status"), "{ \"$numberInt\" : \"1\" }");
@@ -210,8 +216,9 @@ static void refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(as_the_webui),  cmocka_unit_test(the_old_schema_stays), cmocka_unit_test(replacement),
-	    cmocka_unit_test(single_fields), cmocka_unit_test(refused),
+	    cmocka_unit_test(as_the_webui), cmocka_unit_test(the_old_schema_stays),
+	    cmocka_unit_test(replacement),  cmocka_unit_test(single_fields),
+	    cmocka_unit_test(refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

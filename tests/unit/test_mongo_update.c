@@ -33,12 +33,12 @@ static void one_op(const struct up_write *w, const char *filter, const char *upd
 	mongo_op_fini(&ops[0]);
 }
 
-#define IMSI "{ \"imsi\" : \"001010000000001\""
+#define IMSI     "{ \"imsi\" : \"001010000000001\""
 #define OLDER(T) ", \"mme_timestamp\" : { \"$not\" : { \"$gt\" : { \"$numberLong\" : \"" T "\" } } } }"
-#define INT1 "{ \"$numberInt\" : \"1\" }"
-#define INT2 "{ \"$numberInt\" : \"2\" }"
-#define NO_SGSN                                                                                                      \
-	"\"corehss.sgsn_host\" : " INT1 ", \"corehss.sgsn_realm\" : " INT1 ", \"corehss.sgsn_plmn\" : " INT1          \
+#define INT1     "{ \"$numberInt\" : \"1\" }"
+#define INT2     "{ \"$numberInt\" : \"2\" }"
+#define NO_SGSN                                                                                              \
+	"\"corehss.sgsn_host\" : " INT1 ", \"corehss.sgsn_realm\" : " INT1 ", \"corehss.sgsn_plmn\" : " INT1 \
 	", \"corehss.sgsn_purged\" : " INT1 ", \"corehss.sgsn_timestamp\" : " INT1
 
 static void location(void **state)
@@ -50,10 +50,13 @@ static void location(void **state)
 	w.mme_time_us = 1753612345678901;
 	memcpy(w.mme_plmn, "\x00\xf1\x10", 3);
 	w.imeisv = 15ull << 60 | 301816125816151ull;
-	one_op(&w, IMSI OLDER("1753612345678901"),
-	       "{ \"$set\" : { \"mme_host\" : \"mme.test\", \"mme_realm\" : \"test\", \"purge_flag\" : false, "
-	       "\"corehss.mme_plmn\" : \"00101\", \"mme_timestamp\" : { \"$numberLong\" : \"1753612345678901\" }, "
-	       "\"imeisv\" : \"0301816125816151\", \"corehss.node\" : " INT2 " }, \"$unset\" : { " NO_SGSN " } }");
+	one_op(
+	    &w, IMSI OLDER("1753612345678901"),
+	    "{ \"$set\" : { \"mme_host\" : \"mme.test\", \"mme_realm\" : \"test\", \"purge_flag\" : false, "
+	    "\"corehss.mme_plmn\" : \"00101\", \"mme_timestamp\" : { \"$numberLong\" : \"1753612345678901\" "
+	    "}, "
+	    "\"imeisv\" : \"0301816125816151\", \"corehss.node\" : " INT2 " }, \"$unset\" : { " NO_SGSN
+	    " } }");
 	w.mme_purged = true;
 	w.imeisv = 0;
 	memset(w.mme_plmn, 0, 3); // not a PLMN
@@ -84,9 +87,12 @@ static void sgsn_only(void **state)
 	snprintf(w.sgsn_realm, sizeof(w.sgsn_realm), "test");
 	w.sgsn_time_us = 5;
 	memcpy(w.sgsn_plmn, "\x99\xf9\x07", 3);
-	one_op(&w, IMSI ", \"corehss.sgsn_timestamp\" : { \"$not\" : { \"$gt\" : { \"$numberLong\" : \"5\" } } } }",
+	one_op(&w,
+	       IMSI
+	       ", \"corehss.sgsn_timestamp\" : { \"$not\" : { \"$gt\" : { \"$numberLong\" : \"5\" } } } }",
 	       "{ \"$set\" : { \"corehss.sgsn_host\" : \"sgsn.test\", \"corehss.sgsn_realm\" : \"test\", "
-	       "\"corehss.sgsn_purged\" : false, \"corehss.sgsn_plmn\" : \"99970\", \"corehss.sgsn_timestamp\" : { "
+	       "\"corehss.sgsn_purged\" : false, \"corehss.sgsn_plmn\" : \"99970\", "
+	       "\"corehss.sgsn_timestamp\" : { "
 	       "\"$numberLong\" : \"5\" }, \"corehss.node\" : " INT2 " } }");
 	w.sgsn_host[0] = 0;
 	w.sgsn_time_us = 0;
@@ -95,7 +101,7 @@ static void sgsn_only(void **state)
 	       ", \"corehss.sgsn_plmn\" : " INT1 ", \"corehss.sgsn_purged\" : " INT1 " } }");
 }
 
-#define OBJECT ", \"security\" : { \"$type\" : \"object\" }"
+#define OBJECT     ", \"security\" : { \"$type\" : \"object\" }"
 #define SQN(OP, N) "{ \"" OP "\" : { \"security.sqn\" : { \"$numberLong\" : \"" N "\" } } }"
 
 static void sqns(void **state)
@@ -150,9 +156,10 @@ static void blame(void **state)
 // What the server quotes of a document stays there: it may be a key.
 static void reply(void **state)
 {
-	static const char text[] = "{\"writeErrors\":[{\"index\":3,\"code\":28,\"errmsg\":\"Cannot create field 'sqn' in "
-				   "element {security: [ { k: \\\"00\\\" } ]}\"},{\"index\":4,\"code\":{\"$numberLong\":"
-				   "\"14\"}},5],\"writeConcernErrors\":{}}";
+	static const char text[] =
+	    "{\"writeErrors\":[{\"index\":3,\"code\":28,\"errmsg\":\"Cannot create field 'sqn' in "
+	    "element {security: [ { k: \\\"00\\\" } ]}\"},{\"index\":4,\"code\":{\"$numberLong\":"
+	    "\"14\"}},5],\"writeConcernErrors\":{}}";
 	struct mongo_error e;
 	bson_t *b = bson_new_from_json((const uint8_t *)text, -1, NULL);
 	(void)state;
