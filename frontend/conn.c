@@ -7,6 +7,7 @@
 #include "frontend/frontend.h"
 #include "frontend/outbound.h"
 #include "frontend/peer.h"
+#include "frontend/route.h"
 #include "lib/base/clock.h"
 #include "lib/base/ident.h"
 #include "lib/base/log.h"
@@ -26,8 +27,9 @@ int conn_table_init(struct conn_table *t, uint32_t cap)
 	t->deadline_ms = malloc(cap * sizeof *t->deadline_ms);
 	t->free = malloc(cap * sizeof *t->free);
 	t->dirty = malloc(cap * sizeof *t->dirty);
+	t->waiting = malloc(2ull * cap * sizeof *t->waiting); // see conn_resume_all
 	t->scratch = malloc(CONN_TAIL_KEEP + CONN_READ_MAX);
-	if (!t->conn || !t->deadline_ms || !t->free || !t->dirty || !t->scratch) {
+	if (!t->conn || !t->deadline_ms || !t->free || !t->dirty || !t->waiting || !t->scratch) {
 		conn_table_fini(t);
 		return -ENOMEM;
 	}
@@ -50,6 +52,7 @@ void conn_table_fini(struct conn_table *t)
 	free(t->deadline_ms);
 	free(t->free);
 	free(t->dirty);
+	free(t->waiting);
 	free(t->scratch);
 	memset(t, 0, sizeof *t);
 }
@@ -68,6 +71,7 @@ void conn_rearm(struct conn *c)
 
 static void set_reading(struct conn *c, bool on)
 {
+	on = on && !c->waits;
 	if (c->reading == on)
 		return;
 	if (on ? event_add(&c->read_event, NULL) : event_del(&c->read_event))
@@ -137,7 +141,8 @@ static struct conn *conn_new(struct frontend *fe, struct transport own, int buck
 			   .directory = -1,
 			   .half_open = bucket >= 0,
 			   .bucket = bucket >= 0 ? (uint16_t)bucket : 0,
-			   .dirty = c->dirty};
+			   .dirty = c->dirty,
+			   .listed = c->listed};
 	if (c->half_open)
 		t->half_open[c->bucket]++;
 	if (index >= t->high)
@@ -215,6 +220,7 @@ void conn_close(struct conn *c, const char *why)
 		return;
 	peer_gone(c, why);
 	outbound_conn_lost(c->fe, c);
+	route_conn_lost(c->fe, c);
 	conn_admit(c);
 	set_reading(c, false);
 	set_writing(c, false);
@@ -246,6 +252,7 @@ void conn_end(struct conn *c, const char *why)
 	peer_gone(c, why);
 	outbound_conn_lost(c->fe, c);
 	c->ending = true;
+	c->waits = false;
 	c->phase_deadline_ms = clock_mono_ms() + CONN_LINGER_MS;
 	conn_rearm(c);
 	mark_dirty(c);
@@ -391,11 +398,27 @@ void conn_flush_all(struct frontend *fe)
 
 // ---- input ---------------------------------------------------------------------------------------
 
-// Gives every whole message in the buffer to the peer machine. Returns the octets consumed.
+// It has its share (route.h): others first.
+static void wait_for_share(struct conn *c)
+{
+	struct conn_table *t = &c->fe->conns;
+	c->waits = true;
+	if (!c->listed)
+		t->waiting[t->waiting_cnt++] = c->index;
+	c->listed = true;
+	set_reading(c, false);
+}
+
+// Gives every whole message in the buffer to the peer machine, as long as the peer needn't wait. Returns the
+// octets consumed.
 static size_t take_messages(struct conn *c, const uint8_t *p, size_t len, bool *any)
 {
 	size_t used = 0;
 	while (c->used && !c->ending && used < len) {
+		if (route_must_wait(c->fe, c)) {
+			wait_for_share(c);
+			break;
+		}
 		int n = frame_next(p + used, len - used, c->fe->config->max_message);
 		if (n == FRAME_MORE)
 			break;
@@ -504,10 +527,54 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	do // what a transport has unpacked and we had no room for comes without a further event: one read's
 	   // worth
 		read_once(c);
-	while (c->used && c->transport.pending);
+	while (c->used && !c->waits && c->transport.pending);
 	if (c->used && c->transport.held && c->state != PEER_WAIT_CONN_ACK)
 		mark_dirty(c); // a handshake's own octets
 	frontend_flush(c->fe);
+}
+
+// First what it had sent before; then it is read again.
+static void resume(struct conn *c)
+{
+	uint8_t *in = c->in;
+	uint32_t len = c->in_len;
+	bool any = false;
+
+	// what is done with the messages may close the connection: its buffer must outlive that
+	c->in = NULL;
+	c->in_len = c->in_cap = 0;
+	size_t used = len ? take_messages(c, in, len, &any) : 0;
+	if (c->used && any && !c->ending)
+		peer_heard(c);
+	if (c->used && !c->ending && !keep_tail(c, in + used, len - used))
+		conn_close(c, "out of memory");
+	free(in);
+	while (c->used && !c->waits && c->transport.pending)
+		read_once(c);
+	if (c->used)
+		mark_dirty(c); // flush knows whether it may be read again
+}
+
+void conn_resume_all(struct frontend *fe)
+{
+	struct conn_table *t = &fe->conns;
+	uint32_t cnt = t->waiting_cnt, kept = 0;
+	for (uint32_t i = 0; i < cnt; i++) {
+		uint32_t index = t->waiting[i];
+		struct conn *c = &t->conn[index];
+		if (c->used && c->waits && !route_may_go_on(fe, c)) {
+			t->waiting[kept++] = index;
+			continue;
+		}
+		c->listed = false;
+		if (!c->used || !c->waits)
+			continue;
+		c->waits = false;
+		resume(c);
+	}
+	// who has to wait again comes behind those that have not had their turn
+	memmove(t->waiting + kept, t->waiting + cnt, (t->waiting_cnt - cnt) * sizeof *t->waiting);
+	t->waiting_cnt -= cnt - kept;
 }
 
 void conn_tick_all(struct frontend *fe, uint64_t now_ms)

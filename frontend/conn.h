@@ -35,6 +35,8 @@ struct conn {
 	bool shut;   // the stream is ended, waiting for the peer's end
 	bool reading, writing; // events that are added
 	bool half_open;        // counted in its address's bucket: no CER was accepted yet
+	bool waits;            // has its share of what is pending: not read, `in` may hold whole messages
+	bool listed;           // among the table's waiting ones, perhaps since an earlier use of the slot
 	uint16_t bucket;
 
 	struct transport transport;
@@ -51,7 +53,7 @@ struct conn {
 	uint8_t *cer;  // that waits for another frontend's entry to go, or NULL
 	uint32_t cer_len;
 	uint64_t cer_until_ms;
-	bool leaving;  // its DPA is here: closed when its last answer is out
+	bool leaving; // its DPA is here: closed when its last answer is out
 	bool relay;
 	uint8_t host_len, realm_len;
 	struct watchdog watchdog;
@@ -61,6 +63,7 @@ struct conn {
 	uint32_t origin_state_id;
 	uint32_t cer_hop, dwr_hop, dpr_hop;
 	uint32_t pending; // requests at the workers
+	uint32_t load;    // what they weigh there (route.h)
 	uint32_t max_pending;
 	uint32_t max_rate;      // requests a second, 0: no limit
 	uint64_t rate_due_us;   // when its next request is within max_rate, if it sends no bursts
@@ -82,6 +85,8 @@ struct conn_table {
 	uint32_t free_cnt, cap, high;
 	uint32_t *dirty;
 	uint32_t dirty_cnt;
+	uint32_t *waiting; // those that wait for their share
+	uint32_t waiting_cnt;
 	uint8_t *scratch;
 	uint8_t *pool[64]; // output buffers of CONN_OUT_CHUNK octets that nobody uses
 	unsigned pool_cnt;
@@ -116,6 +121,8 @@ bool conn_written(struct conn *c, const struct wr *w);
 
 // Sends what all connections have composed since the last time: one system call each.
 void conn_flush_all(struct frontend *fe);
+// Goes on with those that waited for their share and may have more now.
+void conn_resume_all(struct frontend *fe);
 // Closes what is overdue, runs the watchdogs. Called every FRONTEND_TICK_MS.
 void conn_tick_all(struct frontend *fe, uint64_t now_ms);
 // Recomputes when this connection must be looked at again; call after setting an earlier deadline.

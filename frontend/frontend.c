@@ -221,6 +221,7 @@ static void worker_batch(void *ctx, struct channel *ch)
 	struct frontend_worker *w = ctx;
 	(void)ch;
 	w->fe->in_batch = false;
+	conn_resume_all(w->fe);
 	frontend_flush(w->fe);
 }
 
@@ -237,6 +238,7 @@ static void worker_down(void *ctx, struct channel *ch, int why)
 	fe->now_us = clock_mono_us();
 	route_worker_lost(fe, w->index);
 	outbound_worker_lost(fe, w->index);
+	conn_resume_all(fe);
 	frontend_flush(fe);
 }
 
@@ -343,6 +345,7 @@ void frontend_tick(struct frontend *fe)
 	route_tick(fe, fe->now_us);
 	outbound_tick(fe, now_ms);
 	dial_tick(fe, now_ms);
+	conn_resume_all(fe);
 	stat_set(fe->stats, STAT_PENDING, route_pending(fe));
 	if (now_ms - fe->directory_ms >= 1000) {
 		fe->directory_ms = now_ms;

@@ -44,8 +44,38 @@ class Peers(Beside):
         for p in peers:
             self.assertTrue(self.closes(p))
 
+    def test_20_that_never_read(self):
+        """What they ask for and don't take fills neither the table of pending requests nor the workers' queue."""
+        ending = threading.Event()
+
+        def ask(peer, batch):
+            try:
+                while not ending.is_set():
+                    peer.socket.send(batch)
+            except (TimeoutError, ConnectionError):
+                pass
+
+        attackers = []
+        for n in range(20):
+            peer = self.peer(f"deaf{n}.test")
+            peer.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            peer.socket.settimeout(1)
+            batch = b"".join(peer.air(hss.imsi(n % 10 + 4), vectors=5) for _ in range(200))
+            attackers.append(threading.Thread(target=ask, args=(peer, batch)))
+            attackers[-1].start()
+        pending = []
+        for _ in range(20):
+            with self.peer("quick.test") as quick:
+                self.assertEqual(quick.call(quick.air(hss.imsi(3)), timeout=ANSWER_S).result, 2001)
+            pending.append(self.hss.metric("hss_requests_pending"))
+        ending.set()
+        for a in attackers:
+            a.join()
+        self.assertLess(max(pending), 1000)
+
     def test_flood(self):
-        """More at once than one peer may have under way: the rest is told 3004, each is answered."""
+        """More at once than one peer may have under way: the rest waits in its connection, or is told 3004; each is
+        answered."""
         peer = self.peer("flood.test", timeout=60)
         results = {}
         requests = [peer.air(hss.imsi(n % 10 + 4)) for n in range(12000)]
