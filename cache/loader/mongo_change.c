@@ -121,7 +121,7 @@ static void wipe(bson_t *b)
 }
 
 // Appends {operator: fields}; nothing for none, since an empty one is an error before MongoDB 5.
-static bool append(struct mongo_change *c, const char *operator, const json_t * fields,
+static bool append(struct mongo_change *c, const char *verb, const json_t * fields,
 		   char reason[MONGO_REASON_MAX])
 {
 	bson_t b;
@@ -129,7 +129,7 @@ static bool append(struct mongo_change *c, const char *operator, const json_t * 
 		return true;
 	if (!to_bson(fields, &b, reason))
 		return false;
-	bool ok = bson_append_document(&c->update, operator, - 1, &b);
+	bool ok = bson_append_document(&c->update, verb, -1, &b);
 	wipe(&b);
 	return ok || refuse(reason, "the document is too large");
 }

@@ -142,10 +142,10 @@ static void sqn_filter(struct mongo_op *op)
 	bson_append_array_end(&op->filter, &either);
 }
 
-static void sqn_set(struct mongo_op *op, const char *operator, uint64_t sqn)
+static void sqn_set(struct mongo_op *op, const char *verb, uint64_t sqn)
 {
 	bson_t inner;
-	bson_append_document_begin(&op->update, operator, - 1, &inner);
+	bson_append_document_begin(&op->update, verb, -1, &inner);
 	BSON_APPEND_INT64(&inner, "security.sqn", (int64_t)sqn);
 	bson_append_document_end(&op->update, &inner);
 }
