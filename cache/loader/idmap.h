@@ -1,5 +1,5 @@
 // Which documents the feed knows: a deletion in MongoDB names only _id, a sweep must tell what changed and what is gone.
-// Loader process, the feed thread. Up to 45 octets a document: entries of 32, in one table that grows by a quarter and in
+// Loader process, the feed thread. Up to 34 octets a document: entries of 24, in one table that grows by a quarter and in
 // place. Entries are ordered by id, each at or after the place that its id stands for in proportion: linear probing whose
 // search ends at the first greater id, which is also the order that lets it grow without a second table.
 //
@@ -15,7 +15,6 @@
 struct idmap_entry {
 	uint64_t id; // 0: empty place
 	imsi_t imsi; // 0: the document tells none
-	uint64_t digest;
 	uint32_t full;	    // 0: not known
 	uint32_t seen : 31; // generation of the sweep that saw it last
 	uint32_t bad : 1;   // it was told as one that can't be served

@@ -72,8 +72,8 @@ int local_profile(struct local *l, uint64_t id, struct slice *body) MUST_USE;
 // Whether an entry beyond `folded` is about this subscriber (state, document or the SQN row of `fp`).
 bool local_unfolded(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], uint64_t folded);
 
-// Which document of the upstream this subscriber is; 0: none.
-int local_read_upstream(struct local *l, imsi_t imsi, uint64_t *id) MUST_USE;
+// Which document of the upstream this subscriber is, and the digest of its content (0: not the upstream's any more). 0: none.
+int local_read_upstream(struct local *l, imsi_t imsi, uint64_t *id, uint64_t *digest) MUST_USE;
 // Whose state the upstream lacks; and the feed's position (empty: none). At the start, when everything is folded.
 int local_each_outbox(struct local *l, bool (*fn)(void *ctx, imsi_t imsi), void *ctx) MUST_USE;
 int local_feed_position(struct local *l, struct slice *token) MUST_USE;

@@ -11,7 +11,7 @@ int local_read_prepare(struct local *l)
 	    [READ_SUBSCRIBER] = ("SELECT s.rec, s.profile, p.body FROM subscriber s LEFT JOIN profile p"
 				 " ON p.id = s.profile WHERE s.imsi = ?1"),
 	    [READ_DOCUMENT] = "SELECT doc FROM document WHERE imsi = ?1",
-	    [READ_UPSTREAM] = "SELECT id FROM upstream WHERE imsi = ?1",
+	    [READ_UPSTREAM] = "SELECT id, digest FROM upstream WHERE imsi = ?1",
 	    [READ_STATE] = "SELECT body, ext FROM state WHERE imsi = ?1",
 	    [READ_SQN] = "SELECT ceiling, run FROM sqn WHERE imsi = ?1 AND fp = ?2",
 	    [READ_PROFILE] = "SELECT body FROM profile WHERE id = ?1",
@@ -171,18 +171,20 @@ int local_read_document(struct local *l, imsi_t imsi, struct slice *text)
 	return rc ? rc : 1;
 }
 
-int local_read_upstream(struct local *l, imsi_t imsi, uint64_t *id)
+int local_read_upstream(struct local *l, imsi_t imsi, uint64_t *id, uint64_t *digest)
 {
 	struct entry e;
 	struct doc_put d;
-	*id = 0;
+	*id = *digest = 0;
 	int rc = journal_find(l, UNFOLDED_DOC, imsi, 0, &e);
+	bool changed_here = rc == 1;
 	if (rc < 0 || (rc == 1 && e.kind == ENTRY_DOC_DELETE))
 		return rc < 0 ? rc : 0;
 	if (rc == 1) {
 		if (!entry_get_doc(e.body, &d))
 			return -EUCLEAN;
 		*id = d.up_id;
+		*digest = d.up_digest;
 		// a document that an operator changed here is still the same one there
 		if (d.has_upstream)
 			return 1;
@@ -192,6 +194,7 @@ int local_read_upstream(struct local *l, imsi_t imsi, uint64_t *id)
 	if (rc <= 0)
 		return rc;
 	*id = (uint64_t)sqlite3_column_int64(s, 0);
+	*digest = changed_here ? 0 : (uint64_t)sqlite3_column_int64(s, 1);
 	sqlite3_reset(s);
 	return 1;
 }

@@ -169,7 +169,6 @@ static void feed_document(struct loader *l, const struct up_item *i)
 	m->applied++;
 	enum put_result r = provision_put_feed(l,
 					       &(struct put_feed){.doc = i->doc,
-								  .same_content = i->same_content,
 								  .takes_over = i->takes_over,
 								  .done = on_fed,
 								  .note = outbox_note(i->doc)},
@@ -182,10 +181,10 @@ static void feed_document(struct loader *l, const struct up_item *i)
 
 static void feed_delete(struct loader *l, const struct up_item *i)
 {
-	uint64_t id = 0;
+	uint64_t id = 0, digest;
 	l->mirror->deletes++;
 	l->mirror->applied++;
-	int rc = local_read_upstream(l->local, i->imsi, &id);
+	int rc = local_read_upstream(l->local, i->imsi, &id, &digest);
 	if (rc == 1 && id == i->id && !provision_remove(l, i->imsi, on_fed, 0))
 		problem(l, i->imsi, id, "could not be removed");
 }

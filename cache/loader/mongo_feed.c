@@ -70,13 +70,11 @@ bool feed_document(struct feed *f, const bson_t *doc, bool force, bool takes_ove
 	}
 	imsi_t imsi = d->imsi;
 	struct up_item item = {.kind = UP_DOC, .id = g.id, .imsi = imsi, .doc = d, .takes_over = takes_over};
-	item.same_content = e->digest == g.digest && e->imsi.v == imsi.v;
 	if (!moved_away(f, e, imsi)) {
 		up_doc_free(&d);
 		return false;
 	}
 	e->imsi = imsi;
-	e->digest = g.digest;
 	bool bad = e->bad;
 	if (!feed_give(f, &item))
 		return false;
@@ -195,7 +193,7 @@ void feed_count(struct feed *f, bool level)
 static int read_rows(struct feed *f, sqlite3 *db)
 {
 	sqlite3_stmt *s = NULL;
-	int rc = sql_prepare(db, "SELECT imsi, id, digest FROM upstream", &s), step = SQLITE_ROW;
+	int rc = sql_prepare(db, "SELECT imsi, id FROM upstream", &s), step = SQLITE_ROW;
 	while (rc == 0 && (step = sqlite3_step(s)) == SQLITE_ROW) {
 		struct idmap_entry *e = idmap_add(&f->map, (uint64_t)sqlite3_column_int64(s, 1));
 		if (!e && sqlite3_column_int64(s, 1) != 0)
@@ -203,7 +201,6 @@ static int read_rows(struct feed *f, sqlite3 *db)
 		if (!e)
 			continue;
 		e->imsi.v = (uint64_t)sqlite3_column_int64(s, 0);
-		e->digest = (uint64_t)sqlite3_column_int64(s, 2);
 	}
 	if (rc == 0)
 		rc = sql_error(step);

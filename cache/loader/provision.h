@@ -25,7 +25,7 @@ bool provision_put(struct loader *l, const struct put *p, struct record_error *e
 // A document of the upstream, as its threads understood it. `done` follows only after PUT_BEGUN.
 struct put_feed {
 	const struct up_doc *doc;
-	bool same_content, takes_over; // as in struct up_item
+	bool takes_over; // as in struct up_item
 	void (*done)(struct loader *l, struct op *op, int error);
 	uint64_t id;	 // op.id
 	uint64_t answer; // op.answer[0]

@@ -19,6 +19,7 @@ struct putting {
 	const struct cache_record *old;
 	struct op *op;
 	struct doc_put doc;
+	bool same_content; // of the feed's document: only its state differs from what is stored
 };
 
 static bool refuse(struct putting *u, const char *text)
@@ -246,7 +247,7 @@ static void take_location(struct putting *u)
 static void maybe_cancel(struct putting *u)
 {
 	struct slice text;
-	if (!u->feed->doc->cancel_location || !u->old || u->feed->same_content ||
+	if (!u->feed->doc->cancel_location || !u->old || u->same_content ||
 	    local_read_document(u->l->local, u->s.imsi, &text) != 1)
 		return;
 	json_t *before = json_loadb((const char *)text.p, text.len, 0, NULL);
@@ -284,24 +285,24 @@ static bool feed_prepare(struct putting *u)
 	return u->op || refuse(u, "the document is too large");
 }
 
-// Is it about the document that the subscriber is? *known: it was stored from there before.
-static bool is_its_document(struct putting *u, bool *known)
+// Is it about the document that the subscriber is?
+static bool is_its_document(struct putting *u)
 {
-	uint64_t id = 0;
-	int rc = local_read_upstream(u->l->local, u->s.imsi, &id);
-	*known = rc == 1 && id == u->doc.up_id;
+	uint64_t id = 0, digest = 0;
+	int rc = local_read_upstream(u->l->local, u->s.imsi, &id, &digest);
+	bool known = rc == 1 && id == u->doc.up_id;
+	u->same_content = known && digest == u->doc.up_digest;
 	if (rc < 0)
 		return refuse(u, "the local database could not be read");
-	return !u->old || rc == 0 || *known || u->feed->takes_over || refuse(u, "another document has this IMSI, too");
+	return !u->old || rc == 0 || known || u->feed->takes_over || refuse(u, "another document has this IMSI, too");
 }
 
 static enum put_result put_feed(struct putting *u)
 {
-	bool known;
 	if (!feed_prepare(u))
 		return PUT_REFUSED;
 	u->old = loader_find(u->l, u->s.imsi);
-	if (!is_its_document(u, &known) || !has_room(u))
+	if (!is_its_document(u) || !has_room(u))
 		return PUT_REFUSED;
 	u->op->done = u->feed->done;
 	u->op->id = u->feed->id;
@@ -312,7 +313,7 @@ static enum put_result put_feed(struct putting *u)
 	bool same_key = u->old && secret_equal(u->old->k, u->image.k, 16);
 	if (!(same_key ? same_words(u, u->s.sqn >> 5) : new_words(u, u->s.sqn >> 5)))
 		return PUT_REFUSED;
-	bool write = !known || !u->feed->same_content || !u->old || u->old->taken_ind != u->image.taken_ind ||
+	bool write = !u->same_content || !u->old || u->old->taken_ind != u->image.taken_ind ||
 		     ((u->old->flags ^ u->image.flags) & RECORD_IND_SPARE);
 	if (write)
 		maybe_cancel(u);

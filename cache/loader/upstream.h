@@ -63,7 +63,6 @@ struct up_item {
 	struct up_item *next;
 	size_t size; // against UP_ITEMS_BYTES
 	enum up_kind kind;
-	bool same_content; // UP_DOC: only its state differs from what was sent last under this id
 	bool takes_over;   // UP_DOC: seen when the document that had this IMSI before was gone
 	imsi_t imsi;
 	uint64_t id;
