@@ -12,6 +12,8 @@ import socket
 import struct
 import time
 
+import capture
+
 VENDOR = 10415
 S6A = 16777251
 CER, DWR, DPR = 257, 280, 282
@@ -160,6 +162,7 @@ class Peer:
         self.answers = {}  # Hop-by-Hop -> answer that nobody has taken yet
         self.answer_clr = True
         self.next_id = int(time.time() * 1000) & 0x0fffffff
+        self.record = capture.stream()
         self.socket = self.connect(address, port)
         if capabilities:
             self.cea = self.call(self.cer())
@@ -174,6 +177,7 @@ class Peer:
         self.close()
 
     def close(self):
+        self.record.ended(True)
         self.socket.close()
 
     # --- requests, as bytes
@@ -235,7 +239,9 @@ class Peer:
         return s
 
     def send(self, *messages):
-        self.socket.sendall(b"".join(messages))
+        data = b"".join(messages)
+        self.record.sent(data)
+        self.socket.sendall(data)
 
     def read(self, timeout=None):
         """The next message. Closed: the HSS closed; TimeoutError: nothing came."""
@@ -246,6 +252,7 @@ class Peer:
                 if len(self.buffer) >= length:
                     raw, self.buffer = self.buffer[:length], self.buffer[length:]
                     assert raw[0] == 1 and length >= 20 and length % 4 == 0
+                    self.record.received(raw)
                     return Message(raw)
             if not select.select([self.socket], [], [], max(0, deadline - time.monotonic()))[0]:
                 raise TimeoutError
@@ -254,6 +261,7 @@ class Peer:
             except ConnectionError:
                 some = b""
             if not some:
+                self.record.ended(False)
                 raise Closed
             self.buffer += some
 

@@ -1,11 +1,8 @@
-"""What goes over the loopback interface of a virtual machine, written where the host finds it; and tshark, on the host, as
-judge of what the HSS sent. In the guest tshark itself would cost more time than everything else."""
-import os
+"""What goes over the loopback interface of a virtual machine, written where the host finds it, for tshark: in the guest that
+would cost more time than everything else."""
 import select
 import socket
 import struct
-import subprocess
-import tempfile
 import threading
 
 ETH_P_ALL, PACKET_OUTGOING, SO_RCVBUFFORCE = 3, 4, 33
@@ -38,15 +35,3 @@ class Capture(threading.Thread):
         self.join(30)
         for thing in (self.file, self.socket, self.end):
             thing.close()
-
-
-def read(content, port, rule, *fields):
-    """Lines of what matches this display filter in a capture."""
-    with tempfile.NamedTemporaryFile(suffix=".pcap") as f:
-        f.write(content)
-        f.flush()
-        wanted = [x for field in fields for x in ("-e", field)]
-        done = subprocess.run(["tshark", "-2", "-r", f.name, "-d", f"sctp.port=={port},diameter", "-Y", rule,
-                               *(["-T", "fields", *wanted] if wanted else [])], capture_output=True, text=True, check=True,
-                              env={**os.environ, "LC_ALL": "C"})
-    return done.stdout.splitlines()

@@ -8,7 +8,7 @@ import unittest
 
 import diameter as d
 import hss
-from sctp_capture import read
+import judge
 
 PORT, DIAL_PORT = 3868, 3870
 
@@ -33,24 +33,25 @@ class Sctp(unittest.TestCase):
         print(done.stdout)
         self.assertEqual(done.returncode, 0, done.stdout[-6000:])
         self.assertRegex(done.stdout, r"Ran 1[0-9] tests")
-        self.judge(lambda rule, *fields: read(done.files["sctp.pcap"], PORT, rule, *fields))
+        with tempfile.NamedTemporaryFile(suffix=".pcap") as f:
+            f.write(done.files["sctp.pcap"])
+            f.flush()
+            self.judge({"path": f.name, "decode": [f"sctp.port=={PORT + n}" for n in (0, 2, 3, 4)]})
 
-    def judge(self, seen):
+    def judge(self, capture):
         """tshark knows of nothing wrong in what we sent."""
         dialled = " || ".join(f"sctp.dstport=={DIAL_PORT + n}" for n in range(3))
         ours = f"(sctp.srcport=={PORT} || {dialled}) && diameter"
-        answered = {int(code) for line in seen(f"{ours} && diameter.flags.request==0", "diameter.cmd.code")
-                    for code in line.split(",")}
-        asked = {int(code) for line in seen(f"({dialled}) && diameter.flags.request==1", "diameter.cmd.code")
-                 for code in line.split(",")}
-        self.assertLessEqual({d.CER, d.CLR}, asked)
-        self.assertLessEqual({d.CER, d.DPR, d.AIR, d.ULR, d.PUR}, answered)
+        self.assertLessEqual({(d.CER, False), (d.DPR, False), (d.AIR, False), (d.ULR, False), (d.PUR, False), (d.DPR, True),
+                              (d.CLR, True)}, judge.commands(rule=ours, **capture).keys())
+        asked = judge.commands(rule=f"({dialled}) && diameter", **capture)
+        self.assertLessEqual({(d.CER, True), (d.CLR, True), (d.AIR, False), (d.ULR, False)}, asked.keys())
         # what was sent again, as a path was lost or a reader was late, was judged when it was sent first
-        odd = seen(f"{ours} && !sctp.retransmission && (_ws.malformed || _ws.expert.severity >= \"Note\" || "
-                   "diameter.avp.code.unknown)", "frame.number", "diameter.cmd.code", "_ws.expert.message")
+        odd = judge.remarks(ours=f"{ours} && !sctp.retransmission", **capture)
         # a busy machine loses more than one of them: said of the first sending, too, and not about Diameter
-        self.assertEqual([row for row in odd if row.split("\t")[2] != "This TSN was retransmitted more than 2 times."], [])
-        self.assertTrue(seen(f"sctp.dstport=={PORT} && diameter.avp.code.unknown"))  # the judge itself: it finds ours
+        self.assertEqual([row for row in odd if row[2] != "This TSN was retransmitted more than 2 times."], [])
+        # the judge itself: it finds ours
+        self.assertTrue(judge.tshark(rule=f"sctp.dstport=={PORT} && diameter.avp.code.unknown", **capture))
 
     def test_in_user_mode_linux(self):
         self.run_in(vm.uml, vm.release_bin(), timeout=85)

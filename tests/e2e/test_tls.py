@@ -91,6 +91,7 @@ class Tls(unittest.TestCase):
         for m in asked:
             self.assertEqual(p.wait(d.Message(m).hbh).result, 2001)
         one = p.air(FIRST)
+        p.record.sent(one)
         for i in range(0, len(one), 50):
             p.socket.sendall(one[i:i + 50])
         self.assertEqual(p.wait(d.Message(one).hbh).result, 2001)

@@ -88,6 +88,7 @@ class TlsPeer(d.Peer):
         try:
             return super().read(timeout)
         except ssl.SSLError as e:
+            self.record.ended(False)
             raise d.Closed from e
 
     def ends_well(self):

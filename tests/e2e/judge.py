@@ -1,0 +1,34 @@
+"""tshark as judge of what the HSS sends: nothing malformed, no code that its dictionary doesn't know, nothing that it has
+to remark on."""
+import os
+import subprocess
+
+REMARKS = ('(_ws.malformed || _ws.expert.severity >= "Note" || diameter.avp.code.unknown || diameter.cmd.code.unknown'
+           ' || diameter.applicationId.unknown)')
+
+
+def tshark(path, rule, *fields, decode=()):
+    """What matches this display filter, a list of the fields' texts each; without fields, tshark's own lines. decode: of
+    "tcp.port==1" that are Diameter, too."""
+    wanted = [x for f in fields for x in ("-e", f)]
+    ports = [x for port in decode for x in ("-d", f"{port},diameter")]
+    done = subprocess.run(["tshark", "-2", "-r", path, *ports, "-Y", rule,
+                           *(["-T", "fields", "-E", "occurrence=a", *wanted] if wanted else [])],
+                          capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"})
+    lines = done.stdout.splitlines()
+    return [line.split("\t") for line in lines] if wanted else lines
+
+
+def remarks(path, ours, decode=()):
+    """[frame, command, remark] of each packet of ours that tshark has something to say about."""
+    return tshark(path, f"{ours} && {REMARKS}", "frame.number", "diameter.cmd.code", "_ws.expert.message", decode=decode)
+
+
+def commands(path, rule, decode=()):
+    """{(command, whether it is a request): how many} in what matches."""
+    seen = {}
+    for codes, flags in tshark(path, rule, "diameter.cmd.code", "diameter.flags.request", decode=decode):
+        for code, flag in zip(codes.split(","), flags.split(",")):
+            key = int(code), flag in ("1", "True")
+            seen[key] = seen.get(key, 0) + 1
+    return seen
