@@ -13,6 +13,8 @@
 #define SOCKET_MS  10000
 #define HASTY_CONNECT_MS 1500
 #define HASTY_SOCKET_MS	 2000
+#define MAJORITY_MS	 8000
+#define HASTY_MAJORITY_MS 1500
 #define WAIT_MIN   100u
 #define WAIT_MAX   5000u
 
@@ -70,12 +72,14 @@ mongoc_client_t *mongo_client_new(const char *text, bool hasty, bson_error_t *e)
 }
 
 // Whatever the connection string says: what is acknowledged upstream must survive there (law 6), and a secondary may lag.
-static void set_concerns(mongoc_collection_t *coll)
+static void set_concerns(mongoc_collection_t *coll, bool hasty)
 {
 	mongoc_write_concern_t *w = mongoc_write_concern_new();
 	mongoc_read_prefs_t *r = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
 	mongoc_write_concern_set_w(w, MONGOC_WRITE_CONCERN_W_MAJORITY);
 	mongoc_write_concern_set_journal(w, true);
+	// without a majority the server gives up before we do, and does not gather our attempts
+	mongoc_write_concern_set_wtimeout_int64(w, hasty ? HASTY_MAJORITY_MS : MAJORITY_MS);
 	mongoc_collection_set_write_concern(coll, w);
 	mongoc_collection_set_read_prefs(coll, r);
 	mongoc_write_concern_destroy(w);
@@ -94,7 +98,7 @@ bool mongo_open(struct mongo *m)
 		return false;
 	}
 	m->coll = mongoc_client_get_collection(m->client, c->store_database, c->store_collection);
-	set_concerns(m->coll);
+	set_concerns(m->coll, m->hasty);
 	return true;
 }
 

@@ -44,24 +44,20 @@ static void add(struct writer *w, mongoc_bulk_operation_t *bulk, uint32_t item)
 	}
 }
 
-// Errors of single operations. false: one of them is the server's, and `why` it.
-static bool errors_of_documents(struct writer *w, const bson_t *reply, unsigned *cnt, char why[UP_ERROR_MAX])
+// Errors of single operations, *cnt of them. false: one is the server's, or all are of an unknown kind; *why
+// is it.
+static bool errors_of_documents(struct writer *w, const bson_t *reply, unsigned *cnt, struct mongo_error *why)
 {
 	struct mongo_errors at = mongo_errors_of(reply, "writeErrors");
 	struct mongo_error e;
 	bool unknown = false;
-	*cnt = 0;
-	while (mongo_errors_next(&at, &e)) {
+	for (*cnt = 0; mongo_errors_next(&at, &e); (*cnt)++) {
 		enum mongo_blame blame = mongo_update_blame(e.code, e.text);
-		unknown |= blame == MONGO_BLAME_UNKNOWN;
-		(*cnt)++;
-		if (blame == MONGO_BLAME_SERVER || e.index < 0 || e.index >= w->op_cnt) {
-			snprintf(why, UP_ERROR_MAX, "%s", e.text);
+		*why = e;
+		if (blame == MONGO_BLAME_SERVER || e.index < 0 || e.index >= w->op_cnt)
 			return false;
-		}
+		unknown |= blame == MONGO_BLAME_UNKNOWN;
 		set_aside(w, w->item_of[e.index], e.text);
-		if (unknown)
-			snprintf(why, UP_ERROR_MAX, "%s", e.text);
 	}
 	return !unknown || *cnt < w->op_cnt;
 }
@@ -70,15 +66,14 @@ static bool errors_of_documents(struct writer *w, const bson_t *reply, unsigned 
 static bool judge(struct writer *w, bool ok, const bson_t *reply, bson_error_t *e)
 {
 	struct mongo_errors concern = mongo_errors_of(reply, "writeConcernErrors");
-	struct mongo_error c;
-	char why[UP_ERROR_MAX] = "";
+	struct mongo_error why;
 	unsigned cnt;
-	if (!errors_of_documents(w, reply, &cnt, why)) {
-		bson_set_error(e, MONGOC_ERROR_SERVER, 0, "%s", why);
+	if (!errors_of_documents(w, reply, &cnt, &why)) {
+		bson_set_error(e, MONGOC_ERROR_SERVER, why.code, "%s", why.text);
 		return false;
 	}
-	if (mongo_errors_next(&concern, &c)) {
-		bson_set_error(e, MONGOC_ERROR_WRITE_CONCERN, c.code, "%s", c.text);
+	if (mongo_errors_next(&concern, &why)) {
+		bson_set_error(e, MONGOC_ERROR_WRITE_CONCERN, why.code, "%s", why.text);
 		return false;
 	}
 	// the driver tells the first error of a single operation as that of all
