@@ -85,6 +85,18 @@ bool feed_document(struct feed *f, const bson_t *doc, bool force, bool takes_ove
 
 // ---- deletions
 
+void feed_learn_known(struct feed *f)
+{
+	size_t cnt;
+	struct up_known *known = upstream_take_known(f->u, &cnt);
+	for (size_t i = 0; i < cnt; i++) {
+		struct idmap_entry *e = known[i].id ? idmap_add(&f->map, known[i].id) : NULL;
+		if (e && e->imsi.v == 0)
+			e->imsi = known[i].imsi;
+	}
+	free(known);
+}
+
 static bool find_others(struct feed *f, mongoc_cursor_t *cursor)
 {
 	const bson_t *doc;

@@ -60,6 +60,8 @@ bool feed_document(struct feed *f, const bson_t *doc, bool force, bool takes_ove
 // A document went; who else has its IMSI is looked up by feed_gone_flush, at the latest before the next document is sent.
 enum feed_result feed_gone_add(struct feed *f, uint64_t id, imsi_t imsi) MUST_USE;
 enum feed_result feed_gone_flush(struct feed *f) MUST_USE;
+// What the other threads brought: one that is deleted before a sweep or an event told of it is to be missed all the same.
+void feed_learn_known(struct feed *f);
 bool feed_give(struct feed *f, const struct up_item *item) MUST_USE; // of a copy
 void feed_state(struct feed *f, enum up_state state, enum up_mode mode);
 void feed_count(struct feed *f, bool level); // documents, events; level: with the upstream, now

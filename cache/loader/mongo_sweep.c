@@ -131,6 +131,7 @@ enum feed_result feed_compare(struct feed *f, bool paced)
 	f->generation = (f->generation + 1) & 0x7fffffff;
 	if (f->generation == 0)
 		f->generation = 1;
+	feed_learn_known(f);
 	tell(&w, false, false);
 	enum feed_result r = sweep(&w);
 	if (r != FEED_OK)

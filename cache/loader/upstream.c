@@ -30,6 +30,8 @@ struct upstream {
 	struct up_ask *ask, **ask_tail;
 	struct up_batch *batch, **batch_tail;
 	struct up_figures figures;
+	struct up_known *known;
+	size_t known_cnt, known_cap;
 	bool compare, ending;
 };
 
@@ -130,6 +132,7 @@ static void drop(struct upstream *u)
 	if (u->uri)
 		secret_wipe(u->uri, strlen(u->uri));
 	secret_wipe(u->op, sizeof(u->op));
+	free(u->known);
 	free(u->uri);
 	free(u->dir);
 	free(u->position);
@@ -246,6 +249,32 @@ void upstream_compare(struct upstream *u)
 
 // ---- the threads
 
+// An answer's document. Not more than there may be subscribers, but for those that are asked for again.
+static void note_known(struct upstream *u, const struct up_doc *d)
+{
+	size_t cap = u->known_cap ? u->known_cap * 2 : 64;
+	if (u->known_cnt == u->known_cap) {
+		struct up_known *grown =
+		    u->known_cnt < u->config.max_subscribers ? realloc(u->known, cap * sizeof(*grown)) : NULL;
+		if (!grown)
+			return;
+		u->known = grown;
+		u->known_cap = cap;
+	}
+	u->known[u->known_cnt++] = (struct up_known){.id = d->id, .imsi = d->imsi};
+}
+
+struct up_known *upstream_take_known(struct upstream *u, size_t *cnt)
+{
+	pthread_mutex_lock(&u->lock);
+	struct up_known *known = u->known;
+	*cnt = u->known_cnt;
+	u->known = NULL;
+	u->known_cnt = u->known_cap = 0;
+	pthread_mutex_unlock(&u->lock);
+	return known;
+}
+
 bool upstream_give_take(struct upstream *u, struct up_item **at)
 {
 	struct up_item *i = *at;
@@ -260,6 +289,8 @@ bool upstream_give_take(struct upstream *u, struct up_item **at)
 		pthread_cond_wait(&u->room, &u->lock);
 	bool ending = u->ending;
 	if (!ending && answer) {
+		if (i->doc)
+			note_known(u, i->doc);
 		*u->answer_tail = i;
 		u->answer_tail = &i->next;
 	} else if (!ending) {

@@ -180,6 +180,12 @@ bool upstream_ending(const struct upstream *u);
 // Waits, at most `ms`, for the end (true), or until a comparison is asked for.
 bool upstream_wait(struct upstream *u, unsigned ms);
 bool upstream_compare_wanted(struct upstream *u); // and takes the wish
+// Documents that answers brought since the last call: the feed may never have seen them, and must notice when they go.
+struct up_known {
+	uint64_t id;
+	imsi_t imsi;
+};
+struct up_known *upstream_take_known(struct upstream *u, size_t *cnt); // heap, the caller's; NULL: none
 void upstream_set(struct upstream *u, void (*fn)(struct up_figures *f, const void *arg), const void *arg);
 void upstream_error(struct upstream *u, const char *text); // last_error
 const struct upstream_options *upstream_options(const struct upstream *u);

@@ -67,6 +67,22 @@ class Polled(unittest.TestCase):
                 self.assertEqual(mme.call(mme.ulr(imsi(n))).result, 2001)
             self.assertEqual(mme.call(mme.air(imsi(99))).result, 5001)
 
+    def test_deleted_before_a_sweep_saw_it(self):
+        """Known by hssctl or a request only, and gone again: missed all the same, and its MME is told."""
+        self.begin()
+        for n in range(40, 50):
+            if n % 2:
+                self.hss.ctl("subscriber", "add", imsi(n), "--k", K, "--opc", OPC)
+            else:
+                self.c.insert_one(webui(n))
+            with d.Peer(self.hss.port, "mme.test", "test") as mme:
+                self.assertEqual(mme.call(mme.ulr(imsi(n))).result, 2001)
+                self.c.delete_one({"imsi": imsi(n)})
+                clr = mme.take(d.CLR)
+                self.assertEqual((clr.one(d.USER_NAME).text, clr.one(d.CANCELLATION).number), (imsi(n), 2))
+            self.becomes_unknown(n)
+        mongo.wait_live(self.hss, 20)
+
     def test_emptied(self):
         self.begin()
         self.c.delete_many({})
