@@ -1,0 +1,140 @@
+"""Two corehss nodes on one database, and a writer beside them: no SQN twice, the newest location wins everywhere, and the node
+that lost tells its MME."""
+import os
+import threading
+import time
+import unittest
+
+import diameter as d
+import hss
+import mongo
+from hss import K, OPC, Hss, imsi
+from mongo import Int64, webui, with_sqn
+
+
+class Nodes(unittest.TestCase):
+    oplog = True
+    count = 20
+
+    def setUp(self):
+        self.server = mongo.MongoServer(oplog=self.oplog)
+        self.addCleanup(self.server.close)
+        self.c = self.server.collection()
+        self.c.create_index("imsi", unique=True)
+        self.c.insert_many([with_sqn(webui(n), 65) for n in range(1, self.count + 1)])
+        self.nodes = []
+        self.proxies = []
+        for node in range(2):
+            proxy = mongo.Proxy(self.server.port)
+            self.addCleanup(proxy.close)
+            self.proxies.append(proxy)
+            h = Hss(config={"store": proxy.store(poll_interval_ms=200),
+                            "identity": {"host": f"hss0{node}.test", "realm": hss.REALM, "node_id": node}})
+            self.addCleanup(h.close)
+            self.nodes.append(h)
+        for h in self.nodes:
+            mongo.wait_live(h, self.count)
+
+    def peer(self, node, host):
+        peer = d.Peer(self.nodes[node].port, host, "test")
+        self.addCleanup(peer.close)
+        return peer
+
+    def host(self, n):
+        found = self.c.find_one({"imsi": imsi(n)}).get("mme_host")
+        return found if isinstance(found, str) else None
+
+    def test_newest_location(self):
+        a, b = self.peer(0, "mme-a.test"), self.peer(1, "mme-b.test")
+        self.assertEqual(a.call(a.ulr(imsi(1))).result, 2001)
+        self.nodes[0].until(lambda: self.host(1) == "mme-a.test", "in MongoDB")
+        self.nodes[1].wait_location(imsi(1), "mme-a.test")
+        self.assertEqual(b.call(b.ulr(imsi(1))).result, 2001)
+        self.nodes[0].wait_location(imsi(1), "mme-b.test")
+        clr = a.take(d.CLR)
+        self.assertEqual((clr.one(d.USER_NAME).text, clr.one(d.CANCELLATION).number), (imsi(1), 0))
+        self.assertEqual(self.host(1), "mme-b.test")
+        # and back
+        self.assertEqual(a.call(a.ulr(imsi(1))).result, 2001)
+        self.nodes[1].wait_location(imsi(1), "mme-a.test")
+        self.assertEqual(b.take(d.CLR).one(d.USER_NAME).text, imsi(1))
+
+    def test_written_late(self):
+        """The older location waits in an outbox while the newer one is written: it does not win when it arrives."""
+        a, b = self.peer(0, "mme-a.test"), self.peer(1, "mme-b.test")
+        self.proxies[0].cut()
+        for n in range(1, 6):
+            self.assertEqual(a.call(a.ulr(imsi(n))).result, 2001)
+        for n in range(1, 6):
+            self.assertEqual(b.call(b.ulr(imsi(n))).result, 2001)
+        self.nodes[1].until(lambda: {self.host(n) for n in range(1, 6)} == {"mme-b.test"}, "in MongoDB")
+        self.proxies[0].resume()
+        mongo.wait_written(self.nodes[0])
+        for n in range(1, 6):
+            self.nodes[0].wait_location(imsi(n), "mme-b.test")
+            self.assertEqual(self.host(n), "mme-b.test")
+        told = {a.take(d.CLR).one(d.USER_NAME).text for _ in range(5)}
+        self.assertEqual(told, {imsi(n) for n in range(1, 6)})
+
+    def test_no_sqn_twice(self):
+        """Both under load, with kills, and a writer that takes the field's value and adds 32."""
+        theirs, stop = [], threading.Event()
+        writer_client = mongo.client(self.server.port)
+        self.addCleanup(writer_client.close)
+        c = writer_client[mongo.DATABASE][mongo.COLLECTION]
+
+        def write():
+            n = 0
+            while not stop.is_set():
+                n = n % self.count + 1
+                old = c.find_one_and_update({"imsi": imsi(n)}, {"$inc": {"security.sqn": Int64(32)}})
+                theirs.append((imsi(n), old["security"]["sqn"]))
+        writer = threading.Thread(target=write)
+        writer.start()
+        self.addCleanup(writer.join)
+        self.addCleanup(stop.set)
+        ours = []
+        victims = ("loader", "worker-0", "all", "none")
+        for turn in range(40 if hss.ALL else 4):
+            logs = [os.path.join(h.dir, f"air-{turn}") for h in self.nodes]
+            running = [h.load_start("air", imsi=imsi(1), subscribers=self.count, duration=1, window=4, k=K, opc=OPC, log=log,
+                                    reconnect=True, retransmit=True, timeout=5, host=f"air{turn}.test")
+                       for h, log in zip(self.nodes, logs)]
+            for r in running:
+                self.addCleanup(r.stop)
+            time.sleep(0.3)
+            h, victim = self.nodes[turn % 2], victims[turn % 4]
+            if victim == "all":
+                h.kill()
+                h.start()
+            elif victim != "none":
+                h.kill_role(victim)
+            for r in running:
+                self.assertEqual(r.finish(check=False)["bad_vectors"], 0)
+            for log in logs:
+                ours += [(i, int(value)) for _, i, value in hss.load_log(log)]
+        stop.set()
+        writer.join()
+        for group in (ours, theirs):
+            self.assertGreater(len(group), 50)
+            self.assertEqual(len(set(group)), len(group))
+        self.assertFalse(set(ours) & set(theirs))
+
+    def test_provisioned_on_one(self):
+        """Served by the other at once; a new key, and the deletion too."""
+        self.nodes[0].ctl("subscriber", "add", imsi(100), "--k", K, "--opc", OPC)
+        b = self.peer(1, "mme-b.test")
+        self.assertEqual(b.call(b.air(imsi(100))).result, 2001)
+        self.assertEqual(b.call(b.ulr(imsi(100))).result, 2001)
+        self.nodes[0].ctl("subscriber", "delete", imsi(100))
+        self.assertEqual(b.take(d.CLR).one(d.CANCELLATION).number, 2)
+        self.nodes[1].until(lambda: b.call(b.air(imsi(100))).result == 5001, "unknown")
+
+
+class NodesPolled(Nodes):
+    oplog = False
+    test_no_sqn_twice = None  # as with change streams
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
