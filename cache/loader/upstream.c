@@ -12,6 +12,7 @@
 #include "lib/base/secret.h"
 
 #define THREADS 3
+#define STOP_MS 1500u
 
 struct upstream {
 	struct upstream_options o;
@@ -163,6 +164,30 @@ int upstream_start(const struct upstream_options *o, struct upstream **out)
 	return rc;
 }
 
+static struct timespec after_ms(unsigned ms)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (t.tv_nsec >= 1000000000) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000;
+	}
+	return t;
+}
+
+// Whoever waits for the network may do so for ten seconds: then the process ends around it, and all that it holds is left to
+// it. Nothing is lost: what counts is on disk.
+static bool join_all(struct upstream *u)
+{
+	struct timespec until = after_ms(STOP_MS);
+	for (unsigned i = 0; i < u->running; i++)
+		if (pthread_clockjoin_np(u->thread[i], NULL, CLOCK_MONOTONIC, &until) != 0)
+			return false;
+	return true;
+}
+
 void upstream_stop(struct upstream **at)
 {
 	struct upstream *u = *at;
@@ -174,9 +199,10 @@ void upstream_stop(struct upstream **at)
 	pthread_cond_broadcast(&u->wake);
 	pthread_cond_broadcast(&u->room);
 	pthread_mutex_unlock(&u->lock);
-	for (unsigned i = 0; i < u->running; i++)
-		pthread_join(u->thread[i], NULL);
-	drop(u);
+	if (join_all(u))
+		drop(u);
+	else
+		log_warn("upstream_given_up");
 }
 
 // ---- main thread
@@ -307,19 +333,6 @@ bool upstream_give_take(struct upstream *u, struct up_item **at)
 	if (write(u->fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		log_error("upstream_event_failed", LOG_STR("reason", err_text(errno)));
 	return true;
-}
-
-static struct timespec after_ms(unsigned ms)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += (long)(ms % 1000) * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return t;
 }
 
 struct up_ask *upstream_next_ask(struct upstream *u, unsigned ms)
