@@ -85,16 +85,18 @@ static void put_double(struct out *o, const uint8_t *p)
 {
 	char text[40];
 	double d;
+	bool whole = false;
 	uint64_t bits = bson_u64(p);
 	memcpy(&d, &bits, sizeof(d));
 	if (!isfinite(d)) {
 		snprintf(text, sizeof(text), "{\"$numberDouble\":\"%s\"}", isnan(d) ? "NaN" : d < 0 ? "-Infinity" : "Infinity");
 	} else {
 		snprintf(text, sizeof(text), "%.17g", d);
-		if (!strpbrk(text, ".e"))
-			strcat(text, ".0"); // or it would come back as a whole number
+		whole = !strpbrk(text, ".e");
 	}
 	put(o, text, strlen(text));
+	if (whole) // or it would come back as an integer
+		put(o, ".0", 2);
 }
 
 static void put_oid(struct out *o, const uint8_t *p)

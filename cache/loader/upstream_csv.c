@@ -248,12 +248,12 @@ static bool same_subscriber(struct loader *l, const json_t *doc, const struct ca
 	struct record_image image;
 	struct subscription s;
 	struct record_error e;
-	const struct cache_profile *p = cache_profile(l->cache, r), *fresh = l->records.profile;
+	const struct cache_profile *p = cache_profile(l->cache, r), *built = l->records.profile;
 	bool same = record_parse(&l->records, doc, &s, &e) && record_build(&l->records, &s, &image, &e) &&
 		    secret_equal(r->k, image.k, 16) && secret_equal(r->opc, image.opc, 16) &&
 		    r->amf == image.amf && r->alg == image.alg && (r->flags & ~STATE_FLAGS) == image.flags &&
 		    r->msisdn[0].v == image.msisdn[0].v && r->msisdn[1].v == image.msisdn[1].v && p &&
-		    p->len == fresh->len && memcmp(p, fresh, fresh->len) == 0;
+		    p->len == built->len && memcmp(p, built, built->len) == 0;
 	secret_wipe(&s, offsetof(struct subscription, apn));
 	secret_wipe(&image, sizeof(image));
 	return same;
