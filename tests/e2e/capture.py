@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-HSS, PORT, LIMIT = b"\x0a\0\0\1", 3868, 4 << 20
+HSS, PORT, LIMIT = b"\x0a\0\0\1", 3868, 2 << 20
 FAILED = 279
 FIN, SYN, PUSH, ACK = 1, 2, 8, 16
 
@@ -59,6 +59,15 @@ def without_failed(raw):
         at = end
     whole = b"".join(out)
     return whole[:1] + len(whole).to_bytes(3, "big") + whole[4:]
+
+
+def of_another(program):
+    """Where another program of this test is to write its capture; None: nowhere."""
+    if not os.environ.get("HSS_CAPTURE_DIR"):
+        return None
+    with lock:
+        file, number = capture_file()
+    return f"{file.name[:-5]}-{program}-{number}.pcap"
 
 
 class Stream:

@@ -20,6 +20,8 @@ import subprocess
 import tempfile
 import time
 
+import capture
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN = os.environ.get("HSS_BIN", os.path.join(ROOT, "build", "dev", "bin"))
 TIMEOUT = float(os.environ.get("HSS_TEST_TIMEOUT", "60"))
@@ -371,17 +373,18 @@ class Hss:
 
     def load(self, case, check=True, timeout=TIMEOUT, **options):
         """hss-load CASE --connect ... --json; options are its long options (imsi=..., requests=100). The report."""
-        args = [case, "--connect", self.target, "--json"]
+        return self.run("hss-load", *self.load_args(case, options), check=check, timeout=timeout).json
+
+    def load_args(self, case, options):
+        path = capture.of_another("hss-load")
+        args = [case, "--connect", self.target, "--json"] + (["--pcap", path] if path else [])
         for key, value in options.items():
             args += ["--" + key.replace("_", "-")] + ([] if value is True else [str(value)])
-        return self.run("hss-load", *args, check=check, timeout=timeout).json
+        return args
 
     def load_start(self, case, **options):
         """The same in the background; `finish` waits for its report."""
-        args = [os.path.join(self.bin, "hss-load"), case, "--connect", self.target, "--json"]
-        for key, value in options.items():
-            args += ["--" + key.replace("_", "-")] + ([] if value is True else [str(value)])
-        return Running(args)
+        return Running([os.path.join(self.bin, "hss-load"), *self.load_args(case, options)])
 
     def provision(self, count, first=FIRST, **how):
         """Imports subscribers first, first + 1, ...; every one with K and OPC unless `how` says else."""

@@ -6,6 +6,7 @@ What a peer sent wrong is repeated in its answer (an unknown command, a Session-
 about the request, too, is the peer's. Nobody owes an answer on a connection that was cut: a request must be answered when
 the connection ended in order (DPA), or when the peer still read something 5 s later.
 """
+import concurrent.futures
 import glob
 import os
 import sys
@@ -94,8 +95,9 @@ class Everything(Judge):
 
     def test_everything(self):
         seen = {}
-        for path in self.files:
-            messages = self.messages(path)
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as several:
+            read = several.map(self.messages, self.files)
+        for path, messages in zip(self.files, read):
             for m in messages:
                 if m["ours"]:
                     key = int(m["command"].split(",")[0] or 0), m["is_request"]

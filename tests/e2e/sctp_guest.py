@@ -89,7 +89,8 @@ class B_Sctp(unittest.TestCase):
         cls.hss.port = int(os.environ["HSS_PORT"])
         cls.dial_port = int(os.environ["HSS_DIAL_PORT"])
         ip("route", "add", SILENT, "dev", "lo")
-        cls.hss.configure(listen=listeners(cls.hss.port), peers=dialled(cls.dial_port))
+        # an emulated machine may take its time over what it was sent in one go
+        cls.hss.configure(listen=listeners(cls.hss.port), peers=dialled(cls.dial_port), limits={"request_timeout_ms": 20000})
         cls.hss.start()
         with open("/proc/sys/net/sctp/sctp_rmem", "w") as f:
             f.write("4096 262144 4194304")

@@ -17,6 +17,7 @@ uint8_t *hl_conn_room(struct hl_conn *c, uint32_t n)
 			return NULL;
 		memmove(c->out, c->out + c->out_sent, c->out_len - c->out_sent);
 		c->out_len -= c->out_sent;
+		c->pcap_out -= c->pcap_out < c->out_sent ? c->pcap_out : c->out_sent;
 		c->out_sent = 0;
 	}
 	uint8_t *p = c->out + c->out_len;
@@ -40,6 +41,7 @@ void hl_conn_lost(struct hl_run *r, struct hl_conn *c, const char *why)
 {
 	bool was_open = c->state == HL_OPEN, expected = c->state == HL_DPR_SENT || r->stopping;
 
+	hl_pcap_end(r, c);
 	hl_tls_close(c);
 	if (c->fd >= 0)
 		close(c->fd);
@@ -102,6 +104,7 @@ static void send_cer(struct hl_run *r, struct hl_conn *c)
 	else
 		hl_write_cer(&w, r->o, c->origin_host, (uint8_t *)&((struct sockaddr_in *)&self)->sin_addr, 4,
 			     1);
+	hl_pcap_start(r, c);
 	c->state = HL_CER_SENT;
 	send_small(r, c, &w);
 }
@@ -176,6 +179,7 @@ static void take_message(struct hl_run *r, struct hl_conn *c, struct slice messa
 {
 	uint32_t command = be24_get(message.p + 5);
 
+	hl_pcap_message(r, c, false, message);
 	if (message.p[4] & HL_FLAG_R)
 		take_request(r, c, message);
 	else if (command == HL_CMD_CE)
@@ -251,6 +255,7 @@ void hl_conn_connected(struct hl_run *r, struct hl_conn *c)
 
 void hl_conn_flush(struct hl_run *r, struct hl_conn *c)
 {
+	hl_pcap_sending(r, c);
 	while (c->fd >= 0 && c->out_sent < c->out_len) {
 		const uint8_t *p = c->out + c->out_sent;
 		uint32_t left = c->out_len - c->out_sent;
@@ -267,5 +272,5 @@ void hl_conn_flush(struct hl_run *r, struct hl_conn *c)
 		}
 		c->out_sent += (uint32_t)n;
 	}
-	c->out_sent = c->out_len = 0;
+	c->out_sent = c->out_len = c->pcap_out = 0;
 }

@@ -39,6 +39,7 @@ static const char usage_text[] =
     "  --retransmit              with --reconnect: repeat what was outstanding, with the T flag\n"
     "  --expect CODE             the code that every answer must have (2001)\n"
     "  --log FILE                one line for each acknowledged result\n"
+    "  --pcap FILE               what was said, for Wireshark (the first MiB of each connection)\n"
     "  --show                    print every answer readably\n"
     "  --json                    report as one JSON object\n";
 
@@ -77,6 +78,7 @@ enum {
 	O_RETRANSMIT,
 	O_EXPECT,
 	O_LOG,
+	O_PCAP,
 	O_SHOW,
 	O_JSON,
 	O_HELP,
@@ -118,6 +120,7 @@ static const struct option long_options[] = {
     {"retransmit", no_argument, NULL, O_RETRANSMIT},
     {"expect", required_argument, NULL, O_EXPECT},
     {"log", required_argument, NULL, O_LOG},
+    {"pcap", required_argument, NULL, O_PCAP},
     {"show", no_argument, NULL, O_SHOW},
     {"json", no_argument, NULL, O_JSON},
     {"help", no_argument, NULL, O_HELP},
@@ -322,6 +325,9 @@ static bool take_option(int id, const char *arg, struct hl_options *o)
 		return parse_u32(arg, 1000, 5999, &o->expect);
 	case O_LOG:
 		o->log_path = arg;
+		return true;
+	case O_PCAP:
+		o->pcap_path = arg;
 		return true;
 	case O_S6D:
 		return o->s6d = true;

@@ -56,6 +56,7 @@ struct hl_options {
 	bool show;
 	bool json;
 	const char *log_path;
+	const char *pcap_path;
 };
 
 // What hl_options_parse found: run, or stop with exit status 0 (help, version) or 2 (usage).

@@ -121,6 +121,7 @@ void hl_run_fini(struct hl_run *r)
 	}
 	free(r->conns);
 	hl_tls_fini(r);
+	hl_pcap_fini(r);
 	free(r->slots);
 	free(r->resync);
 	free(r->seen);
@@ -190,7 +191,7 @@ static bool connect_all(struct hl_run *r)
 {
 	uint64_t limit;
 
-	if (!hl_tls_init(r) || !resolve(r)) {
+	if (!hl_pcap_init(r) || !hl_tls_init(r) || !resolve(r)) {
 		r->failed = true;
 		return false;
 	}

@@ -12,7 +12,16 @@
 #define HL_IN_SIZE     (1u << 20) // also the longest message that is accepted
 #define HL_OUT_SIZE    (1u << 18)
 #define HL_MAX_RESULTS 64
+#define HL_PCAP_MAX    (1u << 20) // of a connection, in octets
 #define HL_NO_SLOT     UINT32_MAX
+
+// A connection's packets in the capture file.
+struct hl_pcap {
+	bool on;
+	uint32_t number;  // of the connection, from 1
+	uint32_t next[2]; // sequence numbers: the server's, ours
+	uint32_t left;
+};
 
 enum hl_conn_state { HL_DOWN, HL_CONNECTING, HL_CER_SENT, HL_OPEN, HL_DPR_SENT, HL_CLOSED };
 
@@ -31,6 +40,8 @@ struct hl_conn {
 	uint8_t *out;
 	uint32_t out_sent;
 	uint32_t out_len;
+	struct hl_pcap pcap;
+	uint32_t pcap_out; // of out, what the capture file has
 };
 
 enum hl_slot_state { HL_SLOT_FREE, HL_SLOT_READY, HL_SLOT_SENT };
@@ -69,6 +80,8 @@ struct hl_run {
 	struct sim *sim;
 	struct hl_subscribers *subscribers;
 	FILE *log;
+	FILE *pcap; // NULL: no capture
+	uint32_t pcap_streams;
 
 	struct addrinfo *addresses;
 	struct ssl_ctx_st *tls; // NULL: no TLS
@@ -143,6 +156,15 @@ void hl_tls_close(struct hl_conn *c);
 // sctp.c: one-to-one SCTP sockets. set before connecting: 0 or an errno; send as that of the socket.
 MUST_USE int hl_sctp_set(int fd);
 ssize_t hl_sctp_send(struct hl_conn *c, const uint8_t *p, size_t len);
+
+// pcap.c: --pcap. init opens the file (false: told on stderr). A connection starts and ends; a message was sent or
+// has come; the messages in the output buffer that are not in the file yet go into it.
+MUST_USE bool hl_pcap_init(struct hl_run *r);
+void hl_pcap_fini(struct hl_run *r);
+void hl_pcap_start(struct hl_run *r, struct hl_conn *c);
+void hl_pcap_end(struct hl_run *r, struct hl_conn *c);
+void hl_pcap_message(struct hl_run *r, struct hl_conn *c, bool sent, struct slice m);
+void hl_pcap_sending(struct hl_run *r, struct hl_conn *c);
 
 // verify.c: the vectors of an AIA against the simulated card. Counts them, logs them, looks for a SQN seen
 // before. False when one is wrong (counted) or there is none. *first and *sqn get the first vector.

@@ -1,5 +1,6 @@
-// SCTP of hss-load's connections: one Diameter message is one user message, in order on stream 0, with the payload
-// protocol identifier of Diameter in clear text (RFC 6733 2.1.1). What comes is framed by its own length.
+// SCTP of hss-load's connections: one Diameter message is one user message, in order on stream 0, with the
+// payload protocol identifier of Diameter in clear text (RFC 6733 2.1.1). What comes is framed by its own
+// length.
 #include <errno.h>
 #include <netinet/in.h>
 #include <sys/socket.h> // before linux/sctp.h, which needs its types
