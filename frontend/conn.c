@@ -518,11 +518,28 @@ static void read_once(struct conn *c)
 		conn_close(c, "out of memory");
 }
 
+// One step of a handshake in each turn of the event loop, whoever wants how many: all others are served
+// between two of them. Who must wait stays readable, and has its turn before those that come later. The
+// loop's own time is the same within a turn, and another one in the next.
+static bool not_this_turn(struct frontend *fe, const struct conn *c)
+{
+	struct timeval turn;
+	if (!c->transport.costly || c->ending || event_base_gettimeofday_cached(fe->base, &turn))
+		return false;
+	uint64_t us = (uint64_t)turn.tv_sec * 1000000 + (uint64_t)turn.tv_usec;
+	if (us == fe->turn_us)
+		return true;
+	fe->turn_us = us;
+	return false;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct conn *c = arg;
 	(void)fd, (void)what;
 
+	if (not_this_turn(c->fe, c))
+		return;
 	c->fe->now_us = clock_mono_us();
 	do // what a transport has unpacked and we had no room for comes without a further event: one read's
 	   // worth

@@ -65,6 +65,7 @@ struct frontend {
 
 	uint64_t now_us;       // monotonic, of the batch being handled
 	uint64_t directory_ms; // when the peer directory's counters were last brought up to date
+	uint64_t turn_us;      // of the event loop's last turn in which there was a step of a handshake
 	bool in_batch;         // inside a worker's batch: now_us is set
 	bool stopping;
 	uint64_t stop_ms; // when the stop began

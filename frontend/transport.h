@@ -61,6 +61,7 @@ struct transport {
 	int fd;
 	uint32_t held;    // octets that send took and the kernel did not: send again when it is writable
 	uint32_t pending; // not 0: recv has more without the socket being readable
+	bool costly;      // the next recv or establish may be a step of a handshake: a thousand times a message
 	void *state;      // the transport's own (a TLS session); NULL for TCP
 };
 

@@ -268,6 +268,7 @@ static int tls_accept(int listener, struct transport *t)
 	if (err)
 		return err;
 	t->ops = &transport_tls;
+	t->costly = true;
 	t->state = calloc(1, sizeof(struct tls));
 	if (t->state)
 		return 0;
@@ -329,6 +330,7 @@ static int tls_establish(struct transport *t)
 	err = rest_keep(s);
 	s->error = s->error ? s->error : err;
 	t->pending = s->rest_len - s->rest_off;
+	t->costly = !s->up;
 	return s->error ? s->error : s->up ? 0 : -EAGAIN;
 }
 
@@ -358,6 +360,7 @@ static ssize_t tls_recv(struct transport *t, void *buf, size_t cap)
 	}
 	bool over = s->error || s->ended;
 	t->pending = 0;
+	t->costly = !s->up && !over;
 	if (got == 0)
 		return s->error ? s->error : s->ended ? 0 : -EAGAIN;
 	t->pending = s->rest_len - s->rest_off + (uint32_t)SSL_pending(s->ssl) + over;

@@ -145,7 +145,7 @@ class Running:
             self.process.kill()
             out, err = self.process.communicate()
             raise Failed(f"{self.process.args}: not within {timeout} s\n{out}{err}") from None
-        if check and self.process.returncode != 0:
+        if not out or check and self.process.returncode != 0:
             raise Failed(f"{' '.join(self.process.args)}: {self.process.returncode}\n{out}{err}")
         return json.loads(out)
 

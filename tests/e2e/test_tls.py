@@ -234,6 +234,35 @@ class Tls(unittest.TestCase):
 
     # --- handshakes that stall
 
+    def test_many_at_once(self):
+        """15 whose handshakes meet: one step of one in a turn of the event loop, and all of them come to their end."""
+        peers, halves = [], []
+        for _ in range(15):
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            side = context(self.ca, self.mme).wrap_bio(incoming, outgoing, server_hostname=HOST)
+            with self.assertRaises(ssl.SSLWantReadError):
+                side.do_handshake()
+            s = socket.create_connection(("127.0.0.1", self.tls_port), timeout=hss.TIMEOUT)
+            self.addCleanup(s.close)
+            halves.append((s, outgoing.read(), incoming, outgoing, side))
+        for s, hello, *_ in halves:
+            s.sendall(hello)
+        for s, _, incoming, outgoing, side in halves:
+            while True:
+                incoming.write(s.recv(65536) or self.fail("closed"))
+                try:
+                    side.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    s.sendall(outgoing.read())
+            peers.append((s, outgoing.read(), incoming, side))
+        for s, finished, *_ in peers:
+            s.sendall(finished)
+        for s, _, _, side in peers:
+            self.assertIn(side.version(), ("TLSv1.2", "TLSv1.3"))
+            s.close()
+        self.peer().disconnect()
+
     def test_stalled(self):
         """20 connections that say nothing, or half a ClientHello, end after cer_timeout_ms; others are served."""
         start = len(self.hss.log())
