@@ -8,13 +8,16 @@
 #include "cache/loader/mongo.h"
 #include "cache/loader/mongo_update.h"
 #include "cache/loader/upstream.h"
+#include "lib/base/clock.h"
 
 #define WAIT_MS 500u
+#define SLOW_MS 2000u // of one bulk
 
 struct writer {
 	struct upstream *u;
 	struct mongo m;
 	uint32_t node;
+	unsigned piece; // items of one bulk
 	struct up_batch *batch;
 	// of the bulk that is under way
 	uint32_t op_cnt;
@@ -81,15 +84,15 @@ static bool judge(struct writer *w, bool ok, const bson_t *reply, bson_error_t *
 	       (cnt > 0 && e->domain != MONGOC_ERROR_STREAM && e->domain != MONGOC_ERROR_SERVER_SELECTION);
 }
 
-static bool send_bulk(struct writer *w, bson_error_t *e)
+// Items from..to - 1 of the batch.
+static bool send_bulk(struct writer *w, unsigned from, unsigned to, bson_error_t *e)
 {
-	struct up_batch *b = w->batch;
 	bson_t reply, opts = BSON_INITIALIZER;
 	BSON_APPEND_BOOL(&opts, "ordered", false);
 	mongoc_bulk_operation_t *bulk = mongoc_collection_create_bulk_operation_with_opts(w->m.coll, &opts);
 	bson_destroy(&opts);
 	w->op_cnt = 0;
-	for (unsigned i = 0; i < b->cnt; i++)
+	for (unsigned i = from; i < to; i++)
 		add(w, bulk, i);
 	bool known = true;
 	if (w->op_cnt) {
@@ -101,6 +104,31 @@ static bool send_bulk(struct writer *w, bson_error_t *e)
 	return known;
 }
 
+// A server that needs long for each update (without an index on imsi it reads the whole collection) gets
+// smaller bulks, so that their answers come before our patience ends.
+static void adapt(struct writer *w, bool known, uint64_t ms)
+{
+	if (!known && ms >= SLOW_MS)
+		w->piece = w->piece > 4 ? w->piece / 4 : 1;
+	else if (ms >= SLOW_MS && w->piece > 1)
+		w->piece /= 2;
+	else if (known && ms < SLOW_MS / 4 && w->piece < UP_BATCH_MAX)
+		w->piece *= 2;
+}
+
+static bool send_pieces(struct writer *w, bson_error_t *e)
+{
+	const struct up_batch *b = w->batch;
+	bool known = true;
+	for (unsigned from = 0, to; from < b->cnt && known; from = to) {
+		uint64_t start_ms = clock_mono_ms();
+		to = b->cnt - from > w->piece ? from + w->piece : b->cnt;
+		known = !upstream_ending(w->u) && send_bulk(w, from, to, e);
+		adapt(w, known, clock_mono_ms() - start_ms);
+	}
+	return known;
+}
+
 static void write_batch(struct writer *w)
 {
 	struct up_batch *b = w->batch;
@@ -109,7 +137,7 @@ static void write_batch(struct writer *w)
 	b->error[0] = 0;
 	for (unsigned i = 0; i < b->cnt; i++)
 		b->write[i].result = UP_WRITE_OK;
-	if (mongo_open(&w->m) && send_bulk(w, &e)) {
+	if (mongo_open(&w->m) && send_pieces(w, &e)) {
 		mongo_worked(&w->m);
 		return;
 	}
@@ -141,6 +169,7 @@ void *mongo_write_main(void *upstream)
 		bug("no memory for the write thread");
 	w->u = upstream;
 	w->node = upstream_options(upstream)->config->node_id;
+	w->piece = UP_BATCH_MAX / 8; // until it is known how fast the server is
 	mongo_init(&w->m, upstream, "write");
 	while (!upstream_ending(upstream)) {
 		w->batch = upstream_next_batch(upstream, WAIT_MS);
