@@ -1,6 +1,6 @@
-// A walk over the elements of a BSON document, several times as fast as the driver's iterator, which does more. Every length
-// is checked against what is there; what is broken, or of an unknown type, ends the walk with `err`. Loader process; the
-// bytes are a server's. (BSON 1.1; numbers are little-endian there.)
+// A walk over the elements of a BSON document, several times as fast as the driver's iterator, which does
+// more. Every length is checked against what is there; what is broken, or of an unknown type, ends the walk
+// with `err`. Loader process; the bytes are a server's. (BSON 1.1; numbers are little-endian there.)
 #pragma once
 #include "lib/base/wire.h"
 
@@ -101,7 +101,7 @@ static inline bool bson_walk_value(struct bson_walk *w)
 	case 11: // regular expression: two texts
 		return bson_walk_cstring(w) && bson_walk_cstring(w);
 	case BW_DOUBLE:
-	case 9:	 // date
+	case 9:  // date
 	case 17: // timestamp
 	case BW_INT64:
 		return bson_walk_fixed(w, 8);

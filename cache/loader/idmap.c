@@ -52,8 +52,9 @@ static size_t slack_needed(const struct idmap *m, size_t places)
 	return next > places ? next - places : 0;
 }
 
-// All to the end of the larger table, then each to its place, in order. A place is never behind where its entry waits:
-// behind an entry there are as many places as entries, or the last one would not fit, which slack_needed has excluded.
+// All to the end of the larger table, then each to its place, in order. A place is never behind where its
+// entry waits: behind an entry there are as many places as entries, or the last one would not fit, which
+// slack_needed has excluded.
 static void spread(struct idmap *m, size_t old_all)
 {
 	size_t all = m->places + m->slack, to = all;

@@ -1,7 +1,8 @@
-// Which documents the feed knows: a deletion in MongoDB names only _id, a sweep must tell what changed and what is gone.
-// Loader process, the feed thread. Up to 34 octets a document: entries of 24, in one table that grows by a quarter and in
-// place. Entries are ordered by id, each at or after the place that its id stands for in proportion: linear probing whose
-// search ends at the first greater id, which is also the order that lets it grow without a second table.
+// Which documents the feed knows: a deletion in MongoDB names only _id, a sweep must tell what changed and
+// what is gone. Loader process, the feed thread. Up to 34 octets a document: entries of 24, in one table that
+// grows by a quarter and in place. Entries are ordered by id, each at or after the place that its id stands
+// for in proportion: linear probing whose search ends at the first greater id, which is also the order that
+// lets it grow without a second table.
 //
 //	id:  0 ......................................................... 2^64
 //	     [ | |a|b| |c|d|e| | |f| | | ...                    | |z| | slack ]
@@ -13,17 +14,17 @@
 #include "lib/base/ident.h"
 
 struct idmap_entry {
-	uint64_t id; // 0: empty place
-	imsi_t imsi; // 0: the document tells none
-	uint32_t full;	    // 0: not known
+	uint64_t id;        // 0: empty place
+	imsi_t imsi;        // 0: the document tells none
+	uint32_t full;      // 0: not known
 	uint32_t seen : 31; // generation of the sweep that saw it last
 	uint32_t bad : 1;   // it was told as one that can't be served
 };
 
 struct idmap {
 	struct idmap_entry *entry;
-	size_t places;	  // that ids are spread over
-	size_t slack;	  // further ones behind, for the last ids' overflow
+	size_t places; // that ids are spread over
+	size_t slack;  // further ones behind, for the last ids' overflow
 	size_t cnt;
 };
 
@@ -35,6 +36,6 @@ struct idmap_entry *idmap_find(const struct idmap *m, uint64_t id);
 // Finds, or adds an entry that is zero but for its id (which is not 0). NULL: no memory.
 struct idmap_entry *idmap_add(struct idmap *m, uint64_t id) MUST_USE;
 void idmap_remove(struct idmap *m, uint64_t id);
-// Walks: the first entry at or behind *at, whose place *at then is; step with (*at)++. NULL: the end. After removing the
-// entry at *at, that place holds the next one or none: go on without a step.
+// Walks: the first entry at or behind *at, whose place *at then is; step with (*at)++. NULL: the end. After
+// removing the entry at *at, that place holds the next one or none: go on without a step.
 struct idmap_entry *idmap_next(const struct idmap *m, size_t *at);

@@ -1,5 +1,6 @@
-// See mongo_doc.h. Loader process, feed and ask thread. What is here was written by others: every type is looked at before it
-// is believed. record.c judges a document; what most of a million have in common it judges once (mongo_quick.h).
+// See mongo_doc.h. Loader process, feed and ask thread. What is here was written by others: every type is
+// looked at before it is believed. record.c judges a document; what most of a million have in common it
+// judges once (mongo_quick.h).
 #include "cache/loader/mongo_doc.h"
 #define XXH_INLINE_ALL
 #include <errno.h>
@@ -12,7 +13,7 @@
 #include "cache/loader/mongo_json.h"
 #include "lib/base/secret.h"
 
-#define SQN_MAX	  ((1ull << 48) - 1)
+#define SQN_MAX   ((1ull << 48) - 1)
 #define NAMES_MAX 512u // of host and realm
 
 int mongo_docs_init(struct mongo_docs *c, const struct upstream_options *o)
@@ -49,17 +50,19 @@ static uint64_t hash_element(const struct bson_walk *w, uint64_t seed)
 	return XXH3_64bits_withSeed(e.p, e.len, seed);
 }
 
-// What changes without anybody having changed the subscription: locations, counters, bookkeeping of mongoose and of ours.
+// What changes without anybody having changed the subscription: locations, counters, bookkeeping of mongoose
+// and of ours.
 static bool is_state(const struct bson_walk *w)
 {
 	switch (w->key.len ? w->key.p[0] : 0) {
 	case '_':
 		return bson_walk_is(w, "__v");
 	case 'm':
-		return bson_walk_is(w, "mme_host") || bson_walk_is(w, "mme_realm") || bson_walk_is(w, "mm_realm") ||
-		       bson_walk_is(w, "mme_timestamp");
+		return bson_walk_is(w, "mme_host") || bson_walk_is(w, "mme_realm") ||
+		       bson_walk_is(w, "mm_realm") || bson_walk_is(w, "mme_timestamp");
 	default:
-		return bson_walk_is(w, "purge_flag") || bson_walk_is(w, "imeisv") || bson_walk_is(w, "corehss");
+		return bson_walk_is(w, "purge_flag") || bson_walk_is(w, "imeisv") ||
+		       bson_walk_is(w, "corehss");
 	}
 }
 
@@ -148,7 +151,8 @@ static void read_sqn(const struct bson_walk *security, struct up_doc *d, struct 
 			continue;
 		d->sqn = 0;
 		snprintf(e->text, sizeof(e->text),
-			 "security.sqn: expected a whole number up to 2^48 - 1; served, but its SQN is not shared");
+			 "security.sqn: expected a whole number up to 2^48 - 1; served, but its SQN is not "
+			 "shared");
 	}
 }
 
@@ -188,7 +192,8 @@ static bool read_slowly(struct mongo_docs *c, const bson_t *doc, struct up_doc *
 		snprintf(e->text, sizeof(e->text), "document: expected fewer levels, or no memory");
 		return false;
 	}
-	bool ok = record_parse(&c->records, tree, &c->s, e) && record_build(&c->records, &c->s, &d->image, e) &&
+	bool ok = record_parse(&c->records, tree, &c->s, e) &&
+		  record_build(&c->records, &c->s, &d->image, e) &&
 		  take_profile(d, c->records.profile, c->records.digest, e);
 	if (ok) {
 		keep_names(d, &c->s);
@@ -198,9 +203,11 @@ static bool read_slowly(struct mongo_docs *c, const bson_t *doc, struct up_doc *
 	return ok;
 }
 
-static bool read_quickly(struct mongo_docs *c, const struct mongo_kind *kind, struct up_doc *d, struct record_error *e)
+static bool read_quickly(struct mongo_docs *c, const struct mongo_kind *kind, struct up_doc *d,
+			 struct record_error *e)
 {
-	if (!record_image(&c->records, &c->s, &d->image, e) || !take_profile(d, kind->profile, kind->digest, e))
+	if (!record_image(&c->records, &c->s, &d->image, e) ||
+	    !take_profile(d, kind->profile, kind->digest, e))
 		return false;
 	d->image.flags = kind->flags;
 	keep_names(d, &c->s);
@@ -211,7 +218,8 @@ static bool fill(struct mongo_docs *c, const bson_t *doc, struct up_doc *d, stru
 {
 	d->text = mongo_json_text(doc, NAMES_MAX, &d->text_len);
 	if (!d->text) {
-		snprintf(e->text, sizeof(e->text), "document: expected UTF-8 text and at most %u levels", MONGO_DEPTH_MAX);
+		snprintf(e->text, sizeof(e->text), "document: expected UTF-8 text and at most %u levels",
+			 MONGO_DEPTH_MAX);
 		return false;
 	}
 	const struct mongo_kind *kind = mongo_quick_parse(&c->quick, &c->records, doc, &c->s);

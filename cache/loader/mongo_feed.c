@@ -1,5 +1,5 @@
-// MongoDB: the feed thread of upstream.h. Its life: connect, stream or poll, wait and begin again; and what it tells the main
-// thread about documents. Loader process; laws 6 and 8.
+// MongoDB: the feed thread of upstream.h. Its life: connect, stream or poll, wait and begin again; and what
+// it tells the main thread about documents. Loader process; laws 6 and 8.
 #include "cache/loader/mongo_feed.h"
 #include <errno.h>
 #include <stdio.h>
@@ -149,7 +149,8 @@ enum feed_result feed_gone_flush(struct feed *f)
 		if (g->again)
 			continue;
 		f->changes++;
-		if (!g->found && !feed_give(f, &(struct up_item){.kind = UP_DELETE, .id = g->id, .imsi = g->imsi}))
+		if (!g->found &&
+		    !feed_give(f, &(struct up_item){.kind = UP_DELETE, .id = g->id, .imsi = g->imsi}))
 			r = FEED_END;
 		if (r == FEED_OK && !give_good(f, g->id))
 			r = FEED_END;
@@ -184,12 +185,16 @@ static void set_state(struct up_figures *figures, const void *arg)
 void feed_state(struct feed *f, enum up_state state, enum up_mode mode)
 {
 	upstream_set(f->u, set_state, &(struct told){.state = state, .mode = mode});
+	if (mode != f->told && mode != UP_NONE) {
+		log_info("upstream_mode", LOG_STR("mode", mode == UP_STREAM ? "stream" : "poll"));
+		f->told = mode;
+	}
 }
 
 static void set_count(struct up_figures *figures, const void *arg)
 {
 	const struct told *t = arg;
-	figures->documents = t->f->held ? 0 : t->f->map.cnt;
+	figures->documents = t->f->held ? t->f->held_seen : t->f->map.cnt;
 	figures->events = t->f->changes;
 	if (t->level)
 		figures->live_ms = clock_mono_ms();
@@ -286,7 +291,7 @@ void *mongo_feed_main(void *upstream)
 			stream_forget(f);
 		if (r == FEED_END) // no memory for an item: what the map says was sent was not
 			f->compare = f->resend = true;
-		if (r == FEED_LOST || end)
+		if (r == FEED_LOST || r == FEED_NONE || end)
 			continue;
 		feed_state(f, UP_DOWN, UP_NONE);
 		end = mongo_back_off(&f->m);

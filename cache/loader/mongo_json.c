@@ -89,7 +89,10 @@ static void put_double(struct out *o, const uint8_t *p)
 	uint64_t bits = bson_u64(p);
 	memcpy(&d, &bits, sizeof(d));
 	if (!isfinite(d)) {
-		snprintf(text, sizeof(text), "{\"$numberDouble\":\"%s\"}", isnan(d) ? "NaN" : d < 0 ? "-Infinity" : "Infinity");
+		snprintf(text, sizeof(text), "{\"$numberDouble\":\"%s\"}",
+			 isnan(d) ? "NaN"
+			 : d < 0  ? "-Infinity"
+				  : "Infinity");
 	} else {
 		snprintf(text, sizeof(text), "%.17g", d);
 		whole = !strpbrk(text, ".e");
@@ -127,8 +130,8 @@ static void put_other(struct out *o, const struct bson_walk *w)
 			doc[i] = (uint8_t)(size >> (8 * i));
 		memcpy(doc + 4, e.p, e.len);
 		doc[size - 1] = 0;
-		if (bson_init_static(&whole, doc, size) && bson_iter_init(&at, &whole) && bson_iter_next(&at) &&
-		    bson_append_iter(&one, "v", 1, &at))
+		if (bson_init_static(&whole, doc, size) && bson_iter_init(&at, &whole) &&
+		    bson_iter_next(&at) && bson_append_iter(&one, "v", 1, &at))
 			text = bson_as_relaxed_extended_json(&one, &len);
 	}
 	if (text && len > sizeof(open) + sizeof(close) && memcmp(text, open, sizeof(open) - 1) == 0)

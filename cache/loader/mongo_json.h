@@ -1,5 +1,5 @@
-// BSON as JSON: the text that is kept (relaxed Extended JSON), and the tree that record.c reads. Pure functions; loader
-// process, the feed and the ask thread.
+// BSON as JSON: the text that is kept (relaxed Extended JSON), and the tree that record.c reads. Pure
+// functions; loader process, the feed and the ask thread.
 #pragma once
 #include <bson/bson.h>
 #include <jansson.h>
@@ -8,8 +8,8 @@
 
 #define MONGO_DEPTH_MAX 32u // MongoDB allows 100; nothing of the schema is deeper than 8
 
-// The document's text and a NUL, followed by `room` octets for the caller; *len without either. Heap. NULL: broken, not
-// UTF-8, too deep, or no memory.
+// The document's text and a NUL, followed by `room` octets for the caller; *len without either. Heap. NULL:
+// broken, not UTF-8, too deep, or no memory.
 char *mongo_json_text(const bson_t *doc, size_t room, size_t *len) MUST_USE;
 // Its fields, without bookkeeping (_id), what only other programs read, and security.sqn. NULL: as above.
 json_t *mongo_json_tree(const bson_t *doc) MUST_USE;

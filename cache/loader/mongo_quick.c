@@ -62,7 +62,8 @@ static void add_part(struct wr *out, const struct bson_walk *w, unsigned depth)
 
 static bool is_nothing(const struct bson_walk *w)
 {
-	return w->type == BW_NULL || (w->type == BW_ARRAY && w->value.len == 5) || (w->type == BW_TEXT && w->value.len == 0);
+	return w->type == BW_NULL || (w->type == BW_ARRAY && w->value.len == 5) ||
+	       (w->type == BW_TEXT && w->value.len == 0);
 }
 
 static bool plain_text(const struct bson_walk *w, struct slice *out)
@@ -191,7 +192,9 @@ const struct mongo_kind *mongo_quick_parse(struct mongo_quick *q, struct record_
 	if (s->mme_host.len == 0 || s->mme_host.len > 255 || s->mme_realm.len == 0 || s->mme_realm.len > 255)
 		s->mme_host = s->mme_realm = (struct slice){0};
 	const struct mongo_kind *k = &q->kind[q->hash % MONGO_KINDS];
-	return k->profile && k->hash == q->hash && k->len == q->len && memcmp(k->parts, q->parts, q->len) == 0 ? k : NULL;
+	return k->profile && k->hash == q->hash && k->len == q->len && memcmp(k->parts, q->parts, q->len) == 0
+		   ? k
+		   : NULL;
 }
 
 static void *copy(const void *p, size_t len)
@@ -200,7 +203,8 @@ static void *copy(const void *p, size_t len)
 	return to ? memcpy(to, p, len) : NULL;
 }
 
-void mongo_quick_learn(struct mongo_quick *q, const struct cache_profile *profile, const uint8_t digest[16], uint8_t flags)
+void mongo_quick_learn(struct mongo_quick *q, const struct cache_profile *profile, const uint8_t digest[16],
+		       uint8_t flags)
 {
 	struct mongo_kind *k = &q->kind[q->hash % MONGO_KINDS];
 	if (!q->whole)

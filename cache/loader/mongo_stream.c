@@ -1,18 +1,18 @@
-// Change streams by their two commands, so that the end of a batch is known (what it brought is then told as one), and nothing
-// is tried again behind our back. See mongo_feed.h. Loader process, the feed thread; law 8.
+// Change streams by their two commands, so that the end of a batch is known (what it brought is then told as
+// one), and nothing is tried again behind our back. See mongo_feed.h. Loader process, the feed thread; law 8.
 //
-// The position, as it is stored: { after: <resume token> | at: <operation time to start at>, seen: <the last operation time>,
-// election: <of the primary> }.
+// The position, as it is stored: { after: <resume token> | at: <operation time to start at>, seen: <the last
+// operation time>, election: <of the primary> }.
 #include "cache/loader/mongo_feed.h"
 #include <stdio.h>
 #include <string.h>
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-#define AWAIT_MS    500   // that the server keeps a question without news
-#define BATCH	    1000
-#define POSITION_MS 100u  // between two stored positions
-#define IDLE_MS	    10000u // and when nothing but the time went on
+#define AWAIT_MS    500 // that the server keeps a question without news
+#define BATCH       1000
+#define POSITION_MS 100u   // between two stored positions
+#define IDLE_MS     10000u // and when nothing but the time went on
 
 // ---- position
 
@@ -92,8 +92,9 @@ static bool went_back(const struct feed *f, const bson_t *reply)
 {
 	bson_iter_t now, before;
 	uint32_t now_t, now_i, before_t, before_i;
-	if (!f->position || !bson_iter_init_find(&now, reply, "operationTime") || !BSON_ITER_HOLDS_TIMESTAMP(&now) ||
-	    !bson_iter_init_find(&before, f->position, "seen") || !BSON_ITER_HOLDS_TIMESTAMP(&before))
+	if (!f->position || !bson_iter_init_find(&now, reply, "operationTime") ||
+	    !BSON_ITER_HOLDS_TIMESTAMP(&now) || !bson_iter_init_find(&before, f->position, "seen") ||
+	    !BSON_ITER_HOLDS_TIMESTAMP(&before))
 		return false;
 	bson_iter_timestamp(&now, &now_t, &now_i);
 	bson_iter_timestamp(&before, &before_t, &before_i);
@@ -108,8 +109,8 @@ static bool command(struct feed *f, const bson_t *cmd, bson_t *reply, bson_error
 	if (f->session)
 		(void)mongoc_client_session_append(f->session, &opts, &ignored);
 	// not as a read command: a getMore that is repeated would skip what the first one took
-	bool ok = mongoc_client_command_with_opts(f->m.client, upstream_options(f->u)->config->store_database, cmd, NULL,
-						  &opts, reply, error);
+	bool ok = mongoc_client_command_with_opts(f->m.client, upstream_options(f->u)->config->store_database,
+						  cmd, NULL, &opts, reply, error);
 	bson_destroy(&opts);
 	return ok;
 }
@@ -232,7 +233,8 @@ static enum feed_result take_batch(struct feed *f, const bson_t *reply)
 			token = in;
 			has_token = true;
 		}
-		if ((strcmp(key, "firstBatch") != 0 && strcmp(key, "nextBatch") != 0) || !bson_iter_recurse(&in, &at))
+		if ((strcmp(key, "firstBatch") != 0 && strcmp(key, "nextBatch") != 0) ||
+		    !bson_iter_recurse(&in, &at))
 			continue;
 		while (r == FEED_OK && bson_iter_next(&at)) {
 			bson_t event;
@@ -251,24 +253,33 @@ static enum feed_result take_batch(struct feed *f, const bson_t *reply)
 		r = feed_gone_flush(f);
 	if (r != FEED_OK)
 		return r;
-	bool has_time = bson_iter_init_find(&time, reply, "operationTime") && BSON_ITER_HOLDS_TIMESTAMP(&time);
+	bool has_time =
+	    bson_iter_init_find(&time, reply, "operationTime") && BSON_ITER_HOLDS_TIMESTAMP(&time);
 	set_position(f, has_token ? &token : has_last ? &last : NULL, has_time ? &time : NULL);
 	return f->cursor ? FEED_OK : FEED_AWAY;
 }
 
 // ---- the stream
 
-static bool position_is_lost(uint32_t code)
+static bool is_listed(uint32_t code, const uint32_t list[], size_t cnt)
 {
-	static const uint32_t lost[] = {136, 222, 260, 280, 286, 40576, 40615, 40647, 40649, 50811};
-	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++)
-		if (lost[i] == code)
+	for (size_t i = 0; i < cnt; i++)
+		if (list[i] == code)
 			return true;
 	return false;
 }
 
+// Of MongoDB 3.6 to 8: the position was lost from the oplog, or its collection is not this one any more.
+static bool position_is_lost(uint32_t code)
+{
+	static const uint32_t lost[] = {136, 222, 260, 280, 286, 40576, 40615, 40647, 40649, 50811};
+	return is_listed(code, lost, sizeof(lost) / sizeof(lost[0]));
+}
+
 static enum feed_result on_failure(struct feed *f, const char *doing, const bson_error_t *error)
 {
+	// no replica set, not implemented, no such command, no such command here, no such stage
+	static const uint32_t streamless[] = {40573, 238, 59, 115, 40324};
 	char text[UP_ERROR_MAX];
 	if (mongo_fault_of(error) != MONGO_REFUSED) {
 		mongo_failed(&f->m, doing, error);
@@ -279,8 +290,9 @@ static enum feed_result on_failure(struct feed *f, const char *doing, const bson
 		log_warn("upstream_stream_refused", LOG_STR("reason", text));
 		return FEED_LOST;
 	}
-	if (!f->told_mode)
+	if (f->told != UP_POLL)
 		log_info("upstream_without_stream", LOG_STR("reason", text));
+	f->streamless = is_listed(mongo_code(error), streamless, sizeof(streamless) / sizeof(streamless[0]));
 	return FEED_NONE;
 }
 
@@ -295,7 +307,8 @@ enum feed_result stream_open(struct feed *f)
 	}
 	f->compare |= !f->position; // nothing says what happened before this stream
 	compose_open(f, &cmd);
-	enum feed_result r = command(f, &cmd, &reply, &error) ? FEED_OK : on_failure(f, "open a change stream", &error);
+	enum feed_result r =
+	    command(f, &cmd, &reply, &error) ? FEED_OK : on_failure(f, "open a change stream", &error);
 	if (r == FEED_OK && went_back(f, &reply))
 		r = FEED_LOST;
 	if (r == FEED_OK) {
@@ -349,9 +362,6 @@ static enum feed_result compare(struct feed *f)
 enum feed_result stream_run(struct feed *f)
 {
 	enum feed_result r = FEED_OK;
-	if (!f->told_mode)
-		log_info("upstream_mode", LOG_STR("mode", "stream"));
-	f->told_mode = true;
 	feed_state(f, f->compare ? UP_LOADING : UP_LIVE, UP_STREAM);
 	while (r == FEED_OK) {
 		if (upstream_compare_wanted(f->u)) {

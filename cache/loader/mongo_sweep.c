@@ -1,20 +1,23 @@
-// The load, comparisons and polling: one pass over the whole collection that sends what differs from what was sent, and
-// finds what is gone. See mongo_feed.h. Loader process, the feed thread; law 8.
+// The load, comparisons and polling: one pass over the whole collection that sends what differs from what was
+// sent, and finds what is gone. See mongo_feed.h. Loader process, the feed thread; law 8.
 #include "cache/loader/mongo_feed.h"
 #include <stdio.h>
 #include <time.h>
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-#define BATCH	   10000
-#define FIGURES_MS 200u
-#define HELD_MS	   5000u // until a collection that was empty is looked at again
+#define BATCH       10000
+#define FIGURES_MS  200u
+#define HELD_MS     5000u // until a collection that was empty is looked at again
+#define FEW         1000u // that may be missing without a second look
+#define RETRY_MS    60000u
+#define PROGRESS_MS 10000u
 
 struct sweep {
 	struct feed *f;
 	bool paced;
 	uint64_t seen, total;
-	uint64_t begun_ms, told_ms, cpu_ms;
+	uint64_t begun_ms, told_ms, logged_ms, cpu_ms;
 };
 
 struct sweep_figures {
@@ -42,9 +45,24 @@ static uint64_t thread_cpu_ms(void)
 	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+static void log_progress(struct sweep *w, uint64_t now, bool end)
+{
+	uint64_t ms = now - w->begun_ms, rate = w->seen * 1000 / (ms ? ms : 1);
+	uint64_t left = w->total > w->seen && rate ? (w->total - w->seen) / rate : 0;
+	if (end)
+		log_info("upstream_loaded", LOG_INT("documents", w->seen), LOG_INT("ms", ms),
+			 LOG_INT("rate", rate));
+	else
+		log_info("upstream_loading", LOG_INT("documents", w->seen), LOG_INT("of", w->total),
+			 LOG_INT("rate", rate), LOG_INT("left_s", left));
+	w->logged_ms = now;
+}
+
 static void tell(struct sweep *w, bool end, bool held)
 {
 	uint64_t now = clock_mono_ms();
+	if (!w->f->loaded && (end || now - w->logged_ms >= PROGRESS_MS))
+		log_progress(w, now, end);
 	if (!end && now - w->told_ms < FIGURES_MS)
 		return;
 	w->told_ms = now;
@@ -58,7 +76,8 @@ static void tell(struct sweep *w, bool end, bool held)
 	upstream_set(w->f->u, set_figures, &s);
 }
 
-// A sweep that nobody waits for takes half of the interval, so that the server and this machine notice little of it.
+// A sweep that nobody waits for takes half of the interval, so that the server and this machine notice little
+// of it.
 static bool pace(const struct sweep *w)
 {
 	uint64_t now = clock_mono_ms() - w->begun_ms;
@@ -99,7 +118,8 @@ static enum feed_result remove_unseen(struct feed *f)
 			f->gone[f->gone_cnt++] = (struct feed_gone){.id = e->id, .imsi = e->imsi};
 			if (f->gone_cnt == FEED_GONE_MAX) {
 				r = feed_gone_flush(f);
-				// each removal moves others by one place at most; who is looked at again is seen
+				// each removal moves others by one place at most; who is looked at again is
+				// seen
 				at = at > FEED_GONE_MAX ? at - FEED_GONE_MAX : 0;
 				continue;
 			}
@@ -125,9 +145,20 @@ static enum feed_result sweep(struct sweep *w)
 	return r;
 }
 
+// Dropped, renamed, a wrong name: nobody is cut off for that. Nor for a restore that is under way: when most
+// are missing, they are gone if a second look finds no more than the first.
+static bool must_hold(const struct feed *f, uint64_t seen)
+{
+	if (seen == 0)
+		return f->map.cnt > 0;
+	uint64_t missing = f->map.cnt > seen ? f->map.cnt - seen : 0;
+	return missing > FEW && missing > seen && !(f->held && f->held_seen == seen);
+}
+
 enum feed_result feed_compare(struct feed *f, bool paced)
 {
 	struct sweep w = {.f = f, .paced = paced, .begun_ms = clock_mono_ms(), .cpu_ms = thread_cpu_ms()};
+	w.logged_ms = w.begun_ms;
 	f->generation = (f->generation + 1) & 0x7fffffff;
 	if (f->generation == 0)
 		f->generation = 1;
@@ -137,10 +168,10 @@ enum feed_result feed_compare(struct feed *f, bool paced)
 	if (r != FEED_OK)
 		return r;
 	mongo_worked(&f->m);
-	// dropped, renamed, a wrong name, a restore that has just begun: nobody is cut off for that
-	bool held = w.seen == 0 && f->map.cnt > 0;
+	bool held = must_hold(f, w.seen);
 	if (held && !f->held)
-		log_warn("upstream_is_empty", LOG_INT("kept", f->map.cnt));
+		log_warn("upstream_is_empty", LOG_INT("documents", w.seen), LOG_INT("kept", f->map.cnt));
+	f->held_seen = w.seen;
 	if (!held)
 		r = remove_unseen(f);
 	if (r != FEED_OK)
@@ -177,12 +208,10 @@ static bool poll_once(struct feed *f, enum feed_result *r)
 enum feed_result feed_poll(struct feed *f)
 {
 	enum feed_result r;
-	if (!f->told_mode)
-		log_info("upstream_mode", LOG_STR("mode", "poll"),
-			 LOG_INT("interval_ms", upstream_options(f->u)->config->store_poll_ms));
-	f->told_mode = true;
+	uint64_t begun = clock_mono_ms();
 	feed_state(f, f->loaded ? UP_LIVE : UP_LOADING, UP_POLL);
 	while (poll_once(f, &r))
-		continue;
+		if (!f->streamless && clock_mono_ms() - begun > RETRY_MS)
+			return FEED_NONE; // it may have been a passing reason: ask again
 	return r;
 }

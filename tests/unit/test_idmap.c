@@ -24,7 +24,8 @@ static void fill(struct idmap *m, uint64_t from, uint64_t to)
 	}
 }
 
-// In the order of their ids, each no further than from where it belongs without a gap: what a search relies on.
+// In the order of their ids, each no further than from where it belongs without a gap: what a search relies
+// on.
 static void check_order(const struct idmap *m)
 {
 	size_t at = 0, cnt = 0;

@@ -1,4 +1,5 @@
-// The upstream's threads when MongoDB is not what it should be: they say so without credentials, and end when they must.
+// The upstream's threads when MongoDB is not what it should be: they say so without credentials, and end when
+// they must.
 #include <arpa/inet.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -51,9 +52,11 @@ static struct upstream *start(const char *format, unsigned at, bool no_threads)
 	char uri[256];
 	struct upstream *u = NULL;
 	snprintf(uri, sizeof(uri), format, at);
-	assert_int_equal(
-	    upstream_start(&(struct upstream_options){.config = &config, .uri = uri, .dir = dir, .no_threads = no_threads}, &u),
-	    0);
+	assert_int_equal(upstream_start(
+			     &(struct upstream_options){
+				 .config = &config, .uri = uri, .dir = dir, .no_threads = no_threads},
+			     &u),
+			 0);
 	return u;
 }
 
@@ -168,8 +171,10 @@ static void a_text_has_no_password(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(nobody_listens),		cmocka_unit_test(an_option_that_the_driver_refuses),
-	    cmocka_unit_test(stalled_threads_are_given_up), cmocka_unit_test(what_errors_mean),
+	    cmocka_unit_test(nobody_listens),
+	    cmocka_unit_test(an_option_that_the_driver_refuses),
+	    cmocka_unit_test(stalled_threads_are_given_up),
+	    cmocka_unit_test(what_errors_mean),
 	    cmocka_unit_test(a_text_has_no_password),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,5 +1,5 @@
-// Documents of MongoDB as other programs write them: which subscribers they become, what their digests leave out, and that the
-// quick way of reading says what record.c says.
+// Documents of MongoDB as other programs write them: which subscribers they become, what their digests leave
+// out, and that the quick way of reading says what record.c says.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -117,7 +117,8 @@ static void check_row(const json_t *row)
 	bson_t *b = bson_of(text);
 	mongo_docs_fini(&fresh);
 	begin(&fresh);
-	struct up_doc *slow = read_doc(&fresh, b, &e), *first = read_doc(&docs, b, &e2), *again = read_doc(&docs, b, &e3);
+	struct up_doc *slow = read_doc(&fresh, b, &e), *first = read_doc(&docs, b, &e2),
+		      *again = read_doc(&docs, b, &e3);
 	assert_string_equal(e.text, e2.text);
 	assert_string_equal(e.text, e3.text);
 	if (bad && (slow || strncmp(e.text, bad, strlen(bad)) != 0 || e.text[strlen(bad)] != ':'))
@@ -176,13 +177,15 @@ static struct mongo_digests digests_of(const char *format, ...)
 static void state_is_not_content(void **state)
 {
 	static const char *const more[] = {
-	    "},\"__v\":1",	  "},\"mme_host\":\"a\"", "},\"mme_realm\":[\"a\"]", "},\"mme_timestamp\":5",
-	    "},\"mm_realm\":[]",  "},\"purge_flag\":true", "},\"imeisv\":\"1\"",      "},\"corehss\":{\"node\":1}",
-	    ",\"sqn\":32}",	  ",\"sqn\":null}"};
+	    "},\"__v\":1",           "},\"mme_host\":\"a\"",       "},\"mme_realm\":[\"a\"]",
+	    "},\"mme_timestamp\":5", "},\"mm_realm\":[]",          "},\"purge_flag\":true",
+	    "},\"imeisv\":\"1\"",    "},\"corehss\":{\"node\":1}", ",\"sqn\":32}",
+	    ",\"sqn\":null}"};
 	(void)state;
 	struct mongo_digests plain = digests_of("{\"_id\":1,\"imsi\":\"001010000000001\",%s}}", KEYS);
 	for (unsigned i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
-		struct mongo_digests g = digests_of("{\"_id\":1,\"imsi\":\"001010000000001\",%s%s}", KEYS, more[i]);
+		struct mongo_digests g =
+		    digests_of("{\"_id\":1,\"imsi\":\"001010000000001\",%s%s}", KEYS, more[i]);
 		assert_int_equal(g.id, plain.id);
 		assert_int_equal(g.digest, plain.digest);
 		assert_int_not_equal(g.full, plain.full);
@@ -191,13 +194,15 @@ static void state_is_not_content(void **state)
 
 static void everything_else_is_content(void **state)
 {
-	static const char *const more[] = {"},\"mme_hosts\":1", ",\"amf\":\"8001\"}", "},\"note\":1", "},\"__w\":1",
-					   ",\"sqn2\":5}",	"},\"slice\":[]",     "},\"sqn\":1"};
+	static const char *const more[] = {"},\"mme_hosts\":1", ",\"amf\":\"8001\"}", "},\"note\":1",
+					   "},\"__w\":1",       ",\"sqn2\":5}",       "},\"slice\":[]",
+					   "},\"sqn\":1"};
 	(void)state;
 	struct mongo_digests plain = digests_of("{\"_id\":1,\"imsi\":\"001010000000001\",%s}}", KEYS);
 	for (unsigned i = 0; i < sizeof(more) / sizeof(more[0]); i++)
-		assert_int_not_equal(digests_of("{\"_id\":1,\"imsi\":\"001010000000001\",%s%s}", KEYS, more[i]).digest,
-				     plain.digest);
+		assert_int_not_equal(
+		    digests_of("{\"_id\":1,\"imsi\":\"001010000000001\",%s%s}", KEYS, more[i]).digest,
+		    plain.digest);
 }
 
 static void ids_of_different_types_differ(void **state)
@@ -221,7 +226,8 @@ static void of_a_kind_but_themselves(void **state)
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
 		snprintf(text, sizeof(text),
-			 "{\"_id\":%u,\"imsi\":\"00101000000000%u\",\"msisdn\":[\"1555000%u\"],%s},\"slice\":[{\"_id\":%u,\"session\":"
+			 "{\"_id\":%u,\"imsi\":\"00101000000000%u\",\"msisdn\":[\"1555000%u\"],%s},\"slice\":"
+			 "[{\"_id\":%u,\"session\":"
 			 "[{\"_id\":%u,\"name\":\"ims\"}]}]}",
 			 i, i, i, KEYS, i, i);
 		bson_t *b = bson_of(text);
@@ -244,9 +250,12 @@ static void broken_bytes_are_refused_or_read(void **state)
 	struct record_error e;
 	(void)state;
 	snprintf(text, sizeof(text),
-		 "{\"_id\":{\"$oid\":\"64c000000000000000000001\"},\"imsi\":\"001010000000001\",\"msisdn\":[\"1555\"],%s,\"sqn\":5},"
-		 "\"r\":{\"$regularExpression\":{\"pattern\":\"a\",\"options\":\"i\"}},\"b\":{\"$binary\":{\"base64\":\"AAAA\","
-		 "\"subType\":\"00\"}},\"slice\":[{\"session\":[{\"name\":\"ims\"}]}],\"d\":1.5,\"imeisv\":\"35349006987331\"}",
+		 "{\"_id\":{\"$oid\":\"64c000000000000000000001\"},\"imsi\":\"001010000000001\",\"msisdn\":["
+		 "\"1555\"],%s,\"sqn\":5},"
+		 "\"r\":{\"$regularExpression\":{\"pattern\":\"a\",\"options\":\"i\"}},\"b\":{\"$binary\":{"
+		 "\"base64\":\"AAAA\","
+		 "\"subType\":\"00\"}},\"slice\":[{\"session\":[{\"name\":\"ims\"}]}],\"d\":1.5,\"imeisv\":"
+		 "\"35349006987331\"}",
 		 KEYS);
 	bson_t *good = bson_of(text);
 	struct guard g;
@@ -272,9 +281,12 @@ static void broken_bytes_are_refused_or_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(documents_as_others_write_them), cmocka_unit_test(state_is_not_content),
-	    cmocka_unit_test(everything_else_is_content),     cmocka_unit_test(ids_of_different_types_differ),
-	    cmocka_unit_test(of_a_kind_but_themselves),	      cmocka_unit_test(broken_bytes_are_refused_or_read),
+	    cmocka_unit_test(documents_as_others_write_them),
+	    cmocka_unit_test(state_is_not_content),
+	    cmocka_unit_test(everything_else_is_content),
+	    cmocka_unit_test(ids_of_different_types_differ),
+	    cmocka_unit_test(of_a_kind_but_themselves),
+	    cmocka_unit_test(broken_bytes_are_refused_or_read),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
