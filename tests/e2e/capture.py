@@ -8,6 +8,7 @@ that all the rest of such an answer is judged.
 import atexit
 import os
 import shutil
+import socket
 import struct
 import sys
 import threading
@@ -121,6 +122,58 @@ class Stream:
         with lock:
             if not self.file.closed:
                 self.file.flush()
+
+
+class Proxy:
+    """A TCP port for peers that can't write a capture themselves: what comes there goes on to the HSS, and back."""
+
+    def __init__(self, port):
+        self.port = port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.own_port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                peer = self.listener.accept()[0]
+            except OSError:
+                return  # closed
+            threading.Thread(target=self.serve, args=(peer,), daemon=True).start()
+
+    def serve(self, peer):
+        with peer:
+            try:
+                node = socket.create_connection(("127.0.0.1", self.port))
+            except OSError:
+                return
+            with node:
+                record = Stream()
+                there = threading.Thread(target=self.carry, args=(peer, node, record, True), daemon=True)
+                there.start()
+                self.carry(node, peer, record, False)
+                there.join()
+
+    @staticmethod
+    def carry(source, target, record, by_peer):
+        rest = b""
+        try:
+            while some := source.recv(65536):
+                rest += some
+                while len(rest) >= 20 and 20 <= int.from_bytes(rest[1:4], "big") <= len(rest):
+                    length = int.from_bytes(rest[1:4], "big")
+                    (record.sent if by_peer else record.received)(rest[:length])
+                    rest = rest[length:]
+                target.sendall(some)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the other way ended
+        if not by_peer:
+            record.ended(False)
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
 
 
 class Nothing:
