@@ -376,14 +376,16 @@ static void handle(struct loader *l)
 	}
 	if (!m->held && !fold_is_behind(l))
 		m->held = upstream_take(m->up, false);
+	bool some = m->held;
 	for (unsigned n = 0; m->held && n < PIECE && !fold_is_behind(l); n++) {
 		i = m->held;
 		m->held = i->next;
 		feed_item(l, i);
 		up_item_free(&i);
 	}
-	if (m->held && !fold_is_behind(l) && m->event)
-		event_active(m->event, EV_TIMEOUT, 0); // the rest after a look at the sockets
+	// the rest, and what came meanwhile, after a look at the sockets: the signal for it may have been taken already
+	if (some && !fold_is_behind(l) && m->event)
+		event_active(m->event, EV_TIMEOUT, 0);
 }
 
 static void on_items(evutil_socket_t fd, short what, void *arg)

@@ -314,6 +314,8 @@ bool upstream_give_take(struct upstream *u, struct up_item **at)
 	while (!answer && !u->ending && u->item && u->item_bytes + i->size > UP_ITEMS_BYTES)
 		pthread_cond_wait(&u->room, &u->lock);
 	bool ending = u->ending;
+	// further ones are taken with the first: its signal is enough
+	bool first = answer ? !u->answer : !u->item;
 	if (!ending && answer) {
 		if (i->doc)
 			note_known(u, i->doc);
@@ -330,7 +332,7 @@ bool upstream_give_take(struct upstream *u, struct up_item **at)
 		return false;
 	}
 	*at = NULL;
-	if (write(u->fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+	if (first && write(u->fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		log_error("upstream_event_failed", LOG_STR("reason", err_text(errno)));
 	return true;
 }
