@@ -43,10 +43,10 @@ class Faults(unittest.TestCase):
                     for x in self.server.collection().find()} == {host}
         self.hss.until(look, f"MongoDB: everybody is at {host}", timeout=30)
         mongo.wait_written(self.hss)
+        mongo.wait_live(self.hss, self.count)
         listed = self.hss.ctl("--json", "subscriber", "list").lines
         self.assertEqual({row["mme"] for row in listed}, {host})
         self.assertEqual(len(listed), self.count)
-        mongo.wait_live(self.hss, self.count)
         done = self.hss.ctl("--json", "store", "verify", check=False)
         self.assertEqual(done.returncode, 0, done)
 
@@ -100,6 +100,7 @@ class Faults(unittest.TestCase):
             self.assertIn(mme.call(mme.air(imsi(5000))).result, (2001, 3004))
             self.server.collection().delete_one({"imsi": imsi(5000)})
         self.proxy.delay_ms = 0
+        self.hss.until(lambda: self.hss.ctl("subscriber", "show", imsi(5000), check=False).returncode == 1, "gone again")
         self.everywhere("slow.test")
 
     def test_outage(self):

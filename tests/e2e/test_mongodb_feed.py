@@ -133,8 +133,8 @@ class Events(Feed):
                 began = time.monotonic()
                 while True:
                     ula = mme.call(mme.ulr(imsi(1)))
-                    got = ula.one(d.SUBSCRIPTION).one(d.MSISDN).data
-                    if got == d_tbcd(value):
+                    got = ula.one(d.SUBSCRIPTION).all(d.MSISDN)
+                    if [a.data for a in got] == [tbcd(value)]:
                         break
                     self.assertLess(time.monotonic() - began, 10)
                 took.append(time.monotonic() - began)
@@ -155,7 +155,7 @@ class Events(Feed):
         self.assertEqual(done.returncode, 0)
 
 
-def d_tbcd(digits):
+def tbcd(digits):
     digits += "f" * (len(digits) % 2)
     return bytes(int(digits[i + 1] + digits[i], 16) for i in range(0, len(digits), 2))
 
