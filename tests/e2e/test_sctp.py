@@ -11,6 +11,8 @@ import hss
 import judge
 
 PORT, DIAL_PORT = 3868, 3870
+# Remarks that are not about Diameter: on a busy machine more is lost than one of them, and buffers get full.
+OF_SCTP = {"This TSN was retransmitted more than 2 times.", "Zero Advertised Receiver Window Credit"}
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "support", "vm"))
@@ -28,8 +30,8 @@ class Sctp(unittest.TestCase):
                 self.files = {"s6a_client.fdx": f.read()}
 
     def run_in(self, machine, programs, *which, **how):
-        done = machine([sys.executable, os.path.join(HERE, "sctp_guest.py"), *which], files=self.files,
-                       env={"HSS_BIN": programs, "HSS_PORT": str(PORT), "HSS_DIAL_PORT": str(DIAL_PORT)}, fetch=("sctp.pcap",), **how)
+        done = machine([sys.executable, os.path.join(HERE, "sctp_guest.py"), *which], files=self.files, fetch=("sctp.pcap",),
+                       env={"HSS_BIN": programs, "HSS_PORT": str(PORT), "HSS_DIAL_PORT": str(DIAL_PORT)}, **how)
         print(done.stdout)
         self.assertEqual(done.returncode, 0, done.stdout[-6000:])
         self.assertRegex(done.stdout, r"Ran 1[0-9] tests")
@@ -48,8 +50,7 @@ class Sctp(unittest.TestCase):
         self.assertLessEqual({(d.CER, True), (d.CLR, True), (d.AIR, False), (d.ULR, False)}, asked.keys())
         # what was sent again, as a path was lost or a reader was late, was judged when it was sent first
         odd = judge.remarks(ours=f"{ours} && !sctp.retransmission", **capture)
-        # a busy machine loses more than one of them: said of the first sending, too, and not about Diameter
-        self.assertEqual([row for row in odd if row[2] != "This TSN was retransmitted more than 2 times."], [])
+        self.assertEqual([row for row in odd if set(row[2].split(",")) - OF_SCTP], [])
         # the judge itself: it finds ours
         self.assertTrue(judge.tshark(rule=f"sctp.dstport=={PORT} && diameter.avp.code.unknown", **capture))
 
