@@ -10,6 +10,8 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
+#define KNOWN_MS 60000u // a stream tells what answers brought much sooner
+
 // ---- items
 
 bool feed_give(struct feed *f, const struct up_item *item)
@@ -95,6 +97,16 @@ void feed_learn_known(struct feed *f)
 			e->imsi = known[i].imsi;
 	}
 	free(known);
+}
+
+void feed_forget_known(struct feed *f)
+{
+	size_t cnt;
+	uint64_t now = clock_mono_ms();
+	if (now - f->known_ms < KNOWN_MS)
+		return;
+	f->known_ms = now;
+	free(upstream_take_known(f->u, &cnt));
 }
 
 static bool find_others(struct feed *f, mongoc_cursor_t *cursor)

@@ -41,6 +41,7 @@ struct feed {
 	bool held;       // the collection was found empty, or nearly: who is known is kept
 	uint64_t held_seen;  // and so many were there
 	uint64_t changes;    // told
+	uint64_t known_ms;   // when the answers' documents were let go last
 	uint64_t compare_ms; // when the next attempt may be, after one that found nothing
 	struct feed_gone gone[FEED_GONE_MAX];
 	unsigned gone_cnt;
@@ -67,7 +68,9 @@ enum feed_result feed_gone_add(struct feed *f, uint64_t id, imsi_t imsi) MUST_US
 enum feed_result feed_gone_flush(struct feed *f) MUST_USE;
 // What the other threads brought: one that is deleted before a sweep or an event told of it is to be missed
 // all the same.
+// For a comparison's beginning: it takes away again what is gone. A stream lets them go once its events have told of them.
 void feed_learn_known(struct feed *f);
+void feed_forget_known(struct feed *f);
 bool feed_give(struct feed *f, const struct up_item *item) MUST_USE;     // of a copy
 void feed_state(struct feed *f, enum up_state state, enum up_mode mode); // logs a new mode
 void feed_count(struct feed *f, bool level); // documents, events; level: with the upstream, now

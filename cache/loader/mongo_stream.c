@@ -371,7 +371,7 @@ enum feed_result stream_run(struct feed *f)
 		if (f->compare)
 			r = compare(f);
 		uint64_t before = f->changes;
-		feed_learn_known(f);
+		feed_forget_known(f);
 		if (r == FEED_OK)
 			r = stream_next(f);
 		if (r != FEED_OK)
