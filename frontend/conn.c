@@ -519,17 +519,16 @@ static void read_once(struct conn *c)
 }
 
 // One step of a handshake in each turn of the event loop, whoever wants how many: all others are served
-// between two of them. Who must wait stays readable, and has its turn before those that come later. The
-// loop's own time is the same within a turn, and another one in the next.
+// between two of them. Who must wait stays readable, and has its turn before those that come later. The turn
+// ends behind all events that are active now.
 static bool not_this_turn(struct frontend *fe, const struct conn *c)
 {
-	struct timeval turn;
-	if (!c->transport.costly || c->ending || event_base_gettimeofday_cached(fe->base, &turn))
+	if (!c->transport.costly || c->ending)
 		return false;
-	uint64_t us = (uint64_t)turn.tv_sec * 1000000 + (uint64_t)turn.tv_usec;
-	if (us == fe->turn_us)
+	if (fe->turn_used)
 		return true;
-	fe->turn_us = us;
+	fe->turn_used = true;
+	event_active(&fe->turn_event, EV_TIMEOUT, 0);
 	return false;
 }
 

@@ -61,11 +61,11 @@ struct frontend {
 	uint32_t listener_cnt;
 	struct frontend_worker worker[WORKER_MAX];
 	uint32_t worker_cnt;
-	struct event tick_event;
+	struct event tick_event, turn_event;
 
 	uint64_t now_us;       // monotonic, of the batch being handled
 	uint64_t directory_ms; // when the peer directory's counters were last brought up to date
-	uint64_t turn_us;      // of the event loop's last turn in which there was a step of a handshake
+	bool turn_used;        // in this turn of the event loop there was a step of a handshake
 	bool in_batch;         // inside a worker's batch: now_us is set
 	bool stopping;
 	uint64_t stop_ms; // when the stop began

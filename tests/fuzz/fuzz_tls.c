@@ -4,6 +4,7 @@
 // good CER too; the rest: how long the pieces are. A second peer, over TLS, must be served afterwards.
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -80,6 +81,7 @@ static void start(void)
 	int fd = control_create(1, 1);
 	log_init("fuzz", LOG_LEVEL_ERROR, false, false);
 	clock_freeze_us(now_us);
+	signal(SIGPIPE, SIG_IGN); // OpenSSL writes where the frontend has closed
 	base = event_base_new();
 	control = control_map(fd, true);
 	if (!base || !control || tls_init() ||
