@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -77,6 +78,17 @@ static bool do_socket(void)
 static bool do_tcp_socket(void)
 {
 	return socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) >= 0;
+}
+
+// A kernel without SCTP refuses: what counts is that the filter lets the call pass.
+static bool do_sctp_socket(void)
+{
+	return socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_SCTP) >= 0 || errno != EACCES;
+}
+
+static bool do_mptcp_socket(void)
+{
+	return socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_MPTCP) >= 0;
 }
 
 static bool do_udp_socket(void)
@@ -255,6 +267,8 @@ static void connecting(void **state)
 		assert_int_equal(run((enum role)role, do_tcp_socket), KILLED);
 	connects = true;
 	assert_int_equal(run(ROLE_FRONTEND, do_tcp_socket), LIVES);
+	assert_int_equal(run(ROLE_FRONTEND, do_sctp_socket), LIVES);
+	assert_int_equal(run(ROLE_FRONTEND, do_mptcp_socket), KILLED);
 	assert_int_equal(run(ROLE_FRONTEND, do_udp_socket), KILLED);
 	assert_int_equal(run(ROLE_FRONTEND, do_unix_socket), KILLED);
 	assert_int_equal(run(ROLE_FRONTEND, do_connect), REFUSED); // not a socket
