@@ -16,6 +16,7 @@ from test_mongodb_feed import air
 
 class Faults(unittest.TestCase):
     oplog = True
+    rounds = 200 if hss.ALL else 20
 
     def begin(self, count=100, file=False, **store):
         self.server = mongo.MongoServer(oplog=self.oplog, file=file)
@@ -122,7 +123,7 @@ class Faults(unittest.TestCase):
         seed = int(os.environ.get("HSS_TEST_SEED", time.time_ns() & 0xffffffff))
         moments = random.Random(seed)
         drawn, allowed = set(), {}
-        for turn in range(200 if hss.ALL else 20):
+        for turn in range(self.rounds):
             victim = ("loader", "all", "server", "cut")[turn % 4]
             what = f"round {turn}, {victim}, seed {seed}"
             logs = [os.path.join(self.hss.dir, f"{case}-{turn}") for case in ("air", "ulr")]
@@ -180,6 +181,7 @@ class Faults(unittest.TestCase):
 
 class FaultsPolled(Faults):
     oplog = False
+    rounds = 200 if hss.ALL else 8
 
 
 class Refused(unittest.TestCase):
