@@ -38,6 +38,7 @@ struct outbox {
 	struct ring state, sqn;
 	unsigned batches;
 	uint32_t flight_states, flight_since_s;
+	uint32_t again; // subscribers whose state changed while something of theirs is under way
 	uint32_t scan_slot;
 	uint64_t sqn_budget;
 	uint64_t refused;
@@ -132,7 +133,7 @@ void outbox_free(struct loader *l)
 
 uint64_t outbox_waiting(const struct loader *l)
 {
-	return l->outbox->state.cnt + l->outbox->flight_states;
+	return l->outbox->state.cnt + l->outbox->flight_states + l->outbox->again;
 }
 
 uint64_t outbox_age_s(const struct loader *l)
@@ -155,10 +156,16 @@ static uint64_t *side_of(struct loader *l, const struct cache_record *r)
 	return r->sqn < l->outbox->side_cnt ? &l->outbox->side[r->sqn] : NULL;
 }
 
+static void set_again(struct outbox *o, uint64_t *side)
+{
+	o->again += !(*side & AGAIN);
+	*side |= AGAIN;
+}
+
 static void want_state(struct loader *l, imsi_t imsi, uint64_t *side, uint32_t since_s)
 {
 	if (*side & FLIGHT)
-		*side |= AGAIN;
+		set_again(l->outbox, side);
 	else if (!(*side & QUEUED)) {
 		*side |= QUEUED;
 		ring_push(&l->outbox->state, imsi, since_s);
@@ -222,6 +229,8 @@ void outbox_moved(struct loader *l, uint32_t from, uint32_t to, uint64_t next)
 {
 	struct outbox *o = l->outbox;
 	uint64_t goes_on = from < o->side_cnt ? o->side[from] & (QUEUED | QUEUED_SQN | FLIGHT | AGAIN) : 0;
+	if (goes_on & AGAIN && to >= o->side_cnt)
+		o->again--; // gone
 	if (to < o->side_cnt)
 		o->side[to] = SEEN | (next << 5 & FIELD_SQN) | goes_on;
 	if (from < o->side_cnt)
@@ -278,7 +287,8 @@ static bool compose(struct loader *l, imsi_t imsi, bool state, struct up_write *
 		return false; // deleted since; its row went with it
 	*side &= ~(state ? QUEUED | QUEUED_SQN : QUEUED_SQN);
 	if (*side & FLIGHT) {
-		*side |= state ? AGAIN : 0;
+		if (state)
+			set_again(l->outbox, side);
 		return false;
 	}
 	if (!state && !(*side & KNOWN)) {
@@ -365,6 +375,7 @@ static void written(struct loader *l, const struct up_write *w, const struct up_
 	if (!side)
 		return;
 	bool again = *side & AGAIN || (away && state);
+	l->outbox->again -= (*side & AGAIN) != 0;
 	*side &= ~(FLIGHT | AGAIN);
 	if (again)
 		want_state(l, w->imsi, side, away ? l->outbox->flight_since_s : now_s());

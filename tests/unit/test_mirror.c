@@ -256,6 +256,7 @@ static void a_location_is_written_back_until_it_is_there(void **state)
 	assert_int_equal(outbox_waiting(l), 1);
 	change("mme-3", 3); // meanwhile: not beside it, after it
 	assert_null(batch());
+	assert_int_equal(outbox_waiting(l), 2);
 	outcome(b, UP_AWAY);
 	b = batch();
 	assert_string_equal(b->write[0].mme_host, "mme-3");
