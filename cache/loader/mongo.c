@@ -23,8 +23,8 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 // The driver's own lines may hold anything, and every failure comes back as an error anyway.
 static void init_driver(void)
 {
+	mongoc_log_set_handler(NULL, NULL); // before: it has something to say while it starts
 	mongoc_init();
-	mongoc_log_set_handler(NULL, NULL);
 	mongoc_handshake_data_append("corehss", HSS_VERSION, NULL);
 }
 
