@@ -25,6 +25,8 @@
 #define ODD	    (1ull << 55) // the field is missing, int32 or double: Open5GS takes that for 0
 #define MISSING	    (1ull << 56)
 #define LEARNING    (1ull << 57) // the document is asked for
+#define FLIGHT_STATE (1ull << 58) // what is under way holds its state
+#define UNDER_WAY   (QUEUED | QUEUED_SQN | FLIGHT | FLIGHT_STATE | AGAIN)
 
 struct ring {
 	uint64_t *imsi;
@@ -38,7 +40,7 @@ struct outbox {
 	struct ring state, sqn;
 	unsigned batches;
 	uint32_t flight_states, flight_since_s;
-	uint32_t again; // subscribers whose state changed while something of theirs is under way
+	uint32_t again; // subscribers whose state waits behind an SQN of theirs
 	uint32_t scan_slot;
 	uint64_t sqn_budget;
 	uint64_t refused;
@@ -158,7 +160,7 @@ static uint64_t *side_of(struct loader *l, const struct cache_record *r)
 
 static void set_again(struct outbox *o, uint64_t *side)
 {
-	o->again += !(*side & AGAIN);
+	o->again += !(*side & (AGAIN | FLIGHT_STATE));
 	*side |= AGAIN;
 }
 
@@ -204,7 +206,7 @@ void outbox_field(struct loader *l, imsi_t imsi, uint64_t note)
 	if (!side)
 		return;
 	uint64_t before = *side & KNOWN ? *side & FIELD_SQN : 0;
-	*side &= QUEUED | QUEUED_SQN | FLIGHT | AGAIN;
+	*side &= UNDER_WAY;
 	*side |= note;
 	if (note & UNUSABLE)
 		return;
@@ -228,8 +230,8 @@ void outbox_unlearned(struct loader *l, imsi_t imsi)
 void outbox_moved(struct loader *l, uint32_t from, uint32_t to, uint64_t next)
 {
 	struct outbox *o = l->outbox;
-	uint64_t goes_on = from < o->side_cnt ? o->side[from] & (QUEUED | QUEUED_SQN | FLIGHT | AGAIN) : 0;
-	if (goes_on & AGAIN && to >= o->side_cnt)
+	uint64_t goes_on = from < o->side_cnt ? o->side[from] & UNDER_WAY : 0;
+	if ((goes_on & (AGAIN | FLIGHT_STATE)) == AGAIN && to >= o->side_cnt)
 		o->again--; // gone
 	if (to < o->side_cnt)
 		o->side[to] = SEEN | (next << 5 & FIELD_SQN) | goes_on;
@@ -301,7 +303,7 @@ static bool compose(struct loader *l, imsi_t imsi, bool state, struct up_write *
 		compose_state(l, r, w);
 	compose_sqn(l, r, *side, w);
 	if (w->what)
-		*side |= FLIGHT;
+		*side |= state ? FLIGHT | FLIGHT_STATE : FLIGHT;
 	return w->what;
 }
 
@@ -375,8 +377,8 @@ static void written(struct loader *l, const struct up_write *w, const struct up_
 	if (!side)
 		return;
 	bool again = *side & AGAIN || (away && state);
-	l->outbox->again -= (*side & AGAIN) != 0;
-	*side &= ~(FLIGHT | AGAIN);
+	l->outbox->again -= (*side & (AGAIN | FLIGHT_STATE)) == AGAIN;
+	*side &= ~(FLIGHT | FLIGHT_STATE | AGAIN);
 	if (again)
 		want_state(l, w->imsi, side, away ? l->outbox->flight_since_s : now_s());
 	else if (away && w->what)

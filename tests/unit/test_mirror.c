@@ -256,7 +256,7 @@ static void a_location_is_written_back_until_it_is_there(void **state)
 	assert_int_equal(outbox_waiting(l), 1);
 	change("mme-3", 3); // meanwhile: not beside it, after it
 	assert_null(batch());
-	assert_int_equal(outbox_waiting(l), 2);
+	assert_int_equal(outbox_waiting(l), 1);
 	outcome(b, UP_AWAY);
 	b = batch();
 	assert_string_equal(b->write[0].mme_host, "mme-3");
@@ -305,7 +305,15 @@ static void drawn_sqns_reach_the_field_with_its_ind(void **state)
 	assert_non_null(b);
 	assert_int_equal(b->write[0].what, UP_WRITE_SQN);
 	assert_int_equal(b->write[0].sqn, 40 * 32 + 9);
+	assert_int_equal(outbox_waiting(l), 0);
+	change("mme-1", 1); // behind it
+	assert_int_equal(outbox_waiting(l), 1);
 	outcome(b, UP_DONE);
+	assert_int_equal(outbox_waiting(l), 1);
+	b = batch();
+	assert_int_equal(b->write[0].what, UP_WRITE_STATE);
+	outcome(b, UP_DONE);
+	assert_int_equal(outbox_waiting(l), 0);
 	for (unsigned i = 0; i < 100; i++)
 		assert_null(batch());
 	// double, as the old shell writes numbers: put right even when nothing was drawn
