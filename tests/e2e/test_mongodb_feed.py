@@ -49,19 +49,19 @@ class Feed(unittest.TestCase):
 class Events(Feed):
     def test_insert_update_replace_delete(self):
         h, c = self.hss, self.c
-        c.insert_one(webui(30, msisdn=["1"]))
-        self.becomes(30, "msisdn", ["1"])
-        c.update_one({"imsi": imsi(1)}, {"$set": {"msisdn": ["2"], "slice.0.session.0.name": "corp"}})
-        self.becomes(1, "msisdn", ["2"])
+        c.insert_one(webui(30, msisdn=["4915100001"]))
+        self.becomes(30, "msisdn", ["4915100001"])
+        c.update_one({"imsi": imsi(1)}, {"$set": {"msisdn": ["4915100002"], "slice.0.session.0.name": "corp"}})
+        self.becomes(1, "msisdn", ["4915100002"])
         with d.Peer(h.port, "mme.test") as mme:
             profile = mme.call(mme.ulr(imsi(1))).one(d.SUBSCRIPTION).one(d.APN_PROFILE)
             self.assertEqual(profile.one(d.APN).one(d.SERVICE_SELECTION).text, "corp")
         c.update_one({"imsi": imsi(2)}, {"$set": {"subscriber_status": 1}, "$unset": {"msisdn": 1}})
         self.becomes(2, "subscriber_status", 1)
         document = c.find_one({"imsi": imsi(3)})
-        document["msisdn"] = ["3"]
+        document["msisdn"] = ["4915100003"]
         c.replace_one({"_id": document["_id"]}, document)
-        self.becomes(3, "msisdn", ["3"])
+        self.becomes(3, "msisdn", ["4915100003"])
         c.delete_one({"imsi": imsi(4)})
         self.becomes_unknown(4)
         self.assertEqual(air(h, 4), 5001)
@@ -82,18 +82,18 @@ class Events(Feed):
             self.assertEqual(air(h, 1), 2001)
         before = int(h.ctl_json("sqn", "show", imsi(1))["seq"])
         c.delete_one({"imsi": imsi(1)})
-        c.insert_one(webui(1, msisdn=["77"]))
-        self.becomes(1, "msisdn", ["77"])
+        c.insert_one(webui(1, msisdn=["49151000077"]))
+        self.becomes(1, "msisdn", ["49151000077"])
         self.assertGreaterEqual(int(h.ctl_json("sqn", "show", imsi(1))["seq"]), before)
-        document = webui(2, msisdn=["78"])
+        document = webui(2, msisdn=["49151000078"])
         document["security"]["k"] = SECOND_K
         c.delete_one({"imsi": imsi(2)})
         c.insert_one(document)
         h.until(lambda: air(h, 2, SECOND_K) == 2001, "the new key is used")
         for n in range(10):
             c.delete_one({"imsi": imsi(3)})
-            c.insert_one(webui(3, msisdn=[str(n)]))
-        self.becomes(3, "msisdn", ["9"])
+            c.insert_one(webui(3, msisdn=[f"491510000{n}"]))
+        self.becomes(3, "msisdn", ["4915100009"])
         mongo.wait_live(h, 20)
 
     def test_imsi_changes(self):
@@ -128,7 +128,7 @@ class Events(Feed):
         took = []
         with d.Peer(self.hss.port, "mme.test") as mme:
             for n in range(60):
-                value = str(1000 + n)
+                value = f"4915100{1000 + n}"
                 self.c.update_one({"imsi": imsi(1)}, {"$set": {"msisdn": [value]}})
                 began = time.monotonic()
                 while True:
@@ -169,18 +169,18 @@ class Interrupted(Feed):
         for turn in range(3):
             self.proxy.cut()
             mongo.wait_upstream(h, lambda u: u["state"] != "live", "not live")
-            c.update_one({"imsi": imsi(1)}, {"$set": {"msisdn": [f"1{turn}"]}})
+            c.update_one({"imsi": imsi(1)}, {"$set": {"msisdn": [f"4915100001{turn}"]}})
             c.delete_one({"imsi": imsi(10 + turn)})
             c.insert_one(webui(60 + turn))
             self.assertEqual(air(h, 2), 2001)
             self.proxy.resume()
-            self.becomes(1, "msisdn", [f"1{turn}"])
+            self.becomes(1, "msisdn", [f"4915100001{turn}"])
             self.becomes_unknown(10 + turn)
             self.becomes(60 + turn, "imsi", imsi(60 + turn))
         for octets in (1, 15, 40, 700):
             self.proxy.cut_after(octets)
-            c.update_one({"imsi": imsi(2)}, {"$set": {"msisdn": [f"2{octets}"]}})
-            self.becomes(2, "msisdn", [f"2{octets}"])
+            c.update_one({"imsi": imsi(2)}, {"$set": {"msisdn": [f"4915100{octets}"]}})
+            self.becomes(2, "msisdn", [f"4915100{octets}"])
         mongo.wait_live(h, 20)
 
     def test_server_killed(self):
@@ -191,9 +191,9 @@ class Interrupted(Feed):
         self.assertEqual(air(h, 90), 3004)
         self.server.start()
         c = self.server.collection()
-        c.update_one({"imsi": imsi(1)}, {"$set": {"msisdn": ["99"]}})
+        c.update_one({"imsi": imsi(1)}, {"$set": {"msisdn": ["49151000099"]}})
         c.delete_one({"imsi": imsi(2)})
-        self.becomes(1, "msisdn", ["99"])
+        self.becomes(1, "msisdn", ["49151000099"])
         self.becomes_unknown(2)
         mongo.wait_live(h, 19)
 
@@ -204,9 +204,9 @@ class Interrupted(Feed):
         self.c.drop()
         mongo.wait_upstream(h, lambda u: u.get("held"), "held")
         self.assertEqual(air(h, 1), 2001)
-        documents[0]["msisdn"] = ["55"]
+        documents[0]["msisdn"] = ["49151000055"]
         self.c.insert_many(documents[:15])
-        self.becomes(1, "msisdn", ["55"])
+        self.becomes(1, "msisdn", ["49151000055"])
         self.becomes_unknown(20)
         self.assertEqual(air(h, 15), 2001)
         mongo.wait_live(h, 15)
@@ -232,10 +232,10 @@ class Scripted(unittest.TestCase):
     def test_shapes(self):
         s = self.server
         self.assertEqual(self.begin()["mode"], "stream")
-        s.change(imsi(1), msisdn=["5"])
-        self.becomes(1, "msisdn", ["5"])
-        s.change(imsi(2), "replace", msisdn=["6"])
-        self.becomes(2, "msisdn", ["6"])
+        s.change(imsi(1), msisdn=["4915100005"])
+        self.becomes(1, "msisdn", ["4915100005"])
+        s.change(imsi(2), "replace", msisdn=["4915100006"])
+        self.becomes(2, "msisdn", ["4915100006"])
         # an update whose document was gone when it was looked up, then its delete
         gone = s.document(imsi(3))
         s.emit("update", gone, {"x": 1}, fullDocument=None)
@@ -244,18 +244,18 @@ class Scripted(unittest.TestCase):
         # deleted and inserted again under another _id: three events
         old = s.document(imsi(4))
         s.remove(imsi(4))
-        s.insert({**{k: v for k, v in old.items() if k != "_id"}, "msisdn": ["7"]})
-        self.becomes(4, "msisdn", ["7"])
+        s.insert({**{k: v for k, v in old.items() if k != "_id"}, "msisdn": ["4915100007"]})
+        self.becomes(4, "msisdn", ["4915100007"])
         # several updates that all show the last state
-        s.change(imsi(5), msisdn=["8"])
+        s.change(imsi(5), msisdn=["4915100008"])
         for _ in range(3):
-            s.emit("update", s.document(imsi(5)), {"msisdn": ["0"]})
-        self.becomes(5, "msisdn", ["8"])
+            s.emit("update", s.document(imsi(5)), {"msisdn": ["4915100000"]})
+        self.becomes(5, "msisdn", ["4915100008"])
         # what later servers send beside
         s.emit("createIndexes", operationDescription={})
         s.emit("modify", operationDescription={})
-        s.change(imsi(6), msisdn=["9"])
-        self.becomes(6, "msisdn", ["9"])
+        s.change(imsi(6), msisdn=["4915100009"])
+        self.becomes(6, "msisdn", ["4915100009"])
         self.assertEqual(mongo.wait_live(self.hss, 19)["problems"], 0)
 
     def test_drop_rename_invalidate(self):
@@ -301,8 +301,8 @@ class Scripted(unittest.TestCase):
                     s.documents[0]["msisdn"] = [str(code)]
                 rule = s.on("getMore", mongo.error(code, "history lost", errorLabels=["NonResumableChangeStreamError"]),
                             times=1)
-                s.change(imsi(2), msisdn=["1"])  # wakes the one that waits
-                s.change(imsi(2), msisdn=["2"])
+                s.change(imsi(2), msisdn=["4915100001"])  # wakes the one that waits
+                s.change(imsi(2), msisdn=["4915100002"])
                 self.becomes(1, "msisdn", [str(code)])
                 self.assertEqual(rule.used, 1)
 
@@ -315,20 +315,20 @@ class Scripted(unittest.TestCase):
             with self.subTest(code=code):
                 rule = s.on("getMore", mongo.error(code, "later", errorLabels=["ResumableChangeStreamError"]), times=1)
                 s.change(imsi(1), msisdn=[str(code)])
-                self.hss.until(lambda: rule.used or not s.change(imsi(2), msisdn=["1"]), "told")
+                self.hss.until(lambda: rule.used or not s.change(imsi(2), msisdn=["4915100001"]), "told")
                 s.change(imsi(1), msisdn=[str(code + 1)])
                 self.becomes(1, "msisdn", [str(code + 1)])
         s.cut()
-        s.change(imsi(1), msisdn=["0"])
-        self.becomes(1, "msisdn", ["0"])
+        s.change(imsi(1), msisdn=["4915100000"])
+        self.becomes(1, "msisdn", ["4915100000"])
         self.assertLessEqual(s.count("find"), found + 1, "no comparison")
 
     def test_position_kept(self):
         """Over a stop and over kill -9: resumed behind what it covers."""
         s = self.server
         self.begin()
-        s.change(imsi(1), msisdn=["1"])
-        self.becomes(1, "msisdn", ["1"])
+        s.change(imsi(1), msisdn=["4915100001"])
+        self.becomes(1, "msisdn", ["4915100001"])
         for value, gone, end in (("2", 20, self.hss.stop), ("3", 19, self.hss.kill)):
             end()
             s.change(imsi(1), msisdn=[value])
