@@ -112,8 +112,8 @@ class Faults(unittest.TestCase):
             report = self.hss.load("ulr", imsi=imsi(1), subscribers=1000, requests=20000 if hss.ALL else 3000,
                                    host=f"m{turn}.test", realm="test")
             self.assertEqual(set(report["results"]), {"2001"})
-        u = mongo.upstream(self.hss)
-        self.assertEqual((u["outbox"], u["state"] == "live"), (1000, False))
+        mongo.wait_upstream(self.hss, lambda u: u["state"] != "live", "it is away, which a sweep finds out")
+        self.assertEqual(mongo.upstream(self.hss)["outbox"], 1000)
         self.proxy.resume()
         self.everywhere(f"m{turn}.test")
 
