@@ -1,6 +1,7 @@
 // The load, comparisons and polling: one pass over the whole collection that sends what differs from what was
 // sent, and finds what is gone. See mongo_feed.h. Loader process, the feed thread; law 8.
 #include "cache/loader/mongo_feed.h"
+#include <malloc.h>
 #include <stdio.h>
 #include <time.h>
 #include "lib/base/clock.h"
@@ -181,6 +182,8 @@ enum feed_result feed_compare(struct feed *f, bool paced)
 	f->compare_ms = held ? clock_mono_ms() + HELD_MS : 0;
 	tell(&w, true, held);
 	feed_count(f, false);
+	if (!paced) // a load or a comparison took batches and documents that nobody needs any more
+		malloc_trim(0);
 	return FEED_OK;
 }
 
