@@ -35,10 +35,9 @@ struct mirror {
 	uint64_t number, deletes;
 	struct miss *miss;
 	struct up_figures figures;
-	bool doubt;	  // something that the feed brought is not on disk: positions wait for a comparison
-	uint64_t applied, changed, refused, verify_from, verify_changed; // documents
+	unsigned doubt; // something that the feed brought is not on disk: positions wait for so many comparisons
+	uint64_t changed, verify_changed; // documents that changed something
 	uint64_t verify_serial; // of the call, 0: none
-	unsigned verify_rounds;
 	struct log_limit limit;
 };
 
@@ -137,9 +136,10 @@ static void on_fed(struct loader *l, struct op *op, int error)
 	if (error) {
 		if (log_limit_pass(&m->limit, 5))
 			log_error("upstream_change_not_stored", LOG_STR("reason", err_text(error)));
-		if (op->answer[0] == 0 && !m->doubt) {
-			m->doubt = true;
-			upstream_compare(m->up);
+		if (op->answer[0] == 0) {
+			if (!m->doubt)
+				upstream_compare(m->up);
+			m->doubt = 2;
 		}
 	} else {
 		m->changed++;
@@ -158,15 +158,12 @@ static void problem(struct loader *l, imsi_t imsi, uint64_t id, const char *text
 {
 	char where[64];
 	where_text(id, where);
-	l->mirror->refused++;
 	problems_add(l, where, imsi, text);
 }
 
 static void feed_document(struct loader *l, const struct up_item *i)
 {
 	struct record_error e;
-	struct mirror *m = l->mirror;
-	m->applied++;
 	enum put_result r = provision_put_feed(l,
 					       &(struct put_feed){.doc = i->doc,
 								  .takes_over = i->takes_over,
@@ -183,7 +180,6 @@ static void feed_delete(struct loader *l, const struct up_item *i)
 {
 	uint64_t id = 0, digest;
 	l->mirror->deletes++;
-	l->mirror->applied++;
 	int rc = local_read_upstream(l->local, i->imsi, &id, &digest);
 	if (rc == 1 && id == i->id && !provision_remove(l, i->imsi, on_fed, 0))
 		problem(l, i->imsi, id, "could not be removed");
@@ -230,9 +226,11 @@ static void feed_complete(struct loader *l)
 {
 	struct mirror *m = l->mirror;
 	txn_commit(l);
-	m->doubt = false;
+	// the first may have begun before what is missing: the second has not
+	if (m->doubt && --m->doubt)
+		upstream_compare(m->up);
 	log_info("upstream_compared", LOG_INT("subscribers", l->header->subscriber_cnt));
-	if (m->verify_serial && m->verify_rounds++ > 0)
+	if (m->verify_serial)
 		verify_end(l);
 }
 
@@ -435,7 +433,6 @@ void mirror_verify(struct loader *l, struct call *c)
 		return;
 	}
 	m->verify_serial = c->serial;
-	m->verify_rounds = 1;
 	m->verify_changed = m->changed;
 	upstream_compare(m->up);
 }
@@ -519,8 +516,8 @@ void mirror_stop(struct loader *l)
 		return;
 	if (m->event)
 		event_free(m->event);
+	txn_commit(l); // what was begun still has its places here, and may want a comparison
 	upstream_stop(&m->up);
-	txn_commit(l); // what was begun still has its places here
 	for (struct up_item *i = m->held, *next; i; i = next) {
 		next = i->next;
 		up_item_free(&i);

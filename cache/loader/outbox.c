@@ -360,9 +360,8 @@ static void done_entry(struct loader *l, const struct up_write *w)
 
 static void set_aside(struct loader *l, const struct up_write *w, const char *error)
 {
-	char where[64], imsi[16];
-	imsi_text(w->imsi, imsi);
-	snprintf(where, sizeof(where), "write-back %s", imsi);
+	char where[64]; // a place in the list, without the IMSI: that is masked in the log, this is not
+	snprintf(where, sizeof(where), "write-back %016llx", (unsigned long long)ident_hash(w->imsi.v));
 	l->outbox->refused++;
 	problems_add(l, where, w->imsi, error);
 }

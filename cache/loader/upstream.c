@@ -88,6 +88,7 @@ static struct upstream *make(const struct upstream_options *o)
 	if (!u)
 		return NULL;
 	u->config = *o->config;
+	secret_wipe(u->config.store_uri, sizeof(u->config.store_uri)); // `uri` counts
 	u->uri = copy(o->uri, strlen(o->uri));
 	u->dir = copy(o->dir, strlen(o->dir));
 	u->position = (uint8_t *)copy(o->position.p, o->position.len);

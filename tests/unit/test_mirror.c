@@ -416,6 +416,64 @@ static void positions_are_kept_behind_what_they_cover(void **state)
 	assert_true(slice_eq(token, slice_str("token-1")));
 }
 
+static void disk_fails(bool fails)
+{
+	assert_int_equal(sql_exec(l->local->journal, fails ? "PRAGMA query_only=1" : "PRAGMA query_only=0"), 0);
+}
+
+static bool position_is_kept(void)
+{
+	uint64_t before = local_seq(l->local);
+	struct up_item *i = item(UP_POSITION, NULL);
+	i->text = strdup("token");
+	i->len = 5;
+	give(i);
+	return local_seq(l->local) > before;
+}
+
+// What could not be stored is behind the position for ever, unless a comparison that began later has brought it.
+static void a_failed_commit_holds_the_position(void **state)
+{
+	(void)state;
+	disk_fails(true);
+	give_doc(doc(7, K1, ""));
+	assert_null(record());
+	disk_fails(false);
+	assert_true(upstream_compare_wanted(up()));
+	assert_false(position_is_kept());
+	give(item(UP_COMPLETE, NULL)); // of the one that was going on
+	assert_false(position_is_kept());
+	assert_true(upstream_compare_wanted(up()));
+	give_doc(doc(7, K1, ""));
+	give(item(UP_COMPLETE, NULL));
+	assert_true(position_is_kept());
+	assert_non_null(record());
+}
+
+// The commit of the comparison's own last documents fails.
+static void a_failure_at_the_end_of_a_comparison(void **state)
+{
+	(void)state;
+	struct up_item *i = item(UP_DOC, doc(7, K1, ""));
+	assert_true(upstream_give_take(up(), &i));
+	disk_fails(true);
+	give(item(UP_COMPLETE, NULL));
+	disk_fails(false);
+	assert_false(position_is_kept());
+}
+
+static void the_end_while_the_disk_fails(void **state)
+{
+	(void)state;
+	struct up_item *i = item(UP_DOC, doc(7, K1, ""));
+	assert_true(upstream_give_take(up(), &i));
+	mirror_resume(l); // begun, not committed
+	disk_fails(true);
+	mirror_stop(l);
+	disk_fails(false);
+	assert_null(record());
+}
+
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -433,6 +491,9 @@ int main(void)
 	    T(who_is_nowhere_is_not_asked_for_again_at_once),
 	    T(found_but_deleted_meanwhile),
 	    T(positions_are_kept_behind_what_they_cover),
+	    T(a_failed_commit_holds_the_position),
+	    T(a_failure_at_the_end_of_a_comparison),
+	    T(the_end_while_the_disk_fails),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
