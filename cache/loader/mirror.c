@@ -180,6 +180,7 @@ static void feed_delete(struct loader *l, const struct up_item *i)
 {
 	uint64_t id = 0, digest;
 	l->mirror->deletes++;
+	txn_settle(l, i->imsi.v); // it may be of the document that came just before
 	int rc = local_read_upstream(l->local, i->imsi, &id, &digest);
 	if (rc == 1 && id == i->id && !provision_remove(l, i->imsi, on_fed, 0))
 		problem(l, i->imsi, id, "could not be removed");
@@ -273,6 +274,7 @@ static void answer_lookup(struct loader *l, struct asking *k, struct up_item *i)
 	bool miss = k->what == ASKED_MISS;
 	enum put_result r = PUT_NOTHING;
 	enum miss_status told = i->status == UP_AWAY ? MISS_BUSY : MISS_UNKNOWN;
+	txn_settle(l, imsi.v);
 	// what the feed has brought meanwhile is newer; what it has taken away may be what was found
 	bool stale = k->deletes != m->deletes && !loader_find(l, imsi);
 	if (i->doc && stale && miss) {

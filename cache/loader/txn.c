@@ -223,6 +223,12 @@ struct op *txn_begin(struct loader *l, uint64_t key, size_t room)
 	return op;
 }
 
+void txn_settle(struct loader *l, uint64_t key)
+{
+	if (key_waits(l->txn, key, false))
+		commit_batch(l);
+}
+
 struct wr txn_entry(struct loader *l)
 {
 	return wr_of(l->txn->bytes + l->txn->used, TXN_BYTES - l->txn->used);

@@ -45,6 +45,8 @@ void txn_free(struct loader *l);
 // Commits what waits if it must. NULL when `room` is beyond all bounds. Look at the cache after this call,
 // not before.
 struct op *txn_begin(struct loader *l, uint64_t key, size_t room);
+// Commits what waits about `key`: whoever looks at the cache or the database before txn_begin.
+void txn_settle(struct loader *l, uint64_t key);
 // An entry of the operation: write the body, end it.
 struct wr txn_entry(struct loader *l);
 void txn_entry_end(struct loader *l, const struct wr *w, enum entry_kind kind, imsi_t imsi);

@@ -158,6 +158,23 @@ static void one_imsi_two_documents(void **state)
 	assert_int_equal(record()->k[1], 0x11);
 }
 
+// Before the first is committed: a document, its deletion, its successor with the same IMSI.
+static void one_imsi_that_three_items_of_a_batch_are_about(void **state)
+{
+	(void)state;
+	give_doc(doc(7, K1, ""));
+	struct up_item *i = item(UP_DOC, doc(8, K1, ",\"x\":1"));
+	i->takes_over = true;
+	assert_true(upstream_give_take(up(), &i));
+	i = item(UP_DELETE, NULL);
+	i->id = 8;
+	assert_true(upstream_give_take(up(), &i));
+	give_doc(doc(9, K2, ""));
+	assert_int_equal(problems_count(l), 0);
+	assert_non_null(record());
+	assert_int_equal(record()->k[1], 0x11);
+}
+
 static void a_higher_sqn_is_followed_a_lower_one_is_not(void **state)
 {
 	(void)state;
@@ -399,6 +416,21 @@ static void found_but_deleted_meanwhile(void **state)
 	assert_int_equal(told(1), MISS_UNKNOWN);
 }
 
+static void an_answer_behind_a_deletion_that_is_not_committed(void **state)
+{
+	(void)state;
+	miss(1);
+	give_doc(doc(7, K1, ""));
+	struct up_item *i = item(UP_DELETE, NULL);
+	i->id = 7;
+	assert_true(upstream_give_take(up(), &i));
+	mirror_resume(l);
+	answer_lookup(UP_DONE, doc(7, K1, "")); // of before
+	assert_null(record());
+	answer_lookup(UP_REFUSED, NULL);
+	assert_int_equal(told(1), MISS_UNKNOWN);
+}
+
 static void positions_are_kept_behind_what_they_cover(void **state)
 {
 	(void)state;
@@ -481,6 +513,7 @@ int main(void)
 	    T(a_document_becomes_a_subscriber_and_goes_again),
 	    T(what_changes_nothing_is_not_written),
 	    T(one_imsi_two_documents),
+	    T(one_imsi_that_three_items_of_a_batch_are_about),
 	    T(a_higher_sqn_is_followed_a_lower_one_is_not),
 	    T(columns_of_others_are_left_to_them),
 	    T(the_newest_location_wins),
@@ -490,6 +523,7 @@ int main(void)
 	    T(misses_are_read_through_once),
 	    T(who_is_nowhere_is_not_asked_for_again_at_once),
 	    T(found_but_deleted_meanwhile),
+	    T(an_answer_behind_a_deletion_that_is_not_committed),
 	    T(positions_are_kept_behind_what_they_cover),
 	    T(a_failed_commit_holds_the_position),
 	    T(a_failure_at_the_end_of_a_comparison),
