@@ -4,8 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "cache/loader/csv.h"
-#include "cache/loader/import_doc.h"
+#include "cache/loader/document/csv.h"
+#include "cache/loader/document/import_doc.h"
 #include "cache/loader/upstream_csv.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"

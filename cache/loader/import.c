@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "cache/loader/csv.h"
-#include "cache/loader/import_doc.h"
+#include "cache/loader/document/csv.h"
+#include "cache/loader/document/import_doc.h"
 #include "cache/loader/provision.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"

@@ -2,8 +2,8 @@
 #pragma once
 #include <event2/event.h>
 #include "cache/build.h"
-#include "cache/loader/local.h"
-#include "cache/loader/record.h"
+#include "cache/loader/local/local.h"
+#include "cache/loader/document/record.h"
 #include "config/config.h"
 #include "lib/ipc/channel.h"
 

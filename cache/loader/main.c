@@ -5,9 +5,9 @@
 #include <unistd.h>
 #include "cache/loader/admin.h"
 #include "cache/loader/loader.h"
-#include "cache/loader/mongo_check.h"
 #include "cache/loader/mirror.h"
 #include "cache/loader/txn.h"
+#include "cache/loader/mongo/mongo_check.h"
 #include "cache/loader/upstream_csv.h"
 #include "config/uri.h"
 #include "lib/base/log.h"

@@ -1,7 +1,7 @@
 // `sqn ...`, `location ...` and `store status` of hss-admin. Loader process, main thread; law 5.
 #include <errno.h>
 #include <stdio.h>
-#include "cache/loader/extjson.h"
+#include "cache/loader/document/extjson.h"
 #include "cache/loader/load.h"
 #include "cache/loader/mirror.h"
 #include "cache/loader/outbox.h"

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "cache/loader/extjson.h"
+#include "cache/loader/document/extjson.h"
 #include "cache/loader/mirror.h"
 #include "cache/loader/own.h"
 #include "cache/loader/problems.h"

@@ -10,7 +10,7 @@
 // is bounded in octets; the feed waits while the main thread's is full, the main thread never waits (it asks for less).
 #pragma once
 #include <jansson.h>
-#include "cache/loader/record.h"
+#include "cache/loader/document/record.h"
 #include "config/config.h"
 #include "lib/base/err.h"
 

@@ -7,7 +7,7 @@
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "cache/loader/csv.h"
+#include "cache/loader/document/csv.h"
 #include "cache/loader/file_lines.h"
 #include "cache/loader/imsi_set.h"
 #include "cache/loader/load.h"

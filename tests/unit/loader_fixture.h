@@ -15,7 +15,7 @@
 #include "cache/loader/admin.h"
 #include "cache/loader/load.h"
 #include "cache/loader/loader.h"
-#include "cache/loader/local_priv.h"
+#include "cache/loader/local/local_priv.h"
 #include "cache/loader/own.h"
 #include "cache/loader/problems.h"
 #include "cache/loader/txn.h"

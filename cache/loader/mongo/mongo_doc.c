@@ -1,0 +1,258 @@
+// See mongo_doc.h. Loader process, feed and ask thread. What is here was written by others: every type is
+// looked at before it is believed. record.c judges a document; what most of a million have in common it
+// judges once (mongo_quick.h).
+#include "cache/loader/mongo/mongo_doc.h"
+#define XXH_INLINE_ALL
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+#include "cache/loader/mongo/bson_walk.h"
+#include "cache/loader/mongo/mongo_json.h"
+#include "lib/base/secret.h"
+
+#define SQN_MAX   ((1ull << 48) - 1)
+#define NAMES_MAX 512u // of host and realm
+
+int mongo_docs_init(struct mongo_docs *c, const struct upstream_options *o)
+{
+	memset(c, 0, sizeof(*c));
+	int rc = record_ctx_init(&c->records);
+	if (rc)
+		return rc;
+	c->records.allow_xor = o->config->allow_xor;
+	if (o->op.len == sizeof(c->records.op)) {
+		memcpy(c->records.op, o->op.p, sizeof(c->records.op));
+		c->records.has_op = true;
+	}
+	return 0;
+}
+
+void mongo_docs_fini(struct mongo_docs *c)
+{
+	record_ctx_fini(&c->records);
+	mongo_quick_fini(&c->quick);
+	secret_wipe(c, sizeof(*c));
+}
+
+// ---- digests
+
+static struct bson_walk walk(const bson_t *doc)
+{
+	return bson_walk_of(slice_of(bson_get_data(doc), doc->len));
+}
+
+static uint64_t hash_element(const struct bson_walk *w, uint64_t seed)
+{
+	struct slice e = bson_walk_element(w);
+	return XXH3_64bits_withSeed(e.p, e.len, seed);
+}
+
+// What changes without anybody having changed the subscription: locations, counters, bookkeeping of mongoose
+// and of ours.
+static bool is_state(const struct bson_walk *w)
+{
+	switch (w->key.len ? w->key.p[0] : 0) {
+	case '_':
+		return bson_walk_is(w, "__v");
+	case 'm':
+		return bson_walk_is(w, "mme_host") || bson_walk_is(w, "mme_realm") ||
+		       bson_walk_is(w, "mm_realm") || bson_walk_is(w, "mme_timestamp");
+	default:
+		return bson_walk_is(w, "purge_flag") || bson_walk_is(w, "imeisv") ||
+		       bson_walk_is(w, "corehss");
+	}
+}
+
+static uint64_t hash_security(const struct bson_walk *w, uint64_t h)
+{
+	if (w->type != BW_DOCUMENT)
+		return hash_element(w, h);
+	struct bson_walk in = bson_walk_of(w->value);
+	while (bson_walk_next(&in))
+		if (!bson_walk_is(&in, "sqn"))
+			h = hash_element(&in, h);
+	return h;
+}
+
+void mongo_doc_digests(const bson_t *doc, struct mongo_digests *out)
+{
+	struct bson_walk w = walk(doc);
+	uint64_t h = 0;
+	*out = (struct mongo_digests){.full = (uint32_t)XXH3_64bits(bson_get_data(doc), doc->len)};
+	out->full += out->full == 0;
+	while (bson_walk_next(&w)) {
+		if (bson_walk_is(&w, "_id"))
+			out->id = hash_element(&w, 0);
+		if (bson_walk_is(&w, "security"))
+			h = hash_security(&w, h);
+		else if (!is_state(&w))
+			h = hash_element(&w, h);
+	}
+	out->digest = h;
+}
+
+uint64_t mongo_doc_id(const bson_t *doc)
+{
+	struct bson_walk w = walk(doc);
+	while (bson_walk_next(&w))
+		if (bson_walk_is(&w, "_id"))
+			return hash_element(&w, 0);
+	return 0;
+}
+
+imsi_t mongo_doc_imsi(const bson_t *doc)
+{
+	struct bson_walk w = walk(doc);
+	imsi_t imsi = {0};
+	while (bson_walk_next(&w))
+		if (bson_walk_is(&w, "imsi") && (w.type != BW_TEXT || !imsi_parse(w.value, &imsi)))
+			imsi.v = 0;
+	return imsi;
+}
+
+// ---- security.sqn, which other programs raise: its type counts
+
+// false: no whole number that an SQN could be.
+static bool sqn_of(const struct bson_walk *w, uint64_t *sqn)
+{
+	double real;
+	switch (w->type) {
+	case BW_INT32:
+		*sqn = bson_u32(w->value.p);
+		return *sqn <= INT32_MAX;
+	case BW_INT64:
+		*sqn = bson_u64(w->value.p);
+		return *sqn <= SQN_MAX;
+	case BW_DOUBLE:
+		*sqn = bson_u64(w->value.p);
+		memcpy(&real, sqn, sizeof(real));
+		if (!(real >= 0 && real <= (double)SQN_MAX && real == floor(real)))
+			return false;
+		*sqn = (uint64_t)real;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void read_sqn(const struct bson_walk *security, struct up_doc *d, struct record_error *e)
+{
+	struct bson_walk w = bson_walk_of(security->value);
+	while (bson_walk_next(&w)) {
+		if (!bson_walk_is(&w, "sqn"))
+			continue;
+		d->has_sqn = sqn_of(&w, &d->sqn);
+		d->sqn_int64 = d->has_sqn && w.type == BW_INT64;
+		d->sqn_unusable = !d->has_sqn;
+		if (d->has_sqn)
+			continue;
+		d->sqn = 0;
+		snprintf(e->text, sizeof(e->text),
+			 "security.sqn: expected a whole number up to 2^48 - 1; served, but its SQN is not "
+			 "shared");
+	}
+}
+
+// ---- the whole
+
+// The location's names, behind the text.
+static void keep_names(struct up_doc *d, const struct subscription *s)
+{
+	char *at = d->text + d->text_len + 1;
+	if (s->mme_host.len == 0)
+		return;
+	memcpy(at, s->mme_host.p, s->mme_host.len);
+	d->mme_host = slice_of(at, s->mme_host.len);
+	at += s->mme_host.len;
+	memcpy(at, s->mme_realm.p, s->mme_realm.len);
+	d->mme_realm = slice_of(at, s->mme_realm.len);
+}
+
+static bool take_profile(struct up_doc *d, const struct cache_profile *profile, const uint8_t digest[16],
+			 struct record_error *e)
+{
+	d->profile = malloc(profile->len); // its header included
+	if (!d->profile) {
+		snprintf(e->text, sizeof(e->text), "document: no memory");
+		return false;
+	}
+	memcpy(d->profile, profile, profile->len);
+	memcpy(d->profile_digest, digest, sizeof(d->profile_digest));
+	return true;
+}
+
+// By record.c, which has a reason for what it refuses; what it found is learned for others of the same kind.
+static bool read_slowly(struct mongo_docs *c, const bson_t *doc, struct up_doc *d, struct record_error *e)
+{
+	json_t *tree = mongo_json_tree(doc);
+	if (!tree) {
+		snprintf(e->text, sizeof(e->text), "document: expected fewer levels, or no memory");
+		return false;
+	}
+	bool ok = record_parse(&c->records, tree, &c->s, e) &&
+		  record_build(&c->records, &c->s, &d->image, e) &&
+		  take_profile(d, c->records.profile, c->records.digest, e);
+	if (ok) {
+		keep_names(d, &c->s);
+		mongo_quick_learn(&c->quick, d->profile, d->profile_digest, d->image.flags);
+	}
+	json_decref(tree);
+	return ok;
+}
+
+static bool read_quickly(struct mongo_docs *c, const struct mongo_kind *kind, struct up_doc *d,
+			 struct record_error *e)
+{
+	if (!record_image(&c->records, &c->s, &d->image, e) ||
+	    !take_profile(d, kind->profile, kind->digest, e))
+		return false;
+	d->image.flags = kind->flags;
+	keep_names(d, &c->s);
+	return true;
+}
+
+static bool fill(struct mongo_docs *c, const bson_t *doc, struct up_doc *d, struct record_error *e)
+{
+	d->text = mongo_json_text(doc, NAMES_MAX, &d->text_len);
+	if (!d->text) {
+		snprintf(e->text, sizeof(e->text), "document: expected UTF-8 text and at most %u levels",
+			 MONGO_DEPTH_MAX);
+		return false;
+	}
+	const struct mongo_kind *kind = mongo_quick_parse(&c->quick, &c->records, doc, &c->s);
+	if (!(kind ? read_quickly(c, kind, d, e) : read_slowly(c, doc, d, e)))
+		return false;
+	const struct subscription *s = &c->s;
+	d->imsi = s->imsi;
+	d->mme_time_us = s->mme_time_us;
+	d->imeisv = s->imeisv;
+	d->purged = s->purged;
+	struct bson_walk w = walk(doc);
+	while (bson_walk_next(&w)) {
+		if (bson_walk_is(&w, "request_cancel_location"))
+			d->cancel_location = w.type == BW_BOOL && w.value.p[0];
+		if (bson_walk_is(&w, "security") && w.type == BW_DOCUMENT)
+			read_sqn(&w, d, e);
+	}
+	return true;
+}
+
+struct up_doc *mongo_doc_read(struct mongo_docs *c, const bson_t *doc, const struct mongo_digests *g,
+			      struct record_error *e)
+{
+	struct up_doc *d = calloc(1, sizeof(*d));
+	e->text[0] = 0;
+	if (!d) {
+		snprintf(e->text, sizeof(e->text), "document: no memory");
+		return NULL;
+	}
+	d->id = g->id;
+	d->digest = g->digest;
+	if (!fill(c, doc, d, e))
+		up_doc_free(&d);
+	secret_wipe(&c->s, offsetof(struct subscription, apn));
+	return d;
+}
