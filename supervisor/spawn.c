@@ -35,6 +35,7 @@ __attribute__((noreturn)) static void exec_role(const struct instance *in, int f
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_PID");
 	unsetenv("WATCHDOG_USEC");
+	setenv("MONGOC_DISABLE_SHM", "1", 1); // or the driver leaves a file in /dev/shm when it is killed
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	execv(argv[0], argv);

@@ -126,6 +126,10 @@ class Isolation(unittest.TestCase):
         for name in ("worker-0", "worker-1", "loader"):
             self.assertEqual(held(name), set(), name)
 
+    def test_mongo_driver_keeps_no_file(self):
+        """Its counters would stay in /dev/shm for ever when the loader is killed."""
+        self.assertNotIn(f"mongoc-{self.hss.pid('loader')}", os.listdir("/dev/shm"))
+
     def test_no_key_in_the_log(self):
         log = self.hss.log().lower()
         self.assertIn("debug", log)
