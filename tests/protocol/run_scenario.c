@@ -1,17 +1,14 @@
 // Plays one scenario (*.scn): the real frontend on socket pairs, with a worker that does what the scenario
 // says, in one process under a frozen clock. README.md describes the lines.
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
-#include "frontend/frontend.h"
-#include "frontend/outbound.h"
 #include "frontend/route.h"
-#include "lib/base/clock.h"
 #include "lib/base/ident.h"
 #include "tests/protocol/compose.h"
+#include "tests/support/check.h"
+#include "tests/support/frontend_fixture.h"
 
 #define PEERS_MAX   8
 #define WORKERS_MAX 4
@@ -21,11 +18,8 @@
 
 struct peer {
 	char name[32];
-	int fd;
-	bool eof;
+	struct ff_peer end;
 	struct compose_ids ids;
-	uint8_t *in;
-	size_t in_len, in_cap;
 };
 
 struct asked {
@@ -35,40 +29,24 @@ struct asked {
 };
 
 struct worker {
-	struct channel *channel;
+	unsigned index;
 	struct asked *asked;               // REQUESTs not answered yet
 	size_t asked_cnt, asked_cap, seen; // `seen`: those that the scenario has looked at
 	struct ipc_own_answer own;
 	bool own_there;
 };
 
-static struct config config = {
-    .host = "hss.hss.example",
-    .realm = "hss.example",
-    .realms = {"ims.example"},
-    .realm_cnt = 1,
-    .watchdog_ms = 30000,
-    .cer_timeout_ms = 5000,
-    .max_message = 65536,
-    .max_connections = 16,
-    .max_pending = 4096,
-    .request_timeout_ms = 2000,
-    .workers = 1,
-};
-static struct frontend fe;
-static struct event_base *base;
-static struct control *control;
+static struct ff f;
 static struct peer peers[PEERS_MAX];
 static unsigned peer_cnt;
 static struct worker workers[WORKERS_MAX];
-static uint64_t now_us = START_US;
 static size_t split;
 static bool started, stop_done;
 static uint8_t scratch[BUFFER];
 
 static void pump(void)
 {
-	event_base_loop(base, EVLOOP_NONBLOCK);
+	ff_pump(&f, 1);
 }
 
 // ---- the worker ----------------------------------------------------------------------------------
@@ -84,20 +62,20 @@ static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, c
 	}
 	if (w->asked_cnt == w->asked_cap) {
 		w->asked_cap = w->asked_cap ? w->asked_cap * 2 : 64;
-		w->asked = realloc(w->asked, w->asked_cap * sizeof *w->asked);
+		CHECK((w->asked = realloc(w->asked, w->asked_cap * sizeof *w->asked)) != NULL);
 	}
 	struct asked *a = &w->asked[w->asked_cnt++];
 	a->id = hdr->id;
 	memcpy(&a->head, body, sizeof a->head);
-	a->msg = malloc(a->head.msg_len);
+	CHECK((a->msg = malloc(a->head.msg_len)) != NULL);
 	memcpy(a->msg, body + sizeof a->head + a->head.slot_cnt * sizeof(struct avp_slot), a->head.msg_len);
 }
 
 static void on_down(void *ctx, struct channel *ch, int why)
 {
-	struct worker *w = ctx;
+	const struct worker *w = ctx;
 	(void)ch, (void)why;
-	channel_free(&w->channel);
+	channel_free(&f.worker[w->index]);
 }
 
 static const struct channel_ops worker_ops = {.on_frame = on_frame, .on_down = on_down};
@@ -112,21 +90,16 @@ static void asked_drop(struct worker *w)
 
 static void worker_start(unsigned i)
 {
-	int fds[2];
-	if (channel_pair(fds) != 0)
-		abort();
-	struct channel *old = workers[i].channel;
+	workers[i].index = i;
 	while (workers[i].asked_cnt)
 		asked_drop(&workers[i]);
-	workers[i].channel = channel_new_take(base, fds[0], 64u << 20, &worker_ops, &workers[i]);
-	frontend_worker_take(&fe, i, fds[1]);
-	channel_free(&old);
+	ff_worker_start(&f, i, &worker_ops, &workers[i]);
 }
 
 static struct worker *worker_of(const struct line *l)
 {
 	uint64_t i = line_number(l, "worker", 0);
-	if (i >= config.workers)
+	if (i >= f.config.workers)
 		line_fail(l, "no such worker");
 	return &workers[i];
 }
@@ -151,19 +124,20 @@ static void worker_answers(const struct line *l)
 	struct worker *w = worker_of(l);
 	for (unsigned i = 0; i < PUMPS && w->asked_cnt == 0; i++)
 		pump();
-	if (w->asked_cnt == 0 || !w->channel)
+	struct channel *channel = f.worker[w->index];
+	if (w->asked_cnt == 0 || !channel)
 		line_fail(l, "the worker has nothing to answer");
 	struct wr m = wr_of(scratch, sizeof scratch);
 	compose_answer(l, w->asked[0].msg, &m);
 	for (unsigned n = 0; n < line_number(l, "times", 1); n++) {
-		uint8_t *p = channel_begin(w->channel, IPC_ANSWER, (uint16_t)stat_result_index(2001, false),
+		uint8_t *p = channel_begin(channel, IPC_ANSWER, (uint16_t)stat_result_index(2001, false),
 					   w->asked[0].id + line_number(l, "shift", 0), wr_len(&m));
 		if (!p)
 			line_fail(l, "the worker's channel is full");
 		memcpy(p, scratch, wr_len(&m));
-		channel_commit(w->channel, wr_len(&m));
+		channel_commit(channel, wr_len(&m));
 	}
-	channel_flush(w->channel);
+	channel_flush(channel);
 	asked_drop(w);
 	pump();
 }
@@ -177,7 +151,7 @@ static void worker_line(const struct line *l)
 		worker_answers(l);
 	} else if (line_flag(l, "dies")) {
 		pump();
-		channel_free(&w->channel);
+		channel_free(&f.worker[w->index]);
 		pump();
 	} else if (line_flag(l, "starts")) {
 		worker_start((unsigned)line_number(l, "worker", 0));
@@ -193,8 +167,9 @@ static void own_send(const struct line *l)
 	struct compose_ids ids = {.hop = 900};
 	struct ipc_own_request q = {.timeout_ms = (uint32_t)line_number(l, "timeout", 1000)};
 	uint32_t frontend;
-	const char *host = line_value(l, "dhost", 0);
-	if (control_peer_find(control, slice_str(host ? host : ""), &frontend, &q.conn, &q.generation) < 0 &&
+	const char *dhost = line_value(l, "dhost", 0);
+	struct slice host = slice_str(dhost ? dhost : "");
+	if (control_peer_find(f.control, host, &frontend, &q.conn, &q.generation) < 0 &&
 	    !line_flag(l, "blind"))
 		line_fail(l, "the directory does not have that peer");
 	struct wr w = wr_of(scratch, sizeof scratch);
@@ -202,8 +177,8 @@ static void own_send(const struct line *l)
 	struct wr m = wr_of(scratch + sizeof q, sizeof scratch - sizeof q);
 	compose_message(l, l->word[1], &ids, &m);
 	workers[0].own_there = false;
-	channel_send(workers[0].channel, IPC_OWN_REQUEST, 4711, scratch, sizeof q + wr_len(&m));
-	channel_flush(workers[0].channel);
+	channel_send(f.worker[0], IPC_OWN_REQUEST, 4711, scratch, sizeof q + wr_len(&m));
+	channel_flush(f.worker[0]);
 	pump();
 }
 
@@ -223,14 +198,10 @@ static void own_expect(const struct line *l)
 
 static struct peer *peer_open(const char *name)
 {
-	int fds[2];
+	CHECK(peer_cnt < PEERS_MAX);
 	struct peer *p = &peers[peer_cnt++];
-	if (peer_cnt > PEERS_MAX ||
-	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0)
-		abort();
-	*p = (struct peer){.fd = fds[0]};
 	snprintf(p->name, sizeof p->name, "%s", name);
-	conn_open_take(&fe, &(struct transport){.ops = &transport_tcp, .fd = fds[1]});
+	ff_peer_open(&f, &p->end);
 	return p;
 }
 
@@ -250,35 +221,12 @@ static struct peer *peer_to(const struct line *l)
 	return peer_of(name ? name : "peer", strlen(name ? name : "peer"));
 }
 
-static void peer_read(struct peer *p)
-{
-	for (;;) {
-		if (p->in_cap - p->in_len < 65536)
-			p->in = realloc(p->in, p->in_cap += 1u << 20);
-		ssize_t n = recv(p->fd, p->in + p->in_len, p->in_cap - p->in_len, 0);
-		if (n > 0) {
-			p->in_len += (size_t)n;
-			continue;
-		}
-		p->eof |= n == 0 || errno == ECONNRESET;
-		return;
-	}
-}
-
-static uint32_t peer_message_len(const struct peer *p)
-{
-	if (p->in_len < DIAMETER_HEADER_LEN)
-		return 0;
-	uint32_t len = be24_get(p->in + 1);
-	return len <= p->in_len ? len : 0;
-}
-
 static void peer_write(const struct line *l, struct peer *p, const uint8_t *bytes, size_t len)
 {
 	unsigned stuck = 0;
 	for (size_t at = 0; at < len;) {
 		size_t piece = split && split < len - at ? split : len - at;
-		ssize_t n = send(p->fd, bytes + at, piece, MSG_NOSIGNAL);
+		ssize_t n = send(p->end.fd, bytes + at, piece, MSG_NOSIGNAL);
 		if (n > 0) {
 			at += (size_t)n;
 			stuck = 0;
@@ -298,9 +246,8 @@ static void peer_line(const struct line *l)
 	if (l->word_cnt < 2)
 		line_fail(l, "what does the peer send?");
 	if (strcmp(l->word[1], "closes") == 0) {
-		close(p->fd);
-		p->fd = -1;
-		p->eof = true;
+		ff_peer_hang_up(&p->end);
+		p->end.eof = true;
 		pump();
 		return;
 	}
@@ -319,26 +266,20 @@ static void peer_line(const struct line *l)
 	peer_write(l, p, scratch, wr_len(&w));
 }
 
-static void peer_drop(struct peer *p, uint32_t len)
-{
-	memmove(p->in, p->in + len, p->in_len - len);
-	p->in_len -= len;
-}
-
 static void hss_line(const struct line *l)
 {
 	struct peer *p = peer_to(l);
 	uint32_t len = 0;
 	for (unsigned i = 0; i < PUMPS && !len; i++) {
 		pump();
-		peer_read(p);
-		len = peer_message_len(p);
+		ff_peer_read(&p->end);
+		len = ff_peer_message(&p->end);
 	}
 	if (!len)
-		line_fail(l, p->eof ? "closed instead" : "nothing was sent");
+		line_fail(l, p->end.eof ? "closed instead" : "nothing was sent");
 	// at a heap block's end of its own, so that the sanitizer sees whoever reads too far
 	uint8_t *msg = malloc(len);
-	memcpy(msg, p->in, len);
+	memcpy(msg, p->end.in, len);
 	struct header h;
 	header_get(msg, &h);
 	if (h.flags & HEADER_R) {
@@ -347,21 +288,21 @@ static void hss_line(const struct line *l)
 	}
 	compose_expect(l, l->word[1], msg, len);
 	free(msg);
-	peer_drop(p, len);
+	ff_peer_drop(&p->end);
 }
 
 static void quiet(const struct line *l, bool want_eof)
 {
-	struct peer *p = peer_to(l);
+	struct ff_peer *p = &peer_to(l)->end;
 	char what[160];
 	for (unsigned i = 0; i < (want_eof ? PUMPS : 20) && !p->eof; i++) {
 		pump();
-		peer_read(p);
+		ff_peer_read(p);
 	}
 	if (p->eof != want_eof)
 		line_fail(l, want_eof ? "the connection is open" : "the connection is closed");
-	if (peer_message_len(p) && !line_flag(l, "unread")) {
-		compose_describe(p->in, peer_message_len(p), what, sizeof what);
+	if (ff_peer_message(p) && !line_flag(l, "unread")) {
+		compose_describe(p->in, ff_peer_message(p), what, sizeof what);
 		line_fail(l, "got %s", what);
 	}
 }
@@ -373,11 +314,8 @@ static void advance(const struct line *l)
 	uint64_t left = l->word_cnt > 1 ? strtoull(l->word[1], NULL, 10) : 0;
 	while (left) {
 		uint64_t step = left < FRONTEND_TICK_MS ? left : FRONTEND_TICK_MS;
-		clock_freeze_us(now_us += step * 1000);
+		ff_later(&f, (unsigned)step);
 		left -= step;
-		frontend_tick(&fe);
-		pump();
-		pump();
 	}
 }
 
@@ -388,12 +326,11 @@ static void expect_stat(const struct line *l)
 #include "cache/stats.def"
 #undef STAT
 	};
-	for (unsigned i = 0; i < 20; i++)
-		pump();
+	ff_pump(&f, 20);
 	for (unsigned i = 0; l->word_cnt == 3 && i < STAT_CNT; i++) {
 		if (strcmp(name[i], l->word[1]) != 0)
 			continue;
-		uint64_t got = fe.stats->c[i];
+		uint64_t got = f.fe[0].stats->c[i];
 		if (got != strtoull(l->word[2], NULL, 10))
 			line_fail(l, "it is %llu", (unsigned long long)got);
 		return;
@@ -403,12 +340,18 @@ static void expect_stat(const struct line *l)
 
 static void expect_directory(const struct line *l)
 {
-	uint32_t a, b, c;
-	for (unsigned i = 0; i < 20; i++)
-		pump();
-	bool there = l->word_cnt > 1 && control_peer_find(control, slice_str(l->word[1]), &a, &b, &c) >= 0;
+	ff_pump(&f, 20);
+	bool there = l->word_cnt > 1 && ff_is_peer(&f, l->word[1]);
 	if (there == line_flag(l, "absent"))
 		line_fail(l, there ? "it is there" : "it is not there");
+}
+
+static void configure(void)
+{
+	ff_configure(&f);
+	snprintf(f.config.realms[f.config.realm_cnt++], CONFIG_NAME_MAX, "ims.example");
+	f.config.max_connections = 16;
+	f.config.max_pending = 4096;
 }
 
 static void set_config(const struct line *l)
@@ -416,11 +359,11 @@ static void set_config(const struct line *l)
 	struct {
 		const char *key;
 		uint32_t *at;
-	} numbers[] = {{"max_pending", &config.max_pending},
-		       {"max_message", &config.max_message},
-		       {"max_connections", &config.max_connections},
-		       {"request_timeout_ms", &config.request_timeout_ms},
-		       {"workers", &config.workers}};
+	} numbers[] = {{"max_pending", &f.config.max_pending},
+		       {"max_message", &f.config.max_message},
+		       {"max_connections", &f.config.max_connections},
+		       {"request_timeout_ms", &f.config.request_timeout_ms},
+		       {"workers", &f.config.workers}};
 	if (l->word_cnt != 3)
 		line_fail(l, "config KEY VALUE");
 	for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
@@ -431,8 +374,8 @@ static void set_config(const struct line *l)
 	}
 	if (strcmp(l->word[1], "listed") != 0)
 		line_fail(l, "no such key");
-	config.accept = ACCEPT_LISTED;
-	snprintf(config.peer[config.peer_cnt++].host, CONFIG_NAME_MAX, "%s", l->word[2]);
+	f.config.accept = ACCEPT_LISTED;
+	snprintf(f.config.peer[f.config.peer_cnt++].host, CONFIG_NAME_MAX, "%s", l->word[2]);
 }
 
 static void stopped(void *ctx)
@@ -443,25 +386,17 @@ static void stopped(void *ctx)
 
 static void start(void)
 {
-	int fd = control_create(1, config.workers);
-	base = event_base_new();
-	control = fd < 0 ? NULL : control_map(fd, true);
-	if (!control || !base ||
-	    frontend_init(&fe, &config, base, control, &control->stats[control_instance(ROLE_FRONTEND, 0)], 0,
-			  config.workers))
-		abort();
-	close(fd);
-	for (unsigned i = 0; i < config.workers; i++)
+	ff_open(&f, 1, START_US);
+	for (unsigned i = 0; i < f.config.workers; i++)
 		worker_start(i);
 	started = true;
 }
 
 static void expect_pending(const struct line *l)
 {
-	for (unsigned i = 0; i < 50; i++)
-		pump();
-	if (l->word_cnt < 2 || route_pending(&fe) != strtoul(l->word[1], NULL, 10))
-		line_fail(l, "%u are pending", route_pending(&fe));
+	ff_pump(&f, 50);
+	if (l->word_cnt < 2 || route_pending(&f.fe[0]) != strtoul(l->word[1], NULL, 10))
+		line_fail(l, "%u are pending", route_pending(&f.fe[0]));
 }
 
 static void play(const struct line *l)
@@ -496,41 +431,35 @@ static void play(const struct line *l)
 	else if (strcmp(w, "pending") == 0)
 		expect_pending(l);
 	else if (strcmp(w, "stop") == 0)
-		frontend_stop(&fe, stopped, NULL);
+		frontend_stop(&f.fe[0], stopped, NULL);
 	else if (strcmp(w, "stopped") == 0 ? !stop_done : strcmp(w, "running") == 0 ? stop_done : true)
 		line_fail(l, "not so, or not known");
 }
 
 static void end(void)
 {
-	frontend_fini(&fe);
+	ff_close(&f);
 	for (unsigned i = 0; i < WORKERS_MAX; i++) {
-		channel_free(&workers[i].channel);
 		while (workers[i].asked_cnt)
 			asked_drop(&workers[i]);
 		free(workers[i].asked);
 	}
-	for (unsigned i = 0; i < peer_cnt; i++) {
-		if (peers[i].fd >= 0)
-			close(peers[i].fd);
-		free(peers[i].in);
-	}
-	event_base_free(base);
+	for (unsigned i = 0; i < peer_cnt; i++)
+		ff_peer_free(&peers[i].end);
 }
 
 int main(int argc, char **argv)
 {
 	static struct line l;
 	char text[4096];
-	FILE *f = argc == 2 ? fopen(argv[1], "r") : NULL;
-	if (!f) {
+	FILE *scenario = argc == 2 ? fopen(argv[1], "r") : NULL;
+	if (!scenario) {
 		fprintf(stderr, "usage: run_scenario FILE\n");
 		return 2;
 	}
-	log_init("scenario", LOG_LEVEL_ERROR, false, false);
-	clock_freeze_us(now_us);
+	configure();
 	l.file = argv[1];
-	while (fgets(text, sizeof text, f)) {
+	while (fgets(text, sizeof text, scenario)) {
 		unsigned long times = 1;
 		char *rest = text;
 		l.number++;
@@ -541,7 +470,7 @@ int main(int argc, char **argv)
 		while (times--)
 			play(&l);
 	}
-	fclose(f);
+	fclose(scenario);
 	if (!started)
 		return 2;
 	end();

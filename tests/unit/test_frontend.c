@@ -4,63 +4,39 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include "frontend/frontend.h"
-#include "frontend/peer.h"
 #include "lib/base/clock.h"
 #include "lib/base/ident.h"
 #include "lib/diameter/avp.h"
+#include "tests/support/frontend_fixture.h"
 
-static struct config config;
-static struct frontend fe[2];
-static struct event_base *base;
-static struct control *control;
+static struct ff f;
+static struct frontend *const fe = f.fe;
 static uint8_t buf[65536];
 
 static int setup(void **state)
 {
 	(void)state;
-	config = (struct config){.host = "hss.hss.example",
-				 .realm = "hss.example",
-				 .watchdog_ms = 30000,
-				 .cer_timeout_ms = 5000,
-				 .max_message = 65536,
-				 .max_connections = 8,
-				 .max_half_open = 8,
-				 .max_pending = 100,
-				 .request_timeout_ms = 2000,
-				 .workers = 1};
-	base = event_base_new();
-	int fd = control_create(2, 1);
-	control = control_map(fd, true);
-	close(fd);
-	assert_non_null(control);
-	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(frontend_init(&fe[i], &config, base, control,
-					       &control->stats[control_instance(ROLE_FRONTEND, i)], i, 1),
-				 0);
+	ff_configure(&f);
+	ff_open(&f, 2, 0);
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < 2; i++)
-		frontend_fini(&fe[i]);
-	event_base_free(base);
+	ff_close(&f);
 	return 0;
 }
 
 static void pump(void)
 {
-	for (int i = 0; i < 20; i++)
-		event_base_loop(base, EVLOOP_NONBLOCK);
+	ff_pump(&f, 20);
 }
 
 union address {
@@ -99,7 +75,7 @@ static int join(const union address *to)
 static ssize_t receive(int fd)
 {
 	for (int i = 0; i < 2000; i++) {
-		event_base_loop(base, EVLOOP_NONBLOCK);
+		ff_pump(&f, 1);
 		ssize_t n = recv(fd, buf, sizeof buf, MSG_DONTWAIT);
 		if (n >= 0)
 			return n;
@@ -110,14 +86,12 @@ static ssize_t receive(int fd)
 
 static void say_cer(int fd, const char *host)
 {
-	struct base_node mme = {.host = slice_str(host),
-				.realm = slice_str("example"),
-				.product = slice_str("test"),
-				.apps = (uint32_t[]){APP_S6A},
-				.app_cnt = 1};
-	struct wr w = wr_of(buf, sizeof buf);
-	base_cer_write(&w, &mme, 1, 2);
-	assert_int_equal(send(fd, buf, wr_len(&w), MSG_NOSIGNAL), (ssize_t)wr_len(&w));
+	assert_true(ff_send(fd, buf, ff_cer(buf, sizeof buf, host)));
+}
+
+static void say_dwr(int fd, const char *host)
+{
+	assert_true(ff_send(fd, buf, ff_dwr(buf, sizeof buf, host)));
 }
 
 // The Result-Code of the CEA, which is left in buf.
@@ -249,15 +223,12 @@ static void test_same_host_on_two_frontends(void **state)
 		clock_freeze_us(now_us + (uint64_t)i * 33000000);
 		frontend_tick(&fe[0]);
 	}
-	assert_int_equal(control_peer_find(control, slice_str("mme.example"), &frontend, &conn, &generation),
-			 -1);
+	assert_int_equal(
+	    control_peer_find(f.control, slice_str("mme.example"), &frontend, &conn, &generation), -1);
 	two = join(&to[1]);
 	assert_int_equal(cer(two, "mme.example", &cea), 2001);
 	// and when the old connection comes back, there is one too many
-	struct base_node mme = {.host = slice_str("mme.example"), .realm = slice_str("example")};
-	struct wr w = wr_of(buf, sizeof buf);
-	base_dwr_write(&w, &mme, 5, 6);
-	assert_int_equal(send(one, buf, wr_len(&w), 0), (ssize_t)wr_len(&w));
+	say_dwr(one, "mme.example");
 	for (int i = 0; i < 1000 && frontend_conn_cnt(&fe[0]); i++) {
 		usleep(100);
 		pump();
@@ -265,7 +236,7 @@ static void test_same_host_on_two_frontends(void **state)
 	clock_freeze_us(0);
 	assert_int_equal(frontend_conn_cnt(&fe[0]), 0);
 	close(one);
-	control_peer_find(control, slice_str("mme.example"), &frontend, &conn, &generation);
+	control_peer_find(f.control, slice_str("mme.example"), &frontend, &conn, &generation);
 	assert_int_equal(frontend, 1);
 	close(two);
 }
@@ -277,8 +248,8 @@ static void test_same_host_of_a_dead_frontend(void **state)
 	struct base_cer cea;
 	(void)state;
 	assert_int_equal(frontend_listen_take(&fe[1], &transport_tcp, listener(AF_INET, &to)), 0);
-	int entry = control_peer_claim(control, 0);
-	struct control_peer *p = &control->peer[entry];
+	int entry = control_peer_claim(f.control, 0);
+	struct control_peer *p = &f.control->peer[entry];
 	p->frontend = 0;
 	p->host_len = 11;
 	memcpy(p->host, "mme.example", 12);
@@ -297,7 +268,7 @@ static void test_same_host_of_a_dead_frontend(void **state)
 			close(fd);
 			continue;
 		}
-		control_peer_release(control, entry);
+		control_peer_release(f.control, entry);
 		clock_freeze_us(clock_mono_us() + 200000);
 		frontend_tick(&fe[1]);
 		ssize_t n = receive(fd);
@@ -322,14 +293,12 @@ static void test_idle_memory(void **state)
 	assert_null(c->in);
 	assert_null(c->out);
 	assert_true(sizeof *c <= 2048);
-	struct base_node mme = {.host = slice_str("mme.example"), .realm = slice_str("example")};
 	for (unsigned round = 0; round < 2; round++) {
-		struct wr w = wr_of(buf, sizeof buf);
-		base_dwr_write(&w, &mme, 5, 6);
-		uint32_t len = (uint32_t)wr_len(&w);
+		uint32_t len = ff_dwr(buf, sizeof buf, "mme.example");
 		if (round) { // a large one: an unknown AVP that says nothing
+			struct wr w = wr_of(buf + len, sizeof buf - len);
 			avp_put(&w, 9999, 0, 0, (const uint8_t[50000]){0}, 50000);
-			len = (uint32_t)wr_len(&w);
+			len += (uint32_t)wr_len(&w);
 			be24_put(buf + 1, len);
 		}
 		assert_int_equal(send(fd, buf, len - 10, 0), len - 10);
@@ -381,17 +350,13 @@ static void test_noise(void **state)
 			usleep(100);
 		}
 	}
-	struct base_node mme = {.host = slice_str("good.example"), .realm = slice_str("example")};
-	struct wr w = wr_of(buf, sizeof buf);
-	base_dwr_write(&w, &mme, 5, 6);
-	assert_int_equal(send(good, buf, wr_len(&w), 0), (ssize_t)wr_len(&w));
+	say_dwr(good, "good.example");
 	assert_true(receive(good) > DIAMETER_HEADER_LEN);
 	close(good);
 }
 
 int main(void)
 {
-	log_init("test", LOG_LEVEL_ERROR, false, false);
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_listeners, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_shared_listener, setup, teardown),

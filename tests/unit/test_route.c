@@ -5,22 +5,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
-#include "frontend/frontend.h"
-#include "frontend/outbound.h"
 #include "frontend/peer.h"
 #include "frontend/peerlist.h"
 #include "frontend/route.h"
 #include "frontend/screen.h"
-#include "lib/base/clock.h"
 #include "lib/base/ident.h"
 #include "lib/diameter/avp.h"
-#include "tests/support/example.h"
+#include "tests/support/frontend_fixture.h"
 
 #define START_US 5000000000ull
 #define WORKERS  3
@@ -35,16 +28,12 @@ struct taken {
 	char row[2048];
 };
 
-static struct config config;
-static struct frontend fe;
-static struct event_base *base;
-static struct control *control;
-static struct channel *workers[WORKERS];
+static struct ff f;
+static struct frontend *const fe = f.fe;
 static struct channel *admin;
 static unsigned worker_index[WORKERS] = {0, 1, 2};
 static struct taken taken;
-static struct conn *conn;
-static int peer_fd;
+static struct ff_peer peer;
 static uint8_t msg[8192];
 static uint32_t msg_len;
 static const struct command *air;
@@ -78,121 +67,90 @@ static const struct channel_ops ops = {.on_frame = on_frame, .on_down = on_down}
 
 static void pump(void)
 {
-	for (int i = 0; i < 30; i++)
-		event_base_loop(base, EVLOOP_NONBLOCK);
+	ff_pump(&f, 30);
+}
+
+static void settle(void)
+{
+	frontend_flush(fe);
+	pump();
 }
 
 static void worker_start(unsigned i)
 {
-	int fds[2];
-	assert_int_equal(channel_pair(fds), 0);
-	workers[i] = channel_new_take(base, fds[0], 64u << 20, &ops, &worker_index[i]);
-	frontend_worker_take(&fe, i, fds[1]);
+	ff_worker_start(&f, i, &ops, &worker_index[i]);
 }
 
 static void peer_up(void)
 {
-	int fds[2];
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	peer_fd = fds[0];
-	conn = conn_open_take(&fe, &(struct transport){.ops = &transport_tcp, .fd = fds[1]});
-	assert_non_null(conn);
-	struct base_node mme = {.host = slice_str("mme.example"),
-				.realm = slice_str("example"),
-				.product = slice_str("test"),
-				.apps = (uint32_t[]){APP_S6A},
-				.app_cnt = 1};
-	struct wr w = wr_of(msg, sizeof msg);
-	base_cer_write(&w, &mme, 1, 2);
-	assert_int_equal(write(peer_fd, msg, wr_len(&w)), (ssize_t)wr_len(&w));
+	ff_peer_open(&f, &peer);
+	assert_non_null(peer.conn);
+	assert_true(ff_send(peer.fd, msg, ff_cer(msg, sizeof msg, FF_MME)));
 	pump();
-	assert_int_equal(read(peer_fd, msg, sizeof msg) > 100, 1);
-	assert_true(peer_is_open(conn));
+	assert_true(ff_peer_read(&peer));
+	assert_true(ff_peer_message(&peer) > 100);
+	ff_peer_drop(&peer);
+	assert_true(peer_is_open(peer.conn));
+}
+
+static void take_message(struct wr *w)
+{
+	struct verdict v;
+	header_finish(w, 0);
+	msg_len = (uint32_t)wr_len(w);
+	assert_true(grammar_check(air, msg, msg_len, slots, &v));
 }
 
 static void put_air(const char *imsi)
 {
-	struct verdict v;
-	struct wr w = wr_of(msg, sizeof msg);
-	header_begin(&w, HEADER_R | HEADER_P, air->code, air->app, 77, 88);
-	avp_put_slice(&w, AVP_CODE_Session_Id, 0, AVP_M, slice_str("mme.example;1;2"));
-	avp_put_u32(&w, AVP_CODE_Auth_Session_State, 0, AVP_M, 1);
-	avp_put_slice(&w, AVP_CODE_Origin_Host, 0, AVP_M, slice_str("mme.example"));
-	avp_put_slice(&w, AVP_CODE_Origin_Realm, 0, AVP_M, slice_str("example"));
-	avp_put_slice(&w, AVP_CODE_Destination_Realm, 0, AVP_M, slice_str("hss.example"));
-	avp_put_slice(&w, AVP_CODE_User_Name, 0, AVP_M, slice_str(imsi));
-	avp_put(&w, AVP_CODE_Visited_PLMN_Id, VENDOR_3GPP, AVP_M, "\x00\xf1\x10", 3);
-	header_finish(&w, 0);
-	msg_len = (uint32_t)wr_len(&w);
-	assert_true(grammar_check(air, msg, msg_len, slots, &v));
+	struct wr w = ff_air(msg, sizeof msg, slice_str("mme.example;1;2"), imsi);
+	take_message(&w);
 }
 
 static bool request(void)
 {
-	return route_request(&fe, conn, air, msg, msg_len, slots);
+	return route_request(fe, peer.conn, air, msg, msg_len, slots);
 }
 
 static int setup(void **state)
 {
 	(void)state;
-	config = (struct config){.host = "hss.hss.example",
-				 .realm = "hss.example",
-				 .watchdog_ms = 30000,
-				 .cer_timeout_ms = 5000,
-				 .max_message = 65536,
-				 .max_connections = 8,
-				 .max_pending = 1000000,
-				 .request_timeout_ms = 2000,
-				 .workers = WORKERS};
-	clock_freeze_us(START_US);
 	memset(&taken, 0, sizeof taken);
-	base = event_base_new();
-	int fd = control_create(1, WORKERS);
-	control = control_map(fd, true);
-	close(fd);
-	assert_non_null(control);
-	assert_int_equal(frontend_init(&fe, &config, base, control,
-				       &control->stats[control_instance(ROLE_FRONTEND, 0)], 0, WORKERS),
-			 0);
+	ff_configure(&f);
+	f.config.max_pending = 1000000;
+	f.config.workers = WORKERS;
+	ff_open(&f, 1, START_US);
 	for (unsigned i = 0; i < WORKERS; i++)
 		worker_start(i);
 	air = grammar_by_id(CMD_AIR);
 	peer_up();
-	put_air("001010000000001");
+	put_air(FF_IMSI);
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
-	frontend_fini(&fe);
-	for (unsigned i = 0; i < WORKERS; i++)
-		channel_free(&workers[i]);
 	channel_free(&admin);
-	close(peer_fd);
-	event_base_free(base);
-	clock_freeze_us(0);
+	ff_peer_free(&peer);
+	ff_close(&f);
 	return 0;
 }
 
 // How many messages wait at the peer, and the Result-Code of the last one.
 static unsigned answers(uint32_t *result)
 {
-	static uint8_t buf[4 << 20];
 	unsigned cnt = 0;
-	size_t len = 0;
-	ssize_t n;
-	do {
+	uint32_t len;
+	do
 		pump();
-		n = read(peer_fd, buf + len, sizeof buf - len);
-		len += n > 0 ? (size_t)n : 0;
-	} while (n > 0);
-	for (size_t at = 0; at + DIAMETER_HEADER_LEN <= len; at += be24_get(buf + at + 1), cnt++) {
+	while (ff_peer_read(&peer));
+	for (; (len = ff_peer_message(&peer)) != 0; cnt++) {
 		struct avp a;
-		struct slice body =
-		    slice_of(buf + at + DIAMETER_HEADER_LEN, be24_get(buf + at + 1) - DIAMETER_HEADER_LEN);
+		struct slice body = slice_of(peer.in + DIAMETER_HEADER_LEN, len - DIAMETER_HEADER_LEN);
 		assert_true(avp_find(body, AVP_CODE_Result_Code, 0, &a));
 		assert_true(avp_u32(a.data, result));
+		ff_peer_drop(&peer);
 	}
 	return cnt;
 }
@@ -202,17 +160,17 @@ static void answer(uint64_t id, unsigned worker)
 	struct {
 		struct ipc_hdr hdr;
 		uint8_t body[256];
-	} f = {0};
-	struct wr w = wr_of(f.body, sizeof f.body);
+	} frame = {0};
+	struct wr w = wr_of(frame.body, sizeof frame.body);
 	header_begin(&w, HEADER_P, air->code, air->app, 77, 88);
 	avp_put_u32(&w, AVP_CODE_Result_Code, 0, AVP_M, 2001);
 	header_finish(&w, 0);
-	f.hdr = (struct ipc_hdr){.len = (uint32_t)(sizeof f.hdr + wr_len(&w)),
-				 .type = IPC_ANSWER,
-				 .id = id,
-				 .flags = (uint16_t)stat_result_index(2001, false)};
-	route_answer(&fe, &fe.worker[worker], &f.hdr, f.body);
-	frontend_flush(&fe);
+	frame.hdr = (struct ipc_hdr){.len = (uint32_t)(sizeof frame.hdr + wr_len(&w)),
+				     .type = IPC_ANSWER,
+				     .id = id,
+				     .flags = (uint16_t)stat_result_index(2001, false)};
+	route_answer(fe, &fe->worker[worker], &frame.hdr, frame.body);
+	frontend_flush(fe);
 }
 
 // ---- tests ---------------------------------------------------------------------------------------
@@ -222,10 +180,9 @@ static void test_one_answer(void **state)
 	uint32_t result = 0;
 	(void)state;
 	assert_true(request());
-	frontend_flush(&fe);
-	pump();
+	settle();
 	assert_int_equal(taken.cnt, 1);
-	assert_int_equal(route_pending(&fe), 1);
+	assert_int_equal(route_pending(fe), 1);
 	uint64_t id = taken.id[0];
 	unsigned worker = taken.worker[0];
 	// another worker, another generation, a number out of the table: nothing
@@ -239,13 +196,12 @@ static void test_one_answer(void **state)
 	assert_int_equal(result, 2001);
 	answer(id, worker);
 	assert_int_equal(answers(&result), 0);
-	assert_int_equal(route_pending(&fe), 0);
-	assert_int_equal(conn->pending, 0);
-	assert_int_equal(conn->answers, 1);
+	assert_int_equal(route_pending(fe), 0);
+	assert_int_equal(peer.conn->pending, 0);
+	assert_int_equal(peer.conn->answers, 1);
 	// the same place again, under another name
 	assert_true(request());
-	frontend_flush(&fe);
-	pump();
+	settle();
 	assert_int_equal((uint32_t)taken.id[1], (uint32_t)id);
 	assert_true(taken.id[1] != id);
 	answer(id, worker);
@@ -257,11 +213,10 @@ static void test_head(void **state)
 	imsi_t imsi;
 	(void)state;
 	assert_true(request());
-	frontend_flush(&fe);
-	pump();
-	assert_true(imsi_parse(slice_str("001010000000001"), &imsi));
+	settle();
+	assert_true(imsi_parse(slice_str(FF_IMSI), &imsi));
 	assert_int_equal(taken.head.imsi, imsi.v);
-	assert_int_equal(taken.head.conn, conn->index);
+	assert_int_equal(taken.head.conn, peer.conn->index);
 	assert_int_equal(taken.head.arrival_us, START_US);
 	assert_int_equal(taken.head.host_hash, ident_hash_bytes(slice_str("MME.example"), true));
 	assert_int_equal(taken.head.command, CMD_AIR);
@@ -276,22 +231,19 @@ static void test_full_table(void **state)
 	// half of the channels' room is enough for that many: nothing is flushed in between but at the end of
 	// each 1000
 	for (unsigned i = 0; i < ROUTE_PENDING_MAX; i++) {
-		assert_true(route_has_room(&fe, conn));
+		assert_true(route_has_room(fe, peer.conn));
 		assert_true(request());
-		if (i % 1000 == 999) {
-			frontend_flush(&fe);
-			pump();
-		}
+		if (i % 1000 == 999)
+			settle();
 	}
-	assert_false(route_has_room(&fe, conn));
+	assert_false(route_has_room(fe, peer.conn));
 	assert_false(request());
-	assert_int_equal(route_pending(&fe), ROUTE_PENDING_MAX);
-	frontend_flush(&fe);
-	pump();
+	assert_int_equal(route_pending(fe), ROUTE_PENDING_MAX);
+	settle();
 	answer(taken.id[12345], taken.worker[12345]);
 	assert_int_equal(answers(&result), 1);
 	assert_true(request());
-	assert_false(route_has_room(&fe, conn));
+	assert_false(route_has_room(fe, peer.conn));
 }
 
 static void test_timeouts_in_order(void **state)
@@ -299,29 +251,28 @@ static void test_timeouts_in_order(void **state)
 	uint32_t result = 0;
 	(void)state;
 	for (unsigned i = 0; i < 10; i++) {
-		fe.now_us = START_US + i * 100000;
+		fe->now_us = START_US + i * 100000;
 		assert_true(request());
 	}
-	frontend_flush(&fe);
-	pump();
+	settle();
 	// one from the middle, the first and the last are answered: the list stays whole
 	answer(taken.id[4], taken.worker[4]);
 	answer(taken.id[0], taken.worker[0]);
 	answer(taken.id[9], taken.worker[9]);
 	assert_int_equal(answers(&result), 3);
-	fe.now_us = START_US + 2100000;
-	route_tick(&fe, fe.now_us - 1);
-	frontend_flush(&fe);
+	fe->now_us = START_US + 2100000;
+	route_tick(fe, fe->now_us - 1);
+	frontend_flush(fe);
 	assert_int_equal(answers(&result), 0);
-	route_tick(&fe, fe.now_us);
-	frontend_flush(&fe);
+	route_tick(fe, fe->now_us);
+	frontend_flush(fe);
 	assert_int_equal(answers(&result), 1);
 	assert_int_equal(result, RESULT_TOO_BUSY);
-	assert_int_equal(route_pending(&fe), 6);
-	route_tick(&fe, fe.now_us + 10000000);
-	frontend_flush(&fe);
+	assert_int_equal(route_pending(fe), 6);
+	route_tick(fe, fe->now_us + 10000000);
+	frontend_flush(fe);
 	assert_int_equal(answers(&result), 6);
-	assert_int_equal(route_pending(&fe), 0);
+	assert_int_equal(route_pending(fe), 0);
 	answer(taken.id[5], taken.worker[5]);
 	assert_int_equal(answers(&result), 0);
 }
@@ -337,8 +288,7 @@ static void test_worker_lost(void **state)
 		put_air(imsi);
 		assert_true(request());
 	}
-	frontend_flush(&fe);
-	pump();
+	settle();
 	unsigned load[WORKERS] = {0};
 	for (unsigned i = 0; i < taken.cnt; i++)
 		load[taken.worker[i]]++;
@@ -346,11 +296,11 @@ static void test_worker_lost(void **state)
 	for (unsigned i = 0; i < WORKERS; i++)
 		assert_in_range(load[i], 60, 140);
 	of_one = load[1];
-	channel_free(&workers[1]);
+	channel_free(&f.worker[1]);
 	cnt = answers(&result);
 	assert_int_equal(cnt, of_one);
 	assert_int_equal(result, RESULT_TOO_BUSY);
-	assert_int_equal(route_pending(&fe), 300 - of_one);
+	assert_int_equal(route_pending(fe), 300 - of_one);
 	// its subscribers go to the others meanwhile, and come back to its successor
 	for (unsigned round = 0; round < 2; round++) {
 		for (unsigned i = 0; i < 300; i++) {
@@ -358,8 +308,7 @@ static void test_worker_lost(void **state)
 			put_air(imsi);
 			assert_true(request());
 		}
-		frontend_flush(&fe);
-		pump();
+		settle();
 		for (unsigned i = 300 * (round + 1); i < 300 * (round + 2); i++) {
 			if (round == 0)
 				assert_true(taken.worker[i] != 1);
@@ -373,34 +322,23 @@ static void test_worker_lost(void **state)
 
 static void test_stub_of_long_session(void **state)
 {
-	struct verdict v;
 	uint32_t result = 0;
 	char id[2000];
 	(void)state;
 	// a Session-Id that the stub has no room for: the answer goes without it, Proxy-Info stays
 	memset(id, 'x', sizeof id);
-	struct wr w = wr_of(msg, sizeof msg);
-	header_begin(&w, HEADER_R | HEADER_P, air->code, air->app, 77, 88);
-	avp_put(&w, AVP_CODE_Session_Id, 0, AVP_M, id, sizeof id);
-	avp_put_u32(&w, AVP_CODE_Auth_Session_State, 0, AVP_M, 1);
-	avp_put_slice(&w, AVP_CODE_Origin_Host, 0, AVP_M, slice_str("mme.example"));
-	avp_put_slice(&w, AVP_CODE_Origin_Realm, 0, AVP_M, slice_str("example"));
-	avp_put_slice(&w, AVP_CODE_Destination_Realm, 0, AVP_M, slice_str("hss.example"));
-	avp_put_slice(&w, AVP_CODE_User_Name, 0, AVP_M, slice_str("001010000000001"));
-	avp_put(&w, AVP_CODE_Visited_PLMN_Id, VENDOR_3GPP, AVP_M, "\x00\xf1\x10", 3);
+	struct wr w = ff_air(msg, sizeof msg, slice_of(id, sizeof id), FF_IMSI);
 	for (unsigned i = 0; i < 100; i++) {
 		size_t at = avp_group_begin(&w, AVP_CODE_Proxy_Info, 0, AVP_M);
 		avp_put_slice(&w, AVP_CODE_Proxy_Host, 0, AVP_M, slice_str("proxy.example"));
 		avp_put(&w, AVP_CODE_Proxy_State, 0, AVP_M, "s", 1);
 		avp_group_end(&w, at);
 	}
-	header_finish(&w, 0);
-	msg_len = (uint32_t)wr_len(&w);
-	assert_true(grammar_check(air, msg, msg_len, slots, &v));
+	take_message(&w);
 	assert_true(request());
-	frontend_flush(&fe);
-	route_tick(&fe, START_US + 10000000);
-	frontend_flush(&fe);
+	frontend_flush(fe);
+	route_tick(fe, START_US + 10000000);
+	frontend_flush(fe);
 	assert_int_equal(answers(&result), 1);
 	assert_int_equal(result, RESULT_TOO_BUSY);
 }
@@ -414,8 +352,8 @@ static void test_admin_list(void **state)
 	int fds[2];
 	(void)state;
 	assert_int_equal(channel_pair(fds), 0);
-	admin = channel_new_take(base, fds[0], 1 << 20, &ops, NULL);
-	peerlist_admin_take(&fe, fds[1]);
+	admin = channel_new_take(f.base, fds[0], 1 << 20, &ops, NULL);
+	peerlist_admin_take(fe, fds[1]);
 	const struct {
 		const char *text;
 		int status;
@@ -435,7 +373,7 @@ static void test_admin_list(void **state)
 	assert_string_equal(json_string_value(json_object_get(row, "state")), "open");
 	assert_int_equal(json_integer_value(json_array_get(json_object_get(row, "apps"), 0)), APP_S6A);
 	json_decref(row);
-	assert_int_equal(conn->state, PEER_CLOSING);
+	assert_int_equal(peer.conn->state, PEER_CLOSING);
 }
 
 // Counters by command and result are what the metrics show.
@@ -444,19 +382,18 @@ static void test_counted(void **state)
 	struct verdict v;
 	(void)state;
 	assert_true(request());
-	frontend_flush(&fe);
-	pump();
-	fe.now_us = START_US + 800;
+	settle();
+	fe->now_us = START_US + 800;
 	answer(taken.id[0], taken.worker[0]);
 	screen_verdict(&v, RESULT_LOOP_DETECTED);
-	route_refuse(&fe, conn, air, msg, msg_len, &v, "test");
-	frontend_flush(&fe);
-	assert_int_equal(fe.stats->requests[CMD_AIR], 2);
-	assert_int_equal(fe.stats->answers[CMD_AIR][stat_result_index(2001, false)], 1);
-	assert_int_equal(fe.stats->answers[CMD_AIR][stat_result_index(3005, false)], 1);
-	assert_int_equal(fe.stats->latency[CMD_AIR][stat_latency_bucket(800)], 1);
-	assert_int_equal(fe.stats->latency_sum_us[CMD_AIR], 800);
-	assert_int_equal(conn->rejected, 1);
+	route_refuse(fe, peer.conn, air, msg, msg_len, &v, "test");
+	frontend_flush(fe);
+	assert_int_equal(fe->stats->requests[CMD_AIR], 2);
+	assert_int_equal(fe->stats->answers[CMD_AIR][stat_result_index(2001, false)], 1);
+	assert_int_equal(fe->stats->answers[CMD_AIR][stat_result_index(3005, false)], 1);
+	assert_int_equal(fe->stats->latency[CMD_AIR][stat_latency_bucket(800)], 1);
+	assert_int_equal(fe->stats->latency_sum_us[CMD_AIR], 800);
+	assert_int_equal(peer.conn->rejected, 1);
 }
 
 int main(void)
