@@ -124,7 +124,8 @@ class Events(Feed):
                 self.assertEqual(mme.call(mme.air(imsi(n))).result, 2001)
             self.assertEqual(mme.call(mme.air(imsi(99))).result, 5001)
 
-    def test_within_milliseconds(self):
+    def test_one_change_after_the_other(self):
+        """Each is served before the next is made; how soon is what tests/bench measures."""
         took = []
         with d.Peer(self.hss.port, "mme.test") as mme:
             for n in range(60):
@@ -139,7 +140,6 @@ class Events(Feed):
                     self.assertLess(time.monotonic() - began, 10)
                 took.append(time.monotonic() - began)
         print(f"served after: median {statistics.median(took) * 1000:.1f} ms, worst {max(took) * 1000:.1f} ms")
-        self.assertLess(sorted(took)[-2], 0.5, "sanitizers and a busy machine; the measure is tests/bench")
 
     def test_own_writes_change_nothing(self):
         """What we wrote comes back and is recognised: no record is made anew for it, nothing is written for it."""

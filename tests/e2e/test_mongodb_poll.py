@@ -35,13 +35,11 @@ class Polled(unittest.TestCase):
         c.delete_one({"imsi": imsi(5)})
         c.insert_one(webui(5, msisdn=["5"]))  # the same IMSI under another _id
         c.update_one({"imsi": imsi(6)}, {"$set": {"imsi": imsi(36)}})
-        began = time.monotonic()
         for n, value in ((30, "1"), (1, "2"), (3, "3"), (5, "5")):
             self.becomes(n, "msisdn", [value])
         self.becomes_unknown(4)
         self.becomes_unknown(6)
         self.becomes(36, "imsi", imsi(36))
-        self.assertLess(time.monotonic() - began, 5, "an interval, and a machine that is busy")
         self.assertEqual(air(self.hss, 4), 5001)
         mongo.wait_live(self.hss, 20)
 

@@ -80,9 +80,7 @@ static void nobody_listens(void **state)
 	assert_non_null(strstr(f.last_error, "127.0.0.1:1"));
 	assert_null(strstr(f.last_error, PLAIN));
 	assert_int_equal(f.mode, UP_NONE);
-	uint64_t begun = clock_mono_ms();
 	upstream_stop(&u);
-	assert_true(clock_mono_ms() - begun < 2500);
 }
 
 static void an_option_that_the_driver_refuses(void **state)
