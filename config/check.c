@@ -72,13 +72,17 @@ static int check_listen(const struct check *k)
 	return 0;
 }
 
-// All three files or none, and none missing where TLS is spoken.
+// Certificate, key and authorities, or none of them, and none missing where TLS is spoken; revocation lists only
+// beside them.
 static int check_tls(const struct check *k)
 {
 	const struct config *c = k->c;
 	const struct {
 		const char *key, *value;
-	} file[] = {{"tls.certificate", c->tls_certificate}, {"tls.key", c->tls_key}, {"tls.ca", c->tls_ca}};
+	} file[CONFIG_TLS_FILES] = {{"tls.certificate", c->tls_certificate},
+				    {"tls.key", c->tls_key},
+				    {"tls.ca", c->tls_ca},
+				    {"tls.crl", c->tls_crl}};
 	uint32_t line = k->lines->option[option_index("tls.certificate")]; // the section's, when there is one
 	const char *expected = NULL;
 
@@ -91,7 +95,7 @@ static int check_tls(const struct check *k)
 	for (unsigned i = 0; i < CONFIG_TLS_FILES && !expected; i++)
 		if (file[i].value[0])
 			expected = "a file, beside the other ones of tls";
-	for (unsigned i = 0; i < CONFIG_TLS_FILES && expected; i++)
+	for (unsigned i = 0; i < CONFIG_TLS_FILES - 1 && expected; i++)
 		if (!file[i].value[0])
 			return config_refuse(k->e, k->name, line ? line : 1, file[i].key, expected, "nothing");
 	return 0;

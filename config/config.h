@@ -14,7 +14,7 @@
 #define CONFIG_ADDRESS_MAX 7
 #define CONFIG_REALM_MAX   8
 #define CONFIG_PEER_MAX	   256
-#define CONFIG_TLS_FILES   3
+#define CONFIG_TLS_FILES   4
 #define CONFIG_SOURCE_MAX  2
 #define CONFIG_APP_MAX	   4
 
@@ -62,6 +62,7 @@ struct config {
 	char tls_certificate[CONFIG_PATH_MAX];
 	char tls_key[CONFIG_PATH_MAX];
 	char tls_ca[CONFIG_PATH_MAX];
+	char tls_crl[CONFIG_PATH_MAX]; // may be empty beside the others
 	uint8_t tls_verify; // enum config_tls_verify
 	// peers
 	uint8_t accept; // enum config_accept

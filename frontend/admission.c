@@ -102,6 +102,10 @@ uint32_t admission_result(const struct conn *c, const struct base_cer *cer, cons
 		*why = other;
 		return RESULT_UNKNOWN_PEER;
 	}
+	if (proof == TRANSPORT_REVOKED) {
+		*why = "certificate revoked";
+		return RESULT_UNKNOWN_PEER;
+	}
 	if (slice_eq_nocase(cer->origin_host, fe->node.host)) {
 		*why = "claims our identity";
 		return RESULT_UNKNOWN_PEER;

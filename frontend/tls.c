@@ -11,10 +11,12 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "frontend/tls_crl.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 
 #define FILE_MAX      (1u << 20)
+#define CRL_FILE_MAX  (8u << 20) // about 150,000 revoked certificates
 #define CHAIN_DEPTH   5
 #define PEER_CERT_MAX (32u << 10) // octets of the chain that a peer may send
 
@@ -72,7 +74,9 @@ void tls_certificate_name(const X509 *cert, char *out, size_t cap)
 
 static int on_verify(int ok, X509_STORE_CTX *store)
 {
-	const X509 *leaf = ok ? NULL : X509_STORE_CTX_get0_cert(store);
+	const X509 *leaf;
+	ok = ok || crl_forgives(store);
+	leaf = ok ? NULL : X509_STORE_CTX_get0_cert(store);
 	if (leaf)
 		tls_certificate_name(leaf, failed_name, sizeof failed_name);
 	return ok;
@@ -86,21 +90,21 @@ struct pem {
 };
 
 // The file's bytes. The descriptors' offset is shared with other frontends: it is not used.
-static int pem_read(int fd, struct pem *out)
+static int pem_read(int fd, size_t cap, struct pem *out)
 {
 	ssize_t n = 1;
 	out->len = 0;
-	out->p = malloc(FILE_MAX);
+	out->p = malloc(cap);
 	if (!out->p)
 		return -ENOMEM;
-	while (out->len < FILE_MAX && n > 0) {
-		n = pread(fd, out->p + out->len, FILE_MAX - out->len, (off_t)out->len);
+	while (out->len < cap && n > 0) {
+		n = pread(fd, out->p + out->len, cap - out->len, (off_t)out->len);
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		out->len += n > 0 ? (size_t)n : 0;
 		n = n < 0 ? 1 : n;
 	}
-	return out->len < FILE_MAX ? 0 : -EFBIG;
+	return out->len < cap ? 0 : -EFBIG;
 }
 
 static void pem_free(struct pem *f)
@@ -118,6 +122,14 @@ static int no_passphrase(char *buf, int size, int writing, void *arg)
 	return -1;
 }
 
+bool tls_pem_ended(void)
+{
+	bool ended = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+	if (ended)
+		ERR_clear_error();
+	return ended;
+}
+
 static bool use_certificate(SSL_CTX *ctx, BIO *in)
 {
 	X509 *leaf = PEM_read_bio_X509(in, NULL, no_passphrase, NULL), *more;
@@ -128,9 +140,7 @@ static bool use_certificate(SSL_CTX *ctx, BIO *in)
 		if (!ok)
 			X509_free(more);
 	}
-	if (ok)
-		ERR_clear_error(); // the end of the file
-	return ok;
+	return ok && tls_pem_ended();
 }
 
 static bool use_key(SSL_CTX *ctx, BIO *in)
@@ -152,9 +162,7 @@ static bool use_authorities(SSL_CTX *ctx, BIO *in)
 		X509_free(ca);
 		cnt++;
 	}
-	if (ok && cnt)
-		ERR_clear_error();
-	return ok && cnt;
+	return ok && cnt && tls_pem_ended();
 }
 
 // ---- context -------------------------------------------------------------------------------------
@@ -202,23 +210,28 @@ static void judge_certificate(SSL_CTX *ctx, const struct config *config)
 	if (X509_cmp_current_time(X509_get0_notAfter(own)) < 0)
 		log_warn("tls_certificate_expired", LOG_STR("path", config->tls_certificate),
 			 LOG_STR("until", until));
-	log_info("tls_loaded", LOG_STR("certificate", config->tls_certificate), LOG_STR("until", until));
+	unsigned crl_cnt = crl_judge(ctx, config->tls_crl);
+	log_info("tls_loaded", LOG_STR("certificate", config->tls_certificate), LOG_STR("until", until),
+		 LOG_INT("revocation_lists", crl_cnt));
 }
 
 int tls_load(const int fds[CONFIG_TLS_FILES], const struct config *config)
 {
-	static bool (*const use[CONFIG_TLS_FILES])(SSL_CTX *, BIO *) = {
-	    [TLS_CERTIFICATE] = use_certificate, [TLS_KEY] = use_key, [TLS_CA] = use_authorities};
-	const char *const path[CONFIG_TLS_FILES] = {config->tls_certificate, config->tls_key, config->tls_ca};
+	static bool (*const use[CONFIG_TLS_FILES])(SSL_CTX *, BIO *) = {[TLS_CERTIFICATE] = use_certificate,
+									[TLS_KEY] = use_key,
+									[TLS_CA] = use_authorities,
+									[TLS_CRL] = crl_use};
+	const char *const path[CONFIG_TLS_FILES] = {config->tls_certificate, config->tls_key, config->tls_ca,
+						    config->tls_crl};
 	SSL_CTX *ctx = context_new(config);
 	int err = ctx ? 0 : -ENOMEM;
 
 	ERR_clear_error();
 	for (unsigned i = 0; i < CONFIG_TLS_FILES; i++) {
 		struct pem file = {0};
-		err = err ? err : pem_read(fds[i], &file);
+		err = err ? err : pem_read(fds[i], i == TLS_CRL ? CRL_FILE_MAX : FILE_MAX, &file);
 		BIO *in = err ? NULL : BIO_new_mem_buf(file.p, (int)file.len);
-		if (!err && !(in && use[i](ctx, in))) {
+		if (!err && path[i][0] && !(in && use[i](ctx, in))) {
 			err = -EBADMSG;
 			log_error("tls_file_refused", LOG_STR("path", path[i]),
 				  LOG_STR("reason", tls_reason(0)));

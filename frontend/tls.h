@@ -12,15 +12,19 @@ struct ssl_ctx_st;
 struct x509_st;
 
 // The order of the descriptors of `tls_load`.
-enum tls_file { TLS_CERTIFICATE, TLS_KEY, TLS_CA };
+enum tls_file { TLS_CERTIFICATE, TLS_KEY, TLS_CA, TLS_CRL };
 
 // Once, before the sandbox: what OpenSSL reads from disk, it reads now.
 int tls_init(void) MUST_USE;
-// Reads the three PEM files (from their beginning, whatever their offset is) and makes them what new
-// connections use; those that exist go on. The descriptors are taken. 0, or a negative errno and one line in
-// the log: then nothing has changed.
+// Reads the PEM files (from their beginning, whatever their offset is; TLS_CRL may be empty) and makes them
+// what new connections use; those that exist go on, but see transport_ops.proof. The descriptors are taken.
+// 0, or a negative errno and one line in the log: then nothing has changed.
 int tls_load(const int fds[CONFIG_TLS_FILES], const struct config *config) MUST_USE;
 void tls_fini(void);
+
+// Whether a PEM file was read to its end: the last read failed for that reason alone, and its error is
+// forgotten.
+bool tls_pem_ended(void);
 
 // What new connections are made of; NULL when nothing was loaded.
 struct ssl_ctx_st *tls_context(void);

@@ -23,6 +23,7 @@ enum transport_proof {
 	TRANSPORT_UNPROVEN, // no proof was asked for, or this transport has none
 	TRANSPORT_PROVEN,   // it is this host
 	TRANSPORT_OTHER,    // it has proven to be somebody else
+	TRANSPORT_REVOKED,  // its proof counts no more: who gave it has taken it back since
 };
 
 struct transport_ops {

@@ -19,6 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "frontend/tls.h"
+#include "frontend/tls_crl.h"
 #include "frontend/transport.h"
 #include "lib/base/log.h"
 
@@ -441,7 +442,7 @@ static uint32_t tls_local(const struct transport *t, struct base_addr out[BASE_A
 }
 
 // A DNS name of the certificate is the host (RFC 6733 13.1, RFC 6125): the whole name, no wildcards, never
-// the subject. The chain was verified by the handshake.
+// the subject. The chain was verified by the handshake; revocation lists may have come since.
 static enum transport_proof tls_proof(const struct transport *t, struct slice host, char *who, size_t cap)
 {
 	const struct tls *s = t->state;
@@ -454,7 +455,9 @@ static enum transport_proof tls_proof(const struct transport *t, struct slice ho
 	    host.len && host.p[0] != '.' &&
 	    X509_check_host(cert, (const char *)host.p, host.len,
 			    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_WILDCARDS, NULL) == 1;
-	return fits ? TRANSPORT_PROVEN : TRANSPORT_OTHER;
+	if (!fits)
+		return TRANSPORT_OTHER;
+	return crl_revokes(tls_context(), s->ssl) ? TRANSPORT_REVOKED : TRANSPORT_PROVEN;
 }
 
 static void tls_security(const struct transport *t, char *out, size_t cap)

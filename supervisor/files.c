@@ -1,9 +1,10 @@
 // The files that hold secrets: hssd opens them, with the rights that it has, and passes the descriptors on
-// unread to the one role that may know what is inside (law 10): the operator's OP and the upstream's connection
-// string to the loader, the key of TLS to frontends.
+// unread to the one role that may know what is inside (law 10): the operator's OP and the upstream's
+// connection string to the loader, the key of TLS to frontends.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,10 +18,12 @@ static int open_one(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-// The three files of TLS, in the order of their BOOT bits. 0, or a negative errno and which one.
+// The files of TLS, in the order of their BOOT bits; no revocation lists are an empty file. 0, or a negative
+// errno and which one.
 static int tls_open(const struct config *c, int fds[CONFIG_TLS_FILES], const char **path)
 {
-	const char *const paths[CONFIG_TLS_FILES] = {c->tls_certificate, c->tls_key, c->tls_ca};
+	const char *const paths[CONFIG_TLS_FILES] = {c->tls_certificate, c->tls_key, c->tls_ca,
+						     c->tls_crl[0] ? c->tls_crl : "/dev/null"};
 	for (unsigned i = 0; i < CONFIG_TLS_FILES; i++)
 		fds[i] = -1;
 	for (unsigned i = 0; i < CONFIG_TLS_FILES && paths[0][0]; i++) {
@@ -60,22 +63,56 @@ bool files_open(struct hssd *h)
 	       secret_open("store.uri_file", h->config.store_uri_file, &h->uri_fd);
 }
 
+// Whether a block of PEM begins with this kind ("-----BEGIN X509 CRL-----"). The descriptor is taken.
+static bool pem_holds(int fd, const char *kind)
+{
+	char line[128];
+	bool found = false;
+	FILE *f = fdopen(fd, "r");
+	if (!f) {
+		close(fd);
+		return false;
+	}
+	while (!found && fgets(line, sizeof(line), f))
+		found = strncmp(line, "-----BEGIN ", 11) == 0 && strstr(line, kind);
+	fclose(f);
+	return found;
+}
+
+// An empty path: none. kind: of PEM, NULL: what is inside isn't looked at.
+static bool file_check(const struct hssd *h, const char *key, const char *path, const char *kind,
+		       const char *expected)
+{
+	const char *why = NULL;
+	struct stat st;
+	int fd = path[0] ? open_one(path) : -1;
+	if (!path[0])
+		return true;
+	if (fd < 0) {
+		why = err_text(fd);
+	} else if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		why = "expected a regular file";
+		close(fd);
+	} else if (!kind) {
+		close(fd);
+	} else if (!pem_holds(fd, kind)) {
+		why = expected;
+	}
+	if (why)
+		fprintf(stderr, "hssd: %s: %s: %s: %s\n", h->config_path, key, path, why);
+	return !why;
+}
+
 bool files_check(const struct hssd *h)
 {
-	const char *path = h->config.store_path, *why;
-	struct stat st;
-	if (h->config.store != STORE_CSV)
-		return true;
-	int fd = open_one(path);
-	if (fd < 0)
-		why = err_text(fd);
-	else
-		why = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? NULL : "expected a regular file";
-	if (fd >= 0)
-		close(fd);
-	if (why)
-		fprintf(stderr, "hssd: %s: store.path: %s: %s\n", h->config_path, path, why);
-	return !why;
+	const struct config *c = &h->config;
+	return file_check(h, "tls.certificate", c->tls_certificate, "CERTIFICATE-----",
+			  "expected a certificate in PEM form") &&
+	       file_check(h, "tls.key", c->tls_key, NULL, NULL) &&
+	       file_check(h, "tls.ca", c->tls_ca, "CERTIFICATE-----", "expected certificates in PEM form") &&
+	       file_check(h, "tls.crl", c->tls_crl, "X509 CRL-----",
+			  "expected revocation lists in PEM form") &&
+	       (c->store != STORE_CSV || file_check(h, "store.path", c->store_path, NULL, NULL));
 }
 
 bool files_reopen(struct hssd *h, const struct config *fresh)

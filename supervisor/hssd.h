@@ -48,7 +48,7 @@ struct hssd {
 	struct control *control;
 	int control_fd, control_ro_fd, records_fd, records_ro_fd, sqn_fd, state_dir_fd, op_fd; // -1: none
 	int uri_fd; // -1: none
-	int tls_fd[CONFIG_TLS_FILES]; // certificate, key, authorities; -1: none
+	int tls_fd[CONFIG_TLS_FILES]; // certificate, key, authorities, revocation lists; -1: none
 	int diameter_fd[CONFIG_LISTEN_MAX];
 	unsigned diameter_cnt;
 	int admin_fd, metrics_fd; // -1: none
@@ -84,7 +84,8 @@ void listen_unlink(const struct hssd *h);
 // --- files.c
 // Opens what the configuration names. false: told on stderr which one, and why.
 bool files_open(struct hssd *h) MUST_USE;
-// Whether the file of subscribers is there, for --check. Else that is told in the log once all runs: it may come later.
+// Whether the files of TLS and that of subscribers are there, for --check. Without it, the one of subscribers is told of in the
+// log once all runs: it may come later.
 bool files_check(const struct hssd *h) MUST_USE;
 // The files of TLS as `fresh` names them, opened again; those of before are closed when all can be. false:
 // nothing has changed, and the log says why.

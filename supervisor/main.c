@@ -33,7 +33,7 @@ static struct hssd hssd = {
     .state_dir_fd = -1,
     .op_fd = -1,
     .uri_fd = -1,
-    .tls_fd = {-1, -1, -1},
+    .tls_fd = {-1, -1, -1, -1},
     .admin_fd = -1,
     .metrics_fd = -1,
 };

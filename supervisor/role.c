@@ -62,7 +62,7 @@ static void take_fds(const struct ipc_boot *boot, struct channel *ch)
 	    {BOOT_FD_SQN, &env->sqn_fd},        {BOOT_FD_STATE_DIR, &env->state_dir_fd},
 	    {BOOT_FD_OP_FILE, &env->op_fd},     {BOOT_FD_TLS_CERTIFICATE, &env->tls_fd[0]},
 	    {BOOT_FD_TLS_KEY, &env->tls_fd[1]}, {BOOT_FD_TLS_CA, &env->tls_fd[2]},
-	    {BOOT_FD_URI_FILE, &env->uri_fd},
+	    {BOOT_FD_TLS_CRL, &env->tls_fd[3]}, {BOOT_FD_URI_FILE, &env->uri_fd},
 	};
 
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {

@@ -26,7 +26,8 @@ static const struct role_row {
 		     LISTEN_NONE, 3},
     [ROLE_WORKER] = {"hss-worker", BOOT_FD_CONTROL | BOOT_FD_RECORDS | BOOT_FD_SQN, LISTEN_NONE, 1},
     [ROLE_FRONTEND] = {"hss-frontend",
-		       BOOT_FD_CONTROL | BOOT_FD_TLS_CERTIFICATE | BOOT_FD_TLS_KEY | BOOT_FD_TLS_CA,
+		       BOOT_FD_CONTROL | BOOT_FD_TLS_CERTIFICATE | BOOT_FD_TLS_KEY | BOOT_FD_TLS_CA |
+			   BOOT_FD_TLS_CRL,
 		       LISTEN_DIAMETER, 0},
     [ROLE_ADMIN] = {"hss-admin", BOOT_FD_CONTROL, LISTEN_ADMIN, 2},
 };
@@ -106,6 +107,7 @@ unsigned roles_fds(const struct hssd *h, enum role role, struct ipc_boot *boot, 
 	    h->tls_fd[0],
 	    h->tls_fd[1],
 	    h->tls_fd[2],
+	    h->tls_fd[3],
 	    h->uri_fd,
 	};
 	unsigned cnt = 0;

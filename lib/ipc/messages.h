@@ -167,7 +167,8 @@ enum boot_fd {
 	BOOT_FD_TLS_CERTIFICATE = 32,
 	BOOT_FD_TLS_KEY = 64,
 	BOOT_FD_TLS_CA = 128,
-	BOOT_FD_URI_FILE = 256,
+	BOOT_FD_TLS_CRL = 256,
+	BOOT_FD_URI_FILE = 512,
 };
 struct ipc_boot {
 	uint32_t role;

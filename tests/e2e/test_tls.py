@@ -349,7 +349,13 @@ class Optional(unittest.TestCase):
         good = ca.config(HOST)
         locked = os.path.join(directory, "locked.key")
         openssl("pkcs8", "-topk8", "-in", good["key"], "-passout", "pass:x", "-out", locked)
+        cut = os.path.join(directory, "cut.pem")
+        with open(good["ca"], encoding="ascii") as whole, open(cut, "w", encoding="ascii") as f:
+            text = whole.read()
+            f.write(text + text[:len(text) // 2])
         for key, path, said in (("ca", good["key"], "tls_file_refused path=.*ca-.*key"),
+                                ("ca", cut, "tls_file_refused path=.*cut.pem"),
+                                ("certificate", cut, "tls_file_refused path=.*cut.pem"),
                                 ("certificate", "/dev/null", "tls_file_refused path=\"/dev/null\""),
                                 ("key", locked, "tls_file_refused path=.*locked.key"),
                                 ("key", "/nowhere/key", "hssd: tls: /nowhere/key: No such file")):

@@ -2,6 +2,7 @@
 // and a stream inside of one, cut into pieces, before or after its CER. The first octet says which: bit 0:
 // the stream goes through the session; bit 1: after a good handshake, else in place of it; bit 2: after a
 // good CER too; the rest: how long the pieces are. A second peer, over TLS, must be served afterwards.
+#include <fcntl.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <signal.h>
@@ -97,7 +98,8 @@ static void start(void)
 	X509 *x = certificate(key);
 	const int files[] = {[TLS_CERTIFICATE] = file_of(x, NULL),
 			     [TLS_KEY] = file_of(NULL, key),
-			     [TLS_CA] = file_of(x, NULL)};
+			     [TLS_CA] = file_of(x, NULL),
+			     [TLS_CRL] = open("/dev/null", O_RDONLY | O_CLOEXEC)};
 	client = SSL_CTX_new(TLS_client_method());
 	if (tls_load(files, &config) || !client || SSL_CTX_use_certificate(client, x) != 1 ||
 	    SSL_CTX_use_PrivateKey(client, key) != 1)

@@ -185,6 +185,8 @@ static const struct {
      "t:2: tls.certificate: expected a file, for the tls of listen, got nothing"},
     {IDENTITY "tls: { certificate: /c,\n  key: /k }\n",
      "t:2: tls.ca: expected a file, beside the other ones of tls, got nothing"},
+    {IDENTITY "tls: { crl: /l }\n",
+     "t:2: tls.certificate: expected a file, beside the other ones of tls, got nothing"},
     {IDENTITY "tls: { verify: never }\n", "t:2: tls.verify: expected required or optional, got \"never\""},
     {IDENTITY "store:\n  type: mongodb\n",
      "t:3: store.uri: expected a connection string, or one in the file store.uri_file, got neither"},

@@ -1,0 +1,21 @@
+// Revocation lists (RFC 5280 5) of the authorities that a frontend believes. Runs in hss-frontend. They are
+// part of the store of an SSL_CTX, which owns them, so that one reload replaces all or nothing.
+//
+// A peer's own certificate is looked up always: without a list of its authority, or with one that is past its
+// next update, nobody knows whether it is revoked, and the peer is refused. The certificates of authorities
+// between it and the root are looked up where there is a list: roots often have none.
+#pragma once
+#include <openssl/types.h>
+#include <stdbool.h>
+
+// Takes the lists of a PEM file, one at least, into the store, behind the authorities. Each must be signed by
+// the authority that it names, when that is in the store. false: OpenSSL's error says why.
+bool crl_use(SSL_CTX *ctx, BIO *in);
+// What will make peers be refused, one warning each: a list that is past its next update or soon will be, or
+// an authority without one. Returns how many lists there are.
+unsigned crl_judge(const SSL_CTX *ctx, const char *path);
+// Whether a certificate's check goes on despite its error: there is no list for an authority's own
+// certificate.
+bool crl_forgives(X509_STORE_CTX *check);
+// Whether a list of ctx has a certificate of this session's chain.
+bool crl_revokes(const SSL_CTX *ctx, const SSL *session);
