@@ -29,7 +29,7 @@ static struct wf *make(unsigned subscribers, uint8_t **bodies, size_t *body_len)
 		    (wf_request_body(f->msg, (uint32_t)wr_len(&w), body, sizeof body, 0) + 7) & ~(size_t)7;
 		if (!*bodies)
 			*bodies = malloc(*body_len * subscribers);
-		WF_CHECK(*bodies);
+		CHECK(*bodies);
 		memcpy(*bodies + i * *body_len, body, *body_len);
 	}
 	return f;
@@ -86,7 +86,7 @@ int main(int argc, char **argv)
 			best[1] = ns;
 		wf_run(f);
 	}
-	WF_CHECK(f->stats->c[STAT_CHANNEL_FULL] == 0 && f->stats->c[STAT_VECTORS] >= n / 5 * 10);
+	CHECK(f->stats->c[STAT_CHANNEL_FULL] == 0 && f->stats->c[STAT_VECTORS] >= n / 5 * 10);
 	printf("%-44s %8.0f ns\n", "AIR, frame to answer, no system calls", best[1]);
 	printf("%-44s %8.0f ns\n", "the same with writing and reading the answer", best[0]);
 	wf_free(f);

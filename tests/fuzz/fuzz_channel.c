@@ -1,16 +1,10 @@
 // Any bytes from a sibling: the first octet says how they are cut into writes. The channel gives whole frames of its table
 // only, aligned, inside of what came, and ends itself at the first one that isn't.
-#include <stdlib.h>
 #include <unistd.h>
 #include "lib/ipc/channel.h"
+#include "tests/support/check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(what)                                                                                          \
-	do {                                                                                                 \
-		if (!(what))                                                                                 \
-			abort();                                                                             \
-	} while (0)
 
 struct seen {
 	struct channel *ch;

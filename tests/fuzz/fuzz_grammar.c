@@ -1,17 +1,11 @@
 // Any bytes as any command: the header is made to fit, so that the input reaches the grammar of its AVPs. A well-formed message
 // has slots inside of it; a broken one gets an error answer that walks cleanly to its end.
-#include <stdlib.h>
 #include "lib/diameter/avp.h"
 #include "lib/diameter/base.h"
 #include "lib/diameter/grammar.h"
+#include "tests/support/check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(what)                                                                                          \
-	do {                                                                                                 \
-		if (!(what))                                                                                 \
-			abort();                                                                             \
-	} while (0)
 
 static void check_slots(const struct command *cmd, const struct avp_slot *slots, uint32_t len)
 {

@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size > IPC_BODY_MAX)
 		return 0;
 	uint8_t *body = malloc(size ? size : 1); // aligned, and ends where it ends
-	WF_CHECK(body);
+	CHECK(body);
 	memcpy(body, data, size);
 	hdr.len = (uint32_t)(sizeof hdr + size);
 	if (size >= sizeof *in) {
@@ -39,17 +39,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	free(body);
 	wf_flush(f);
 	wf_run(f);
-	WF_CHECK(f->w.loader && channel_is_up(f->ld) && f->w.frontend[0] && channel_is_up(f->fe[0]));
+	CHECK(f->w.loader && channel_is_up(f->ld) && f->w.frontend[0] && channel_is_up(f->fe[0]));
 	// half of the changes are done, nothing else is answered; then all are forgotten
 	for (unsigned i = 0; i < f->asks.in; i++)
 		if (f->asks.f[i].hdr.type == IPC_CHANGE && (size & 1))
 			wf_change_ack(f, f->asks.f[i].hdr.id, CHANGE_DONE, 1);
 	request_frontend_lost(&f->w, 0);
-	WF_CHECK(f->stats->c[STAT_LOADER_WAITING] == 0);
+	CHECK(f->stats->c[STAT_LOADER_WAITING] == 0);
 	for (unsigned i = 0; i < f->answers[0].in; i++) {
 		struct header h;
 		header_get(f->answers[0].f[i].body, &h);
-		WF_CHECK(h.len == f->answers[0].f[i].len && !(h.flags & HEADER_R));
+		CHECK(h.len == f->answers[0].f[i].len && !(h.flags & HEADER_R));
 	}
 	forget(&f->answers[0]);
 	forget(&f->asks);

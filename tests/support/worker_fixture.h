@@ -3,13 +3,12 @@
 // grammar; what an answer must always have is checked when it is taken. No CMocka in here: the fuzz target
 // and the benchmark use it too.
 #pragma once
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include "cache/build.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "tests/support/check.h"
 #include "worker/link.h"
 #include "worker/own.h"
 #include "worker/worker.h"
@@ -19,14 +18,6 @@
 #define WF_IMSI      "001010000000001"
 #define WF_HOST      "mme01.epc.mnc001.mcc001.3gppnetwork.org"
 #define WF_REALM     "epc.mnc001.mcc001.3gppnetwork.org"
-
-#define WF_CHECK(x)                                                                                          \
-	do {                                                                                                 \
-		if (!(x)) {                                                                                  \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);                              \
-			abort();                                                                             \
-		}                                                                                            \
-	} while (0)
 
 static const uint8_t wf_plmn[3] = {0x00, 0xf1, 0x10};
 
@@ -120,12 +111,12 @@ static const struct channel_ops wf_worker_ops = {
 
 static inline void wf_queue_put(struct wf_queue *q, const struct ipc_hdr *hdr, const uint8_t *body)
 {
-	WF_CHECK(q->in < WF_FRAMES);
+	CHECK(q->in < WF_FRAMES);
 	struct wf_frame *fr = &q->f[q->in++];
 	fr->hdr = *hdr;
 	fr->len = hdr->len - (uint32_t)sizeof *hdr;
 	fr->body = malloc(fr->len ? fr->len : 1);
-	WF_CHECK(fr->body);
+	CHECK(fr->body);
 	if (fr->len)
 		memcpy(fr->body, body, fr->len);
 }
@@ -163,10 +154,10 @@ static const struct channel_ops wf_other_ops = {.on_frame = wf_other_frame, .on_
 static inline void wf_connect(struct wf *f, struct channel **worker_end, struct channel **test_end)
 {
 	int fds[2];
-	WF_CHECK(channel_pair(fds) == 0);
+	CHECK(channel_pair(fds) == 0);
 	*worker_end = channel_new_take(f->base, fds[0], 4u << 20, &wf_worker_ops, f);
 	*test_end = channel_new_take(f->base, fds[1], 64u << 20, &wf_other_ops, f);
-	WF_CHECK(*worker_end && *test_end);
+	CHECK(*worker_end && *test_end);
 }
 
 // Until nothing moves any more.
@@ -189,7 +180,7 @@ static inline void wf_loader_away(struct wf *f)
 {
 	channel_free(&f->ld);
 	wf_run(f);
-	WF_CHECK(!f->w.loader);
+	CHECK(!f->w.loader);
 }
 
 static inline void wf_loader_back(struct wf *f)
@@ -204,7 +195,7 @@ static inline void wf_frontend_dies(struct wf *f, unsigned i)
 {
 	channel_free(&f->fe[i]);
 	wf_run(f);
-	WF_CHECK(!f->w.frontend[i]);
+	CHECK(!f->w.frontend[i]);
 }
 
 // A profile: a head (Network-Access-Mode), an APN part, and a GPRS part when asked for.
@@ -243,13 +234,13 @@ static inline uint32_t wf_profile(struct wf *f, bool epc, bool gprs, uint32_t ar
 		avp_group_end(&w, g);
 	}
 	u.p.gprs_len = (uint16_t)(wr_len(&w) - at);
-	WF_CHECK(!w.err);
+	CHECK(!w.err);
 	u.p.access_restriction = ard;
 	u.p.odb = odb;
 	u.p.subscriber_status = odb != 0;
 	u.p.len = (uint32_t)(sizeof u.p + wr_len(&w));
 	uint32_t profile = builder_profile(f->b, &u.p);
-	WF_CHECK(profile);
+	CHECK(profile);
 	return profile;
 }
 
@@ -263,12 +254,12 @@ static inline struct cache_record wf_subscriber(struct wf *f, const char *imsi, 
 						uint64_t next, uint64_t limit)
 {
 	struct cache_record r = {.amf = 0x8000, .alg = ALG_MILENAGE, .profile = profile};
-	WF_CHECK(imsi_parse(slice_str(imsi), &r.imsi));
-	WF_CHECK(msisdn_parse(slice_str("491700000001"), &r.msisdn[0]));
+	CHECK(imsi_parse(slice_str(imsi), &r.imsi));
+	CHECK(msisdn_parse(slice_str("491700000001"), &r.msisdn[0]));
 	memcpy(r.k, wf_k, 16);
 	memcpy(r.opc, wf_opc, 16);
 	r.sqn = builder_sqn_take(f->b, next, limit);
-	WF_CHECK(r.sqn != UINT32_MAX && builder_put(f->b, &r) == 0);
+	CHECK(r.sqn != UINT32_MAX && builder_put(f->b, &r) == 0);
 	return r;
 }
 
@@ -281,7 +272,7 @@ static inline struct wf *wf_new(uint32_t subscribers)
 {
 	struct wf *f = calloc(1, sizeof *f);
 	bool fresh;
-	WF_CHECK(f);
+	CHECK(f);
 	log_set_level(LOG_LEVEL_ERROR);
 	snprintf(f->config.host, sizeof f->config.host, "hss01.%s", WF_REALM);
 	snprintf(f->config.realm, sizeof f->config.realm, "%s", WF_REALM);
@@ -293,14 +284,14 @@ static inline struct wf *wf_new(uint32_t subscribers)
 	f->host = WF_HOST;
 	f->next_id = 1;
 	f->head_flags = HEADER_R | HEADER_P;
-	WF_CHECK(cache_create(subscribers, &f->records, &f->records_ro, &f->sqn) == 0);
-	WF_CHECK((f->control_fd = control_create(WF_FRONTENDS, 1)) >= 0);
-	WF_CHECK((f->control = control_map(f->control_fd, true)) != NULL);
+	CHECK(cache_create(subscribers, &f->records, &f->records_ro, &f->sqn) == 0);
+	CHECK((f->control_fd = control_create(WF_FRONTENDS, 1)) >= 0);
+	CHECK((f->control = control_map(f->control_fd, true)) != NULL);
 	f->stats = &f->control->stats[control_instance(ROLE_WORKER, 0)];
-	WF_CHECK((f->b = builder_open(f->records, f->sqn, f->control, subscribers, &fresh)) != NULL);
-	WF_CHECK(worker_init(&f->w, &f->config, f->stats) == 0);
-	WF_CHECK(cache_open(&f->w.cache, f->records_ro, f->sqn, f->control, 0) == 0);
-	WF_CHECK((f->base = event_base_new()) != NULL);
+	CHECK((f->b = builder_open(f->records, f->sqn, f->control, subscribers, &fresh)) != NULL);
+	CHECK(worker_init(&f->w, &f->config, f->stats) == 0);
+	CHECK(cache_open(&f->w.cache, f->records_ro, f->sqn, f->control, 0) == 0);
+	CHECK((f->base = event_base_new()) != NULL);
 	for (unsigned i = 0; i < WF_FRONTENDS; i++)
 		wf_connect(f, &f->w.frontend[i], &f->fe[i]);
 	wf_connect(f, &f->w.loader, &f->ld);
@@ -339,6 +330,21 @@ static inline void wf_free(struct wf *f)
 	free(f);
 }
 
+// CMocka's: a world with the subscriber WF_IMSI, who has EPS and GPRS data and more SEQs than a test uses.
+static inline int wf_setup(void **state)
+{
+	struct wf *f = wf_new(100);
+	wf_subscriber(f, WF_IMSI, wf_profile(f, true, true, 0, 0), 32, 100000);
+	*state = f;
+	return 0;
+}
+
+static inline int wf_teardown(void **state)
+{
+	wf_free(*state);
+	return 0;
+}
+
 // ---- requests
 // -----------------------------------------------------------------------------------------------------
 
@@ -366,7 +372,7 @@ static inline size_t wf_request_body(const uint8_t *m, uint32_t len, uint8_t *ou
 	struct header h;
 	header_get(m, &h);
 	const struct command *cmd = grammar_find(h.code, h.app, true);
-	WF_CHECK(cmd);
+	CHECK(cmd);
 	if (!grammar_check(cmd, m, len, slots, &v)) {
 		fprintf(stderr, "request is refused by the grammar: %u\n", v.result);
 		abort();
@@ -378,7 +384,7 @@ static inline size_t wf_request_body(const uint8_t *m, uint32_t len, uint8_t *ou
 				.peer_flags = peer_flags};
 	struct avp a;
 	imsi_t imsi;
-	WF_CHECK(avp_find(slice_of(m + 20, len - 20), AVP_CODE_Origin_Host, 0, &a));
+	CHECK(avp_find(slice_of(m + 20, len - 20), AVP_CODE_Origin_Host, 0, &a));
 	q.host_hash = ident_hash_bytes(a.data, true);
 	if (avp_find(slice_of(m + 20, len - 20), AVP_CODE_User_Name, 0, &a) && imsi_parse(a.data, &imsi))
 		q.imsi = imsi.v;
@@ -386,7 +392,7 @@ static inline size_t wf_request_body(const uint8_t *m, uint32_t len, uint8_t *ou
 	wr_bytes(&w, &q, sizeof q);
 	wr_bytes(&w, slots, cmd->slot_cnt * sizeof *slots);
 	wr_bytes(&w, m, len);
-	WF_CHECK(!w.err);
+	CHECK(!w.err);
 	return wr_len(&w);
 }
 
@@ -394,14 +400,14 @@ static inline size_t wf_request_body(const uint8_t *m, uint32_t len, uint8_t *ou
 static inline uint64_t wf_queue_request(struct wf *f, struct wr *w, unsigned fe, uint32_t peer_flags)
 {
 	header_finish(w, 0);
-	WF_CHECK(!w->err && f->next_id < WF_FRAMES);
+	CHECK(!w->err && f->next_id < WF_FRAMES);
 	uint64_t id = f->next_id++;
 	uint32_t len = (uint32_t)wr_len(w);
 	uint8_t *p = channel_begin(f->fe[fe], IPC_REQUEST, 0, id, IPC_BODY_MAX);
-	WF_CHECK(p);
+	CHECK(p);
 	channel_commit(f->fe[fe], wf_request_body(f->msg, len, p, IPC_BODY_MAX, peer_flags));
 	f->sent[id].body = malloc(len);
-	WF_CHECK(f->sent[id].body);
+	CHECK(f->sent[id].body);
 	memcpy(f->sent[id].body, f->msg, len);
 	f->sent[id].len = len;
 	return id;
@@ -433,22 +439,27 @@ static inline struct slice wf_body(const uint8_t *msg, uint32_t len)
 	return slice_of(msg + DIAMETER_HEADER_LEN, len - DIAMETER_HEADER_LEN);
 }
 
+// The next Proxy-Info, empty when there is none; the AVPs before it are well-formed.
+static inline struct slice wf_next_proxy(struct rd *r)
+{
+	struct avp avp;
+	enum avp_walk step;
+	while ((step = avp_next(r, &avp)) == AVP_WALK_ONE)
+		if (avp.code == AVP_CODE_Proxy_Info)
+			return avp.whole;
+	CHECK(step == AVP_WALK_END);
+	return (struct slice){0};
+}
+
 // Both messages have the same Proxy-Info in the same order.
 static inline void wf_check_proxies(struct slice request, struct slice answer)
 {
 	struct rd a = rd_slice(request), b = rd_slice(answer);
-	struct avp x, y;
-	for (;;) {
-		enum avp_walk more_a, more_b;
-		while ((more_a = avp_next(&a, &x)) == AVP_WALK_ONE && x.code != AVP_CODE_Proxy_Info)
-			;
-		while ((more_b = avp_next(&b, &y)) == AVP_WALK_ONE && y.code != AVP_CODE_Proxy_Info)
-			;
-		WF_CHECK(more_a == more_b);
-		if (more_a != AVP_WALK_ONE)
-			return;
-		WF_CHECK(slice_eq(x.whole, y.whole));
-	}
+	struct slice proxy;
+	do {
+		proxy = wf_next_proxy(&a);
+		CHECK(slice_eq(proxy, wf_next_proxy(&b)));
+	} while (proxy.len);
 }
 
 // Takes the oldest answer of this frontend, which must be there, and checks what every answer must be.
@@ -458,45 +469,45 @@ static inline struct wf_answer wf_take(struct wf *f, unsigned fe)
 	struct wf_queue *q = &f->answers[fe];
 	struct verdict v;
 	struct avp avp;
-	WF_CHECK(q->out < q->in);
+	CHECK(q->out < q->in);
 	struct wf_frame *fr = &q->f[q->out++];
 	a.id = fr->hdr.id;
 	a.msg = fr->body;
 	a.len = fr->len;
 	header_get(a.msg, &a.h);
-	WF_CHECK(a.h.len == a.len && a.len % 4 == 0);
-	WF_CHECK(a.id < WF_FRAMES && f->sent[a.id].body);
+	CHECK(a.h.len == a.len && a.len % 4 == 0);
+	CHECK(a.id < WF_FRAMES && f->sent[a.id].body);
 	const struct wf_frame *s = &f->sent[a.id];
 	struct header h;
 	header_get(s->body, &h);
-	WF_CHECK(h.hop_by_hop == a.h.hop_by_hop && h.end_to_end == a.h.end_to_end && h.code == a.h.code &&
+	CHECK(h.hop_by_hop == a.h.hop_by_hop && h.end_to_end == a.h.end_to_end && h.code == a.h.code &&
 		 h.app == a.h.app);
-	WF_CHECK(!(a.h.flags & (HEADER_R | HEADER_T)) && (a.h.flags & HEADER_P) == (h.flags & HEADER_P));
+	CHECK(!(a.h.flags & (HEADER_R | HEADER_T)) && (a.h.flags & HEADER_P) == (h.flags & HEADER_P));
 	a.cmd = grammar_find(a.h.code, a.h.app, false);
-	WF_CHECK(a.cmd);
+	CHECK(a.cmd);
 	if (!grammar_check(a.cmd, a.msg, a.len, a.slots, &v)) {
 		fprintf(stderr, "answer is refused by the grammar: %u\n", v.result);
 		abort();
 	}
 	struct rd rd = rd_slice(wf_body(a.msg, a.len));
-	WF_CHECK(avp_next(&rd, &avp) == AVP_WALK_ONE && avp.code == AVP_CODE_Session_Id);
-	WF_CHECK(slice_eq(avp.data, slice_str("mme01;1;2;x")));
+	CHECK(avp_next(&rd, &avp) == AVP_WALK_ONE && avp.code == AVP_CODE_Session_Id);
+	CHECK(slice_eq(avp.data, slice_str("mme01;1;2;x")));
 	wf_check_proxies(wf_body(s->body, s->len), wf_body(a.msg, a.len));
-	WF_CHECK(avp_find(wf_body(a.msg, a.len), AVP_CODE_Origin_Host, 0, &avp) &&
+	CHECK(avp_find(wf_body(a.msg, a.len), AVP_CODE_Origin_Host, 0, &avp) &&
 		 slice_eq(avp.data, slice_str(f->config.host)));
 	if (avp_find(wf_body(a.msg, a.len), AVP_CODE_Experimental_Result, 0, &avp)) {
 		struct avp code, vendor;
-		WF_CHECK(avp_find(avp.data, AVP_CODE_Experimental_Result_Code, 0, &code) &&
+		CHECK(avp_find(avp.data, AVP_CODE_Experimental_Result_Code, 0, &code) &&
 			 avp_u32(code.data, &a.result));
-		WF_CHECK(avp_find(avp.data, AVP_CODE_Vendor_Id, 0, &vendor) &&
+		CHECK(avp_find(avp.data, AVP_CODE_Vendor_Id, 0, &vendor) &&
 			 be32_get(vendor.data.p) == VENDOR_3GPP);
 		a.experimental = true;
 	} else {
-		WF_CHECK(avp_find(wf_body(a.msg, a.len), AVP_CODE_Result_Code, 0, &avp) &&
+		CHECK(avp_find(wf_body(a.msg, a.len), AVP_CODE_Result_Code, 0, &avp) &&
 			 avp_u32(avp.data, &a.result));
 	}
-	WF_CHECK(((a.h.flags & HEADER_E) != 0) == (!a.experimental && a.result >= 3000 && a.result < 4000));
-	WF_CHECK(fr->hdr.flags == stat_result_index(a.result, a.experimental));
+	CHECK(((a.h.flags & HEADER_E) != 0) == (!a.experimental && a.result >= 3000 && a.result < 4000));
+	CHECK(fr->hdr.flags == stat_result_index(a.result, a.experimental));
 	return a;
 }
 
@@ -513,7 +524,7 @@ static inline unsigned wf_answers(const struct wf *f, unsigned fe)
 // The oldest question to the loader, which must be of this type.
 static inline struct wf_frame *wf_ask(struct wf *f, enum ipc_type type)
 {
-	WF_CHECK(f->asks.out < f->asks.in);
+	CHECK(f->asks.out < f->asks.in);
 	struct wf_frame *fr = &f->asks.f[f->asks.out++];
 	if (fr->hdr.type != type) {
 		fprintf(stderr, "asked %s instead of %s\n", ipc_type_name(fr->hdr.type), ipc_type_name(type));
@@ -529,14 +540,14 @@ static inline unsigned wf_asks(const struct wf *f)
 
 static inline void wf_reply(struct wf *f, enum ipc_type type, uint64_t id, uint64_t value)
 {
-	WF_CHECK(channel_send(f->ld, type, id, &value, sizeof value));
+	CHECK(channel_send(f->ld, type, id, &value, sizeof value));
 	wf_run(f);
 }
 
 static inline void wf_change_ack(struct wf *f, uint64_t id, enum change_status status, uint32_t flags)
 {
 	struct ipc_change_ack a = {.status = status, .flags = flags};
-	WF_CHECK(channel_send(f->ld, IPC_CHANGE_ACK, id, &a, sizeof a));
+	CHECK(channel_send(f->ld, IPC_CHANGE_ACK, id, &a, sizeof a));
 	wf_run(f);
 }
 

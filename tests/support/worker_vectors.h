@@ -16,9 +16,8 @@ static inline int setup(void **state)
 
 static inline int teardown(void **state)
 {
-	wf_free(*state);
 	auth_fini(&auth);
-	return 0;
+	return wf_teardown(state);
 }
 
 static inline const struct cache_record *record(struct wf *f, const char *imsi)

@@ -175,8 +175,9 @@ static inline void world_frame(enum role role, uint16_t type, uint64_t id, uint1
 			       size_t len)
 {
 	struct ipc_hdr hdr = {.len = (uint32_t)(sizeof(hdr) + len), .type = type, .flags = flags, .id = id};
-	// a block of its own: reading beyond it is seen
-	uint8_t *copy = malloc(len ? len : 1);
+	// a block of its own: reading beyond it is seen; of an empty body there is one octet, of no meaning
+	uint8_t *copy = calloc(1, len ? len : 1);
+	assert_non_null(copy);
 	memcpy(copy, body, len);
 	loader_frame(&world.l, role, 0, &hdr, copy);
 	free(copy);

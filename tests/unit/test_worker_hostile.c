@@ -8,20 +8,6 @@
 #include "tests/support/guard.h"
 #include "tests/support/worker_fixture.h"
 
-static int setup(void **state)
-{
-	struct wf *f = wf_new(100);
-	wf_subscriber(f, WF_IMSI, wf_profile(f, true, true, 0, 0), 32, 100000);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	wf_free(*state);
-	return 0;
-}
-
 // ---- hostile frames
 // -----------------------------------------------------------------------------------------------
 
@@ -174,7 +160,7 @@ static void long_identities(void **state)
 
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, wf_setup, wf_teardown)
 	const struct CMUnitTest tests[] = {
 	    T(cut_everywhere),
 	    T(fields_out_of_range),

@@ -7,20 +7,6 @@
 #include <cmocka.h>
 #include "tests/support/worker_fixture.h"
 
-static int setup(void **state)
-{
-	struct wf *f = wf_new(100);
-	wf_subscriber(f, WF_IMSI, wf_profile(f, true, true, 0, 0), 32, 100000);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	wf_free(*state);
-	return 0;
-}
-
 static void nothing_waits(struct wf *f)
 {
 	assert_int_equal(f->stats->c[STAT_LOADER_WAITING], 0);
@@ -311,7 +297,7 @@ static void commands_without_handler(void **state)
 
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, wf_setup, wf_teardown)
 	const struct CMUnitTest tests[] = {
 	    T(proxies_are_copied),
 	    T(big_requests_wait),

@@ -7,20 +7,6 @@
 #include <cmocka.h>
 #include "tests/support/worker_fixture.h"
 
-static int setup(void **state)
-{
-	struct wf *f = wf_new(100);
-	wf_subscriber(f, WF_IMSI, wf_profile(f, true, true, 0, 0), 32, 100000);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	wf_free(*state);
-	return 0;
-}
-
 // ---- requests of our own
 // ------------------------------------------------------------------------------------------
 
@@ -180,7 +166,7 @@ static void deliver_nonsense(void **state)
 
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, wf_setup, wf_teardown)
 	const struct CMUnitTest tests[] = {
 	    T(clr_is_delivered),
 	    T(clr_and_a_frontend_that_dies),

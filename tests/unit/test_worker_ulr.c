@@ -10,20 +10,6 @@
 #define RAT_EUTRAN 1004
 #define ULR_S6A    2
 
-static int setup(void **state)
-{
-	struct wf *f = wf_new(100);
-	wf_subscriber(f, WF_IMSI, wf_profile(f, true, true, 0, 0), 32, 1000);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	wf_free(*state);
-	return 0;
-}
-
 static struct cache_record record(struct wf *f)
 {
 	imsi_t i;
@@ -521,7 +507,7 @@ static void notify_pdn_gw(void **state)
 
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, wf_setup, wf_teardown)
 	const struct CMUnitTest tests[] = {
 	    T(change_has_everything),
 	    T(many_active_apns),
