@@ -6,42 +6,20 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include "frontend/frontend.h"
-#include "frontend/peer.h"
-#include "frontend/route.h"
 #include "frontend/tls.h"
-#include "lib/base/clock.h"
-#include "lib/base/log.h"
+#include "tests/support/check.h"
+#include "tests/support/frontend_fixture.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static struct config config = {
-    .host = "hss.hss.example",
-    .realm = "hss.example",
-    .watchdog_ms = 30000,
-    .cer_timeout_ms = 5000,
-    .max_message = 65536,
-    .max_connections = 8,
-    .max_half_open = 8,
-    .max_pending = 100,
-    .request_timeout_ms = 2000,
-    .frontends = 1,
-    .workers = 1,
-};
-static struct frontend fe;
-static struct event_base *base;
-static struct control *control;
+static struct ff f;
 static SSL_CTX *client;
 static struct sockaddr_un address; // of the listener
 static socklen_t address_len = sizeof address;
 static int listener;
-static uint64_t now_us = 1000000000;
 
 struct side {
 	int fd;
@@ -61,8 +39,7 @@ static X509 *certificate(EVP_PKEY *key)
 	X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"fuzz", -1, -1, 0);
 	X509_set_issuer_name(x, name);
 	X509_EXTENSION *san = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, names);
-	if (!san || !X509_add_ext(x, san, -1) || !X509_set_pubkey(x, key) || !X509_sign(x, key, EVP_sha256()))
-		abort();
+	CHECK(san && X509_add_ext(x, san, -1) && X509_set_pubkey(x, key) && X509_sign(x, key, EVP_sha256()));
 	X509_EXTENSION_free(san);
 	return x;
 }
@@ -70,30 +47,24 @@ static X509 *certificate(EVP_PKEY *key)
 static int file_of(X509 *x, EVP_PKEY *key)
 {
 	int fd = memfd_create("pem", MFD_CLOEXEC);
-	FILE *f = fdopen(dup(fd), "w");
-	if (!f || !(x ? PEM_write_X509(f, x) : PEM_write_PrivateKey(f, key, NULL, NULL, 0, NULL, NULL)) ||
-	    fclose(f))
-		abort();
+	FILE *pem = fdopen(dup(fd), "w");
+	CHECK(pem &&
+	      (x ? PEM_write_X509(pem, x) : PEM_write_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL)) &&
+	      fclose(pem) == 0);
 	return fd;
 }
 
 static void start(void)
 {
-	int fd = control_create(1, 1);
-	log_init("fuzz", LOG_LEVEL_ERROR, false, false);
-	clock_freeze_us(now_us);
 	signal(SIGPIPE, SIG_IGN); // OpenSSL writes where the frontend has closed
-	base = event_base_new();
-	control = control_map(fd, true);
-	if (!base || !control || tls_init() ||
-	    frontend_init(&fe, &config, base, control, &control->stats[control_instance(ROLE_FRONTEND, 0)], 0,
-			  1))
-		abort();
+	CHECK(tls_init() == 0);
+	ff_configure(&f);
+	ff_open(&f, 1, 1000000000);
 	address.sun_family = AF_UNIX;
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-	if (bind(listener, (const struct sockaddr *)&address, sizeof address.sun_family) ||
-	    listen(listener, 8) || getsockname(listener, (struct sockaddr *)&address, &address_len))
-		abort();
+	CHECK(bind(listener, (const struct sockaddr *)&address, sizeof address.sun_family) == 0 &&
+	      listen(listener, 8) == 0 &&
+	      getsockname(listener, (struct sockaddr *)&address, &address_len) == 0);
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *x = certificate(key);
 	const int files[] = {[TLS_CERTIFICATE] = file_of(x, NULL),
@@ -101,86 +72,68 @@ static void start(void)
 			     [TLS_CA] = file_of(x, NULL),
 			     [TLS_CRL] = open("/dev/null", O_RDONLY | O_CLOEXEC)};
 	client = SSL_CTX_new(TLS_client_method());
-	if (tls_load(files, &config) || !client || SSL_CTX_use_certificate(client, x) != 1 ||
-	    SSL_CTX_use_PrivateKey(client, key) != 1)
-		abort();
+	CHECK(tls_load(files, &f.config) == 0 && client && SSL_CTX_use_certificate(client, x) == 1 &&
+	      SSL_CTX_use_PrivateKey(client, key) == 1);
 	X509_free(x);
 	EVP_PKEY_free(key);
-}
-
-static void pump(unsigned rounds)
-{
-	while (rounds--)
-		event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
 static struct side connected(bool session)
 {
 	struct side s = {.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0)};
 	struct transport t;
-	if (s.fd < 0 || connect(s.fd, (const struct sockaddr *)&address, address_len) ||
-	    transport_tls.accept(listener, &t))
-		abort();
-	conn_open_take(&fe, &t);
+	CHECK(s.fd >= 0 && connect(s.fd, (const struct sockaddr *)&address, address_len) == 0 &&
+	      transport_tls.accept(listener, &t) == 0);
+	conn_open_take(&f.fe[0], &t);
 	if (!session)
 		return s;
 	s.ssl = SSL_new(client);
-	if (!s.ssl || !SSL_set_fd(s.ssl, s.fd))
-		abort();
+	CHECK(s.ssl && SSL_set_fd(s.ssl, s.fd));
 	SSL_set_connect_state(s.ssl);
 	for (unsigned i = 0; i < 20 && SSL_do_handshake(s.ssl) != 1; i++)
-		pump(2);
-	pump(2);
-	if (!SSL_is_init_finished(s.ssl))
-		abort();
+		ff_pump(&f, 2);
+	ff_pump(&f, 2);
+	CHECK(SSL_is_init_finished(s.ssl));
 	return s;
 }
 
 static bool put(struct side *s, const uint8_t *p, size_t len, bool inside)
 {
-	bool ok = inside ? SSL_write(s->ssl, p, (int)len) == (int)len
-			 : send(s->fd, p, len, MSG_NOSIGNAL) == (ssize_t)len;
-	pump(2);
+	bool ok = inside ? SSL_write(s->ssl, p, (int)len) == (int)len : ff_send(s->fd, p, len);
+	ff_pump(&f, 2);
 	return ok;
 }
 
-static int take(struct side *s)
+static size_t take(struct side *s)
 {
 	static uint8_t sink[65536];
-	int n, all = 0;
-	while (s->ssl ? (n = SSL_read(s->ssl, sink, sizeof sink)) > 0
-		      : (n = (int)read(s->fd, sink, sizeof sink)) > 0)
-		all += n;
+	size_t all = 0;
+	int n;
+	if (!s->ssl)
+		return ff_drain(s->fd);
+	while ((n = SSL_read(s->ssl, sink, sizeof sink)) > 0)
+		all += (size_t)n;
 	return all;
 }
 
 static void capabilities(struct side *s, const char *host)
 {
 	uint8_t out[512];
-	struct base_node mme = {.host = slice_str(host),
-				.realm = slice_str("example"),
-				.product = slice_str("fuzz"),
-				.apps = (uint32_t[]){APP_S6A},
-				.app_cnt = 1};
-	struct wr w = wr_of(out, sizeof out);
-	base_cer_write(&w, &mme, 1, 2);
-	if (!put(s, out, wr_len(&w), true))
-		abort();
-	pump(2);
-	if (take(s) < DIAMETER_HEADER_LEN)
-		abort();
+	CHECK(put(s, out, ff_cer(out, sizeof out, host), true));
+	ff_pump(&f, 2);
+	CHECK(take(s) >= DIAMETER_HEADER_LEN);
 }
 
 static void gone(struct side *s)
 {
 	SSL_free(s->ssl);
 	close(s->fd);
-	pump(3);
+	ff_pump(&f, 3);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (!base)
+	if (!f.base)
 		start();
 	if (size < 1)
 		return 0;
@@ -199,10 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	capabilities(&good, "good.example");
 	gone(&bad);
 	gone(&good);
-	clock_freeze_us(now_us += 10000000);
-	frontend_tick(&fe);
-	pump(3);
-	if (frontend_conn_cnt(&fe) || route_pending(&fe))
-		abort();
+	ff_later(&f, 10000);
+	CHECK(ff_at_rest(&f));
 	return 0;
 }
