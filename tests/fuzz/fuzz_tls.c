@@ -59,6 +59,10 @@ static void start(void)
 	signal(SIGPIPE, SIG_IGN); // OpenSSL writes where the frontend has closed
 	CHECK(tls_init() == 0);
 	ff_configure(&f);
+	// only what has a name is read, and there are no revocation lists
+	snprintf(f.config.tls_certificate, sizeof f.config.tls_certificate, "certificate");
+	snprintf(f.config.tls_key, sizeof f.config.tls_key, "key");
+	snprintf(f.config.tls_ca, sizeof f.config.tls_ca, "authorities");
 	ff_open(&f, 1, 1000000000);
 	address.sun_family = AF_UNIX;
 	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
