@@ -21,6 +21,7 @@ struct call {
 	json_t *args;    // owned
 	unsigned window; // rows that may be sent
 	bool started;
+	bool looked_up; // in the upstream, which had its subscriber
 	uint64_t need_seq; // a stream begins when all up to here is folded
 	imsi_t cursor;
 	// import

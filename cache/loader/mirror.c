@@ -16,7 +16,7 @@
 #define ASKS_MAX  65536u // a power of two
 #define VERIFY_S  3600u
 
-enum asked { ASKED_NOTHING, ASKED_MISS, ASKED_FIELD, ASKED_CHANGE };
+enum asked { ASKED_NOTHING, ASKED_MISS, ASKED_CALL, ASKED_FIELD, ASKED_CHANGE };
 
 struct asking {
 	enum asked what;
@@ -24,6 +24,7 @@ struct asking {
 	imsi_t imsi;
 	uint64_t deletes; // of the feed when it was asked
 	struct mirror_change change;
+	uint64_t call; // ASKED_CALL: its serial
 };
 
 struct mirror {
@@ -62,6 +63,12 @@ static struct asking *ask(struct loader *l, enum asked what, enum up_ask_kind ki
 	return k;
 }
 
+static void forget(struct mirror *m, struct asking *k)
+{
+	k->what = ASKED_NOTHING;
+	m->asking_cnt--;
+}
+
 static struct asking *asking_of(struct mirror *m, uint64_t number)
 {
 	struct asking *k = &m->asking[number & (ASKS_MAX - 1)];
@@ -71,6 +78,16 @@ static struct asking *asking_of(struct mirror *m, uint64_t number)
 bool mirror_learn(struct loader *l, imsi_t imsi)
 {
 	return ask(l, ASKED_FIELD, UP_LOOKUP, imsi, NULL) != NULL;
+}
+
+bool mirror_look_up(struct loader *l, struct call *c, imsi_t imsi)
+{
+	struct asking *k = ask(l, ASKED_CALL, UP_LOOKUP, imsi, NULL);
+	if (!k)
+		return false;
+	k->call = c->serial;
+	loader_stat(l, STAT_UPSTREAM_LOOKUPS, 1);
+	return true;
 }
 
 bool mirror_change_take(struct loader *l, struct mirror_change *c)
@@ -148,8 +165,7 @@ static void on_fed(struct loader *l, struct op *op, int error)
 		outbox_field(l, op->rec.imsi, op->answer[1]);
 	}
 	if (k && k->what == ASKED_MISS) {
-		k->what = ASKED_NOTHING;
-		m->asking_cnt--;
+		forget(m, k);
 		miss_end(l, m->miss, k->imsi, error ? MISS_BUSY : MISS_FOUND);
 	}
 }
@@ -266,23 +282,53 @@ static void feed_item(struct loader *l, const struct up_item *i)
 
 // ---- answers
 
+// What was found for a call may wait for its commit; the call is not begun inside of one.
+static void call_goes_on(struct loader *l, const struct asking *k, const struct up_item *i)
+{
+	txn_commit(l);
+	struct call *c = admin_call(l, k->call);
+	if (!c)
+		return; // nobody waits any more
+	c->looked_up = true;
+	if (loader_find(l, k->imsi))
+		c->command->run(l, c);
+	else if (i->status == UP_DONE)
+		admin_end(l, c, ADMIN_REFUSED, "it is in the upstream, but can't be served: see subscriber problems");
+	else if (i->status == UP_AWAY)
+		admin_end(l, c, ADMIN_REFUSED, "no such subscriber here, and the upstream does not answer: %s",
+			  i->text ? i->text : "");
+	else
+		admin_end(l, c, ADMIN_REFUSED, "%s", i->text ? i->text : "no such subscriber");
+}
+
+// It was found, and something was deleted since: is it still there?
+static void ask_again(struct loader *l, struct asking *k)
+{
+	struct asking was = *k;
+	forget(l->mirror, k);
+	struct asking *again = ask(l, was.what, UP_LOOKUP, was.imsi, NULL);
+	struct call *c = was.what == ASKED_CALL ? admin_call(l, was.call) : NULL;
+	if (again)
+		again->call = was.call;
+	else if (was.what == ASKED_MISS)
+		miss_end(l, l->mirror->miss, was.imsi, MISS_BUSY);
+	else if (c)
+		admin_end(l, c, ADMIN_REFUSED, "too much waits for the upstream already");
+}
+
 static void answer_lookup(struct loader *l, struct asking *k, struct up_item *i)
 {
 	struct record_error e;
 	struct mirror *m = l->mirror;
 	imsi_t imsi = k->imsi;
-	bool miss = k->what == ASKED_MISS;
+	bool call = k->what == ASKED_CALL, miss = k->what == ASKED_MISS || call;
 	enum put_result r = PUT_NOTHING;
 	enum miss_status told = i->status == UP_AWAY ? MISS_BUSY : MISS_UNKNOWN;
 	txn_settle(l, imsi.v);
 	// what the feed has brought meanwhile is newer; what it has taken away may be what was found
 	bool stale = k->deletes != m->deletes && !loader_find(l, imsi);
 	if (i->doc && stale && miss) {
-		k->what = ASKED_NOTHING;
-		m->asking_cnt--;
-		struct asking *again = ask(l, ASKED_MISS, UP_LOOKUP, imsi, NULL);
-		if (!again)
-			miss_end(l, m->miss, imsi, MISS_BUSY);
+		ask_again(l, k);
 		return;
 	}
 	if (i->doc && !stale && (!miss || !loader_find(l, imsi)))
@@ -302,11 +348,13 @@ static void answer_lookup(struct loader *l, struct asking *k, struct up_item *i)
 		outbox_field(l, imsi, outbox_note(i->doc));
 	if (r == PUT_REFUSED)
 		problem(l, imsi, i->doc->id, e.text);
-	if (miss && r == PUT_BEGUN)
+	if (miss && !call && r == PUT_BEGUN)
 		return; // on_fed goes on
-	k->what = ASKED_NOTHING;
-	m->asking_cnt--;
-	if (miss)
+	struct asking was = *k;
+	forget(m, k);
+	if (call)
+		call_goes_on(l, &was, i);
+	else if (miss)
 		miss_end(l, m->miss, imsi, told);
 }
 
@@ -353,8 +401,7 @@ static void answer(struct loader *l, struct up_item *i)
 		return;
 	}
 	struct mirror_change c = k->change;
-	k->what = ASKED_NOTHING;
-	m->asking_cnt--;
+	forget(m, k);
 	answer_change(l, &c, i);
 }
 

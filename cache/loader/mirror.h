@@ -12,6 +12,9 @@ void mirror_stop(struct loader *l); // before txn_free
 
 // A subscriber that is not here: asks the upstream, unless that was done a moment ago or too much is asked already.
 void mirror_miss(struct loader *l, imsi_t imsi, unsigned worker, uint64_t id);
+// An operator names a subscriber that is not here: asks the upstream. When it is there the call is begun again, with
+// looked_up set; else it is ended. false: too much is asked already.
+bool mirror_look_up(struct loader *l, struct call *c, imsi_t imsi) MUST_USE;
 // The document is wanted for what its SQN field holds (outbox.h). false: later.
 bool mirror_learn(struct loader *l, imsi_t imsi) MUST_USE;
 void mirror_write_take(struct loader *l, struct up_batch **b);

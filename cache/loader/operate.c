@@ -21,7 +21,7 @@ static const struct cache_record *find(struct loader *l, struct call *c, imsi_t 
 		return NULL;
 	const struct cache_record *r = loader_find(l, *imsi);
 	if (!r)
-		admin_end(l, c, ADMIN_REFUSED, "no such subscriber");
+		provision_absent(l, c, *imsi);
 	return r;
 }
 

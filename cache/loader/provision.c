@@ -39,6 +39,14 @@ bool provision_imsi(struct loader *l, struct call *c, imsi_t *imsi)
 	return false;
 }
 
+void provision_absent(struct loader *l, struct call *c, imsi_t imsi)
+{
+	if (!l->mirror || c->looked_up)
+		admin_end(l, c, ADMIN_REFUSED, "no such subscriber");
+	else if (!mirror_look_up(l, c, imsi))
+		admin_end(l, c, ADMIN_REFUSED, "no such subscriber here, and too much waits for the upstream already");
+}
+
 void provision_done(struct loader *l, struct op *op, int error)
 {
 	struct call *c = admin_call(l, op->id);
@@ -260,7 +268,7 @@ void provision_show(struct loader *l, struct call *c)
 	txn_commit(l);
 	json_t *doc = provision_document(l, imsi);
 	if (!doc) {
-		admin_end(l, c, ADMIN_REFUSED, "no such subscriber");
+		provision_absent(l, c, imsi);
 		return;
 	}
 	if (!secrets)
@@ -370,7 +378,7 @@ void provision_set(struct loader *l, struct call *c)
 			  ? json_loadb((const char *)text.p, text.len, 0, NULL)
 			  : NULL;
 	if (!doc) {
-		admin_end(l, c, ADMIN_REFUSED, "no such subscriber");
+		provision_absent(l, c, imsi);
 		return;
 	}
 	// what the document says about the SQN is from long ago

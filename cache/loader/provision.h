@@ -43,6 +43,8 @@ json_t *provision_document(struct loader *l, imsi_t imsi);
 json_t *provision_new_document(const json_t *args);
 // args.imsi; ends the call and returns false when it is none.
 bool provision_imsi(struct loader *l, struct call *c, imsi_t *imsi);
+// Not here: the call ends as refused, unless the upstream knows more; then it is begun again.
+void provision_absent(struct loader *l, struct call *c, imsi_t imsi);
 // done() of operations that end their call (op.id is its serial).
 void provision_done(struct loader *l, struct op *op, int error);
 

@@ -7,7 +7,7 @@ import diameter as d
 import hss
 import mongo
 from hss import K, OPC, Hss, imsi
-from mongo import webui, with_sqn
+from mongo import Int64, webui, with_sqn
 from test_mongodb_feed import Feed, air
 
 
@@ -64,6 +64,29 @@ class Polled(unittest.TestCase):
                 self.assertEqual(mme.call(mme.air(imsi(n))).result, 2001)
                 self.assertEqual(mme.call(mme.ulr(imsi(n))).result, 2001)
             self.assertEqual(mme.call(mme.air(imsi(99))).result, 5001)
+
+    def test_operators_are_read_through(self):
+        """hssctl about one that no sweep has seen yet."""
+        self.begin(poll_interval_ms=3600000)
+        for n in range(50, 55):
+            self.c.insert_one(with_sqn(webui(n, mme_host="mme.test", mme_realm="test", mme_timestamp=Int64(1)), 6400))
+        self.hss.ctl("subscriber", "set", imsi(50), "subscriber_status=1")
+        self.assertEqual(self.c.find_one({"imsi": imsi(50)})["subscriber_status"], 1)
+        self.assertEqual(self.hss.ctl_json("subscriber", "show", imsi(51))["imsi"], imsi(51))
+        self.assertEqual(self.hss.ctl_json("sqn", "show", imsi(52))["sqn"], 6400)
+        self.hss.ctl("sqn", "set", imsi(53), "9600")
+        self.assertEqual(self.c.find_one({"imsi": imsi(53)})["security"]["sqn"], 9600)
+        self.assertEqual(self.hss.ctl_json("location", "show", imsi(54))["mme"]["host"], "mme.test")
+        self.c.insert_one(webui(55, security={"amf": "8000"}))
+        for command, n, reason in (("show", 56, "no such subscriber"), ("show", 55, "security.k")):
+            done = self.hss.ctl("subscriber", command, imsi(n), check=False)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(reason, done.stderr)
+        self.server.kill()
+        done = self.hss.ctl("sqn", "show", imsi(57), check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, "no such subscriber here, and .*MongoDB")
+        self.assertEqual(self.hss.ctl_json("subscriber", "show", imsi(51))["imsi"], imsi(51))
 
     def test_deleted_before_a_sweep_saw_it(self):
         """Known by hssctl or a request only, and gone again: missed all the same, and its MME is told."""

@@ -431,6 +431,68 @@ static void an_answer_behind_a_deletion_that_is_not_committed(void **state)
 	assert_int_equal(told(1), MISS_UNKNOWN);
 }
 
+static void call(uint64_t id, const char *cmd)
+{
+	char text[256];
+	snprintf(text, sizeof(text), "{\"cmd\":\"%s\",\"args\":{\"imsi\":\"" IMSI "\"}}", cmd);
+	world_frame(ROLE_ADMIN, IPC_ADMIN_CALL, id, 0, text, strlen(text));
+}
+
+static const char *end_of(uint64_t id)
+{
+	const struct sent *s = sent_find(IPC_ADMIN_END, id);
+	return s ? (const char *)s->body : "";
+}
+
+// Between two sweeps of a server without change streams.
+static void an_operator_names_one_that_is_not_here_yet(void **state)
+{
+	(void)state;
+	call(1, "sqn show");
+	assert_null(sent_find(IPC_ADMIN_END, 1));
+	answer_lookup(UP_DONE, with_sqn(doc(7, K1, ""), 640));
+	assert_string_equal(end_of(1), "{\"status\":0}");
+	assert_non_null(strstr((const char *)sent_find(IPC_ADMIN_ROW, 1)->body, "\"sqn\":640,"));
+	call(2, "subscriber show");
+	assert_string_equal(end_of(2), "{\"status\":0}"); // nobody is asked again
+	assert_null(upstream_next_ask(up(), 0));
+}
+
+static void an_operator_names_one_that_is_nowhere(void **state)
+{
+	(void)state;
+	call(1, "location cancel");
+	call(2, "subscriber show");
+	call(3, "sqn show");
+	answer_lookup(UP_REFUSED, NULL);
+	assert_non_null(strstr(end_of(1), "no such subscriber\""));
+	world_frame(ROLE_ADMIN, IPC_ADMIN_CANCEL, 2, 0, "", 0);
+	answer_lookup(UP_DONE, doc(7, K1, ""));
+	assert_null(sent_find(IPC_ADMIN_END, 2));
+	answer_lookup(UP_AWAY, NULL); // it came in another way
+	assert_string_equal(end_of(3), "{\"status\":0}");
+	struct up_item *i = item(UP_DELETE, NULL);
+	i->id = 7;
+	give(i);
+	call(4, "sqn show");
+	answer_lookup(UP_AWAY, NULL);
+	assert_non_null(strstr(end_of(4), "does not answer"));
+}
+
+// Deleted while it was asked for: asked again.
+static void an_operator_names_one_that_goes(void **state)
+{
+	(void)state;
+	call(1, "subscriber show");
+	struct up_item *i = item(UP_DELETE, NULL);
+	i->id = 7;
+	give(i);
+	answer_lookup(UP_DONE, doc(7, K1, ""));
+	assert_null(record());
+	answer_lookup(UP_REFUSED, NULL);
+	assert_non_null(strstr(end_of(1), "no such subscriber\""));
+}
+
 static void positions_are_kept_behind_what_they_cover(void **state)
 {
 	(void)state;
@@ -524,6 +586,9 @@ int main(void)
 	    T(who_is_nowhere_is_not_asked_for_again_at_once),
 	    T(found_but_deleted_meanwhile),
 	    T(an_answer_behind_a_deletion_that_is_not_committed),
+	    T(an_operator_names_one_that_is_not_here_yet),
+	    T(an_operator_names_one_that_is_nowhere),
+	    T(an_operator_names_one_that_goes),
 	    T(positions_are_kept_behind_what_they_cover),
 	    T(a_failed_commit_holds_the_position),
 	    T(a_failure_at_the_end_of_a_comparison),
