@@ -49,9 +49,12 @@ function(hss_library name)
   set_property(GLOBAL APPEND PROPERTY HSS_LIBRARIES ${name})
 endfunction()
 
-# hss_program(NAME SOURCES main.c ... LIBS x y): an executable in bin/.
+# hss_program(NAME SOURCES main.c ... LIBS x y): an executable in bin/; part of the target `programs` unless it is a test's.
 function(hss_program name)
   cmake_parse_arguments(A "" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${A_SOURCES})
   target_link_libraries(${name} PRIVATE ${A_LIBS})
+  if(NOT CMAKE_CURRENT_SOURCE_DIR MATCHES "^${CMAKE_SOURCE_DIR}/tests")
+    add_dependencies(programs ${name})
+  endif()
 endfunction()
