@@ -141,6 +141,14 @@ static inline void world_close(void)
 	world_remove();
 }
 
+// CMocka's.
+static inline int world_teardown(void **state)
+{
+	(void)state;
+	world_close();
+	return 0;
+}
+
 // The loader dies and comes back; with `power_cut` (or hssd dead) the memory files are new as well.
 static inline void world_restart(bool power_cut)
 {
@@ -197,6 +205,33 @@ static inline unsigned sent_count(uint16_t type)
 	for (unsigned i = 0; i < world.sent_cnt; i++)
 		n += world.sent[i].type == type;
 	return n;
+}
+
+// A worker's ULR of this MME, under change id `id`; txn_commit is still to be called.
+static inline void world_ulr(const char *imsi, uint64_t id, const char *host)
+{
+	uint8_t body[256];
+	struct ipc_change c = {.imsi = imsi_of(imsi).v,
+			       .dup_key = id,
+			       .kind = CHANGE_ULR_MME,
+			       .host_len = (uint16_t)strlen(host),
+			       .realm_len = 4};
+	struct wr w = wr_of(body, sizeof(body));
+	wr_bytes(&w, &c, sizeof(c));
+	wr_slice(&w, slice_str(host));
+	wr_slice(&w, slice_str("test"));
+	world_frame(ROLE_WORKER, IPC_CHANGE, id, 0, body, wr_len(&w));
+}
+
+// What that change's worker was told, which must be something.
+static inline struct ipc_change_ack world_ack(uint64_t id)
+{
+	struct ipc_change_ack ack;
+	const struct sent *s = sent_find(IPC_CHANGE_ACK, id);
+	assert_non_null(s);
+	assert_int_equal(s->len, sizeof(ack));
+	memcpy(&ack, s->body, sizeof(ack));
+	return ack;
 }
 
 // An admin call to its end: the status; rows stay in world.sent.

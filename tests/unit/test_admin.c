@@ -385,6 +385,16 @@ static void tester_expect(struct fake *k, struct tester *t, const char *text)
 	fail_msg("expected %s, got %s", text, t->in);
 }
 
+// Until the server has closed the connection.
+static void tester_expect_end(struct fake *k, struct tester *t)
+{
+	for (unsigned i = 0; i < 100000 && !t->closed; i++) {
+		turn(k);
+		tester_read(t);
+	}
+	assert_true(t->closed);
+}
+
 static void one_command(void **state)
 {
 	struct fake *k = *state;
@@ -400,11 +410,7 @@ static void one_command(void **state)
 	tester_expect(k, &t, "{\"row\":{\"sqn\":\"32\"}}\n{\"end\":{\"status\":0}}\n");
 	assert_memory_equal(
 	    t.in, "{\"end\":{\"status\":2,\"error\":\"cmd: expected the name of a command\"}}\n", 66);
-	for (unsigned i = 0; i < 100000 && !t.closed; i++) {
-		turn(k);
-		tester_read(&t);
-	}
-	assert_true(t.closed);
+	tester_expect_end(k, &t);
 	tester_free(&t);
 }
 
@@ -423,11 +429,7 @@ static void long_request(void **state)
 		turn(k);
 	}
 	tester_expect(k, &t, "{\"end\":{\"status\":2,\"error\":\"the request line is too long\"}}\n");
-	for (unsigned i = 0; i < 100000 && !t.closed; i++) {
-		turn(k);
-		tester_read(&t);
-	}
-	assert_true(t.closed);
+	tester_expect_end(k, &t);
 	tester_free(&t);
 }
 

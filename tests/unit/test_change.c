@@ -42,21 +42,11 @@ static uint64_t ask_begin(const struct ask *a)
 	return next_id;
 }
 
-static struct ipc_change_ack answer(uint64_t id)
-{
-	struct ipc_change_ack ack;
-	struct sent *s = sent_find(IPC_CHANGE_ACK, id);
-	assert_non_null(s);
-	assert_int_equal(s->len, sizeof(ack));
-	memcpy(&ack, s->body, sizeof(ack));
-	return ack;
-}
-
 static struct ipc_change_ack ask(const struct ask *a)
 {
 	uint64_t id = ask_begin(a);
 	txn_commit(&world.l);
-	return answer(id);
+	return world_ack(id);
 }
 
 static void assert_node(uint32_t node, const char *host)
@@ -100,13 +90,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	world_close();
-	return 0;
-}
-
 static void ulr_stores_the_mme(void **state)
 {
 	(void)state;
@@ -128,7 +111,7 @@ static void nothing_is_answered_before_the_commit(void **state)
 	assert_null(sent_find(IPC_CHANGE_ACK, id));
 	assert_int_equal(record()->mme, 0);
 	txn_commit(&world.l);
-	assert_int_equal(answer(id).status, CHANGE_DONE);
+	assert_int_equal(world_ack(id).status, CHANGE_DONE);
 }
 
 static void new_mme_cancels_the_old_one(void **state)
@@ -147,8 +130,8 @@ static void racing_ulrs_in_one_batch_are_ordered(void **state)
 	uint64_t first = ask_begin(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
 	uint64_t second = ask_begin(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2});
 	txn_commit(&world.l);
-	assert_int_equal(answer(first).status, CHANGE_DONE);
-	assert_int_equal(answer(second).status, CHANGE_DONE);
+	assert_int_equal(world_ack(first).status, CHANGE_DONE);
+	assert_int_equal(world_ack(second).status, CHANGE_DONE);
 	assert_node(record()->mme, MME2);
 	assert_clr(MME1, CANCEL_MME_UPDATE, CLR_S6A);
 }
@@ -252,7 +235,7 @@ static void broken_bodies_are_refused(void **state)
 	memcpy(body, &c, sizeof(c));
 	for (size_t len = 16; len <= sizeof(body); len++) {
 		world_frame(ROLE_WORKER, IPC_CHANGE, len, 0, body, len);
-		assert_int_equal(answer(len).status, CHANGE_REFUSED);
+		assert_int_equal(world_ack(len).status, CHANGE_REFUSED);
 	}
 	assert_int_equal(ask(&(struct ask){.kind = (enum change_kind)99, .host = MME1}).status,
 			 CHANGE_REFUSED);
@@ -507,7 +490,7 @@ static void a_miss_while_loading_reads_through(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 	    T(ulr_stores_the_mme),
 	    T(nothing_is_answered_before_the_commit),

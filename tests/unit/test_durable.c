@@ -53,28 +53,9 @@ static int teardown(void **state)
 
 static void ulr(unsigned i, const char *host, uint64_t id)
 {
-	uint8_t body[256];
 	char imsi[16];
 	imsi_name(i, imsi);
-	struct ipc_change c = {.imsi = imsi_of(imsi).v,
-			       .dup_key = id,
-			       .kind = CHANGE_ULR_MME,
-			       .host_len = (uint16_t)strlen(host),
-			       .realm_len = 1};
-	struct wr w = wr_of(body, sizeof(body));
-	wr_bytes(&w, &c, sizeof(c));
-	wr_slice(&w, slice_str(host));
-	wr_u8(&w, 'r');
-	world_frame(ROLE_WORKER, IPC_CHANGE, id, 0, body, wr_len(&w));
-}
-
-static uint32_t status_of(uint64_t id)
-{
-	struct ipc_change_ack ack;
-	struct sent *s = sent_find(IPC_CHANGE_ACK, id);
-	assert_non_null(s);
-	memcpy(&ack, s->body, sizeof(ack));
-	return ack.status;
+	world_ulr(imsi, id, host);
 }
 
 static const struct cache_record *record(unsigned i)
@@ -116,7 +97,7 @@ static void a_full_disk_refuses_and_recovers(void **state)
 	for (unsigned f = 0; f < 3; f++) {
 		ulr(1, "before", ++id);
 		txn_commit(&world.l);
-		assert_int_equal(status_of(id), CHANGE_DONE);
+		assert_int_equal(world_ack(id).status, CHANGE_DONE);
 		uint32_t mme = record(1)->mme;
 		faulty.write_fault = faults[f][0];
 		faulty.sync_fault = faults[f][1];
@@ -126,7 +107,7 @@ static void a_full_disk_refuses_and_recovers(void **state)
 		ulr(2, "lost", ++id);
 		world_frame(ROLE_WORKER, IPC_SQN_BLOCK, 900 + f, 0, &b, sizeof(b));
 		txn_commit(&world.l);
-		assert_int_equal(status_of(id), CHANGE_REFUSED);
+		assert_int_equal(world_ack(id).status, CHANGE_REFUSED);
 		assert_int_equal(record(1)->mme, mme);
 		assert_int_equal(loader_seq_limit(&world.l, record(1)->sqn), limit);
 		uint64_t raised;
@@ -140,7 +121,7 @@ static void a_full_disk_refuses_and_recovers(void **state)
 		faulty.write_fault = faulty.sync_fault = 0;
 		ulr(2, "again", ++id);
 		txn_commit(&world.l);
-		assert_int_equal(status_of(id), CHANGE_DONE);
+		assert_int_equal(world_ack(id).status, CHANGE_DONE);
 		assert_false(txn_failing(&world.l));
 	}
 	assert_int_equal(acks_dirty, 0);
@@ -165,7 +146,7 @@ static void a_fault_at_every_write(void **state)
 		txn_commit(&world.l);
 		int folded = fold_now();
 		(void)folded; // it may fail as well
-		bool done = status_of(id) == CHANGE_DONE;
+		bool done = world_ack(id).status == CHANGE_DONE;
 		faulty.write_fault = 0;
 		world_sent_clear();
 		world_restart(after % 2);

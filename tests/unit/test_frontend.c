@@ -84,6 +84,15 @@ static ssize_t receive(int fd)
 	return -1;
 }
 
+// The loop turns until a frontend has no more connections than that: their ends are on the way.
+static void wait_for_conns(const struct frontend *of, uint32_t most)
+{
+	for (int i = 0; i < 1000 && frontend_conn_cnt(of) > most; i++) {
+		usleep(100);
+		pump();
+	}
+}
+
 static void say_cer(int fd, const char *host)
 {
 	assert_true(ff_send(fd, buf, ff_cer(buf, sizeof buf, host)));
@@ -156,10 +165,8 @@ static void test_shared_listener(void **state)
 	for (int i = 0; i < 10; i++)
 		close(fds[i]);
 	pump();
-	for (int i = 0; i < 1000 && frontend_conn_cnt(&fe[0]) + frontend_conn_cnt(&fe[1]); i++) {
-		usleep(100);
-		pump();
-	}
+	for (int i = 0; i < 2; i++)
+		wait_for_conns(&fe[i], 0);
 	assert_int_equal(frontend_conn_cnt(&fe[0]) + frontend_conn_cnt(&fe[1]), 0);
 }
 
@@ -229,10 +236,7 @@ static void test_same_host_on_two_frontends(void **state)
 	assert_int_equal(cer(two, "mme.example", &cea), 2001);
 	// and when the old connection comes back, there is one too many
 	say_dwr(one, "mme.example");
-	for (int i = 0; i < 1000 && frontend_conn_cnt(&fe[0]); i++) {
-		usleep(100);
-		pump();
-	}
+	wait_for_conns(&fe[0], 0);
 	clock_freeze_us(0);
 	assert_int_equal(frontend_conn_cnt(&fe[0]), 0);
 	close(one);
@@ -345,10 +349,7 @@ static void test_noise(void **state)
 		while (receive(bad) > 0)
 			continue;
 		close(bad);
-		for (int i = 0; i < 1000 && frontend_conn_cnt(&fe[0]) > 1; i++) {
-			pump();
-			usleep(100);
-		}
+		wait_for_conns(&fe[0], 1);
 	}
 	say_dwr(good, "good.example");
 	assert_true(receive(good) > DIAMETER_HEADER_LEN);

@@ -6,35 +6,11 @@
 #define A "001010000000001"
 #define B "001010000000002"
 
-static void ulr(const char *imsi, uint64_t id, const char *host)
-{
-	uint8_t body[256];
-	struct ipc_change c = {.imsi = imsi_of(imsi).v,
-			       .dup_key = id,
-			       .kind = CHANGE_ULR_MME,
-			       .host_len = (uint16_t)strlen(host),
-			       .realm_len = 4};
-	struct wr w = wr_of(body, sizeof(body));
-	wr_bytes(&w, &c, sizeof(c));
-	wr_slice(&w, slice_str(host));
-	wr_slice(&w, slice_str("test"));
-	world_frame(ROLE_WORKER, IPC_CHANGE, id, 0, body, wr_len(&w));
-}
-
 static void assert_at(const char *imsi, const char *host)
 {
 	struct slice h, realm;
 	assert_true(cache_node_get(world.l.cache, cache_find(world.l.cache, imsi_of(imsi))->mme, &h, &realm));
 	assert_true(slice_eq(h, slice_str(host)));
-}
-
-static uint32_t status_of(uint64_t id)
-{
-	struct ipc_change_ack a;
-	const struct sent *s = sent_find(IPC_CHANGE_ACK, id);
-	assert_non_null(s);
-	memcpy(&a, s->body, sizeof(a));
-	return a.status;
 }
 
 static void begin(void)
@@ -51,15 +27,15 @@ static void others_do_not_wait_for_a_busy_subscriber(void **state)
 	begin();
 	uint64_t before = world.l.stats->c[STAT_COMMITS];
 	for (unsigned i = 0; i < 500; i++)
-		ulr(A, 1000 + i, i % 2 ? "odd.test" : "even.test");
-	ulr(B, 1, "b.test");
+		world_ulr(A, 1000 + i, i % 2 ? "odd.test" : "even.test");
+	world_ulr(B, 1, "b.test");
 	assert_int_equal(world.l.stats->c[STAT_COMMITS], before); // all wait for the batch
 	txn_commit(&world.l);
 	// in order: the answer to B went out with the first one to A
 	assert_int_equal(world.sent[0].id, 1000);
 	assert_int_equal(world.sent[1].id, 1);
 	for (unsigned i = 0; i < 500; i++)
-		assert_int_equal(status_of(1000 + i), CHANGE_DONE);
+		assert_int_equal(world_ack(1000 + i).status, CHANGE_DONE);
 	for (unsigned i = 3; i < world.sent_cnt; i++)
 		if (world.sent[i].type == IPC_CHANGE_ACK && world.sent[i - 1].type == IPC_CHANGE_ACK)
 			assert_true(world.sent[i].id > world.sent[i - 1].id);
@@ -72,12 +48,12 @@ static void a_repetition_behind_its_original(void **state)
 {
 	(void)state;
 	begin();
-	ulr(A, 5, "one.test");
-	ulr(A, 6, "two.test");
-	ulr(A, 6, "two.test");
-	ulr(A, 5, "one.test"); // late copy
+	world_ulr(A, 5, "one.test");
+	world_ulr(A, 6, "two.test");
+	world_ulr(A, 6, "two.test");
+	world_ulr(A, 5, "one.test"); // late copy
 	txn_commit(&world.l);
-	assert_int_equal(status_of(6), CHANGE_DONE);
+	assert_int_equal(world_ack(6).status, CHANGE_DONE);
 	assert_int_equal(world.l.stats->c[STAT_DUPLICATES], 2);
 	assert_at(A, "two.test");
 	world_close();
@@ -87,8 +63,8 @@ static void who_died_is_not_answered(void **state)
 {
 	(void)state;
 	begin();
-	ulr(A, 7, "one.test");
-	ulr(A, 8, "two.test");
+	world_ulr(A, 7, "one.test");
+	world_ulr(A, 8, "two.test");
 	loader_edge_down(&world.l, ROLE_WORKER, 0);
 	txn_commit(&world.l);
 	assert_int_equal(sent_count(IPC_CHANGE_ACK), 0);
@@ -102,7 +78,7 @@ static void what_waits_is_bounded(void **state)
 	begin();
 	uint64_t refused = world.l.stats->c[STAT_CHANNEL_FULL];
 	for (unsigned i = 0; i < 70000; i++)
-		ulr(A, 100000 + i, "one.test");
+		world_ulr(A, 100000 + i, "one.test");
 	assert_int_equal(world.l.stats->c[STAT_CHANNEL_FULL] - refused, 70000 - 1 - UINT16_MAX);
 	world_kill();
 	world_remove();

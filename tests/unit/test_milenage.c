@@ -9,6 +9,19 @@ struct inputs {
 	uint16_t amf;
 };
 
+static struct milenage m; // of all tests but one
+
+static int begin(void **state)
+{
+	return vectors_open(state) || milenage_init(&m);
+}
+
+static int end(void **state)
+{
+	milenage_fini(&m);
+	return vectors_close(state);
+}
+
 static struct inputs read_inputs(const json_t *set)
 {
 	struct inputs in = {0};
@@ -23,11 +36,17 @@ static struct inputs read_inputs(const json_t *set)
 	return in;
 }
 
+static void expect_f2345(const json_t *set, const struct aka_values *v)
+{
+	vector_expect(set, "f2", v->res, 8);
+	vector_expect(set, "f3", v->ck, 16);
+	vector_expect(set, "f4", v->ik, 16);
+	vector_expect(set, "f5", v->ak, 6);
+}
+
 static void test_published_sets(void **state)
 {
 	(void)state;
-	struct milenage m;
-	assert_int_equal(milenage_init(&m), 0);
 	size_t i;
 	json_t *set;
 	json_array_foreach(vector_group("milenage", 21), i, set)
@@ -44,12 +63,8 @@ static void test_published_sets(void **state)
 		assert_int_equal(milenage_f5star(&m, in.k, opc, in.rand, ak_star), 0);
 		vector_expect(set, "f5star", ak_star, 6);
 		assert_int_equal(milenage_f2345(&m, in.k, opc, in.rand, &v), 0);
-		vector_expect(set, "f2", v.res, 8);
-		vector_expect(set, "f3", v.ck, 16);
-		vector_expect(set, "f4", v.ik, 16);
-		vector_expect(set, "f5", v.ak, 6);
+		expect_f2345(set, &v);
 	}
-	milenage_fini(&m);
 }
 
 // The one-call form gives the same as the single functions, and its RES is 8 octets with zeros behind.
@@ -57,8 +72,6 @@ static void test_vector_call(void **state)
 {
 	(void)state;
 	static const uint8_t zeros[8];
-	struct milenage m;
-	assert_int_equal(milenage_init(&m), 0);
 	size_t i;
 	json_t *set;
 	json_array_foreach(vector_group("milenage", 21), i, set)
@@ -68,21 +81,15 @@ static void test_vector_call(void **state)
 		memset(&v, 0xee, sizeof(v));
 		assert_int_equal(milenage_vector(&m, in.k, in.opc, in.rand, in.sqn, in.amf, &v), 0);
 		vector_expect(set, "f1", v.mac_a, 8);
-		vector_expect(set, "f2", v.res, 8);
-		vector_expect(set, "f3", v.ck, 16);
-		vector_expect(set, "f4", v.ik, 16);
-		vector_expect(set, "f5", v.ak, 6);
+		expect_f2345(set, &v);
 		assert_int_equal(v.res_len, 8);
 		assert_memory_equal(v.res + 8, zeros, 8);
 	}
-	milenage_fini(&m);
 }
 
 static void test_partial_sets(void **state)
 {
 	(void)state;
-	struct milenage m;
-	assert_int_equal(milenage_init(&m), 0);
 	size_t i;
 	unsigned checked = 0;
 	json_t *set;
@@ -109,14 +116,11 @@ static void test_partial_sets(void **state)
 		}
 	}
 	assert_int_equal(checked, 4);
-	milenage_fini(&m);
 }
 
 static void test_captured_opc(void **state)
 {
 	(void)state;
-	struct milenage m;
-	assert_int_equal(milenage_init(&m), 0);
 	size_t i;
 	json_t *set;
 	json_array_foreach(vector_group("captured_vectors", 2), i, set)
@@ -127,33 +131,30 @@ static void test_captured_opc(void **state)
 		assert_int_equal(milenage_opc(&m, k, op, op), 0); // in place
 		vector_expect(set, "opc", op, 16);
 	}
-	milenage_fini(&m);
 }
 
 // One context serves subscribers in any order: nothing of the last key is left in the next result.
 static void test_rekey(void **state)
 {
 	(void)state;
-	struct milenage m;
-	assert_int_equal(milenage_init(&m), 0);
+	struct milenage own;
+	assert_int_equal(milenage_init(&own), 0);
 	json_t *group = vector_group("milenage", 21);
 	for (unsigned i = 0; i < 10 * 21; i++) {
 		json_t *set = json_array_get(group, i * 8 % 21);
 		struct inputs in = read_inputs(set);
 		struct aka_values v;
-		assert_int_equal(milenage_vector(&m, in.k, in.opc, in.rand, in.sqn, in.amf, &v), 0);
+		assert_int_equal(milenage_vector(&own, in.k, in.opc, in.rand, in.sqn, in.amf, &v), 0);
 		vector_expect(set, "f1", v.mac_a, 8);
 	}
-	milenage_fini(&m);
-	milenage_fini(&m); // a second time does nothing
-	assert_null(m.ctx);
+	milenage_fini(&own);
+	milenage_fini(&own); // a second time does nothing
+	assert_null(own.ctx);
 }
 
 static void test_optional_macs(void **state)
 {
 	(void)state;
-	struct milenage m;
-	assert_int_equal(milenage_init(&m), 0);
 	json_t *set = json_array_get(vector_group("milenage", 21), 5);
 	struct inputs in = read_inputs(set);
 	uint8_t mac[8];
@@ -161,7 +162,6 @@ static void test_optional_macs(void **state)
 	vector_expect(set, "f1", mac, 8);
 	assert_int_equal(milenage_f1(&m, in.k, in.opc, in.rand, in.sqn, in.amf, NULL, mac), 0);
 	vector_expect(set, "f1star", mac, 8);
-	milenage_fini(&m);
 }
 
 static void test_xor_sets(void **state)
@@ -198,5 +198,5 @@ int main(void)
 	    cmocka_unit_test(test_rekey),          cmocka_unit_test(test_optional_macs),
 	    cmocka_unit_test(test_xor_sets),
 	};
-	return cmocka_run_group_tests(tests, vectors_open, vectors_close);
+	return cmocka_run_group_tests(tests, begin, end);
 }

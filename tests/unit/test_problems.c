@@ -11,13 +11,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	world_close();
-	return 0;
-}
-
 static void add(unsigned n, const char *text)
 {
 	char where[32];
@@ -107,9 +100,9 @@ static void odd_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test_setup_teardown(listed_and_cleared, setup, teardown),
-	    cmocka_unit_test_setup_teardown(bounded, setup, teardown),
-	    cmocka_unit_test_setup_teardown(odd_text, setup, teardown),
+	    cmocka_unit_test_setup_teardown(listed_and_cleared, setup, world_teardown),
+	    cmocka_unit_test_setup_teardown(bounded, setup, world_teardown),
+	    cmocka_unit_test_setup_teardown(odd_text, setup, world_teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,13 +15,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	world_close();
-	return 0;
-}
-
 static int call(const char *text)
 {
 	return world_call(++id, text);
@@ -235,7 +228,7 @@ static void import_export_import(void **state)
 	end_import(6, 0);
 	assert_int_equal(loader_seq_next(&world.l, record("001010000000105")->sqn), next);
 	// into a new one: the same records
-	teardown(NULL);
+	world_close();
 	setup(NULL);
 	begin_import();
 	import_text(exported);
@@ -322,7 +315,7 @@ static void import_keeps_sqn_and_location(void **state)
 static void a_full_cache_refuses(void **state)
 {
 	(void)state;
-	teardown(NULL);
+	world_close();
 	world_open(3);
 	world_add("001010000000001");
 	world_add("001010000000002");
@@ -409,7 +402,7 @@ static void split_lines_mean_the_same(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 	    T(add_show_delete),
 	    T(wrong_calls),

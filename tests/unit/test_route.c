@@ -277,18 +277,24 @@ static void test_timeouts_in_order(void **state)
 	assert_int_equal(answers(&result), 0);
 }
 
-static void test_worker_lost(void **state)
+// One request of each of them.
+static void subscribers_ask(unsigned cnt)
 {
 	char imsi[16];
-	unsigned of_one = 0, cnt = 0;
-	uint32_t result = 0;
-	(void)state;
-	for (unsigned i = 0; i < 300; i++) {
+	for (unsigned i = 0; i < cnt; i++) {
 		snprintf(imsi, sizeof imsi, "00101%010u", i);
 		put_air(imsi);
 		assert_true(request());
 	}
 	settle();
+}
+
+static void test_worker_lost(void **state)
+{
+	unsigned of_one = 0, cnt = 0;
+	uint32_t result = 0;
+	(void)state;
+	subscribers_ask(300);
 	unsigned load[WORKERS] = {0};
 	for (unsigned i = 0; i < taken.cnt; i++)
 		load[taken.worker[i]]++;
@@ -303,12 +309,7 @@ static void test_worker_lost(void **state)
 	assert_int_equal(route_pending(fe), 300 - of_one);
 	// its subscribers go to the others meanwhile, and come back to its successor
 	for (unsigned round = 0; round < 2; round++) {
-		for (unsigned i = 0; i < 300; i++) {
-			snprintf(imsi, sizeof imsi, "00101%010u", i);
-			put_air(imsi);
-			assert_true(request());
-		}
-		settle();
+		subscribers_ask(300);
 		for (unsigned i = 300 * (round + 1); i < 300 * (round + 2); i++) {
 			if (round == 0)
 				assert_true(taken.worker[i] != 1);
