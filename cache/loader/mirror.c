@@ -14,7 +14,6 @@
 #define BACKLOG	  60000u // journal entries: beyond, the feed waits until the fold thread has caught up
 #define PIECE	  2000u	 // items between two looks at the sockets
 #define ASKS_MAX  65536u // a power of two
-#define VERIFY_S  3600u
 
 enum asked { ASKED_NOTHING, ASKED_MISS, ASKED_CALL, ASKED_FIELD, ASKED_CHANGE };
 
@@ -36,9 +35,10 @@ struct mirror {
 	uint64_t number, deletes;
 	struct miss *miss;
 	struct up_figures figures;
-	unsigned doubt; // something that the feed brought is not on disk: positions wait for so many comparisons
+	uint64_t doubt; // something that the feed brought is not on disk: positions wait for this comparison. 0: none
 	uint64_t changed, verify_changed; // documents that changed something
 	uint64_t verify_serial; // of the call, 0: none
+	uint64_t verify_wish;	// the comparison that it waits for
 	struct log_limit limit;
 };
 
@@ -153,11 +153,8 @@ static void on_fed(struct loader *l, struct op *op, int error)
 	if (error) {
 		if (log_limit_pass(&m->limit, 5))
 			log_error("upstream_change_not_stored", LOG_STR("reason", err_text(error)));
-		if (op->answer[0] == 0) {
-			if (!m->doubt)
-				upstream_compare(m->up);
-			m->doubt = 2;
-		}
+		if (op->answer[0] == 0)
+			m->doubt = upstream_compare(m->up); // one that begins later
 	} else {
 		m->changed++;
 		if (op->what & OP_DELETE)
@@ -239,16 +236,17 @@ static void verify_end(struct loader *l)
 		admin_end(l, c, ADMIN_OK, NULL);
 }
 
-static void feed_complete(struct loader *l)
+static void feed_complete(struct loader *l, uint64_t wish)
 {
 	struct mirror *m = l->mirror;
 	txn_commit(l);
-	// the first may have begun before what is missing: the second has not
-	if (m->doubt && --m->doubt)
-		upstream_compare(m->up);
+	if (wish >= m->doubt)
+		m->doubt = 0;
 	log_info("upstream_compared", LOG_INT("subscribers", l->header->subscriber_cnt));
-	if (m->verify_serial)
+	if (m->verify_serial && wish >= m->verify_wish)
 		verify_end(l);
+	else
+		m->verify_changed = m->changed; // what the one before it found
 }
 
 static void feed_item(struct loader *l, const struct up_item *i)
@@ -272,7 +270,7 @@ static void feed_item(struct loader *l, const struct up_item *i)
 		feed_position(l, i);
 		break;
 	case UP_COMPLETE:
-		feed_complete(l);
+		feed_complete(l, i->id);
 		break;
 	case UP_ANSWER:
 	case UP_WRITTEN:
@@ -477,13 +475,13 @@ void mirror_tick(struct loader *l)
 void mirror_verify(struct loader *l, struct call *c)
 {
 	struct mirror *m = l->mirror;
-	if (!m || m->verify_serial) {
-		admin_end(l, c, ADMIN_REFUSED, m ? "a comparison is going on" : "store.type has no upstream to compare with");
+	if (!m || admin_call(l, m->verify_serial)) {
+		admin_end(l, c, ADMIN_REFUSED, m ? "somebody compares already" : "store.type has no upstream to compare with");
 		return;
 	}
 	m->verify_serial = c->serial;
 	m->verify_changed = m->changed;
-	upstream_compare(m->up);
+	m->verify_wish = upstream_compare(m->up);
 }
 
 void mirror_index(struct loader *l, struct call *c)

@@ -33,7 +33,8 @@ struct upstream {
 	struct up_figures figures;
 	struct up_known *known;
 	size_t known_cnt, known_cap;
-	bool compare, ending;
+	uint64_t wish, taken; // comparisons: the last that was asked for, the last that was begun
+	bool ending;
 };
 
 void up_doc_free(struct up_doc **at)
@@ -270,12 +271,13 @@ void upstream_figures(struct upstream *u, struct up_figures *out)
 	pthread_mutex_unlock(&u->lock);
 }
 
-void upstream_compare(struct upstream *u)
+uint64_t upstream_compare(struct upstream *u)
 {
 	pthread_mutex_lock(&u->lock);
-	u->compare = true;
+	uint64_t wish = ++u->wish;
 	pthread_cond_broadcast(&u->wake);
 	pthread_mutex_unlock(&u->lock);
+	return wish;
 }
 
 // ---- the threads
@@ -397,18 +399,19 @@ bool upstream_wait(struct upstream *u, unsigned ms)
 {
 	struct timespec until = after_ms(ms);
 	pthread_mutex_lock(&u->lock);
-	while (!u->ending && !u->compare && pthread_cond_timedwait(&u->wake, &u->lock, &until) == 0)
+	while (!u->ending && u->wish == u->taken && pthread_cond_timedwait(&u->wake, &u->lock, &until) == 0)
 		continue;
 	bool ending = u->ending;
 	pthread_mutex_unlock(&u->lock);
 	return ending;
 }
 
-bool upstream_compare_wanted(struct upstream *u)
+bool upstream_compare_wanted(struct upstream *u, uint64_t *wish)
 {
 	pthread_mutex_lock(&u->lock);
-	bool wanted = u->compare;
-	u->compare = false;
+	bool wanted = u->wish != u->taken;
+	if (wanted)
+		*wish = u->taken = u->wish;
 	pthread_mutex_unlock(&u->lock);
 	return wanted;
 }

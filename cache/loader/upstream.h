@@ -48,7 +48,8 @@ enum up_kind {
 	UP_BAD,	     // imsi (0: unknown), id, text: a document that can't be served, and why
 	UP_GOOD,     // id: the document that was bad is good again or gone
 	UP_POSITION, // text, len: all that the upstream did before this position has been sent before this item
-	UP_COMPLETE, // a load or a comparison is through: what the cache lacks now the upstream lacks
+	UP_COMPLETE, // a load or a comparison is through: what the cache lacks now the upstream lacks. id: the wish that was
+		     // known when it began (upstream_compare), and all before it; 0: none
 	UP_ANSWER,   // ask, status, doc or text
 	UP_WRITTEN,  // batch: its outcome
 };
@@ -168,7 +169,8 @@ struct up_item *upstream_take(struct upstream *u, bool answers);
 void upstream_ask_take(struct upstream *u, struct up_ask **a);	   // takes ownership; answered by exactly one UP_ANSWER
 void upstream_write_take(struct upstream *u, struct up_batch **b); // answered by exactly one UP_WRITTEN
 void upstream_figures(struct upstream *u, struct up_figures *out);
-void upstream_compare(struct upstream *u); // asks the feed for a whole comparison now (store verify, doubt)
+// Asks the feed for a whole comparison that begins now (store verify, doubt). Returns the number of this wish.
+uint64_t upstream_compare(struct upstream *u);
 
 // ---- the threads
 // Gives an item to the main thread; waits while UP_ITEMS_BYTES are on their way. false: the end; the item is freed.
@@ -179,7 +181,7 @@ struct up_batch *upstream_next_batch(struct upstream *u, unsigned ms);
 bool upstream_ending(const struct upstream *u);
 // Waits, at most `ms`, for the end (true), or until a comparison is asked for.
 bool upstream_wait(struct upstream *u, unsigned ms);
-bool upstream_compare_wanted(struct upstream *u); // and takes the wish
+bool upstream_compare_wanted(struct upstream *u, uint64_t *wish); // and takes the wish: *wish is its number, else left
 // Documents that answers brought since the last call: the feed may never have seen them, and must notice when they go.
 struct up_known {
 	uint64_t id;

@@ -510,6 +510,50 @@ static void positions_are_kept_behind_what_they_cover(void **state)
 	assert_true(slice_eq(token, slice_str("token-1")));
 }
 
+static void complete(uint64_t wish)
+{
+	struct up_item *i = item(UP_COMPLETE, NULL);
+	i->id = wish;
+	give(i);
+}
+
+static void one_document(struct up_figures *f, const void *arg)
+{
+	(void)arg;
+	f->documents = 1;
+}
+
+// What the operator changed just before may be behind the place where one that is going on has arrived.
+static void verify_waits_for_a_comparison_that_began_later(void **state)
+{
+	(void)state;
+	uint64_t wish = 0;
+	give_doc(doc(7, K1, ""));
+	upstream_set(up(), one_document, NULL);
+	call(1, "store verify");
+	call(2, "store verify");
+	assert_non_null(strstr(end_of(2), "already"));
+	give_doc(doc(7, K1, ",\"x\":1"));
+	complete(0); // it had begun before
+	assert_null(sent_find(IPC_ADMIN_END, 1));
+	assert_true(upstream_compare_wanted(up(), &wish));
+	assert_false(upstream_compare_wanted(up(), &wish));
+	complete(wish);
+	assert_string_equal(end_of(1), "{\"status\":0}");
+	call(3, "store verify");
+	assert_true(upstream_compare_wanted(up(), &wish));
+	give_doc(doc(7, K1, ",\"x\":22"));
+	complete(wish);
+	assert_non_null(strstr(end_of(3), "1 subscribers differed"));
+	// one whose caller went away is nobody's
+	call(4, "store verify");
+	world_frame(ROLE_ADMIN, IPC_ADMIN_CANCEL, 4, 0, "", 0);
+	call(5, "store verify");
+	assert_true(upstream_compare_wanted(up(), &wish));
+	complete(wish);
+	assert_string_equal(end_of(5), "{\"status\":0}");
+}
+
 static void disk_fails(bool fails)
 {
 	assert_int_equal(sql_exec(l->local->journal, fails ? "PRAGMA query_only=1" : "PRAGMA query_only=0"), 0);
@@ -533,13 +577,13 @@ static void a_failed_commit_holds_the_position(void **state)
 	give_doc(doc(7, K1, ""));
 	assert_null(record());
 	disk_fails(false);
-	assert_true(upstream_compare_wanted(up()));
 	assert_false(position_is_kept());
-	give(item(UP_COMPLETE, NULL)); // of the one that was going on
+	complete(0); // the one that was going on
 	assert_false(position_is_kept());
-	assert_true(upstream_compare_wanted(up()));
+	uint64_t wish = 0;
+	assert_true(upstream_compare_wanted(up(), &wish));
 	give_doc(doc(7, K1, ""));
-	give(item(UP_COMPLETE, NULL));
+	complete(wish);
 	assert_true(position_is_kept());
 	assert_non_null(record());
 }
@@ -590,6 +634,7 @@ int main(void)
 	    T(an_operator_names_one_that_is_nowhere),
 	    T(an_operator_names_one_that_goes),
 	    T(positions_are_kept_behind_what_they_cover),
+	    T(verify_waits_for_a_comparison_that_began_later),
 	    T(a_failed_commit_holds_the_position),
 	    T(a_failure_at_the_end_of_a_comparison),
 	    T(the_end_while_the_disk_fails),

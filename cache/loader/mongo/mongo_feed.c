@@ -31,6 +31,11 @@ bool feed_give(struct feed *f, const struct up_item *item)
 	return upstream_give_take(f->u, &i);
 }
 
+bool feed_complete(struct feed *f)
+{
+	return feed_give(f, &(struct up_item){.kind = UP_COMPLETE, .id = f->wish});
+}
+
 static bool give_bad(struct feed *f, uint64_t id, imsi_t imsi, const char *text)
 {
 	return feed_give(f, &(struct up_item){.kind = UP_BAD, .id = id, .imsi = imsi, .text = strdup(text)});

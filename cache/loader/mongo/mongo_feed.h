@@ -35,6 +35,7 @@ struct feed {
 	uint32_t generation; // of the sweep
 	bool compare;        // a comparison is due
 	bool resend;         // and sends also what seems unchanged: whoever asks doubts
+	uint64_t wish;       // the last comparison that was asked for and taken up
 	bool loaded;         // the first comparison is through
 	enum up_mode told;   // of the log
 	bool streamless; // the server said that it has no change streams, not only that it would not open one
@@ -72,6 +73,7 @@ enum feed_result feed_gone_flush(struct feed *f) MUST_USE;
 void feed_learn_known(struct feed *f);
 void feed_forget_known(struct feed *f);
 bool feed_give(struct feed *f, const struct up_item *item) MUST_USE;     // of a copy
+bool feed_complete(struct feed *f) MUST_USE;                              // a comparison is through
 void feed_state(struct feed *f, enum up_state state, enum up_mode mode); // logs a new mode
 void feed_count(struct feed *f, bool level); // documents, events; level: with the upstream, now
 

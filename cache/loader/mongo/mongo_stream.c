@@ -356,7 +356,7 @@ static enum feed_result compare(struct feed *f)
 	f->loaded = true;
 	feed_state(f, UP_LIVE, UP_STREAM);
 	f->moved = true;
-	return feed_give(f, &(struct up_item){.kind = UP_COMPLETE}) && give_position(f) ? FEED_OK : FEED_END;
+	return feed_complete(f) && give_position(f) ? FEED_OK : FEED_END;
 }
 
 enum feed_result stream_run(struct feed *f)
@@ -364,7 +364,7 @@ enum feed_result stream_run(struct feed *f)
 	enum feed_result r = FEED_OK;
 	feed_state(f, f->compare ? UP_LOADING : UP_LIVE, UP_STREAM);
 	while (r == FEED_OK) {
-		if (upstream_compare_wanted(f->u)) {
+		if (upstream_compare_wanted(f->u, &f->wish)) {
 			f->compare = f->resend = true;
 			f->compare_ms = 0;
 		}

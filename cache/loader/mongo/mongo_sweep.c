@@ -190,12 +190,13 @@ enum feed_result feed_compare(struct feed *f, bool paced)
 static bool poll_once(struct feed *f, enum feed_result *r)
 {
 	uint64_t begun = clock_mono_ms();
+	f->resend |= upstream_compare_wanted(f->u, &f->wish);
 	bool asked = f->resend;
 	*r = feed_compare(f, f->loaded && !asked);
 	if (*r != FEED_OK)
 		return false;
 	if (!f->loaded || asked)
-		*r = feed_give(f, &(struct up_item){.kind = UP_COMPLETE}) ? FEED_OK : FEED_END;
+		*r = feed_complete(f) ? FEED_OK : FEED_END;
 	f->loaded = true;
 	feed_state(f, UP_LIVE, UP_POLL);
 	feed_count(f, true);
@@ -203,7 +204,7 @@ static bool poll_once(struct feed *f, enum feed_result *r)
 	while (*r == FEED_OK && !f->resend && clock_mono_ms() < due) {
 		if (upstream_wait(f->u, (unsigned)(due - clock_mono_ms())))
 			*r = FEED_END;
-		f->resend |= upstream_compare_wanted(f->u);
+		f->resend |= upstream_compare_wanted(f->u, &f->wish);
 	}
 	return *r == FEED_OK;
 }
