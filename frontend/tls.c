@@ -63,8 +63,13 @@ void tls_certificate_name(const X509 *cert, char *out, size_t cap)
 		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
 		if (n->type != GEN_DNS)
 			continue;
-		snprintf(out, cap, "%.*s", ASN1_STRING_length(n->d.dNSName),
-			 (const char *)ASN1_STRING_get0_data(n->d.dNSName));
+		// all of it: behind a NUL it may go on
+		size_t len = (size_t)ASN1_STRING_length(n->d.dNSName);
+		len = len < cap ? len : cap - 1;
+		memcpy(out, ASN1_STRING_get0_data(n->d.dNSName), len);
+		out[len] = 0;
+		for (size_t j = 0; j < len; j++)
+			out[j] = out[j] ? out[j] : '?';
 		break;
 	}
 	GENERAL_NAMES_free(names);

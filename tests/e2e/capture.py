@@ -1,9 +1,12 @@
 """What the peers of a test and the HSS said to each other, as a capture file for tshark: judge_all.py reads those of all
 tests. Only with $HSS_CAPTURE_DIR; a test gets a directory of its own in it, a process a file.
 
-The packets are made up: each connection has a peer's address of its own (10.1.x.y), the HSS is 10.0.0.1 port 3868, TLS is
-left out, and nothing is lost or reordered. Failed-AVP, the copy of a peer's defect, is left out of what the HSS sent, so
-that all the rest of such an answer is judged.
+The packets are made up: each connection has a peer's address of its own (10.1.x.y), the HSS is 10.0.0.1 port 3868, and
+nothing is lost or reordered. Failed-AVP, the copy of a peer's defect, is left out of what the HSS sent, so that all the rest
+of such an answer is judged.
+
+Over TLS (port 5868) the octets are those that were on the wire, and the peers write the keys of their sessions beside the
+captures (never the HSS: it has no way to do that), so that tshark decrypts what was really said.
 """
 import atexit
 import os
@@ -14,9 +17,9 @@ import sys
 import threading
 import time
 
-HSS, PORT, LIMIT = b"\x0a\0\0\1", 3868, 2 << 20
+HSS, PORT, TLS_PORT, LIMIT = b"\x0a\0\0\1", 3868, 5868, 2 << 20
 FAILED = 279
-FIN, SYN, PUSH, ACK = 1, 2, 8, 16
+FIN, SYN, RST, PUSH, ACK = 1, 2, 4, 8, 16
 
 lock = threading.RLock()
 opened = {}  # process -> (file, streams so far); a forked one has its own
@@ -71,8 +74,32 @@ def of_another(program):
     return f"{file.name[:-5]}-{program}-{number}.pcap"
 
 
+def keep(name, content):
+    """A capture that was made elsewhere, to be judged with all others."""
+    path = of_another(name)
+    if path:
+        with open(path, "wb") as f:
+            f.write(content)
+
+
+def keys():
+    """Where this process and the programs that it starts write the keys of their TLS sessions; None: nowhere."""
+    if not os.environ.get("HSS_CAPTURE_DIR"):
+        return None
+    with lock:
+        file, _ = capture_file()
+    return file.name[:-5] + ".keys"
+
+
+def environment():
+    """For a program of which the same is wanted."""
+    path = keys()
+    return {**os.environ, "SSLKEYLOGFILE": path} if path else None
+
+
 class Stream:
     """One connection."""
+    port = PORT
 
     def __init__(self):
         with lock:
@@ -86,7 +113,7 @@ class Stream:
 
     def packet(self, by_peer, flags, data=b""):
         source, target = (self.address, HSS) if by_peer else (HSS, self.address)
-        ports = (40000, PORT) if by_peer else (PORT, 40000)
+        ports = (40000, self.port) if by_peer else (self.port, 40000)
         tcp = struct.pack("!HHIIBBHHH", *ports, self.next[by_peer], self.next[not by_peer], 5 << 4, flags, 65535, 0, 0)
         ip = struct.pack("!BBHHHBBH", 0x45, 0, 40 + len(data), 0, 0, 64, 6, 0) + source + target
         whole, now = ip + tcp + data, time.time_ns() // 1000
@@ -95,8 +122,11 @@ class Stream:
                 self.file.write(struct.pack("=IIII", now // 1000000, now % 1000000, len(whole), len(whole)) + whole)
 
     def take(self, by_peer, data):
+        whole = self.left >= 0
         self.left -= len(data)
         if self.left < 0:  # a flood: what it is like was seen
+            if whole:
+                self.packet(True, RST)  # so that the judge knows
             return
         for at in range(0, len(data), 60000):
             part = data[at:at + 60000]
@@ -124,11 +154,22 @@ class Stream:
                 self.file.flush()
 
 
+class TlsStream(Stream):
+    """One over TLS: what is inside doesn't matter."""
+    port = TLS_PORT
+
+    def sent(self, data):
+        pass
+
+    def received(self, message):
+        pass
+
+
 class Proxy:
     """A TCP port for peers that can't write a capture themselves: what comes there goes on to the HSS, and back."""
 
-    def __init__(self, port):
-        self.port = port
+    def __init__(self, port, stream=Stream):
+        self.port, self.stream = port, stream
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.own_port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -148,18 +189,20 @@ class Proxy:
             except OSError:
                 return
             with node:
-                record = Stream()
+                record = self.stream()
                 there = threading.Thread(target=self.carry, args=(peer, node, record, True), daemon=True)
                 there.start()
                 self.carry(node, peer, record, False)
                 there.join()
 
-    @staticmethod
-    def carry(source, target, record, by_peer):
+    def carry(self, source, target, record, by_peer):
         rest = b""
         try:
             while some := source.recv(65536):
-                rest += some
+                if self.stream is TlsStream:
+                    record.take(by_peer, some)
+                else:
+                    rest += some
                 while len(rest) >= 20 and 20 <= int.from_bytes(rest[1:4], "big") <= len(rest):
                     length = int.from_bytes(rest[1:4], "big")
                     (record.sent if by_peer else record.received)(rest[:length])
@@ -179,6 +222,9 @@ class Proxy:
 class Nothing:
     """No capture is wanted."""
 
+    def take(self, by_peer, data):
+        pass
+
     def sent(self, data):
         pass
 
@@ -189,5 +235,14 @@ class Nothing:
         pass
 
 
-def stream():
-    return Stream() if os.environ.get("HSS_CAPTURE_DIR") else Nothing()
+def stream(kind=Stream):
+    return kind() if os.environ.get("HSS_CAPTURE_DIR") else Nothing()
+
+
+def proxied(test, port, kind=Stream):
+    """Where this port of a test's HSS is reached through a recorder, when there is a capture."""
+    if not os.environ.get("HSS_CAPTURE_DIR"):
+        return port
+    proxy = Proxy(port, kind)
+    test.addCleanup(proxy.close)
+    return proxy.own_port

@@ -162,7 +162,7 @@ class Peer:
         self.answers = {}  # Hop-by-Hop -> answer that nobody has taken yet
         self.answer_clr = True
         self.next_id = int(time.time() * 1000) & 0x0fffffff
-        self.record = capture.stream()
+        self.record = self.recorder()
         self.socket = self.connect(address, port)
         if capabilities:
             self.cea = self.call(self.cer())
@@ -231,6 +231,9 @@ class Peer:
         return self.s6a(NOR, imsi, [v3(NOR_FLAGS, 0), *more], **how)
 
     # --- the connection
+
+    def recorder(self):
+        return capture.stream()
 
     def connect(self, address, port):
         """A connected socket; other transports have their own."""

@@ -356,9 +356,9 @@ class Hss:
 
     # --- tools
 
-    def run(self, program, *args, check=True, timeout=TIMEOUT, input=None):
+    def run(self, program, *args, check=True, timeout=TIMEOUT, input=None, env=None):
         done = subprocess.run([os.path.join(self.bin, program), *map(str, args)], capture_output=True, text=True,
-                              timeout=timeout, input=input, check=False)
+                              timeout=timeout, input=input, env=env, check=False)
         if check and done.returncode != 0:
             raise Failed(f"{program} {' '.join(map(str, args))}: {done.returncode}\n{done.stdout}{done.stderr}\n"
                          f"{self.log_tail(20)}")

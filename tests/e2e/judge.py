@@ -6,12 +6,18 @@ import subprocess
 REMARKS = ('(_ws.malformed || _ws.expert.severity >= "Note" || diameter.avp.code.unknown || diameter.cmd.code.unknown'
            ' || diameter.applicationId.unknown)')
 
+# Remarks that are not about Diameter: on a busy machine more is lost than one of them, and buffers get full.
+OF_SCTP = {"This TSN was retransmitted more than 2 times.", "Retransmitted TSN", "Zero Advertised Receiver Window Credit"}
 
-def tshark(path, rule, *fields, decode=()):
+
+def tshark(path, rule, *fields, decode=(), keys=None):
     """What matches this display filter, a list of the fields' texts each; without fields, tshark's own lines. decode: of
-    "tcp.port==1" that are Diameter, too."""
+    "tcp.port==1" that are Diameter, too. keys: file with those of TLS sessions."""
     wanted = [x for f in fields for x in ("-e", f)]
     ports = [x for port in decode for x in ("-d", f"{port},diameter")]
+    if keys:
+        # what begins like Diameter may look like a remote desktop to it
+        ports += ["-o", f"tls.keylog_file:{keys}", "--disable-protocol", "rdpmt"]
     done = subprocess.run(["tshark", "-2", "-r", path, *ports, "-Y", rule,
                            *(["-T", "fields", "-E", "occurrence=a", *wanted] if wanted else [])],
                           capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"})

@@ -4,6 +4,7 @@ import select
 import socket
 import struct
 import threading
+import time
 
 ETH_P_ALL, PACKET_OUTGOING, SO_RCVBUFFORCE = 3, 4, 33
 
@@ -28,7 +29,8 @@ class Capture(threading.Thread):
                 return
             packet, (_, _, kind, _, _) = self.socket.recvfrom(262144)
             if kind != PACKET_OUTGOING:  # each is seen twice
-                self.file.write(struct.pack("=IIII", 0, 0, len(packet), len(packet)) + packet)
+                now = time.time_ns() // 1000
+                self.file.write(struct.pack("=IIII", now // 1000000, now % 1000000, len(packet), len(packet)) + packet)
 
     def stop(self):
         self.waker.close()

@@ -19,17 +19,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BAD = re.compile(r".*(?:Parsing error|Message discarded|ERROR).*")
 
 
-def captured_port(test):
-    """Where this test's HSS is reached through a recorder, when there is a capture."""
-    if not os.environ.get("HSS_CAPTURE_DIR"):
-        return test.hss.port
-    proxy = capture.Proxy(test.hss.port)
-    test.addCleanup(proxy.close)
-    return proxy.own_port
-
-
 class FreeDiameter(unittest.TestCase):
-    captured = True  # what it hears is judged by tshark, too
+    stream = capture.Stream  # what it hears is judged by tshark, too
     own_noise = None  # what freeDiameter says of itself at this transport
 
     @classmethod
@@ -46,15 +37,12 @@ class FreeDiameter(unittest.TestCase):
         subprocess.run([compiler, "-O2", "-Wall", "-fPIC", "-shared", "-o", cls.extension,
                         os.path.join(HERE, "fd", "s6a_client.c")], check=True)
 
-    def port(self):
-        return captured_port(self) if self.captured else self.hss.port
-
     def start(self, name, **conf):
         """A freeDiameterd with this first label of its identity. (process, path of its log)"""
         with open(os.path.join(HERE, "fd", "client.conf.in")) as f:
             text = f.read()
         conf = {"realm": REALM, "imsi": hss.FIRST, **conf}
-        for key, value in {"IDENTITY": f"{name}.{REALM}", "REALM": REALM, "HSS": HOST, "PORT": str(self.port()),
+        for key, value in {"IDENTITY": f"{name}.{REALM}", "REALM": REALM, "HSS": HOST, "PORT": str(capture.proxied(self, self.hss.port, self.stream)),
                            "EXTENSION": self.extension,
                            "CONF": " ".join(f"{k}={v}" for k, v in conf.items())}.items():
             text = text.replace(f"@{key}@", value)
@@ -64,7 +52,7 @@ class FreeDiameter(unittest.TestCase):
             f.write(text)
         with open(path + ".log", "w") as log:
             process = subprocess.Popen(["freeDiameterd", "-c", path + ".conf"], stdin=subprocess.DEVNULL, stdout=log,
-                                       stderr=log)
+                                       stderr=log, env=capture.environment())
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         return process, path + ".log"
@@ -103,7 +91,7 @@ class FreeDiameter(unittest.TestCase):
 
 class OverTls(FreeDiameter):
     """The same over TLS (GnuTLS on the other side). It checks that our certificate is for our Origin-Host."""
-    captured = False
+    stream = capture.TlsStream
     # after its own DPR its two threads shut the socket down one under the other: close_notify and a read then fail
     own_noise = r"fd_tls_rcvthr_core.*Transport endpoint is not connected|in 'gnutls_bye\(session.*push function"
 
@@ -151,7 +139,7 @@ class Relay(unittest.TestCase):
         path = os.path.join(self.hss.dir, "relay")
         with open(path + ".routes", "w") as f:
             f.write(f'dr="{REALM}" : "{HOST}" += 20 ;\n')
-        for key, value in {"IDENTITY": "dra.core.test", "REALM": "core.test", "HSS": HOST, "PORT": captured_port(self),
+        for key, value in {"IDENTITY": "dra.core.test", "REALM": "core.test", "HSS": HOST, "PORT": capture.proxied(self, self.hss.port),
                            "ROUTES": path + ".routes", "MME": self.mme_host, "MMEPORT": mme_port}.items():
             text = text.replace(f"@{key}@", str(value))
         with open(path + ".conf", "w") as f:

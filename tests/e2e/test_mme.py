@@ -4,6 +4,7 @@ import sys
 import tempfile
 import unittest
 
+import capture
 import diameter as d
 import judge
 
@@ -21,6 +22,7 @@ class Mme(unittest.TestCase):
         print(done.stdout)
         self.assertEqual(done.returncode, 0, done.stdout[-6000:])
         self.assertIn("Ran 4 tests", done.stdout)
+        capture.keep("sctp", done.files["s6a.pcap"])
         with tempfile.NamedTemporaryFile(suffix=".pcap") as f:
             f.write(done.files["s6a.pcap"])
             f.flush()

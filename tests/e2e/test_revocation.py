@@ -5,15 +5,14 @@ import re
 import shutil
 import socket
 import ssl
-import subprocess
 import tempfile
 import unittest
 
 import diameter as d
 import hss
 from hss import FIRST, HOST, Hss, free_port
-from test_dial import Server
-from tls import Authority, TlsPeer, context, server_context
+from test_dial import TlsServer
+from tls import Authority, TlsPeer, TlsSocket, context, s_client, server_context
 
 REFUSED = (ssl.SSLError, d.Closed, ConnectionError)
 
@@ -79,10 +78,8 @@ class Lists(Case):
         self.assertNotRegex(self.hss.log(), "tls_crl_|without_crl")
         self.served(self.peer("good.test", self.good))
         self.refused("certificate revoked", "bad.test", self.bad)
-        said = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{self.tls_port}", "-CAfile", self.ca.path, "-cert",
-                               self.bad[0], "-key", self.bad[1], "-ign_eof"], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=hss.TIMEOUT, check=False)
-        self.assertIn("alert certificate revoked", said.stderr)
+        said = s_client(self, self.tls_port, self.ca, "-cert", self.bad[0], "-key", self.bad[1])
+        self.assertIn("alert certificate revoked", said)
 
     def test_a_reload_brings_a_revocation(self):
         """Its peer is disconnected with DPR and one line; others stay as they are, until a list has them."""
@@ -182,9 +179,9 @@ class Lists(Case):
         self.addCleanup(raw.close)
         raw.settimeout(hss.TIMEOUT)
         with self.assertRaises(REFUSED):
-            server_context(self.ca, lost).wrap_socket(raw, server_side=True).recv(1) or self.fail("no alert")
+            TlsSocket(raw, server_context(self.ca, lost), server_side=True).recv(1) or self.fail("no alert")
         self.hss.wait_log(f'tls_refused .*certificate="{host}" reason="certificate revoked"')
-        dra = Server(server_context(self.ca, fresh).wrap_socket(at.accept()[0], server_side=True), host)
+        dra = TlsServer(TlsSocket(at.accept()[0], server_context(self.ca, fresh), server_side=True), host)
         self.addCleanup(dra.close)
         self.served(dra)
         self.replace(self.ca.crl(lost, fresh))

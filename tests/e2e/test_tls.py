@@ -11,10 +11,11 @@ import tempfile
 import time
 import unittest
 
+import capture
 import diameter as d
 import hss
 from hss import FIRST, HOST, REALM, Hss, free_port
-from tls import Authority, TlsPeer, context, openssl
+from tls import Authority, TlsPeer, context, openssl, s_client
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 
@@ -29,6 +30,7 @@ class Tls(unittest.TestCase):
         cls.tls_port = free_port()
         cls.hss = Hss(start=False)
         cls.addClassCleanup(cls.hss.close)
+        cls.hss.env = {**cls.hss.env, "SSLKEYLOGFILE": os.path.join(cls.dir, "keys")}
         cls.hss.configure(tls=cls.ca.config(HOST), limits={"cer_timeout_ms": 2000, "max_half_open": 20},
                           listen=[{"transport": "tcp", "address": "127.0.0.1", "port": cls.hss.port},
                                   {"transport": "tls", "address": "127.0.0.1", "port": cls.tls_port}])
@@ -41,11 +43,7 @@ class Tls(unittest.TestCase):
         return p
 
     def s_client(self, *args):
-        """What openssl s_client says. It sends nothing and waits for the end of the connection."""
-        done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{self.tls_port}", "-CAfile", self.ca.path,
-                               "-verify_return_error", "-ign_eof", *args], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=hss.TIMEOUT, check=False)
-        return done.stdout + done.stderr
+        return s_client(self, self.tls_port, self.ca, *args)
 
     def refused(self, reason, *args):
         """s_client with these arguments is refused, with one line that says why."""
@@ -91,7 +89,6 @@ class Tls(unittest.TestCase):
         for m in asked:
             self.assertEqual(p.wait(d.Message(m).hbh).result, 2001)
         one = p.air(FIRST)
-        p.record.sent(one)
         for i in range(0, len(one), 50):
             p.socket.sendall(one[i:i + 50])
         self.assertEqual(p.wait(d.Message(one).hbh).result, 2001)
@@ -104,10 +101,11 @@ class Tls(unittest.TestCase):
     def test_load(self):
         """hss-load over TLS, more at a time than its share of the workers: every vector is verified."""
         certificate, key = self.ca.issue("load.test")
-        done = self.hss.run("hss-load", "air", "--connect", f"127.0.0.1:{self.tls_port}", "--json", "--imsi", FIRST,
+        port = capture.proxied(self, self.tls_port, capture.TlsStream)
+        done = self.hss.run("hss-load", "air", "--connect", f"127.0.0.1:{port}", "--json", "--imsi", FIRST,
                             "--subscribers", 20, "--requests", 6000, "--window", 3000, "--k", hss.K, "--opc", hss.OPC, "--verify", "all",
                             "--host", "load.test", "--dest-host", HOST, "--tls-ca", self.ca.path, "--tls-cert", certificate,
-                            "--tls-key", key)
+                            "--tls-key", key, env=capture.environment())
         self.assertEqual(done.json["results"], {"2001": 6000})
         self.assertEqual(done.json["bad_vectors"], 0)
 
@@ -120,12 +118,35 @@ class Tls(unittest.TestCase):
         self.hss.wait_log('peer_rejected peer="mme2.test" .*result=3010 reason="the certificate is that of mme.test"')
 
     def test_names_that_are_nearly_it(self):
-        for i, names in enumerate((["*.near.test"], ["mme.near.test.evil.test"], ["evil.mme.near.test"], [])):
+        for i, names in enumerate((["*.near.test"], ["mme.near.test.evil.test"], ["evil.mme.near.test"], ["mme.near.test."],
+                                   [])):
             certificate = self.ca.issue("mme.near.test", names, file=f"near{i}")
             with self.peer("mme.near.test", certificate, capabilities=False) as p:
                 self.assertEqual(p.call(p.cer()).result, 3010, names)
         with self.peer(".near.test", self.ca.issue("sub.near.test"), capabilities=False) as p:
             self.assertIn(p.call(p.cer()).result, (3010, 5004))
+
+    def test_names_that_are_none(self):
+        """Only DNS names count, and their whole length: an address, a URI and a mailbox are no host's name."""
+        def der(name):  # subjectAltName ::= SEQUENCE OF, with one dNSName [2]
+            return "DER:" + (bytes([0x30, len(name) + 2, 0x82, len(name)]) + name).hex(":")
+        for i, (host, san) in enumerate((
+                ("mme.san.test", der(b"mme.san.test\0.evil.test")), ("mme.san.test", der(b"mme.san.test\0")),
+                ("mme.san.test", "URI:aaa://mme.san.test,URI:mme.san.test,email:mme.san.test@mme.san.test"),
+                ("mme.san.test", "otherName:1.3.6.1.5.5.7.8.7;IA5STRING:mme.san.test,RID:1.2.3"),
+                ("127.0.0.1", "IP:127.0.0.1"))):
+            start = len(self.hss.log())
+            with self.peer(host, self.ca.issue("mme.san.test", file=f"san{i}", san=san), capabilities=False) as p:
+                self.assertEqual(p.call(p.cer()).result, 3010, san)
+            line = self.hss.wait_log(f'peer_rejected peer="{host}" .*reason="the certificate is that of .*', start=start)
+            if i < 2:  # all of the name is told
+                self.assertRegex(line.group(), r"of mme\.san\.test\?(\.evil\.test)?\"")
+
+    def test_several_names(self):
+        """One of them is the peer's; case doesn't count."""
+        certificate = self.ca.issue("other.test", san="IP:127.0.0.1,DNS:other.test,DNS:MME.Several.TEST")
+        for host in ("mme.several.test", "other.test", "MME.SEVERAL.test"):
+            self.peer(host, certificate).disconnect()
 
     def test_no_certificate(self):
         self.refused("peer did not return a certificate")
@@ -231,6 +252,11 @@ class Tls(unittest.TestCase):
             except PermissionError:
                 self.skipTest("needs root")
             self.assertFalse([h for h in held if h.endswith((".key", ".pem"))], name)
+
+    def test_keys_are_not_written_down(self):
+        """Not even when the environment asks for it: only test clients do that."""
+        self.peer().disconnect()
+        self.assertFalse(os.path.exists(self.hss.env["SSLKEYLOGFILE"]))
 
     # --- handshakes that stall
 

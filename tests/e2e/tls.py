@@ -10,7 +10,9 @@ import socket
 import ssl
 import subprocess
 
+import capture
 import diameter as d
+import hss
 
 
 def openssl(*args, **how):
@@ -38,16 +40,17 @@ class Authority:
     def file(self, name):
         return os.path.join(self.dir, name)
 
-    def issue(self, host, names=None, days=30, file=None, key="ec", usage="serverAuth,clientAuth"):
-        """A certificate for these DNS names (default: the host). Negative days: it is expired."""
+    def issue(self, host, names=None, days=30, file=None, key="ec", usage="serverAuth,clientAuth", san=None):
+        """A certificate for these DNS names (default: the host), or with this subjectAltName as openssl has them. Negative
+        days: it is expired."""
         base = self.file(f"{self.name}-{file or host}")
         names = [host] if names is None else names
         kind = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"] if key == "ec" else [key]
         openssl("req", "-newkey", *kind, "-nodes", "-subj", f"/CN={host[:60]}", "-keyout", base + ".key",
                 "-out", base + ".csr")
         with open(base + ".ext", "w") as f:
-            if names:
-                f.write("subjectAltName=" + ",".join(f"DNS:{n}" for n in names) + "\n")
+            if san or names:
+                f.write("subjectAltName=" + (san or ",".join(f"DNS:{n}" for n in names)) + "\n")
             f.write(f"extendedKeyUsage={usage}\n")
         when = ["-days", days]
         if days < 0:  # `x509` of this version takes no dates: `ca` does
@@ -96,6 +99,7 @@ class Authority:
 def context(ca, certificate=None):
     """A client's side, as a peer would have it: the HSS is checked, too."""
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.keylog_filename = capture.keys()
     c.load_verify_locations(ca.path)
     if certificate:
         c.load_cert_chain(*certificate)
@@ -105,30 +109,88 @@ def context(ca, certificate=None):
 def server_context(ca, certificate):
     """That of a peer whom the HSS connects to."""
     c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    c.keylog_filename = capture.keys()
     c.load_verify_locations(ca.path)
     c.verify_mode = ssl.CERT_REQUIRED
     c.load_cert_chain(*certificate)
     return c
 
 
-class TlsPeer(d.Peer):
-    """A Peer over TLS."""
+def s_client(test, port, ca, *args, stdin=b""):
+    """What openssl s_client says. It sends this and waits for the end of the connection."""
+    keys = capture.keys()
+    done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{capture.proxied(test, port, capture.TlsStream)}",
+                           "-CAfile", ca.path, "-verify_return_error", "-ign_eof", *(["-keylogfile", keys] if keys else []), *args],
+                          input=stdin, capture_output=True, timeout=hss.TIMEOUT, check=False)
+    return (done.stdout + done.stderr).decode(errors="replace")
 
-    def __init__(self, port, host, context, server, capabilities=True, **how):
-        super().__init__(port, host, capabilities=False, **how)
+
+class TlsSocket:
+    """TLS on a connected socket, through memory, so that the record gets what is on the wire."""
+
+    def __init__(self, raw, context, record=None, **how):
+        self.raw, self.record = raw, record or capture.stream(capture.TlsStream)
+        self.ragged = False  # ended without close_notify
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = context.wrap_bio(self.incoming, self.outgoing, **how)
         try:
-            self.socket = context.wrap_socket(self.socket, server_hostname=server)
+            self.until_done(self.tls.do_handshake)
         except BaseException:
-            self.close()
+            self.record.ended(False)
             raise
-        if capabilities:
-            self.cea = self.call(self.cer())
-            assert self.cea.result == 2001, self.cea.result
+
+    def __getattr__(self, name):
+        return getattr(self.tls if name in ("version", "cipher", "getpeercert") else self.raw, name)
+
+    def flush(self):
+        data = self.outgoing.read()
+        if data:
+            self.record.take(True, data)
+            self.raw.sendall(data)
+
+    def until_done(self, call, *args):
+        while True:
+            try:
+                return call(*args)
+            except ssl.SSLWantReadError:
+                self.flush()
+                data = self.raw.recv(65536)
+                if data:
+                    self.record.take(False, data)
+                    self.incoming.write(data)
+                else:
+                    self.incoming.write_eof()
+            finally:
+                self.flush()
+
+    def pending(self):
+        """Whether something may be read without the socket being readable."""
+        return self.incoming.pending
+
+    def recv(self, _):
+        """All that there is, not only so many octets: no socket tells what OpenSSL has unpacked already."""
+        data = b""
+        try:
+            data = some = self.until_done(self.tls.read, 65536)
+            while some:
+                some = self.tls.read(65536)
+                data += some
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLEOFError:
+            self.ragged = True
+        return data
+
+    def sendall(self, data):
+        self.until_done(self.tls.write, data)
+
+
+class TlsSide:
+    """A Peer whose socket is a TlsSocket."""
 
     def read(self, timeout=None):
-        # what OpenSSL has unpacked already makes no socket readable
         if self.socket.pending():
-            self.buffer += self.socket.recv(self.socket.pending())
+            self.buffer += self.socket.recv(65536)
         try:
             return super().read(timeout)
         except ssl.SSLError as e:
@@ -139,6 +201,24 @@ class TlsPeer(d.Peer):
         """The HSS says close_notify before the end of the stream."""
         self.socket.settimeout(self.timeout)
         try:
-            return self.socket.recv(1) == b""
+            return self.socket.recv(1) == b"" and not self.socket.ragged
         except (ssl.SSLError, ConnectionError, socket.timeout):
             return False
+
+
+class TlsPeer(TlsSide, d.Peer):
+    """A Peer over TLS."""
+
+    def __init__(self, port, host, context, server, capabilities=True, **how):
+        super().__init__(port, host, capabilities=False, **how)
+        try:
+            self.socket = TlsSocket(self.socket, context, self.record, server_hostname=server)
+            if capabilities:
+                self.cea = self.call(self.cer())
+                assert self.cea.result == 2001, self.cea.result
+        except BaseException:
+            self.close()
+            raise
+
+    def recorder(self):
+        return capture.stream(capture.TlsStream)

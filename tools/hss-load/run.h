@@ -85,6 +85,7 @@ struct hl_run {
 
 	struct addrinfo *addresses;
 	struct ssl_ctx_st *tls; // NULL: no TLS
+	FILE *tls_keys;         // NULL: they are not written down
 	struct hl_conn *conns;
 	unsigned next_conn;
 	unsigned open_conns;

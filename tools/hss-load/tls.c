@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <signal.h>
+#include <stdlib.h>
 #include "tools/hss-load/run.h"
 
 #define READ_AHEAD (64u << 10)
@@ -15,6 +16,27 @@ static bool refuse(const char *what, const char *path)
 	fprintf(stderr, "hss-load: %s %s: %s\n", what, path, why ? why : "not usable");
 	ERR_clear_error();
 	return false;
+}
+
+static void key_write(const SSL *ssl, const char *line)
+{
+	fprintf(SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)), "%s\n", line);
+}
+
+// So that Wireshark reads what was said. A test client may do that; the HSS has no such thing.
+static bool keys_open(struct hl_run *r)
+{
+	const char *path = secure_getenv("SSLKEYLOGFILE");
+	if (!path || !path[0])
+		return true;
+	r->tls_keys = fopen(path, "ae");
+	if (!r->tls_keys || setvbuf(r->tls_keys, NULL, _IOLBF, 0)) {
+		fprintf(stderr, "hss-load: SSLKEYLOGFILE: %s: %s\n", path, err_text(errno));
+		return false;
+	}
+	SSL_CTX_set_app_data(r->tls, r->tls_keys);
+	SSL_CTX_set_keylog_callback(r->tls, key_write);
+	return true;
 }
 
 bool hl_tls_init(struct hl_run *r)
@@ -36,13 +58,16 @@ bool hl_tls_init(struct hl_run *r)
 	SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	SSL_CTX_set_read_ahead(ctx, 1); // many records a system call
 	SSL_CTX_set_default_read_buffer_len(ctx, READ_AHEAD);
-	return true;
+	return keys_open(r);
 }
 
 void hl_tls_fini(struct hl_run *r)
 {
 	SSL_CTX_free(r->tls);
 	r->tls = NULL;
+	if (r->tls_keys)
+		fclose(r->tls_keys);
+	r->tls_keys = NULL;
 }
 
 void hl_tls_close(struct hl_conn *c)
