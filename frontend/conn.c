@@ -27,9 +27,8 @@ int conn_table_init(struct conn_table *t, uint32_t cap)
 	t->deadline_ms = malloc(cap * sizeof *t->deadline_ms);
 	t->free = malloc(cap * sizeof *t->free);
 	t->dirty = malloc(cap * sizeof *t->dirty);
-	t->waiting = malloc(2ull * cap * sizeof *t->waiting); // see conn_resume_all
 	t->scratch = malloc(CONN_TAIL_KEEP + CONN_READ_MAX);
-	if (!t->conn || !t->deadline_ms || !t->free || !t->dirty || !t->waiting || !t->scratch) {
+	if (!t->conn || !t->deadline_ms || !t->free || !t->dirty || !t->scratch) {
 		conn_table_fini(t);
 		return -ENOMEM;
 	}
@@ -52,7 +51,6 @@ void conn_table_fini(struct conn_table *t)
 	free(t->deadline_ms);
 	free(t->free);
 	free(t->dirty);
-	free(t->waiting);
 	free(t->scratch);
 	memset(t, 0, sizeof *t);
 }
@@ -220,7 +218,7 @@ void conn_close(struct conn *c, const char *why)
 		return;
 	peer_gone(c, why);
 	outbound_conn_lost(c->fe, c);
-	route_conn_lost(c->fe, c);
+	fair_conn_lost(c->fe, c);
 	conn_admit(c);
 	set_reading(c, false);
 	set_writing(c, false);
@@ -398,14 +396,11 @@ void conn_flush_all(struct frontend *fe)
 
 // ---- input ---------------------------------------------------------------------------------------
 
-// It has its share (route.h): others first.
+// It has its share (fair.h): others first.
 static void wait_for_share(struct conn *c)
 {
-	struct conn_table *t = &c->fe->conns;
+	fair_wait(c);
 	c->waits = true;
-	if (!c->listed)
-		t->waiting[t->waiting_cnt++] = c->index;
-	c->listed = true;
 	set_reading(c, false);
 }
 
@@ -415,7 +410,7 @@ static size_t take_messages(struct conn *c, const uint8_t *p, size_t len, bool *
 {
 	size_t used = 0;
 	while (c->used && !c->ending && used < len) {
-		if (route_must_wait(c->fe, c)) {
+		if (fair_must_wait(c->fe, c)) {
 			wait_for_share(c);
 			break;
 		}
@@ -436,8 +431,8 @@ static size_t take_messages(struct conn *c, const uint8_t *p, size_t len, bool *
 
 static bool keep_tail(struct conn *c, const uint8_t *p, size_t len)
 {
-	if (len > c->in_cap) {
-		// not more than what has come: an announced length costs nothing
+	if (len > c->in_cap || (len && len <= CONN_TAIL_KEEP && c->in_cap > CONN_TAIL_KEEP)) {
+		// not more than what has come: an announced length costs nothing, and what was there before neither
 		size_t cap = len < CONN_TAIL_KEEP ? CONN_TAIL_KEEP : len;
 		uint8_t *grown = malloc(cap);
 		if (!grown)
@@ -550,47 +545,31 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 }
 
 // First what it had sent before; then it is read again.
-static void resume(struct conn *c)
+void conn_resume(struct conn *c)
 {
 	uint8_t *in = c->in;
-	uint32_t len = c->in_len;
+	uint32_t len = c->in_len, cap = c->in_cap;
 	bool any = false;
 
+	c->waits = false;
 	// what is done with the messages may close the connection: its buffer must outlive that
 	c->in = NULL;
 	c->in_len = c->in_cap = 0;
 	size_t used = len ? take_messages(c, in, len, &any) : 0;
 	if (c->used && any && !c->ending)
 		peer_heard(c);
-	if (c->used && !c->ending && !keep_tail(c, in + used, len - used))
-		conn_close(c, "out of memory");
+	if (c->used && !c->ending) {
+		c->in = in;
+		c->in_cap = cap;
+		in = NULL;
+		if (!keep_tail(c, c->in + used, len - used))
+			conn_close(c, "out of memory");
+	}
 	free(in);
 	while (c->used && !c->waits && c->transport.pending)
 		read_once(c);
 	if (c->used)
 		mark_dirty(c); // flush knows whether it may be read again
-}
-
-void conn_resume_all(struct frontend *fe)
-{
-	struct conn_table *t = &fe->conns;
-	uint32_t cnt = t->waiting_cnt, kept = 0;
-	for (uint32_t i = 0; i < cnt; i++) {
-		uint32_t index = t->waiting[i];
-		struct conn *c = &t->conn[index];
-		if (c->used && c->waits && !route_may_go_on(fe, c)) {
-			t->waiting[kept++] = index;
-			continue;
-		}
-		c->listed = false;
-		if (!c->used || !c->waits)
-			continue;
-		c->waits = false;
-		resume(c);
-	}
-	// who has to wait again comes behind those that have not had their turn
-	memmove(t->waiting + kept, t->waiting + cnt, (t->waiting_cnt - cnt) * sizeof *t->waiting);
-	t->waiting_cnt -= cnt - kept;
 }
 
 void conn_tick_all(struct frontend *fe, uint64_t now_ms)

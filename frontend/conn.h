@@ -16,7 +16,7 @@
 #define CONN_READ_MAX   (64u << 10) // octets taken from one peer before the others have their turn
 #define CONN_TAIL_KEEP  4096u
 #define CONN_OUT_CHUNK  (64u << 10)
-#define CONN_HIGH_WATER (4u << 20)
+#define CONN_HIGH_WATER (1u << 20)
 #define CONN_OUT_MAX    (16u << 20) // reached only by answers to what was read below high water: closed
 #define CONN_OUT_BUDGET                                                                                      \
 	(256u << 20) // all buffers of that kind together; above it the limit is one chunk each
@@ -36,7 +36,8 @@ struct conn {
 	bool reading, writing; // events that are added
 	bool half_open;        // counted in its address's bucket: no CER was accepted yet
 	bool waits;            // has its share of what is pending: not read, `in` may hold whole messages
-	bool listed;           // among the table's waiting ones, perhaps since an earlier use of the slot
+	bool listed;           // among those that wait, perhaps since an earlier use of the slot
+	bool heavy;            // had to wait often (fair.h)
 	uint16_t bucket;
 
 	struct transport transport;
@@ -63,7 +64,9 @@ struct conn {
 	uint32_t origin_state_id;
 	uint32_t cer_hop, dwr_hop, dpr_hop;
 	uint32_t pending; // requests at the workers
-	uint32_t load;    // what they weigh there (route.h)
+	uint32_t load;    // what they weigh there (fair.h)
+	uint32_t wait_cnt; // how often it had to wait in this second
+	uint64_t light_until_us; // it counts as a light peer that asks
 	uint32_t max_pending;
 	uint32_t max_rate;      // requests a second, 0: no limit
 	uint64_t rate_due_us;   // when its next request is within max_rate, if it sends no bursts
@@ -85,8 +88,6 @@ struct conn_table {
 	uint32_t free_cnt, cap, high;
 	uint32_t *dirty;
 	uint32_t dirty_cnt;
-	uint32_t *waiting; // those that wait for their share
-	uint32_t waiting_cnt;
 	uint8_t *scratch;
 	uint8_t *pool[64]; // output buffers of CONN_OUT_CHUNK octets that nobody uses
 	unsigned pool_cnt;
@@ -121,8 +122,8 @@ bool conn_written(struct conn *c, const struct wr *w);
 
 // Sends what all connections have composed since the last time: one system call each.
 void conn_flush_all(struct frontend *fe);
-// Goes on with those that waited for their share and may have more now.
-void conn_resume_all(struct frontend *fe);
+// It waited for its share and may go on.
+void conn_resume(struct conn *c);
 // Closes what is overdue, runs the watchdogs. Called every FRONTEND_TICK_MS.
 void conn_tick_all(struct frontend *fe, uint64_t now_ms);
 // Recomputes when this connection must be looked at again; call after setting an earlier deadline.

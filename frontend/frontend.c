@@ -89,6 +89,7 @@ int frontend_init(struct frontend *fe, const struct config *config, struct event
 	identify(fe);
 	screen_init();
 	int err = conn_table_init(&fe->conns, config->max_connections);
+	err = err ? err : fair_init(&fe->fair, config->max_connections);
 	fe->route = route_new();
 	fe->outbound = outbound_new();
 	if (err || !fe->route || !fe->outbound || peerlist_new(fe) || dial_new(fe)) {
@@ -123,6 +124,7 @@ void frontend_fini(struct frontend *fe)
 	peerlist_free(fe);
 	dial_free(fe);
 	outbound_free(&fe->outbound);
+	fair_fini(&fe->fair);
 	route_free(&fe->route);
 }
 
@@ -231,7 +233,7 @@ static void worker_batch(void *ctx, struct channel *ch)
 	struct frontend_worker *w = ctx;
 	(void)ch;
 	w->fe->in_batch = false;
-	conn_resume_all(w->fe);
+	fair_resume_all(w->fe);
 	frontend_flush(w->fe);
 }
 
@@ -248,7 +250,7 @@ static void worker_down(void *ctx, struct channel *ch, int why)
 	fe->now_us = clock_mono_us();
 	route_worker_lost(fe, w->index);
 	outbound_worker_lost(fe, w->index);
-	conn_resume_all(fe);
+	fair_resume_all(fe);
 	frontend_flush(fe);
 }
 
@@ -355,13 +357,15 @@ void frontend_tick(struct frontend *fe)
 	route_tick(fe, fe->now_us);
 	outbound_tick(fe, now_ms);
 	dial_tick(fe, now_ms);
-	conn_resume_all(fe);
+	fair_resume_all(fe);
 	stat_set(fe->stats, STAT_PENDING, route_pending(fe));
 	if (now_ms - fe->directory_ms >= 1000) {
 		fe->directory_ms = now_ms;
 		for (uint32_t i = 0; i < fe->conns.high; i++)
-			if (fe->conns.conn[i].used)
+			if (fe->conns.conn[i].used) {
 				peer_publish(&fe->conns.conn[i]);
+				fair_second(&fe->conns.conn[i]);
+			}
 		listeners_resume(fe);
 	}
 	if (fe->stopping && fe->on_stopped)

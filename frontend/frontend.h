@@ -8,6 +8,7 @@
 #include "cache/control.h"
 #include "config/config.h"
 #include "frontend/conn.h"
+#include "frontend/fair.h"
 #include "lib/diameter/base.h"
 #include "lib/ipc/channel.h"
 
@@ -53,6 +54,7 @@ struct frontend {
 	uint32_t next_end; // End-to-End, RFC 6733 3
 
 	struct conn_table conns;
+	struct fair fair;
 	struct route *route;
 	struct outbound *outbound;
 	struct peerlist *peerlist;

@@ -29,8 +29,6 @@ struct route {
 	uint32_t free;  // the most recently used one first: it is still in the processor's cache
 	uint32_t head, tail;
 	uint32_t cnt;
-	uint32_t load; // of the pending ones, see ROUTE_UNIT
-	uint32_t busy; // connections that have pending ones
 };
 
 static struct log_limit log_refused, log_worker;
@@ -103,62 +101,6 @@ static void entry_free(struct route *r, uint32_t i)
 	p->next = r->free;
 	r->free = i;
 	r->cnt--;
-}
-
-// ---- fairness ------------------------------------------------------------------------------------
-
-static uint32_t weight(unsigned command)
-{
-	return command == CMD_AIR ? ROUTE_UNIT : 1;
-}
-
-static void weigh(struct route *r, struct conn *c, unsigned command)
-{
-	r->load += weight(command);
-	c->load += weight(command);
-	if (c->pending++ == 0)
-		r->busy++;
-}
-
-// `c` is NULL when the connection is gone.
-static void unweigh(struct route *r, struct conn *c, unsigned command)
-{
-	r->load -= weight(command);
-	if (!c)
-		return;
-	c->load -= weight(command);
-	if (--c->pending == 0)
-		r->busy--;
-}
-
-void route_conn_lost(struct frontend *fe, const struct conn *c)
-{
-	if (c->pending)
-		fe->route->busy--;
-}
-
-// Of all frontends together about ROUTE_WINDOW a worker.
-static uint32_t window_of(const struct frontend *fe)
-{
-	uint32_t frontends = fe->config->frontends ? fe->config->frontends : 1;
-	uint32_t window = ROUTE_WINDOW * fe->worker_cnt / frontends;
-	return window > ROUTE_WINDOW / 2 ? window : ROUTE_WINDOW / 2;
-}
-
-static uint32_t share_of(const struct frontend *fe)
-{
-	uint32_t share = window_of(fe) / (fe->route->busy ? fe->route->busy : 1);
-	return share > ROUTE_SHARE_MIN ? share : ROUTE_SHARE_MIN;
-}
-
-bool route_must_wait(const struct frontend *fe, const struct conn *c)
-{
-	return fe->route->load >= window_of(fe) && c->load >= share_of(fe);
-}
-
-bool route_may_go_on(const struct frontend *fe, const struct conn *c)
-{
-	return c->load <= share_of(fe) / 2;
 }
 
 // ---- counting ------------------------------------------------------------------------------------
@@ -297,7 +239,7 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 	p->command = cmd->id;
 	p->worker = (uint8_t)w->index;
 	p->stub_len = stub_write(r->stub[i], msg, len, slots, s);
-	weigh(r, c, cmd->id);
+	fair_asked(fe, c, cmd->id);
 	count_request(fe, cmd->id);
 	return true;
 }
@@ -310,7 +252,7 @@ static void fail(struct frontend *fe, uint32_t i, uint32_t result, const char *w
 	struct route *r = fe->route;
 	struct pending *p = &r->entry[i];
 	struct conn *c = conn_find(fe, p->conn, p->conn_generation);
-	unweigh(r, c, p->command);
+	fair_answered(fe, c, p->command);
 	if (c) {
 		struct verdict v;
 		screen_verdict(&v, result);
@@ -351,7 +293,7 @@ void route_answer(struct frontend *fe, struct frontend_worker *w, const struct i
 		return;
 	}
 	struct conn *c = conn_find(fe, p->conn, p->conn_generation);
-	unweigh(r, c, p->command);
+	fair_answered(fe, c, p->command);
 	if (c) {
 		struct wr out = conn_write(c, len);
 		wr_bytes(&out, body, len);

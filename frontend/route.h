@@ -16,18 +16,6 @@
 struct route *route_new(void);
 void route_free(struct route **r);
 
-// Fairness. What workers have not answered yet is a queue that everybody's next request stands in. When it is
-// longer than ROUTE_WINDOW for each worker, a peer that has its share of it is not read until half of that is
-// answered: its further requests wait in its own connection. Counted in ROUTE_UNITs: an AIR is a whole one;
-// changes wait for the disk most of the time, not for a worker.
-#define ROUTE_UNIT      4u
-#define ROUTE_WINDOW    (128u * ROUTE_UNIT)
-#define ROUTE_SHARE_MIN (8u * ROUTE_UNIT)
-bool route_must_wait(const struct frontend *fe, const struct conn *c);
-bool route_may_go_on(const struct frontend *fe, const struct conn *c);
-// The connection is gone, with what it still waits for.
-void route_conn_lost(struct frontend *fe, const struct conn *c);
-
 // Whether a further request of this peer can be taken now; else it is answered 3004.
 bool route_has_room(const struct frontend *fe, const struct conn *c);
 // Sends a checked request to its worker. false: no worker can take it now (3004).
