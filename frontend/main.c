@@ -8,7 +8,10 @@
 #include <errno.h>
 #include <unistd.h>
 
+#define WATCH_S 5 // between two looks at what of TLS has run out
+
 static struct frontend frontend;
+static struct event watch_event;
 
 // The descriptors of BOOT or RELOAD, if there are any; they are used up.
 static int load_tls(struct role_env *env)
@@ -19,6 +22,13 @@ static int load_tls(struct role_env *env)
 	for (unsigned i = 0; i < CONFIG_TLS_FILES; i++)
 		env->tls_fd[i] = -1;
 	return err;
+}
+
+static void watch(evutil_socket_t fd, short what, void *arg)
+{
+	struct role_env *env = arg;
+	(void)fd, (void)what;
+	stat_set(env->stats, STAT_TLS_EXPIRED, tls_watch(&env->config));
 }
 
 static int init(struct role_env *env)
@@ -35,6 +45,9 @@ static int init(struct role_env *env)
 			log_error("transport_unsupported", LOG_STR("address", env->config.listen[i].address));
 		err = frontend_listen_take(&frontend, ops, env->listener[i]);
 	}
+	if (err == 0 && (event_assign(&watch_event, env->base, -1, EV_PERSIST, watch, env) < 0 ||
+			 event_add(&watch_event, &(struct timeval){.tv_sec = WATCH_S}) < 0))
+		err = -ENOMEM;
 	return err;
 }
 
@@ -55,6 +68,7 @@ static void reload(struct role_env *env, const struct config *fresh)
 	log_set_level(fresh->log_level);
 	if (load_tls(env))
 		log_error("tls_unchanged"); // the line before says why
+	watch(-1, 0, env);
 	frontend_reload(&frontend);
 }
 

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "frontend/tls_crl.h"
+#include "frontend/tls_times.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 
@@ -21,7 +22,8 @@
 #define PEER_CERT_MAX (32u << 10) // octets of the chain that a peer may send
 
 static SSL_CTX *context;
-static char failed_name[128]; // of the certificate whose check failed last; the log line follows at once
+static struct tls_times times; // as they were told last
+static char failed_name[128];  // of the certificate whose check failed last; the log line follows at once
 
 int tls_init(void)
 {
@@ -200,24 +202,29 @@ static SSL_CTX *context_new(const struct config *config)
 	return ctx;
 }
 
-// What will make peers refuse us is worth a line now.
-static void judge_certificate(SSL_CTX *ctx, const struct config *config)
+static void loaded(SSL_CTX *ctx, const struct config *config)
 {
-	const X509 *own = SSL_CTX_get0_certificate(ctx);
+	const ASN1_TIME *to = X509_get0_notAfter(SSL_CTX_get0_certificate(ctx));
 	char until[32] = "";
 	struct tm tm;
-	if (ASN1_TIME_to_tm(X509_get0_notAfter(own), &tm) == 1)
+	if (ASN1_TIME_to_tm(to, &tm) == 1)
 		strftime(until, sizeof until, "%Y-%m-%dT%H:%M:%SZ", &tm);
-	if (X509_check_host((X509 *)own, config->host, strlen(config->host),
-			    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, NULL) != 1)
-		log_warn("tls_certificate_names_another_host", LOG_STR("path", config->tls_certificate),
-			 LOG_STR("expected", config->host));
-	if (X509_cmp_current_time(X509_get0_notAfter(own)) < 0)
-		log_warn("tls_certificate_expired", LOG_STR("path", config->tls_certificate),
-			 LOG_STR("until", until));
-	unsigned crl_cnt = crl_judge(ctx, config->tls_crl);
+	SSL_CTX_free(context);
+	context = ctx;
+	times = tls_times_of(ctx, config, true);
 	log_info("tls_loaded", LOG_STR("certificate", config->tls_certificate), LOG_STR("until", until),
-		 LOG_INT("revocation_lists", crl_cnt));
+		 LOG_INT("revocation_lists", times.lists));
+}
+
+uint32_t tls_watch(const struct config *config)
+{
+	const struct tls_times before = times;
+	if (!context)
+		return 0;
+	times = tls_times_of(context, config, false);
+	if (times.late != before.late || times.past != before.past)
+		times = tls_times_of(context, config, true);
+	return times.past;
 }
 
 int tls_load(const int fds[CONFIG_TLS_FILES], const struct config *config)
@@ -254,8 +261,6 @@ int tls_load(const int fds[CONFIG_TLS_FILES], const struct config *config)
 		SSL_CTX_free(ctx);
 		return err;
 	}
-	judge_certificate(ctx, config);
-	SSL_CTX_free(context);
-	context = ctx;
+	loaded(ctx, config);
 	return 0;
 }

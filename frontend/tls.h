@@ -21,6 +21,8 @@ int tls_init(void) MUST_USE;
 // 0, or a negative errno and one line in the log: then nothing has changed.
 int tls_load(const int fds[CONFIG_TLS_FILES], const struct config *config) MUST_USE;
 void tls_fini(void);
+// Called now and then: says what has run out since, or soon will. Returns how many things are past their time.
+uint32_t tls_watch(const struct config *config);
 
 // Whether a PEM file was read to its end: the last read failed for that reason alone, and its error is
 // forgotten.

@@ -11,9 +11,6 @@
 // Takes the lists of a PEM file, one at least, into the store, behind the authorities. Each must be signed by
 // the authority that it names, when that is in the store. false: OpenSSL's error says why.
 bool crl_use(SSL_CTX *ctx, BIO *in);
-// What will make peers be refused, one warning each: a list that is past its next update or soon will be, or
-// an authority without one. Returns how many lists there are.
-unsigned crl_judge(const SSL_CTX *ctx, const char *path);
 // Whether a certificate's check goes on despite its error: there is no list for an authority's own
 // certificate.
 bool crl_forgives(X509_STORE_CTX *check);

@@ -125,6 +125,20 @@ class Lists(Case):
         self.reload()
         self.served(self.peer("mme.test", self.ca.issue("mme.test")))
 
+    def test_it_runs_out_meanwhile(self):
+        """Told when it comes near and when it is past, without a reload; the metric says it, too."""
+        self.start(self.ca.crl(since=-0.01, until=0.005))  # for 54 s, of which 18 s are left
+        self.hss.wait_log("frontend-0: tls_crl_expires_soon")
+        self.assertEqual(self.hss.metric("hss_tls_expired"), 0)
+        self.served(self.peer("good.test", self.good))
+        self.hss.wait_log("frontend-0: tls_crl_expired")
+        self.assertEqual(self.hss.metric("hss_tls_expired"), 1)
+        self.refused("CRL has expired", "good.test", self.good)
+        self.assertEqual(len(re.findall("tls_crl_", self.hss.log())), 2)
+        self.replace(self.ca.crl())
+        self.reload()
+        self.hss.until(lambda: self.hss.metric("hss_tls_expired") == 0)
+
     def test_an_authority_without_a_list(self):
         other = Authority(self.dir, "other")
         both = os.path.join(self.dir, "both.pem")
