@@ -126,8 +126,9 @@ static void cancel_sgsn(struct change *ch, uint32_t type)
 static void forget_sgsn(struct change *ch)
 {
 	struct cache_record *n = &ch->op->rec;
+	// the upstream, and other nodes there, take what is newer than what they have
+	n->sgsn_time_us = n->sgsn && ch->l->outbox ? clock_wall_us() : 0;
 	n->sgsn = 0;
-	n->sgsn_time_us = 0;
 	n->flags &= (uint8_t)~RECORD_SGSN_PURGED;
 	memset(n->sgsn_plmn, 0, 3);
 	ch->sgsn_host = ch->sgsn_realm = (struct slice){0};

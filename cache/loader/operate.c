@@ -219,10 +219,12 @@ void location_cancel(struct loader *l, struct call *c)
 	op->rec.mme = op->rec.sgsn = 0;
 	// the upstream takes what is newer than what it has
 	op->rec.mme_time_us = l->outbox ? clock_wall_us() : 0;
-	op->rec.sgsn_time_us = 0;
+	op->rec.sgsn_time_us = r->sgsn ? op->rec.mme_time_us : 0;
 	op->rec.flags &= (uint8_t)~STATE_FLAGS;
-	struct state_image s = {
-	    .imeisv = r->imeisv, .key = {r->change_key[0], 0}, .mme_time_us = op->rec.mme_time_us};
+	struct state_image s = {.imeisv = r->imeisv,
+				.key = {r->change_key[0], 0},
+				.mme_time_us = op->rec.mme_time_us,
+				.sgsn_time_us = op->rec.sgsn_time_us};
 	struct wr w = txn_entry(l);
 	entry_put_state(&w, &s,
 			&(struct state_extra){.has_node = true, .has_ext = true, .outbox = l->outbox != NULL});

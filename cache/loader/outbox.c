@@ -158,6 +158,12 @@ static uint64_t *side_of(struct loader *l, const struct cache_record *r)
 	return r->sqn < l->outbox->side_cnt ? &l->outbox->side[r->sqn] : NULL;
 }
 
+bool outbox_has(const struct loader *l, const struct cache_record *r)
+{
+	const struct outbox *o = l->outbox;
+	return r->sqn < o->side_cnt && o->side[r->sqn] & (QUEUED | FLIGHT_STATE | AGAIN);
+}
+
 static void set_again(struct outbox *o, uint64_t *side)
 {
 	o->again += !(*side & (AGAIN | FLIGHT_STATE));
@@ -207,7 +213,9 @@ void outbox_field(struct loader *l, imsi_t imsi, uint64_t note)
 		return;
 	uint64_t before = *side & KNOWN ? *side & FIELD_SQN : 0;
 	*side &= UNDER_WAY;
-	*side |= note;
+	*side |= note & ~OUTBOX_RESTORE;
+	if (note & OUTBOX_RESTORE)
+		want_state(l, imsi, side, now_s());
 	if (note & UNUSABLE)
 		return;
 	if ((note & FIELD_SQN) < before && log_limit_pass(&limit, 5)) {

@@ -13,6 +13,9 @@ void outbox_state(struct loader *l, imsi_t imsi);
 // What the upstream's field holds now: outbox_note of its document (NULL: there is none). The subscriber is in the cache.
 uint64_t outbox_note(const struct up_doc *d);
 void outbox_field(struct loader *l, imsi_t imsi, uint64_t note);
+#define OUTBOX_RESTORE (1ull << 59) // in a note: somebody wrote over our state, which is to be written again
+// Its state is on its way there already, or waits for that.
+bool outbox_has(const struct loader *l, const struct cache_record *r);
 // The document could not be asked for now.
 void outbox_unlearned(struct loader *l, imsi_t imsi);
 // A subscriber has other SQN words than before (another key); what waits goes with it.

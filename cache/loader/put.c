@@ -2,6 +2,7 @@
 // lower than anything that may have been used with this key.
 #include <errno.h>
 #include <stdio.h>
+#include "cache/loader/outbox.h"
 #include "cache/loader/own.h"
 #include "cache/loader/provision.h"
 #include "lib/base/log.h"
@@ -190,57 +191,134 @@ static void note_taken(struct putting *u)
 	u->image.taken_ind = (uint8_t)ind;
 }
 
-// A location that is newer than ours wins: another HSS on the same database has it from the node itself. When only the
-// mark of a purge came, it is that of the same registration.
-static bool location_is_newer(const struct putting *u)
+// ---- locations (law 8): of several HSSs on one database the newest wins, of the MME and of the SGSN each
+
+static bool is_node(const struct putting *u, uint32_t node, struct slice host)
+{
+	struct slice h, realm;
+	return cache_node_get(u->l->cache, node, &h, &realm) && slice_eq_nocase(h, host);
+}
+
+// At the same time it is the same registration, and only the mark of a purge can be news; not when we wrote last: then
+// somebody has put an old one there.
+static bool is_others_word(const struct putting *u)
+{
+	return u->feed->doc->node != 1 + (u->l->config ? u->l->config->node_id : 0);
+}
+
+static bool mme_is_newer(const struct putting *u)
 {
 	const struct subscription *s = &u->s;
-	if (s->mme_host.len == 0)
+	const struct cache_record *old = u->old;
+	bool removed = s->mme_host.len == 0 && s->mme_time_us && u->feed->doc->mme_gone;
+	if (s->mme_host.len == 0 && !removed)
 		return false;
-	if (!u->old || s->mme_time_us > u->old->mme_time_us)
+	if (!old || s->mme_time_us > old->mme_time_us)
+		return !removed || (old && old->mme);
+	return s->mme_time_us == old->mme_time_us && s->purged && !(old->flags & RECORD_MME_PURGED) &&
+	       is_node(u, old->mme, s->mme_host) && is_others_word(u);
+}
+
+static bool sgsn_is_newer(const struct putting *u)
+{
+	const struct up_doc *d = u->feed->doc;
+	const struct cache_record *old = u->old;
+	if (!old || d->sgsn_time_us > old->sgsn_time_us)
+		return d->sgsn_host.len || (old && old->sgsn);
+	return d->sgsn_time_us == old->sgsn_time_us && d->sgsn_purged && !(old->flags & RECORD_SGSN_PURGED) &&
+	       is_node(u, old->sgsn, d->sgsn_host) && is_others_word(u);
+}
+
+// Is our state missing there although nobody has a newer one? A form of the WebUI that was opened before an attach empties
+// it, or brings back what was there before, and leaves mme_timestamp; a script that replaces the document leaves nothing.
+static bool state_is_lost(const struct putting *u)
+{
+	const struct subscription *s = &u->s;
+	const struct cache_record *old = u->old;
+	if (!old || !u->feed->note || !u->l->outbox || outbox_has(u->l, old))
+		return false;
+	if (s->mme_time_us == 0 && u->feed->doc->sgsn_time_us == 0)
+		return !u->same_content && s->mme_host.len == 0 && (old->mme || old->sgsn);
+	if (!old->mme || s->mme_time_us != old->mme_time_us)
+		return false;
+	if (s->mme_host.len == 0)
 		return true;
-	return s->mme_time_us == u->old->mme_time_us && s->purged && u->old->mme && !(u->old->flags & RECORD_MME_PURGED);
+	bool same = is_node(u, old->mme, s->mme_host) && s->purged == !!(old->flags & RECORD_MME_PURGED) &&
+		    (s->imeisv || !old->imeisv);
+	return !same && !is_others_word(u);
 }
 
 // The node that served until now, if its connection is here: nobody else can tell it.
-static void cancel_lost(struct putting *u)
+static void cancel_lost(struct putting *u, uint32_t node, struct slice now, uint32_t type, uint32_t flags)
 {
 	struct slice host, realm;
 	uint32_t frontend, conn, generation;
 	struct loader *l = u->l;
-	if (!u->old || !cache_node_get(l->cache, u->old->mme, &host, &realm) || u->old->flags & RECORD_MME_PURGED ||
-	    slice_eq_nocase(host, u->s.mme_host))
+	if (!cache_node_get(l->cache, node, &host, &realm) || slice_eq_nocase(host, now))
 		return;
 	if (l->control && control_peer_find(l->control, host, &frontend, &conn, &generation) >= 0)
-		own_clr(l, u->op, u->old->imsi, host, realm, CANCEL_MME_UPDATE, CLR_S6A, 0);
+		own_clr(l, u->op, u->old->imsi, host, realm, type, flags, 0);
 }
 
-static void take_location(struct putting *u)
+static void take_mme(struct putting *u)
 {
 	struct cache_record *r = &u->op->rec;
-	struct slice sgsn_host = {0}, sgsn_realm = {0};
-	cancel_lost(u);
-	(void)cache_node_get(u->l->cache, r->sgsn, &sgsn_host, &sgsn_realm);
-	r->mme = builder_node(u->l->builder, u->s.mme_host, u->s.mme_realm);
+	bool removed = u->s.mme_host.len == 0;
+	if (u->old && !(u->old->flags & RECORD_MME_PURGED))
+		cancel_lost(u, u->old->mme, u->s.mme_host, removed ? CANCEL_WITHDRAWAL : CANCEL_MME_UPDATE,
+			    removed ? CLR_S6A | CLR_REATTACH : CLR_S6A);
+	r->mme = removed ? 0 : builder_node(u->l->builder, u->s.mme_host, u->s.mme_realm);
 	r->mme_time_us = u->s.mme_time_us;
 	r->flags &= (uint8_t) ~(RECORD_MME_PURGED | RECORD_MME_COMBINED);
-	r->flags |= u->s.purged ? RECORD_MME_PURGED : 0;
+	r->flags |= u->s.purged && !removed ? RECORD_MME_PURGED : 0;
 	memset(r->mme_plmn, 0, 3);
 	if (u->s.imeisv)
 		r->imeisv = u->s.imeisv;
-	struct state_image st = {.mme_host = u->s.mme_host,
-				 .mme_realm = u->s.mme_realm,
-				 .sgsn_host = sgsn_host,
-				 .sgsn_realm = sgsn_realm,
-				 .mme_time_us = r->mme_time_us,
+}
+
+static void take_sgsn(struct putting *u)
+{
+	const struct up_doc *d = u->feed->doc;
+	struct cache_record *r = &u->op->rec;
+	if (u->old && !(u->old->flags & RECORD_SGSN_PURGED))
+		cancel_lost(u, u->old->sgsn, d->sgsn_host, CANCEL_SGSN_UPDATE, 0);
+	r->sgsn = d->sgsn_host.len ? builder_node(u->l->builder, d->sgsn_host, d->sgsn_realm) : 0;
+	r->sgsn_time_us = d->sgsn_time_us;
+	r->flags &= (uint8_t)~RECORD_SGSN_PURGED;
+	r->flags |= d->sgsn_purged && d->sgsn_host.len ? RECORD_SGSN_PURGED : 0;
+	memcpy(r->sgsn_plmn, d->sgsn_plmn, 3);
+}
+
+static void write_location(struct putting *u, bool restore)
+{
+	const struct cache_record *r = &u->op->rec;
+	struct state_image st = {.mme_time_us = r->mme_time_us,
 				 .sgsn_time_us = r->sgsn_time_us,
 				 .imeisv = r->imeisv,
 				 .key = {r->change_key[0], 0},
 				 .flags = r->flags};
+	(void)cache_node_get(u->l->cache, r->mme, &st.mme_host, &st.mme_realm);
+	(void)cache_node_get(u->l->cache, r->sgsn, &st.sgsn_host, &st.sgsn_realm);
+	memcpy(st.mme_plmn, r->mme_plmn, 3);
 	memcpy(st.sgsn_plmn, r->sgsn_plmn, 3);
 	struct wr w = txn_entry(u->l);
-	entry_put_state(&w, &st, &(struct state_extra){0});
+	entry_put_state(&w, &st, &(struct state_extra){.outbox = restore});
 	txn_entry_end(u->l, &w, ENTRY_STATE, r->imsi);
+}
+
+// true: something was written.
+static bool locations(struct putting *u)
+{
+	bool mme = mme_is_newer(u), sgsn = sgsn_is_newer(u), restore = !mme && state_is_lost(u);
+	if (mme)
+		take_mme(u);
+	if (sgsn)
+		take_sgsn(u);
+	if (restore)
+		u->op->answer[1] |= OUTBOX_RESTORE;
+	if (mme || sgsn || restore)
+		write_location(u, restore);
+	return mme || sgsn || restore;
 }
 
 // request_cancel_location, newly true: the operator wants the subscriber to attach anew (as Open5GS does).
@@ -317,15 +395,14 @@ static enum put_result put_feed(struct putting *u)
 		     ((u->old->flags ^ u->image.flags) & RECORD_IND_SPARE);
 	if (write)
 		maybe_cancel(u);
-	if (location_is_newer(u))
-		take_location(u);
+	bool moved = locations(u);
 	if (write)
 		write_document(u);
 	else if (u->doc.has_sqn)
 		write_sqn_row(u);
 	if (!u->old || memcmp(u->old, &u->op->rec, sizeof(*u->old)) != 0)
 		u->op->what |= OP_PUT;
-	if (!write && !u->op->what)
+	if (!write && !moved && !u->op->what)
 		return PUT_NOTHING;
 	return txn_add(u->l, u->op) || refuse(u, "the document is too large") ? PUT_BEGUN : PUT_REFUSED;
 }

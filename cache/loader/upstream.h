@@ -39,6 +39,13 @@ struct up_doc {
 	struct slice mme_host, mme_realm;
 	uint64_t mme_time_us, imeisv;
 	bool purged;
+	bool mme_gone; // there is no mme_host, not even an empty one: who writes nothing there has removed it
+	// from `corehss`, which only nodes of ours write
+	unsigned node; // 1 + node_id of the last one; 0: unknown
+	struct slice sgsn_host, sgsn_realm;
+	uint64_t sgsn_time_us;
+	uint8_t sgsn_plmn[3];
+	bool sgsn_purged;
 };
 void up_doc_free(struct up_doc **d); // wipes the keys
 

@@ -59,6 +59,31 @@ class Nodes(unittest.TestCase):
         self.nodes[1].wait_location(imsi(1), "mme-a.test")
         self.assertEqual(b.take(d.CLR).one(d.USER_NAME).text, imsi(1))
 
+    def sgsn(self, node):
+        return (self.nodes[node].location(imsi(1)).get("sgsn") or {}).get("host")
+
+    def test_newest_sgsn(self):
+        """Of the SGSN as of the MME, one beside the other."""
+        mme, s0, s1 = self.peer(0, "mme.test"), self.peer(0, "sgsn-0.test"), self.peer(1, "sgsn-1.test")
+        gprs = {"ulr_flags": 0, "rat": 1000}
+        self.assertEqual(mme.call(mme.ulr(imsi(1), ulr_flags=2)).result, 2001)
+        self.assertEqual(s0.call(s0.ulr(imsi(1), **gprs)).result, 2001)
+        self.nodes[1].until(lambda: self.sgsn(1) == "sgsn-0.test", "the SGSN on the other node")
+        self.assertEqual(self.nodes[1].location(imsi(1))["sgsn"]["plmn"], "00101")
+        self.assertEqual(s1.call(s1.ulr(imsi(1), **gprs)).result, 2001)
+        self.nodes[0].until(lambda: self.sgsn(0) == "sgsn-1.test", "back on the first one")
+        clr = s0.take(d.CLR)
+        self.assertEqual((clr.one(d.USER_NAME).text, clr.one(d.CANCELLATION).number), (imsi(1), 1))
+        for node in range(2):
+            self.nodes[node].wait_location(imsi(1), "mme.test")
+        # an attach of the MME on a node does not take away what the other one wrote
+        self.assertEqual(mme.call(mme.ulr(imsi(1), ulr_flags=2)).result, 2001)
+        mongo.wait_written(self.nodes[0])
+        self.assertEqual(self.c.find_one({"imsi": imsi(1)})["corehss"]["sgsn_host"], "sgsn-1.test")
+        # cancelled on one node: gone on the other
+        self.nodes[1].ctl("location", "cancel", imsi(1))
+        self.nodes[0].until(lambda: self.sgsn(0) is None and not self.nodes[0].location(imsi(1))["mme"], "cancelled")
+
     def test_written_late(self):
         """The older location waits in an outbox while the newer one is written: it does not win when it arrives."""
         a, b = self.peer(0, "mme-a.test"), self.peer(1, "mme-b.test")

@@ -108,6 +108,47 @@ class Locations(Base):
         self.assertEqual(mme.call(mme.air(imsi(1))).result, 2001)
         self.written(1, lambda x: x["security"]["sqn"] >> 5 > seq, "ours again")
 
+    def test_form_from_before_the_attach(self):
+        """As the WebUI of Open5GS 2.8 saves one that was opened before: the location is emptied there, its time stays. Both it
+        and the SQN come back without a new attach; a session's members that its schema does not have are gone."""
+        document = with_sqn(webui(1, notes="mine"), 64)
+        document["slice"][0]["session"][0]["charging_characteristics"] = "0800"
+        self.begin([document])
+        mme = self.peer()
+        imei = d.v3(1401, d.v3(1402, b"35123451234567") + d.v3(1403, b"01"))
+        self.assertEqual(mme.call(mme.air(imsi(1), vectors=3)).result, 2001)
+        self.assertEqual(mme.call(mme.ulr(imsi(1), more=[imei])).result, 2001)
+        before = self.written(1, lambda x: x.get("mme_host") == "mme.test" and x["security"]["sqn"] >= 160, "location, SQN")
+        where = self.hss.location(imsi(1))
+        form = {k: v for k, v in document.items() if k not in ("_id", "security", "notes", "__v", "slice")}
+        security = {f"security.{k}": v for k, v in document["security"].items()}
+        del document["slice"][0]["session"][0]["charging_characteristics"]
+        self.c.update_one({"imsi": imsi(1)}, {"$set": {**form, **security, "slice": document["slice"], "subscriber_status": 1}})
+        self.hss.until(lambda: self.hss.ctl_json("subscriber", "show", imsi(1))["subscriber_status"] == 1, "saved")
+        after = self.written(1, lambda x: x["mme_host"] == "mme.test" and x["security"]["sqn"] >= 160, "again")
+        for name in ("mme_host", "mme_realm", "mme_timestamp", "purge_flag", "imeisv", "corehss", "notes"):
+            self.assertEqual(after[name], before[name], name)
+        self.assertEqual(self.hss.location(imsi(1)), where)
+        # one from before a purge and the next attach, which says that the old MME has purged it
+        self.assertEqual(mme.call(mme.ulr(imsi(1))).result, 2001)
+        self.written(1, lambda x: x["mme_timestamp"] > after["mme_timestamp"], "the next attach")
+        self.c.update_one({"imsi": imsi(1)}, {"$set": {"mme_host": ["old.test"], "mme_realm": ["test"], "purge_flag": [True],
+                                                       "subscriber_status": 0}})
+        self.hss.until(lambda: self.hss.ctl_json("subscriber", "show", imsi(1))["subscriber_status"] == 0, "saved")
+        self.written(1, lambda x: x["mme_host"] == "mme.test" and x["purge_flag"] is False, "again")
+        self.assertFalse(self.hss.location(imsi(1))["mme"]["purged"])
+        self.assertEqual(self.hss.ctl("store", "verify").returncode, 0)
+
+    def test_replaced_by_a_script(self):
+        """A whole new document, without a location: ours is written into it."""
+        self.begin([with_sqn(webui(1), 64)])
+        mme = self.peer()
+        self.assertEqual(mme.call(mme.ulr(imsi(1))).result, 2001)
+        before = self.written(1, lambda x: x.get("mme_host") == "mme.test", "location")
+        self.c.replace_one({"imsi": imsi(1)}, webui(1, msisdn=["7"]))
+        after = self.written(1, lambda x: x.get("mme_host") == "mme.test", "again")
+        self.assertEqual((after["msisdn"], after["mme_timestamp"]), (["7"], before["mme_timestamp"]))
+
     def test_elsewhere_by_another(self):
         """Another HSS writes a newer location: followed, and the MME of ours hears of it. An older one is not."""
         self.begin([webui(1), webui(2)])

@@ -76,6 +76,21 @@ static struct up_doc *doc(uint64_t id, const char *k, const char *more)
 	return d;
 }
 
+static struct up_doc *of_node(struct up_doc *d, unsigned node)
+{
+	d->node = node + 1;
+	return d;
+}
+
+static struct up_doc *with_sgsn(struct up_doc *d, const char *host, uint64_t time_us, bool purged)
+{
+	d->sgsn_host = slice_str(host);
+	d->sgsn_realm = slice_str(*host ? "test" : "");
+	d->sgsn_time_us = time_us;
+	d->sgsn_purged = purged;
+	return d;
+}
+
 static struct up_doc *with_sqn(struct up_doc *d, uint64_t sqn)
 {
 	d->has_sqn = true;
@@ -294,6 +309,105 @@ static void a_location_is_written_back_until_it_is_there(void **state)
 	begin();
 	assert_int_equal(outbox_waiting(l), 0);
 	assert_true(served_by("mme-3"));
+}
+
+// A form of the WebUI empties the location, or brings an old one back, and leaves its time.
+static void a_location_that_a_form_wrote_over_is_written_again(void **state)
+{
+	static const char *const after[] = {"", ",\"mme_host\":[],\"mme_realm\":[],\"purge_flag\":[]",
+					    ",\"mme_host\":[\"mme-0\"],\"mme_realm\":[\"test\"],\"purge_flag\":[true]"};
+	(void)state;
+	give_doc(doc(7, K1, ""));
+	change("mme-1", 1);
+	uint64_t time_us = record()->mme_time_us;
+	outcome(batch(), UP_DONE);
+	for (unsigned i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
+		struct up_doc *d = of_node(doc(7, K1, after[i]), 0);
+		d->mme_time_us = time_us;
+		give_doc(d);
+		assert_true(served_by("mme-1"));
+		assert_false(record()->flags & RECORD_MME_PURGED);
+		assert_int_equal(outbox_waiting(l), 1);
+		// that is durable: killed before it is there, it is told after the next start
+		mirror_stop(l);
+		world_kill();
+		assert_int_equal(world_attach(), 0);
+		begin();
+		struct up_batch *b = batch();
+		assert_string_equal(b->write[0].mme_host, "mme-1");
+		assert_int_equal(b->write[0].mme_time_us, time_us);
+		outcome(b, UP_DONE);
+		assert_int_equal(outbox_waiting(l), 0);
+	}
+	// another node's word at the same time is not written over, nor what is ours already
+	struct up_doc *d = of_node(doc(7, K1, AT("mme-2", "1")), 1);
+	d->mme_time_us = time_us;
+	give_doc(d);
+	d = of_node(doc(7, K1, AT("mme-1", "1")), 0);
+	d->mme_time_us = time_us;
+	give_doc(d);
+	assert_int_equal(outbox_waiting(l), 0);
+	// while it is on its way anyway it is not added
+	change("mme-3", 2);
+	struct up_batch *b = batch();
+	give_doc(of_node(doc(7, K1, ",\"y\":1"), 0));
+	outcome(b, UP_DONE);
+	assert_int_equal(outbox_waiting(l), 0);
+	// a whole new document, by a script
+	give_doc(doc(7, K1, ",\"yy\":1"));
+	assert_int_equal(outbox_waiting(l), 1);
+	b = batch();
+	assert_string_equal(b->write[0].mme_host, "mme-3");
+	outcome(b, UP_DONE);
+}
+
+static bool sgsn_is(const char *host)
+{
+	struct slice h, r;
+	return cache_node_get(l->cache, record()->sgsn, &h, &r) && slice_eq(h, slice_str(host));
+}
+
+static void the_newest_sgsn_wins(void **state)
+{
+	(void)state;
+	give_doc(with_sgsn(doc(7, K1, AT("a", "1000")), "s1", 1000, false));
+	assert_true(sgsn_is("s1"));
+	give_doc(with_sgsn(doc(7, K1, AT("a", "1000")), "s2", 2000, false));
+	assert_true(sgsn_is("s2"));
+	assert_true(served_by("a"));
+	give_doc(with_sgsn(doc(7, K1, AT("b", "2000")), "s1", 1500, false));
+	assert_true(sgsn_is("s2"));
+	assert_true(served_by("b"));
+	give_doc(with_sgsn(of_node(doc(7, K1, AT("b", "2000")), 1), "s2", 2000, true));
+	assert_true(record()->flags & RECORD_SGSN_PURGED);
+	assert_false(record()->flags & RECORD_MME_PURGED);
+	// a document without one is not a removal: it may be from before
+	give_doc(doc(7, K1, AT("b", "2000") ",\"z\":1"));
+	assert_true(sgsn_is("s2"));
+	mirror_stop(l);
+	world_kill();
+	assert_int_equal(world_attach(), 0);
+	begin();
+	assert_true(sgsn_is("s2"));
+	assert_int_equal(record()->sgsn_time_us, 2000);
+	give_doc(with_sgsn(doc(7, K1, AT("b", "2000")), "", 3000, false));
+	assert_int_equal(record()->sgsn, 0);
+	assert_int_equal(record()->sgsn_time_us, 3000);
+	assert_int_equal(outbox_waiting(l), 0);
+}
+
+// `location cancel` on another node: the fields go, the time is that of the removal. An empty one is a form's.
+static void a_location_that_another_node_removed(void **state)
+{
+	(void)state;
+	give_doc(doc(7, K1, AT("a", "1000")));
+	give_doc(of_node(doc(7, K1, ",\"mme_timestamp\":2000,\"mme_host\":[]"), 1));
+	assert_true(served_by("a"));
+	struct up_doc *d = of_node(doc(7, K1, ",\"mme_timestamp\":2000"), 1);
+	d->mme_gone = true;
+	give_doc(d);
+	assert_int_equal(record()->mme, 0);
+	assert_int_equal(outbox_waiting(l), 0);
 }
 
 static void what_is_refused_is_set_aside(void **state)
@@ -624,6 +738,9 @@ int main(void)
 	    T(columns_of_others_are_left_to_them),
 	    T(the_newest_location_wins),
 	    T(a_location_is_written_back_until_it_is_there),
+	    T(a_location_that_a_form_wrote_over_is_written_again),
+	    T(the_newest_sgsn_wins),
+	    T(a_location_that_another_node_removed),
 	    T(what_is_refused_is_set_aside),
 	    T(drawn_sqns_reach_the_field_with_its_ind),
 	    T(misses_are_read_through_once),

@@ -243,6 +243,48 @@ static void of_a_kind_but_themselves(void **state)
 	up_doc_free(&d[1]);
 }
 
+// What nodes of ours write beside the schema: of another type it is not there.
+static void the_own_sub_document(void **state)
+{
+	static const struct {
+		const char *corehss;
+		unsigned node, time;
+		const char *host, *realm;
+		uint8_t plmn[3];
+		bool purged;
+	} row[] = {
+	    {"{\"node\":2,\"sgsn_host\":\"s.test\",\"sgsn_realm\":\"test\",\"sgsn_plmn\":\"99970\","
+	     "\"sgsn_timestamp\":{\"$numberLong\":\"7\"},\"sgsn_purged\":true}",
+	     3, 7, "s.test", "test", {0x99, 0xf9, 0x07}, true},
+	    {"{\"sgsn_plmn\":\"310410\",\"sgsn_host\":\"s\",\"sgsn_realm\":\"\"}", 0, 0, "", "", {0x13, 0x00, 0x14}, false},
+	    {"{\"node\":4,\"sgsn_host\":1,\"sgsn_plmn\":\"3104x\",\"sgsn_timestamp\":\"7\",\"sgsn_purged\":1}",
+	     0, 0, "", "", {0}, false},
+	    {"[]", 0, 0, "", "", {0}, false},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		char text[1024];
+		struct record_error e;
+		snprintf(text, sizeof(text),
+			 "{\"_id\":1,\"imsi\":\"001010000000001\",\"mme_host\":\"m.test\",\"mme_realm\":\"test\",%s},"
+			 "\"corehss\":%s}",
+			 KEYS, row[i].corehss);
+		bson_t *b = bson_of(text);
+		struct up_doc *d = read_doc(&docs, b, &e);
+		bson_destroy(b);
+		assert_non_null(d);
+		assert_int_equal(d->node, row[i].node);
+		assert_int_equal(d->sgsn_time_us, row[i].time);
+		assert_true(slice_eq(d->mme_host, slice_str("m.test")));
+		assert_true(slice_eq(d->sgsn_host, slice_str(row[i].host)));
+		assert_true(slice_eq(d->sgsn_realm, slice_str(row[i].realm)));
+		assert_memory_equal(d->sgsn_plmn, row[i].plmn, 3);
+		assert_int_equal(d->sgsn_purged, row[i].purged);
+		assert_false(d->mme_gone);
+		up_doc_free(&d);
+	}
+}
+
 // Whatever a server sends: cut anywhere, any octet changed, at the end of a page.
 static void broken_bytes_are_refused_or_read(void **state)
 {
@@ -252,6 +294,7 @@ static void broken_bytes_are_refused_or_read(void **state)
 	snprintf(text, sizeof(text),
 		 "{\"_id\":{\"$oid\":\"64c000000000000000000001\"},\"imsi\":\"001010000000001\",\"msisdn\":["
 		 "\"1555\"],%s,\"sqn\":5},"
+		 "\"corehss\":{\"node\":1,\"sgsn_host\":\"s\",\"sgsn_realm\":\"r\",\"sgsn_plmn\":\"00101\"},"
 		 "\"r\":{\"$regularExpression\":{\"pattern\":\"a\",\"options\":\"i\"}},\"b\":{\"$binary\":{"
 		 "\"base64\":\"AAAA\","
 		 "\"subType\":\"00\"}},\"slice\":[{\"session\":[{\"name\":\"ims\"}]}],\"d\":1.5,\"imeisv\":"
@@ -286,6 +329,7 @@ int main(void)
 	    cmocka_unit_test(everything_else_is_content),
 	    cmocka_unit_test(ids_of_different_types_differ),
 	    cmocka_unit_test(of_a_kind_but_themselves),
+	    cmocka_unit_test(the_own_sub_document),
 	    cmocka_unit_test(broken_bytes_are_refused_or_read),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -37,9 +37,6 @@ static void one_op(const struct up_write *w, const char *filter, const char *upd
 #define OLDER(T) ", \"mme_timestamp\" : { \"$not\" : { \"$gt\" : { \"$numberLong\" : \"" T "\" } } } }"
 #define INT1     "{ \"$numberInt\" : \"1\" }"
 #define INT2     "{ \"$numberInt\" : \"2\" }"
-#define NO_SGSN                                                                                              \
-	"\"corehss.sgsn_host\" : " INT1 ", \"corehss.sgsn_realm\" : " INT1 ", \"corehss.sgsn_plmn\" : " INT1 \
-	", \"corehss.sgsn_purged\" : " INT1 ", \"corehss.sgsn_timestamp\" : " INT1
 
 static void location(void **state)
 {
@@ -55,15 +52,14 @@ static void location(void **state)
 	    "{ \"$set\" : { \"mme_host\" : \"mme.test\", \"mme_realm\" : \"test\", \"purge_flag\" : false, "
 	    "\"corehss.mme_plmn\" : \"00101\", \"mme_timestamp\" : { \"$numberLong\" : \"1753612345678901\" "
 	    "}, "
-	    "\"imeisv\" : \"0301816125816151\", \"corehss.node\" : " INT2 " }, \"$unset\" : { " NO_SGSN
-	    " } }");
+	    "\"imeisv\" : \"0301816125816151\", \"corehss.node\" : " INT2 " } }");
 	w.mme_purged = true;
 	w.imeisv = 0;
 	memset(w.mme_plmn, 0, 3); // not a PLMN
 	one_op(&w, IMSI OLDER("1753612345678901"),
 	       "{ \"$set\" : { \"mme_host\" : \"mme.test\", \"mme_realm\" : \"test\", \"purge_flag\" : true, "
 	       "\"mme_timestamp\" : { \"$numberLong\" : \"1753612345678901\" }, \"corehss.node\" : " INT2
-	       " }, \"$unset\" : { \"corehss.mme_plmn\" : " INT1 ", " NO_SGSN " } }");
+	       " }, \"$unset\" : { \"corehss.mme_plmn\" : " INT1 " } }");
 }
 
 // The time of the removal stays: what is older must not come back.
@@ -75,7 +71,7 @@ static void location_removed(void **state)
 	one_op(&w, IMSI OLDER("7"),
 	       "{ \"$set\" : { \"mme_timestamp\" : { \"$numberLong\" : \"7\" }, \"corehss.node\" : " INT2
 	       " }, \"$unset\" : { \"mme_host\" : " INT1 ", \"mme_realm\" : " INT1 ", \"purge_flag\" : " INT1
-	       ", \"corehss.mme_plmn\" : " INT1 ", " NO_SGSN " } }");
+	       ", \"corehss.mme_plmn\" : " INT1 " } }");
 }
 
 // What others wrote of an MME that we never knew is left alone.
@@ -95,10 +91,15 @@ static void sgsn_only(void **state)
 	       "\"corehss.sgsn_timestamp\" : { "
 	       "\"$numberLong\" : \"5\" }, \"corehss.node\" : " INT2 " } }");
 	w.sgsn_host[0] = 0;
-	w.sgsn_time_us = 0;
-	one_op(&w, IMSI " }",
-	       "{ \"$unset\" : { \"corehss.sgsn_host\" : " INT1 ", \"corehss.sgsn_realm\" : " INT1
+	one_op(&w,
+	       IMSI
+	       ", \"corehss.sgsn_timestamp\" : { \"$not\" : { \"$gt\" : { \"$numberLong\" : \"5\" } } } }",
+	       "{ \"$set\" : { \"corehss.sgsn_timestamp\" : { \"$numberLong\" : \"5\" }, \"corehss.node\" : " INT2
+	       " }, \"$unset\" : { \"corehss.sgsn_host\" : " INT1 ", \"corehss.sgsn_realm\" : " INT1
 	       ", \"corehss.sgsn_plmn\" : " INT1 ", \"corehss.sgsn_purged\" : " INT1 " } }");
+	// nor of an SGSN
+	w.sgsn_time_us = 0;
+	assert_int_equal(mongo_update_ops(&w, 2, ops), 0);
 }
 
 #define OBJECT     ", \"security\" : { \"$type\" : \"object\" }"

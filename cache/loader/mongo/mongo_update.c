@@ -94,10 +94,6 @@ static void mme_op(const struct up_write *w, uint32_t node, struct mongo_op *op)
 	BSON_APPEND_INT64(&set, "mme_timestamp", (int64_t)w->mme_time_us);
 	append_imeisv(&set, w->imeisv);
 	BSON_APPEND_INT32(&set, "corehss.node", (int32_t)node);
-	if (!w->sgsn_host[0]) { // one update for both, in the common case
-		unset_sgsn(&unset);
-		BSON_APPEND_INT32(&unset, "corehss.sgsn_timestamp", 1);
-	}
 	finish(op, &set, &unset);
 }
 
@@ -113,8 +109,10 @@ static void sgsn_op(const struct up_write *w, uint32_t node, struct mongo_op *op
 		append_plmn(&set, &unset, "corehss.sgsn_plmn", w->sgsn_plmn);
 		BSON_APPEND_INT64(&set, "corehss.sgsn_timestamp", (int64_t)w->sgsn_time_us);
 		BSON_APPEND_INT32(&set, "corehss.node", (int32_t)node);
-	} else {
+	} else if (w->sgsn_time_us) { // of the removal: it stays, as that of the MME's
 		unset_sgsn(&unset);
+		BSON_APPEND_INT64(&set, "corehss.sgsn_timestamp", (int64_t)w->sgsn_time_us);
+		BSON_APPEND_INT32(&set, "corehss.node", (int32_t)node);
 	}
 	if (w->mme_time_us == 0)
 		append_imeisv(&set, w->imeisv);
@@ -172,11 +170,11 @@ unsigned mongo_update_ops(const struct up_write *w, uint32_t node, struct mongo_
 {
 	unsigned cnt = 0;
 	if (w->what & UP_WRITE_STATE) {
-		// without a time there never was an MME: what stands there is not ours
+		// without a time there never was one: what stands there is not ours
 		bool mme = w->mme_host[0] || w->mme_time_us;
 		if (mme)
 			mme_op(w, node, begin(w, ops, &cnt));
-		if (w->sgsn_host[0] || w->sgsn_time_us || !mme)
+		if (w->sgsn_host[0] || w->sgsn_time_us || (!mme && w->imeisv))
 			sgsn_op(w, node, begin(w, ops, &cnt));
 	}
 	if (w->what & UP_WRITE_SQN) {
