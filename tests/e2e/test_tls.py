@@ -42,8 +42,8 @@ class Tls(unittest.TestCase):
         self.addCleanup(p.close)
         return p
 
-    def s_client(self, *args):
-        return s_client(self, self.tls_port, self.ca, *args)
+    def s_client(self, *args, **how):
+        return s_client(self, self.tls_port, self.ca, *args, **how)
 
     def refused(self, reason, *args):
         """s_client with these arguments is refused, with one line that says why."""
@@ -67,6 +67,14 @@ class Tls(unittest.TestCase):
         p.take(d.DPR)
         self.assertTrue(p.ends_well(), "no close_notify")
         self.assertEqual(asked.wait(hss.TIMEOUT), 0)
+
+    def test_openssl(self):
+        """openssl s_client as a peer: it brings a CER and a DPR, and checks our name; we end the connection."""
+        asks = d.Peer(self.hss.port, "mme.test", capabilities=False)
+        self.addCleanup(asks.close)
+        said = self.s_client("-quiet", "-verify_hostname", HOST, "-cert", self.mme[0], "-key", self.mme[1],
+                             stdin=asks.cer() + asks.dpr())
+        self.assertEqual(len(re.findall(f"(?<!CN = ){HOST}", said)), 2)  # as Origin-Host of CEA and DPA
 
     def test_tls_1_2(self):
         c = context(self.ca, self.mme)
