@@ -29,13 +29,6 @@ static int setup(void **state)
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	(void)state;
-	world_close();
-	return 0;
-}
-
 static struct upstream *up(void)
 {
 	return mirror_upstream(l);
@@ -728,7 +721,7 @@ static void the_end_while_the_disk_fails(void **state)
 
 int main(void)
 {
-#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, world_teardown)
 	const struct CMUnitTest tests[] = {
 	    T(a_document_becomes_a_subscriber_and_goes_again),
 	    T(what_changes_nothing_is_not_written),
