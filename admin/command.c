@@ -17,6 +17,7 @@
 // clang-format off
 #define ARG(NAME, TYPE, HOW, HELP) {.name = NAME, .type = ADMIN_TYPE_##TYPE, .how = ADMIN_HOW_##HOW, .help = HELP},
 #define INPUT ADMIN_FLAG_INPUT
+#define SLOW  ADMIN_FLAG_SLOW
 #define COMMAND(WORDS, SERVED, FLAGS, HELP, ARGS)                                                            \
 	{.words = WORDS, .served = ADMIN_SERVED_##SERVED, .flags = FLAGS, .help = HELP, .arg = {ARGS}},
 // clang-format on
@@ -25,6 +26,7 @@ const struct admin_command admin_command_rows[] = {
 };
 #undef COMMAND
 #undef INPUT
+#undef SLOW
 #undef ARG
 const unsigned admin_command_cnt = sizeof(admin_command_rows) / sizeof(admin_command_rows[0]);
 

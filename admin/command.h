@@ -11,7 +11,8 @@
 #define ADMIN_REQUEST_MAX (64u << 10) // octets of one request line
 
 enum admin_served { ADMIN_SERVED_LOADER, ADMIN_SERVED_FRONTENDS, ADMIN_SERVED_ADMIN };
-enum { ADMIN_FLAG_INPUT = 1 };
+// SLOW: it may take minutes, and nothing is heard meanwhile.
+enum { ADMIN_FLAG_INPUT = 1, ADMIN_FLAG_SLOW = 2 };
 enum admin_type {
 	ADMIN_TYPE_IMSI,
 	ADMIN_TYPE_MSISDN,

@@ -267,7 +267,7 @@ int cli_args_parse(int argc, char **argv, struct cli_args *a)
 	int rc = CLI_DONE;
 
 	*a = (struct cli_args){
-	    .socket = env && *env ? env : CLI_SOCKET, .timeout_s = CLI_TIMEOUT_S, .args = json_object()};
+	    .socket = env && *env ? env : CLI_SOCKET, .timeout_s = CLI_TIMEOUT_NONE, .args = json_object()};
 	if (!a->args)
 		return usage(a, "hssctl", "no memory");
 	for (int i = 1; i < argc && rc == CLI_DONE; i++) {
@@ -292,6 +292,8 @@ int cli_args_parse(int argc, char **argv, struct cli_args *a)
 	}
 	if (a->help || a->version || a->commands)
 		return CLI_DONE;
+	if (a->timeout_s == CLI_TIMEOUT_NONE) // an end is certain: the loader's, or hss-admin's when the loader goes
+		a->timeout_s = a->command && a->command->flags & ADMIN_FLAG_SLOW ? 0 : CLI_TIMEOUT_S;
 	if (rc == CLI_DONE && a->timeout_s > CLI_TIMEOUT_S_MAX)
 		return usage(a, "--timeout", "expected seconds, 0 (for ever) to 86400");
 	if (rc == CLI_DONE && !a->command)

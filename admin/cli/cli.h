@@ -11,6 +11,7 @@
 #define CLI_LINE_MAX      (1u << 20) // octets of one line of an answer
 #define CLI_TIMEOUT_S     30
 #define CLI_TIMEOUT_S_MAX 86400
+#define CLI_TIMEOUT_NONE  UINT32_MAX // not given
 
 enum { CLI_DONE = 0, CLI_REFUSED = 1, CLI_USAGE = 2 };
 

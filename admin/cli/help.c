@@ -91,7 +91,8 @@ void cli_help(FILE *f, const struct admin_command *command)
 	      "  --socket PATH  admin socket (" CLI_SOCKET ", or $COREHSS_SOCKET)\n"
 	      "  --json         rows as JSON, one a line\n"
 	      "  --timeout SECONDS\n"
-	      "                 give up when nothing has come for so long (30; 0: never)\n"
+	      "                 give up when nothing has come for so long (30; 0: never, as\n"
+	      "                 store index and store verify do)\n"
 	      "  --help         this text; with a command, what that takes\n"
 	      "  --version      version of this program\n\nCommands:\n",
 	      f);

@@ -11,7 +11,7 @@
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 
-#define THREADS 3
+#define THREADS 4
 #define STOP_MS 1500u
 
 struct upstream {
@@ -29,6 +29,8 @@ struct upstream {
 	struct up_item *answer, **answer_tail;
 	size_t item_bytes;
 	struct up_ask *ask, **ask_tail;
+	struct up_ask *index, **index_tail; // those for the index thread
+	pthread_cond_t index_wake;	    // which others' asks do not wake
 	struct up_batch *batch, **batch_tail;
 	struct up_figures figures;
 	struct up_known *known;
@@ -103,6 +105,7 @@ static struct upstream *make(const struct upstream_options *o)
 	u->item_tail = &u->item;
 	u->answer_tail = &u->answer;
 	u->ask_tail = &u->ask;
+	u->index_tail = &u->index;
 	u->batch_tail = &u->batch;
 	u->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	pthread_mutex_init(&u->lock, NULL);
@@ -110,6 +113,7 @@ static struct upstream *make(const struct upstream_options *o)
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&u->wake, &monotonic);
 	pthread_cond_init(&u->room, &monotonic);
+	pthread_cond_init(&u->index_wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 	return u;
 }
@@ -125,6 +129,10 @@ static void drop(struct upstream *u)
 		up_item_free(&i);
 	}
 	for (struct up_ask *a = u->ask, *next; a; a = next) {
+		next = a->next;
+		up_ask_free(&a);
+	}
+	for (struct up_ask *a = u->index, *next; a; a = next) {
 		next = a->next;
 		up_ask_free(&a);
 	}
@@ -144,12 +152,14 @@ static void drop(struct upstream *u)
 	pthread_mutex_destroy(&u->lock);
 	pthread_cond_destroy(&u->wake);
 	pthread_cond_destroy(&u->room);
+	pthread_cond_destroy(&u->index_wake);
 	free(u);
 }
 
 int upstream_start(const struct upstream_options *o, struct upstream **out)
 {
-	static void *(*const body[THREADS])(void *) = {mongo_feed_main, mongo_ask_main, mongo_write_main};
+	static void *(*const body[THREADS])(void *) = {mongo_feed_main, mongo_ask_main, mongo_write_main,
+						       mongo_index_main};
 	struct upstream *u = make(o);
 	int rc = u && u->uri && u->dir && u->position && u->fd >= 0 ? 0 : -ENOMEM;
 	for (unsigned i = 0; i < THREADS && rc == 0 && !o->no_threads; i++) {
@@ -202,6 +212,7 @@ void upstream_stop(struct upstream **at)
 	u->ending = true;
 	pthread_cond_broadcast(&u->wake);
 	pthread_cond_broadcast(&u->room);
+	pthread_cond_broadcast(&u->index_wake);
 	pthread_mutex_unlock(&u->lock);
 	if (join_all(u)) {
 		drop(u);
@@ -246,9 +257,10 @@ void upstream_ask_take(struct upstream *u, struct up_ask **at)
 	*at = NULL;
 	a->next = NULL;
 	pthread_mutex_lock(&u->lock);
-	*u->ask_tail = a;
-	u->ask_tail = &a->next;
-	pthread_cond_broadcast(&u->wake);
+	struct up_ask ***tail = a->kind == UP_INDEX ? &u->index_tail : &u->ask_tail;
+	**tail = a;
+	*tail = &a->next;
+	pthread_cond_broadcast(a->kind == UP_INDEX ? &u->index_wake : &u->wake);
 	pthread_mutex_unlock(&u->lock);
 }
 
@@ -355,6 +367,22 @@ struct up_ask *upstream_next_ask(struct upstream *u, unsigned ms)
 		u->ask = a->next;
 		if (!u->ask)
 			u->ask_tail = &u->ask;
+	}
+	pthread_mutex_unlock(&u->lock);
+	return a;
+}
+
+struct up_ask *upstream_next_index(struct upstream *u, unsigned ms)
+{
+	struct timespec until = after_ms(ms);
+	pthread_mutex_lock(&u->lock);
+	while (!u->index && !u->ending && ms && pthread_cond_timedwait(&u->index_wake, &u->lock, &until) == 0)
+		continue;
+	struct up_ask *a = u->ending ? NULL : u->index;
+	if (a) {
+		u->index = a->next;
+		if (!u->index)
+			u->index_tail = &u->index;
 	}
 	pthread_mutex_unlock(&u->lock);
 	return a;

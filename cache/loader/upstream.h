@@ -1,10 +1,11 @@
 // Between the loader's main thread and the threads that talk to the database that is shared with others (laws 6 and 8).
-// The main thread owns the local database and the cache and never waits for the network; three threads do, each with a
+// The main thread owns the local database and the cache and never waits for the network; four threads do, each with a
 // connection of its own:
 //
 //   feed    the load, the change stream or the sweep: documents and deletions, in the order of the upstream
 //   ask     what somebody waits for: read-through, provisioning
 //   write   the outbox: locations and SQNs, in bulk
+//   index   the index that an operator asks for: it takes as long as it takes
 //
 // They meet in queues only: struct up_item travels to the main thread, struct up_ask and struct up_batch from it. A queue
 // is bounded in octets; the feed waits while the main thread's is full, the main thread never waits (it asks for less).
@@ -88,7 +89,7 @@ enum up_ask_kind {
 	UP_ADD,	   // json: a whole document; refused when the IMSI exists. Answer: the document as it is now
 	UP_SET,	   // imsi, json {"$set":{...},"$unset":{...}}. Answer: the document as it is now
 	UP_REMOVE, // imsi. Answer: done or not found
-	UP_INDEX,   // makes the unique index on imsi
+	UP_INDEX,   // makes the unique index on imsi (the index thread)
 	UP_REPLACE, // json: a whole document: takes the place of who exists (keeps _id and unknown top-level fields), or is new
 };
 
@@ -184,6 +185,7 @@ uint64_t upstream_compare(struct upstream *u);
 bool upstream_give_take(struct upstream *u, struct up_item **item) MUST_USE;
 // The next question or batch; waits up to `ms` for one. NULL: none, or the end.
 struct up_ask *upstream_next_ask(struct upstream *u, unsigned ms);
+struct up_ask *upstream_next_index(struct upstream *u, unsigned ms); // UP_INDEX, which upstream_next_ask does not bring
 struct up_batch *upstream_next_batch(struct upstream *u, unsigned ms);
 bool upstream_ending(const struct upstream *u);
 // Waits, at most `ms`, for the end (true), or until a comparison is asked for.
@@ -200,7 +202,8 @@ void upstream_error(struct upstream *u, const char *text); // last_error
 const struct upstream_options *upstream_options(const struct upstream *u);
 void upstream_ask_back(struct upstream *u, struct up_ask *a); // to the head of the queue
 
-// The threads' bodies (mongo_feed.c, mongo_ask.c, mongo_write.c): loop until upstream_ending.
+// The threads' bodies (mongo_feed.c, mongo_ask.c, mongo_write.c, mongo_index.c): loop until upstream_ending.
 void *mongo_feed_main(void *upstream);
 void *mongo_ask_main(void *upstream);
 void *mongo_write_main(void *upstream);
+void *mongo_index_main(void *upstream);

@@ -326,6 +326,12 @@ class Rule:
         self.used = 0
 
 
+class Slow:
+    """A reply that waits for an event; other connections are answered meanwhile."""
+    def __init__(self, until, reply):
+        self.until, self.reply = until, reply
+
+
 class ScriptedServer:
     """Keeps documents (`documents`, a list), answers find, aggregate, getMore, insert, update, delete, findAndModify well
     enough for our loader, and what it is told to: `on("update", error(10107), times=3)`. The reply may be a function of
@@ -489,7 +495,14 @@ class ScriptedServer:
                     reply = rule.reply(command) if callable(rule.reply) else rule.reply
                     if reply is not None:
                         rule.used += 1
-                        return reply
+                        break
+            else:
+                reply = None
+        if reply is not None:
+            if isinstance(reply, Slow):
+                reply.until.wait(TIMEOUT)
+                reply = reply.reply
+            return reply
         handler = getattr(self, "do_" + name.lower(), None)
         if not handler:
             return error(59, f"no such command: '{name}'")

@@ -3,6 +3,8 @@ is away. An import replaces what the schema knows and nothing else. What is not 
 import json
 import os
 import subprocess
+import threading
+import time
 import unittest
 
 import diameter as d
@@ -144,6 +146,32 @@ class Fit(Base):
         done = self.check(self.proxy.store(collection="nothing"))
         self.assertEqual(done.returncode, 0)
         self.assertRegex(done.stderr, 'no collection "nothing"')
+
+    def test_index_that_takes_long(self):
+        """The answer waits for it, and nobody else does."""
+        with mongo.ScriptedServer() as server:
+            server.insert(webui(1))
+            with Hss(config={"store": server.store()}) as h:
+                mongo.wait_live(h, 1)
+                made = threading.Event()
+                server.on("createIndexes", mongo.Slow(made, {"ok": 1.0}))
+                slow = subprocess.Popen([os.path.join(hss.BIN, "hssctl"), "--socket", h.socket, "store", "index"],
+                                        stderr=subprocess.PIPE, text=True)
+                self.addCleanup(slow.wait)
+                h.until(lambda: server.count("createIndexes"), "asked for")
+                began = time.monotonic()
+                while time.monotonic() < began + 3:  # longer than any other command would be waited for
+                    server.insert(webui(2 + int((time.monotonic() - began) * 10), msisdn=["7"]))
+                    h.ctl("subscriber", "add", imsi(100 + server.count("update")), "--k", K, "--opc", OPC)
+                self.assertIsNone(slow.poll())
+                made.set()
+                self.assertEqual((slow.communicate(timeout=30)[1], slow.returncode), ("", 0))
+                self.assertEqual(server.count("createIndexes"), 1)
+                server.off()
+                server.on("createIndexes", server.CUT)
+                done = h.ctl("store", "index", check=False)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn("connection broke", done.stderr)
 
     def test_nobody(self):
         self.begin()

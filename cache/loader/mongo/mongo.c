@@ -11,6 +11,7 @@
 #define CONNECT_MS 5000
 #define SELECT_MS  2000
 #define SOCKET_MS  10000
+#define PATIENT_MS 86400000 // a day
 #define HASTY_CONNECT_MS 1500
 #define HASTY_SOCKET_MS	 2000
 #define MAJORITY_MS	 8000
@@ -51,7 +52,7 @@ static void be_hasty(mongoc_uri_t *uri)
 		mongoc_uri_set_option_as_bool(uri, MONGOC_URI_RETRYWRITES, false);
 }
 
-mongoc_client_t *mongo_client_new(const char *text, bool hasty, bson_error_t *e)
+static mongoc_client_t *client_new(const char *text, bool hasty, bool patient, bson_error_t *e)
 {
 	pthread_once(&once, init_driver);
 	mongoc_uri_t *uri = mongoc_uri_new_with_error(text, e);
@@ -59,6 +60,8 @@ mongoc_client_t *mongo_client_new(const char *text, bool hasty, bson_error_t *e)
 		return NULL;
 	if (hasty)
 		be_hasty(uri);
+	if (patient) // whatever it says: that is meant for other things
+		mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, PATIENT_MS);
 	unless_given(uri, MONGOC_URI_CONNECTTIMEOUTMS, CONNECT_MS);
 	unless_given(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, SELECT_MS);
 	unless_given(uri, MONGOC_URI_SOCKETTIMEOUTMS, SOCKET_MS);
@@ -71,15 +74,21 @@ mongoc_client_t *mongo_client_new(const char *text, bool hasty, bson_error_t *e)
 	return client;
 }
 
+mongoc_client_t *mongo_client_new(const char *text, bool hasty, bson_error_t *e)
+{
+	return client_new(text, hasty, false, e);
+}
+
 // Whatever the connection string says: what is acknowledged upstream must survive there (law 6), and a secondary may lag.
-static void set_concerns(mongoc_collection_t *coll, bool hasty)
+static void set_concerns(mongoc_collection_t *coll, bool hasty, bool patient)
 {
 	mongoc_write_concern_t *w = mongoc_write_concern_new();
 	mongoc_read_prefs_t *r = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
 	mongoc_write_concern_set_w(w, MONGOC_WRITE_CONCERN_W_MAJORITY);
 	mongoc_write_concern_set_journal(w, true);
 	// without a majority the server gives up before we do, and does not gather our attempts
-	mongoc_write_concern_set_wtimeout_int64(w, hasty ? HASTY_MAJORITY_MS : MAJORITY_MS);
+	if (!patient)
+		mongoc_write_concern_set_wtimeout_int64(w, hasty ? HASTY_MAJORITY_MS : MAJORITY_MS);
 	mongoc_collection_set_write_concern(coll, w);
 	mongoc_collection_set_read_prefs(coll, r);
 	mongoc_write_concern_destroy(w);
@@ -92,13 +101,13 @@ bool mongo_open(struct mongo *m)
 	bson_error_t e = {0};
 	if (m->client)
 		return true;
-	m->client = mongo_client_new(upstream_options(m->u)->uri, m->hasty, &e);
+	m->client = client_new(upstream_options(m->u)->uri, m->hasty, m->patient, &e);
 	if (!m->client) {
 		mongo_failed(m, "connect", &e);
 		return false;
 	}
 	m->coll = mongoc_client_get_collection(m->client, c->store_database, c->store_collection);
-	set_concerns(m->coll, m->hasty);
+	set_concerns(m->coll, m->hasty, m->patient);
 	return true;
 }
 

@@ -7,11 +7,12 @@
 
 struct mongo {
 	struct upstream *u;
-	const char *who;	   // "feed", "ask", "write": for the log
+	const char *who;	   // "feed", "ask", "write", "index": for the log
 	mongoc_client_t *client;   // NULL: closed
 	mongoc_collection_t *coll; // of the subscribers: write concern majority and journal, reads from the primary
 	unsigned wait_ms;	   // before the next attempt, 0: the last one worked
 	bool hasty;		   // somebody waits for what is asked here: shorter timeouts, one attempt
+	bool patient;		   // what is asked here takes as long as it takes
 };
 
 enum mongo_fault {

@@ -109,7 +109,7 @@ static bool wants(const struct asked *q, bool after)
 	if (q->has_status)
 		return false;
 	if (after)
-		return q->ask->kind != UP_REMOVE && q->ask->kind != UP_INDEX;
+		return q->ask->kind != UP_REMOVE;
 	return q->ask->kind == UP_ADD || q->ask->kind == UP_REPLACE || q->ask->kind == UP_REMOVE;
 }
 
@@ -255,40 +255,6 @@ static bool change(struct asker *a, bson_error_t *e)
 	return ok;
 }
 
-// The one that requests and write-backs find documents by. Its outcome is that of this question only.
-static void make_index(struct asker *a, struct asked *q)
-{
-	bson_error_t e;
-	char why[UP_ERROR_MAX];
-	bson_t *command =
-	    BCON_NEW("createIndexes", BCON_UTF8(mongoc_collection_get_name(a->m.coll)), "indexes", "[", "{",
-		     "key", "{", "imsi", BCON_INT32(1), "}", "name", BCON_UTF8("imsi_1"), "unique",
-		     BCON_BOOL(true), "background", BCON_BOOL(true), "}", "]");
-	bool ok = mongoc_collection_write_command_with_opts(a->m.coll, command, NULL, NULL, &e);
-	bson_destroy(command);
-	if (ok) {
-		decide(q, UP_DONE, "");
-		return;
-	}
-	mongo_text(&a->m, &e, why);
-	why[strcspn(why, "{")] = 0; // the key of a duplicate
-	if (mongo_code(&e) == 11000)
-		decide(q, UP_REFUSED, "two documents have the same imsi: see subscriber problems");
-	else if (mongo_code(&e) == 85 || mongo_code(&e) == 86)
-		decide(q, UP_REFUSED, "there is an index on imsi already, which is not unique");
-	else if (e.domain == MONGOC_ERROR_STREAM)
-		decide(q, UP_AWAY, "no answer yet; the server may still be making it");
-	else
-		decide(q, mongo_fault_of(&e) == MONGO_AWAY ? UP_AWAY : UP_REFUSED, why);
-}
-
-static void make_indexes(struct asker *a)
-{
-	for (unsigned i = 0; i < a->cnt; i++)
-		if (a->asked[i].ask->kind == UP_INDEX)
-			make_index(a, &a->asked[i]);
-}
-
 // ---- answering
 
 static struct up_item *item_of_kind(struct asked *q, enum up_kind kind)
@@ -386,10 +352,7 @@ static bool try_all(struct asker *a, bson_error_t *e)
 	for (unsigned i = 0; i < a->cnt; i++)
 		if (!a->asked[i].composed && !a->asked[i].has_status)
 			compose(&a->asked[i]);
-	if (!change(a, e) || !find(a, true, e))
-		return false;
-	make_indexes(a);
-	return true;
+	return change(a, e) && find(a, true, e);
 }
 
 static void failed(struct asker *a, const bson_error_t *e)
