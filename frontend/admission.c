@@ -5,8 +5,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include "frontend/frontend.h"
+#include "lib/base/ident.h"
+#include "lib/base/log.h"
 
 #define BURST_US 100000 // of the rate of a peer
+
+static struct log_limit log_half_open;
 
 void admission_configure(struct conn *c)
 {
@@ -134,4 +138,33 @@ uint32_t admission_again(const struct conn *c, const char **why)
 		if (c->app_mask >> i & 1)
 			cer.apps[cer.app_cnt++] = c->fe->apps[i];
 	return admission_result(c, &cer, why);
+}
+
+// ---- half-open connections -----------------------------------------------------------------------
+
+// Counted by address in buckets of a seeded hash: two addresses in one bucket share a limit, which is rare
+// and harms only while one of them is at it. IPv6: by /64, which is one customer. -1: no address, not
+// limited.
+int admission_bucket(const struct frontend *fe, const struct transport *transport)
+{
+	struct base_addr from;
+	uint64_t key[2] = {fe->conns.seed};
+	if (!transport_source(transport, &from))
+		return -1;
+	memcpy(&key[1], from.octets, from.len == 4 ? 4 : 8);
+	return (int)(ident_hash_bytes(slice_of((const uint8_t *)key, sizeof key), false) % CONN_BUCKETS);
+}
+
+bool admission_half_open_full(struct frontend *fe, const struct transport *transport, int bucket)
+{
+	char address[64];
+	if (bucket < 0 || fe->conns.half_open[bucket] < fe->config->max_half_open)
+		return false;
+	stat_add(fe->stats, STAT_HALF_OPEN_REFUSED, 1);
+	if (log_limit_pass(&log_half_open, 1)) {
+		transport->ops->remote(transport, address, sizeof address);
+		log_warn("too_many_half_open", LOG_STR("address", address),
+			 LOG_INT("limit", fe->config->max_half_open));
+	}
+	return true;
 }

@@ -9,6 +9,7 @@
 
 struct conn;
 struct frontend;
+struct transport;
 
 // 0, or the Result-Code that refuses this CER, and why (valid until the next call): 3010 not listed, another
 // address, another certificate, our own name; 5017 no TLS where it is demanded; 5010 no common application.
@@ -22,3 +23,7 @@ void admission_configure(struct conn *c);
 uint64_t admission_apps(const struct frontend *fe, const struct config_peer *known);
 // Counts a request of a peer that has a max_rate; false when it is above.
 bool admission_rate(struct conn *c);
+// Where connections of this address without a CER are counted; -1: it has none, and no limit.
+int admission_bucket(const struct frontend *fe, const struct transport *transport);
+// It has limits.max_half_open of them: a further one is refused (and counted, and logged).
+bool admission_half_open_full(struct frontend *fe, const struct transport *transport, int bucket);

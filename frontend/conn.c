@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/random.h>
+#include "frontend/admission.h"
 #include "frontend/frontend.h"
 #include "frontend/outbound.h"
 #include "frontend/peer.h"
@@ -14,8 +15,6 @@
 #include "lib/diameter/frame.h"
 
 #define NEVER UINT64_MAX
-
-static struct log_limit log_half_open;
 
 int conn_table_init(struct conn_table *t, uint32_t cap)
 {
@@ -86,40 +85,11 @@ static void set_writing(struct conn *c, bool on)
 	c->writing = on;
 }
 
-// ---- half-open connections -----------------------------------------------------------------------
-
-// Counted by address in buckets of a seeded hash: two addresses in one bucket share a limit, which is rare
-// and harms only while one of them is at it. IPv6: by /64, which is one customer. -1: no address, not
-// limited.
-static int bucket_of(const struct conn_table *t, const struct transport *transport)
-{
-	struct base_addr from;
-	uint64_t key[2] = {t->seed};
-	if (!transport_source(transport, &from))
-		return -1;
-	memcpy(&key[1], from.octets, from.len == 4 ? 4 : 8);
-	return (int)(ident_hash_bytes(slice_of((const uint8_t *)key, sizeof key), false) % CONN_BUCKETS);
-}
-
 void conn_admit(struct conn *c)
 {
 	if (c->half_open)
 		c->fe->conns.half_open[c->bucket]--;
 	c->half_open = false;
-}
-
-static bool too_many_half_open(struct frontend *fe, const struct transport *transport, int bucket)
-{
-	char address[64];
-	if (bucket < 0 || fe->conns.half_open[bucket] < fe->config->max_half_open)
-		return false;
-	stat_add(fe->stats, STAT_HALF_OPEN_REFUSED, 1);
-	if (log_limit_pass(&log_half_open, 1)) {
-		transport->ops->remote(transport, address, sizeof address);
-		log_warn("too_many_half_open", LOG_STR("address", address),
-			 LOG_INT("limit", fe->config->max_half_open));
-	}
-	return true;
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg);
@@ -154,8 +124,8 @@ static struct conn *conn_new(struct frontend *fe, struct transport own, int buck
 struct conn *conn_open_take(struct frontend *fe, const struct transport *transport)
 {
 	struct transport own = *transport;
-	int bucket = bucket_of(&fe->conns, &own);
-	if (fe->conns.free_cnt == 0 || too_many_half_open(fe, &own, bucket)) {
+	int bucket = admission_bucket(fe, &own);
+	if (fe->conns.free_cnt == 0 || admission_half_open_full(fe, &own, bucket)) {
 		own.ops->close(&own);
 		return NULL;
 	}
@@ -183,10 +153,27 @@ struct conn *conn_dial_take(struct frontend *fe, const struct transport *transpo
 	return c;
 }
 
-// A connection of ours is being set up.
-static void establish(struct conn *c)
+// ---- being set up --------------------------------------------------------------------------------
+
+bool conn_connects(const struct conn *c)
 {
-	int err = c->transport.ops->establish(&c->transport);
+	return c->state == PEER_WAIT_CONN_ACK;
+}
+
+// The next step is one of a handshake, and the thread's. It is neither read nor written until conn_shaken.
+static bool shakes(struct conn *c)
+{
+	if (!c->transport.costly || c->ending || !shaker_take(c))
+		return false;
+	c->shaking = true;
+	set_reading(c, false);
+	set_writing(c, false);
+	return true;
+}
+
+// A connection of ours has come this far.
+static void established(struct conn *c, int err)
+{
 	if (err && err != -EAGAIN) {
 		conn_close(c, err_text(err));
 		return;
@@ -197,6 +184,11 @@ static void establish(struct conn *c)
 		c->transport.ops->remote(&c->transport, c->address, sizeof c->address);
 		peer_established(c);
 	}
+}
+
+static void establish(struct conn *c)
+{
+	established(c, c->transport.ops->establish(&c->transport));
 }
 
 static void output_free(struct conn *c)
@@ -216,6 +208,9 @@ void conn_close(struct conn *c, const char *why)
 	struct conn_table *t = &c->fe->conns;
 	if (!c->used)
 		return;
+	if (c->shaking)
+		shaker_give_up(c);
+	c->shaking = false;
 	peer_gone(c, why);
 	outbound_conn_lost(c->fe, c);
 	fair_conn_lost(c->fe, c);
@@ -339,6 +334,8 @@ static void sent_all(struct conn *c)
 static void flush(struct conn *c)
 {
 	uint32_t unsent = c->out_len - c->out_off;
+	if (c->shaking)
+		return;
 	ssize_t n = unsent || c->transport.held
 			? c->transport.ops->send(&c->transport, c->out + c->out_off, unsent)
 			: 0;
@@ -373,10 +370,10 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 	struct conn *c = arg;
 	(void)fd, (void)what;
 	c->fe->now_us = clock_mono_us();
-	if (c->state == PEER_WAIT_CONN_ACK)
-		establish(c);
-	else
+	if (!conn_connects(c))
 		flush(c);
+	else if (!shakes(c))
+		establish(c);
 	frontend_flush(c->fe);
 }
 
@@ -432,7 +429,8 @@ static size_t take_messages(struct conn *c, const uint8_t *p, size_t len, bool *
 static bool keep_tail(struct conn *c, const uint8_t *p, size_t len)
 {
 	if (len > c->in_cap || (len && len <= CONN_TAIL_KEEP && c->in_cap > CONN_TAIL_KEEP)) {
-		// not more than what has come: an announced length costs nothing, and what was there before neither
+		// not more than what has come: an announced length costs nothing, and what was there before
+		// neither
 		size_t cap = len < CONN_TAIL_KEEP ? CONN_TAIL_KEEP : len;
 		uint8_t *grown = malloc(cap);
 		if (!grown)
@@ -492,7 +490,7 @@ static void read_once(struct conn *c)
 		discard(c);
 		return;
 	}
-	if (c->state == PEER_WAIT_CONN_ACK) {
+	if (conn_connects(c)) {
 		establish(c);
 		return;
 	}
@@ -513,18 +511,14 @@ static void read_once(struct conn *c)
 		conn_close(c, "out of memory");
 }
 
-// One step of a handshake in each turn of the event loop, whoever wants how many: all others are served
-// between two of them. Who must wait stays readable, and has its turn before those that come later. The turn
-// ends behind all events that are active now.
-static bool not_this_turn(struct frontend *fe, const struct conn *c)
+// What a transport has unpacked and we had no room for comes without a further event: one read's worth.
+static void read_all(struct conn *c)
 {
-	if (!c->transport.costly || c->ending)
-		return false;
-	if (fe->turn_used)
-		return true;
-	fe->turn_used = true;
-	event_active(&fe->turn_event, EV_TIMEOUT, 0);
-	return false;
+	do
+		read_once(c);
+	while (c->used && !c->waits && c->transport.pending);
+	if (c->used && c->transport.held && !conn_connects(c))
+		mark_dirty(c); // a handshake's own octets
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
@@ -532,16 +526,28 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	struct conn *c = arg;
 	(void)fd, (void)what;
 
-	if (not_this_turn(c->fe, c))
+	if (shakes(c))
 		return;
 	c->fe->now_us = clock_mono_us();
-	do // what a transport has unpacked and we had no room for comes without a further event: one read's
-	   // worth
-		read_once(c);
-	while (c->used && !c->waits && c->transport.pending);
-	if (c->used && c->transport.held && c->state != PEER_WAIT_CONN_ACK)
-		mark_dirty(c); // a handshake's own octets
+	read_all(c);
 	frontend_flush(c->fe);
+}
+
+void conn_shaken(struct conn *c, int result)
+{
+	struct frontend *fe = c->fe;
+	c->shaking = false;
+	fe->now_us = clock_mono_us();
+	if (conn_connects(c)) {
+		established(c, result);
+	} else {
+		set_reading(c, true);
+		if (!c->transport.costly)
+			read_all(c); // what came behind the handshake, or why it failed
+		else if (c->transport.held)
+			mark_dirty(c);
+	}
+	frontend_flush(fe);
 }
 
 // First what it had sent before; then it is read again.

@@ -38,6 +38,7 @@ struct conn {
 	bool waits;            // has its share of what is pending: not read, `in` may hold whole messages
 	bool listed;           // among those that wait, perhaps since an earlier use of the slot
 	bool heavy;            // had to wait often (fair.h)
+	bool shaking;          // its transport is the thread's or will be (shaker.h)
 	uint16_t bucket;
 
 	struct transport transport;
@@ -63,9 +64,9 @@ struct conn {
 	uint32_t peer_flags; // enum ipc_peer_flag
 	uint32_t origin_state_id;
 	uint32_t cer_hop, dwr_hop, dpr_hop;
-	uint32_t pending; // requests at the workers
-	uint32_t load;    // what they weigh there (fair.h)
-	uint32_t wait_cnt; // how often it had to wait in this second
+	uint32_t pending;        // requests at the workers
+	uint32_t load;           // what they weigh there (fair.h)
+	uint32_t wait_cnt;       // how often it had to wait in this second
 	uint64_t light_until_us; // it counts as a light peer that asks
 	uint32_t max_pending;
 	uint32_t max_rate;      // requests a second, 0: no limit
@@ -124,6 +125,11 @@ bool conn_written(struct conn *c, const struct wr *w);
 void conn_flush_all(struct frontend *fe);
 // It waited for its share and may go on.
 void conn_resume(struct conn *c);
+// A step of its handshake was taken by the thread (shaker.h); what `recv` or, while it connects, `establish`
+// returned.
+void conn_shaken(struct conn *c, int result);
+// It is one of ours that is being set up.
+bool conn_connects(const struct conn *c);
 // Closes what is overdue, runs the watchdogs. Called every FRONTEND_TICK_MS.
 void conn_tick_all(struct frontend *fe, uint64_t now_ms);
 // Recomputes when this connection must be looked at again; call after setting an earlier deadline.

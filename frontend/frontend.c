@@ -64,13 +64,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	frontend_tick(arg);
 }
 
-static void on_turn_end(evutil_socket_t fd, short what, void *arg)
-{
-	struct frontend *fe = arg;
-	(void)fd, (void)what;
-	fe->turn_used = false;
-}
-
 int frontend_init(struct frontend *fe, const struct config *config, struct event_base *base,
 		  struct control *control, struct stats_block *stats, unsigned index, unsigned worker_cnt)
 {
@@ -96,7 +89,6 @@ int frontend_init(struct frontend *fe, const struct config *config, struct event
 		frontend_fini(fe);
 		return -ENOMEM;
 	}
-	event_assign(&fe->turn_event, base, -1, 0, on_turn_end, fe);
 	event_assign(&fe->tick_event, base, -1, EV_PERSIST, on_tick, fe);
 	event_add(&fe->tick_event, &tick);
 	return 0;
@@ -115,10 +107,9 @@ void frontend_fini(struct frontend *fe)
 {
 	if (event_initialized(&fe->tick_event))
 		event_del(&fe->tick_event);
-	if (event_initialized(&fe->turn_event))
-		event_del(&fe->turn_event);
 	listeners_close(fe);
 	conn_table_fini(&fe->conns);
+	shaker_stop(fe);
 	for (uint32_t i = 0; i < fe->worker_cnt; i++)
 		channel_free(&fe->worker[i].channel);
 	peerlist_free(fe);

@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "frontend/conn.h"
 #include "frontend/fair.h"
+#include "frontend/shaker.h"
 #include "lib/diameter/base.h"
 #include "lib/ipc/channel.h"
 
@@ -55,6 +56,7 @@ struct frontend {
 
 	struct conn_table conns;
 	struct fair fair;
+	struct shaker *shaker; // NULL: no thread
 	struct route *route;
 	struct outbound *outbound;
 	struct peerlist *peerlist;
@@ -63,11 +65,10 @@ struct frontend {
 	uint32_t listener_cnt;
 	struct frontend_worker worker[WORKER_MAX];
 	uint32_t worker_cnt;
-	struct event tick_event, turn_event;
+	struct event tick_event;
 
 	uint64_t now_us;       // monotonic, of the batch being handled
 	uint64_t directory_ms; // when the peer directory's counters were last brought up to date
-	bool turn_used;        // in this turn of the event loop there was a step of a handshake
 	bool in_batch;         // inside a worker's batch: now_us is set
 	bool stopping;
 	uint64_t stop_ms; // when the stop began

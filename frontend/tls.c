@@ -6,6 +6,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h> // lint: TLS is spoken by the transport
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +22,11 @@
 #define CHAIN_DEPTH   5
 #define PEER_CERT_MAX (32u << 10) // octets of the chain that a peer may send
 
-static SSL_CTX *context;
+static SSL_CTX *context; // written by the loop's thread, and read by the other one (shaker.h) under the lock
+static pthread_mutex_t context_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct tls_times times; // as they were told last
-static char failed_name[128];  // of the certificate whose check failed last; the log line follows at once
+static _Thread_local char
+    failed_name[128]; // of the certificate whose check failed last; the log line follows at once
 
 int tls_init(void)
 {
@@ -41,6 +44,14 @@ void tls_fini(void)
 struct ssl_ctx_st *tls_context(void)
 {
 	return context;
+}
+
+struct ssl_st *tls_session_new(void)
+{
+	pthread_mutex_lock(&context_lock);
+	SSL *ssl = context ? SSL_new(context) : NULL;
+	pthread_mutex_unlock(&context_lock);
+	return ssl;
 }
 
 const char *tls_reason(long verify)
@@ -209,8 +220,13 @@ static void loaded(SSL_CTX *ctx, const struct config *config)
 	struct tm tm;
 	if (ASN1_TIME_to_tm(to, &tm) == 1)
 		strftime(until, sizeof until, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	// else the first look-up would do it, and with it change what this thread reads while the other one
+	// checks
+	sk_X509_OBJECT_sort(X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx)));
+	pthread_mutex_lock(&context_lock);
 	SSL_CTX_free(context);
 	context = ctx;
+	pthread_mutex_unlock(&context_lock);
 	times = tls_times_of(ctx, config, true);
 	log_info("tls_loaded", LOG_STR("certificate", config->tls_certificate), LOG_STR("until", until),
 		 LOG_INT("revocation_lists", times.lists));

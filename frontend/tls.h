@@ -9,6 +9,7 @@
 #include "config/config.h"
 
 struct ssl_ctx_st;
+struct ssl_st;
 struct x509_st;
 
 // The order of the descriptors of `tls_load`.
@@ -28,8 +29,10 @@ uint32_t tls_watch(const struct config *config);
 // forgotten.
 bool tls_pem_ended(void);
 
-// What new connections are made of; NULL when nothing was loaded.
+// What new connections are made of; NULL when nothing was loaded. For the thread that loads.
 struct ssl_ctx_st *tls_context(void);
+// A session made of it, for any thread; NULL when nothing was loaded or there is no memory.
+struct ssl_st *tls_session_new(void);
 // Why OpenSSL's last call failed, for a log line. `verify`: the result of the certificate's check.
 const char *tls_reason(long verify);
 // Whom a certificate names, for a log line: its first DNS name, else its subject. NULL: the last one whose

@@ -13,6 +13,7 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h> // lint: the TLS transport
 #include <openssl/x509v3.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,17 +41,18 @@ struct tls {
 	uint32_t rest_off, rest_len, held_off, held_len;
 };
 
-static struct {
+// each thread has its own of these (shaker.h)
+static _Thread_local struct {
 	const uint8_t *p;
 	size_t len;
 } arrived;
 
-static struct {
+static _Thread_local struct {
 	uint8_t p[LEAVING_MAX];
 	size_t len;
 } leaving;
 
-static struct log_limit log_refused, log_unfinished;
+static _Thread_local struct log_limit log_refused, log_unfinished;
 
 // ---- the BIO -------------------------------------------------------------------------------------
 
@@ -94,26 +96,29 @@ static int pipe_create(BIO *b)
 	return 1;
 }
 
+static BIO_METHOD *pipe_method;
+
+static void pipe_method_make(void)
+{
+	BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "batch");
+	if (m && BIO_meth_set_read(m, pipe_read) && BIO_meth_set_write(m, pipe_write) &&
+	    BIO_meth_set_ctrl(m, pipe_ctrl) && BIO_meth_set_create(m, pipe_create))
+		pipe_method = m;
+}
+
 static BIO *pipe_new(void)
 {
-	static BIO_METHOD *method;
-	if (!method) {
-		method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "batch");
-		if (!method || !BIO_meth_set_read(method, pipe_read) ||
-		    !BIO_meth_set_write(method, pipe_write) || !BIO_meth_set_ctrl(method, pipe_ctrl) ||
-		    !BIO_meth_set_create(method, pipe_create))
-			return NULL;
-	}
-	return BIO_new(method);
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_once(&once, pipe_method_make);
+	return pipe_method ? BIO_new(pipe_method) : NULL;
 }
 
 // ---- the session ---------------------------------------------------------------------------------
 
 static int session_start(struct tls *s)
 {
-	SSL_CTX *ctx = tls_context();
 	BIO *b = pipe_new();
-	s->ssl = ctx ? SSL_new(ctx) : NULL;
+	s->ssl = tls_session_new();
 	if (!s->ssl || !b) {
 		BIO_free(b);
 		return -ENOMEM;
@@ -294,7 +299,7 @@ static int tls_connect(const struct transport_path *path, struct transport *t)
 // What there is to read: kept from the last time, or fresh from the socket.
 static ssize_t input(const struct transport *t, struct tls *s)
 {
-	static uint8_t scratch[ARRIVED_MAX];
+	static _Thread_local uint8_t scratch[ARRIVED_MAX];
 	if (t->pending) {
 		arrived.p = s->rest + s->rest_off;
 		arrived.len = s->rest_len - s->rest_off;
@@ -360,7 +365,7 @@ static ssize_t tls_recv(struct transport *t, void *buf, size_t cap)
 		s->error = s->error ? s->error : err;
 	}
 	bool over = s->error || s->ended;
-	t->pending = 0;
+	t->pending = cap ? 0 : s->rest_len - s->rest_off; // what came behind a handshake that is all of a call
 	t->costly = !s->up && !over;
 	if (got == 0)
 		return s->error ? s->error : s->ended ? 0 : -EAGAIN;
