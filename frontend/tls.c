@@ -222,8 +222,10 @@ static void loaded(SSL_CTX *ctx, const struct config *config)
 		strftime(until, sizeof until, "%Y-%m-%dT%H:%M:%SZ", &tm);
 	// else the first look-up would do it, and with it change what this thread reads while the other one
 	// checks
-	sk_X509_OBJECT_sort(X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx)));
+	sk_X509_OBJECT_sort(X509_STORE_get0_objects(crl_store(ctx)));
 	pthread_mutex_lock(&context_lock);
+	if (context)
+		crl_forget(context);
 	SSL_CTX_free(context);
 	context = ctx;
 	pthread_mutex_unlock(&context_lock);

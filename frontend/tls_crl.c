@@ -6,9 +6,21 @@
 #include <openssl/x509v3.h>
 #include "frontend/tls.h"
 
-static const STACK_OF(X509_OBJECT) * objects(const SSL_CTX *ctx)
+X509_STORE *crl_store(const SSL_CTX *ctx)
 {
-	return X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx));
+	X509_STORE *store = NULL;
+	SSL_CTX_get0_verify_cert_store((SSL_CTX *)ctx, &store);
+	return store ? store : SSL_CTX_get_cert_store(ctx);
+}
+
+void crl_forget(SSL_CTX *ctx)
+{
+	SSL_CTX_set0_verify_cert_store(ctx, NULL);
+}
+
+void crl_forget_session(SSL *session)
+{
+	SSL_set0_verify_cert_store(session, NULL);
 }
 
 static X509_CRL *crl_at(const STACK_OF(X509_OBJECT) * all, int i)
@@ -22,9 +34,9 @@ static bool names(const X509_CRL *crl, const X509_NAME *issuer)
 }
 
 // Not an authority's whose name it has: the file would cut off all its peers.
-static bool signed_well(const SSL_CTX *ctx, X509_CRL *crl)
+static bool signed_well(const X509_STORE *store, X509_CRL *crl)
 {
-	const STACK_OF(X509_OBJECT) *all = objects(ctx);
+	const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
 	bool known = false;
 	for (int i = 0; i < sk_X509_OBJECT_num(all); i++) {
 		const X509 *ca = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
@@ -40,22 +52,34 @@ static bool signed_well(const SSL_CTX *ctx, X509_CRL *crl)
 	return !known;
 }
 
+static bool copy_authorities(X509_STORE *to, const X509_STORE *from)
+{
+	const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(from);
+	bool ok = true;
+	for (int i = 0; ok && i < sk_X509_OBJECT_num(all); i++) {
+		X509 *ca = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+		ok = !ca || X509_STORE_add_cert(to, ca) == 1;
+	}
+	return ok;
+}
+
 bool crl_use(SSL_CTX *ctx, BIO *in)
 {
-	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
+	X509_STORE *store = X509_STORE_new();
 	X509_CRL *crl;
 	unsigned cnt = 0;
-	bool ok = true;
+	bool ok = store && copy_authorities(store, SSL_CTX_get_cert_store(ctx));
 	while (ok && (crl = PEM_read_bio_X509_CRL(in, NULL, NULL, NULL))) {
-		ok = signed_well(ctx, crl) && X509_STORE_add_crl(store, crl) == 1;
+		ok = signed_well(store, crl) && X509_STORE_add_crl(store, crl) == 1;
 		X509_CRL_free(crl);
 		cnt++;
 	}
-	return ok && cnt && tls_pem_ended() &&
-	       X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1;
+	ok = ok && cnt && tls_pem_ended() &&
+	     X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1 &&
+	     SSL_CTX_set1_verify_cert_store(ctx, store) == 1;
+	X509_STORE_free(store);
+	return ok;
 }
-
-// ---- checks --------------------------------------------------------------------------------------
 
 bool crl_forgives(X509_STORE_CTX *check)
 {
@@ -84,7 +108,8 @@ bool crl_revokes(const SSL_CTX *ctx, const SSL *session)
 {
 	const STACK_OF(X509) *chain = SSL_get0_verified_chain(session);
 	for (int i = 0; ctx && i + 1 < sk_X509_num(chain); i++)
-		if (listed(objects(ctx), sk_X509_value(chain, i), sk_X509_value(chain, i + 1)))
+		if (listed(X509_STORE_get0_objects(crl_store(ctx)), sk_X509_value(chain, i),
+			   sk_X509_value(chain, i + 1)))
 			return true;
 	return false;
 }

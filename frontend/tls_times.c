@@ -4,6 +4,7 @@
 #include <openssl/x509v3.h>
 #include <string.h>
 #include <time.h>
+#include "frontend/tls_crl.h"
 #include "lib/base/log.h"
 
 #define DAY_S     86400ll
@@ -94,7 +95,7 @@ static void judge_authority(const STACK_OF(X509_OBJECT) * all, const X509 *ca, c
 
 struct tls_times tls_times_of(const SSL_CTX *ctx, const struct config *config, bool say)
 {
-	const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ctx));
+	const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(crl_store(ctx));
 	struct tls_times t = {0};
 
 	judge_certificate(&t, SSL_CTX_get0_certificate(ctx), config, say);

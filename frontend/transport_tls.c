@@ -163,6 +163,7 @@ static bool handshake(const struct transport *t, struct tls *s)
 		return false;
 	}
 	s->up = true;
+	crl_forget_session(s->ssl);
 	transport_remote(t, address, sizeof address);
 	log_debug("tls_up", LOG_STR("address", address), LOG_STR("version", SSL_get_version(s->ssl)),
 		  LOG_STR("cipher", SSL_get_cipher_name(s->ssl)));

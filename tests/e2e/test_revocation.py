@@ -26,12 +26,12 @@ class Case(unittest.TestCase):
         cls.good = cls.ca.issue("good.test")
         cls.bad = cls.ca.issue("bad.test")
 
-    def start(self, crl, ca=None, **config):
+    def start(self, crl, ca=None, programs=None, **config):
         """An HSS with a copy of these revocation lists, which `replace` overwrites."""
         self.lists = os.path.join(self.dir, "lists.pem")
         self.replace(crl)
         self.tls_port = free_port()
-        self.hss = Hss(start=False)
+        self.hss = Hss(start=False, bin=programs)
         self.addCleanup(self.hss.close)
         self.hss.configure(tls={**self.ca.config(HOST), "ca": ca or self.ca.path, "crl": self.lists},
                            listen=[{"transport": "tls", "address": "127.0.0.1", "port": self.tls_port}], **config)
@@ -179,6 +179,24 @@ class Lists(Case):
         self.reload()
         self.assertEqual(p.take(d.DPR).command, d.DPR)
         self.refused("certificate revoked", "lost.test", lost)
+
+    def test_memory(self):
+        """Lists that were replaced are gone, whoever connected while they counted. Release build: sanitizers keep memory."""
+        programs = os.environ.get("HSS_RELEASE_BIN") or hss.BIN
+        if hss.sanitized(programs):
+            self.skipTest("for a release build")
+        self.start(self.ca.crl(more=50000), programs=programs)
+
+        def resident():
+            with open(f"/proc/{self.hss.pid('frontend-0')}/status") as f:
+                return int(re.search(r"VmRSS:\s+(\d+)", f.read()).group(1))
+        for n in range(8):
+            host = f"mme{n}.test"
+            self.served(self.peer(host, self.ca.issue(host)))
+            self.reload()
+            if n == 2:
+                before = resident()  # of one list in use and one that is read
+        self.assertLess(resident() - before, 15000)  # a list is 10 MiB
 
     def test_own_connections(self):
         """Whom we connect to shows a certificate that is revoked; and one that a reload revokes."""

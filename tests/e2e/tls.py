@@ -75,10 +75,13 @@ class Authority:
         openssl("x509", "-req", "-in", request, "-CA", self.path, "-CAkey", self.key, "-set_serial", self.serial, "-out", path,
                 "-extfile", extensions, *when)
 
-    def crl(self, *revoked, file=None, since=-1, until=24):
-        """A list of these certificates, (path, key) each, from so many hours on to so many from now."""
+    def crl(self, *revoked, file=None, since=-1, until=24, more=0):
+        """A list of these certificates, (path, key) each, from so many hours on to so many from now; and of that many more
+        that nobody has."""
         base = self.file(file or self.name + "-crl")
         with open(base + ".index", "w") as index:
+            index.writelines(f"R\t491231235959Z\t200101000000Z\t{n:X}\tunknown\t/CN=nobody\n" for n in
+                             range(1 << 124, (1 << 124) + more))
             for certificate, _ in revoked:
                 serial = openssl("x509", "-in", certificate, "-noout", "-serial").stdout.decode().strip().partition("=")[2]
                 index.write(f"R\t491231235959Z\t200101000000Z\t{serial}\tunknown\t/CN=somebody\n")
