@@ -564,6 +564,7 @@ void mirror_stop(struct loader *l)
 	if (m->event)
 		event_free(m->event);
 	txn_commit(l); // what was begun still has its places here, and may want a comparison
+	outbox_stop(l);
 	upstream_stop(&m->up);
 	for (struct up_item *i = m->held, *next; i; i = next) {
 		next = i->next;

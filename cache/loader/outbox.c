@@ -12,6 +12,7 @@
 #define BATCHES	    2u	  // under way
 #define SQN_PER_S   4000u // SQNs written a second: the field follows, it is in nobody's way
 #define SCAN_SHARE  50u	  // all records in so many ticks
+#define OWED_AT_END 100000u // rows that an orderly end may take the time for
 
 // Of one subscriber, by the index of its SQN words: what its field has, and what is going on.
 #define FIELD_SQN   ((1ull << 48) - 1) // with KNOWN: the field; else SEQ << 5 as it was when first looked at
@@ -26,7 +27,9 @@
 #define MISSING	    (1ull << 56)
 #define LEARNING    (1ull << 57) // the document is asked for
 #define FLIGHT_STATE (1ull << 58) // what is under way holds its state
-#define UNDER_WAY   (QUEUED | QUEUED_SQN | FLIGHT | FLIGHT_STATE | AGAIN)
+#define OWED	    (1ull << 61) // it has a row in the table because its field may lag
+#define IDLE	    (1ull << 62) // nothing was drawn in this run when the field was learned; lower there is as it should be
+#define UNDER_WAY   (QUEUED | QUEUED_SQN | FLIGHT | FLIGHT_STATE | AGAIN | OWED)
 
 struct ring {
 	uint64_t *imsi;
@@ -196,6 +199,25 @@ static void want_sqn(struct loader *l, imsi_t imsi, uint64_t *side)
 	ring_push(&l->outbox->sqn, imsi, now_s());
 }
 
+// Has anything been drawn from its words, or a block been reserved, in this run? (An AIR that used up just its block is
+// missed: the next one tells.)
+static bool has_drawn(const struct loader *l, const struct cache_record *r)
+{
+	return loader_seq_next(l, r->sqn) + SQN_BLOCK_MIN != loader_seq_limit(l, r->sqn);
+}
+
+// Not within the end of another operation.
+static void owe(struct loader *l, imsi_t imsi, uint64_t *side)
+{
+	if (*side & (OWED | UNUSABLE))
+		return;
+	struct op *op = txn_begin(l, 0, 64);
+	struct wr e = txn_entry(l);
+	txn_entry_end(l, &e, ENTRY_OUTBOX, imsi);
+	if (txn_add(l, op))
+		*side |= OWED;
+}
+
 uint64_t outbox_note(const struct up_doc *d)
 {
 	if (!d || d->sqn_unusable)
@@ -211,9 +233,10 @@ void outbox_field(struct loader *l, imsi_t imsi, uint64_t note)
 	char text[16];
 	if (!side)
 		return;
+	bool idle = !(*side & KNOWN) || *side & IDLE;
 	uint64_t before = *side & KNOWN ? *side & FIELD_SQN : 0;
 	*side &= UNDER_WAY;
-	*side |= note & ~OUTBOX_RESTORE;
+	*side |= note & ~(OUTBOX_RESTORE | OUTBOX_RAISE);
 	if (note & OUTBOX_RESTORE)
 		want_state(l, imsi, side, now_s());
 	if (note & UNUSABLE)
@@ -223,7 +246,10 @@ void outbox_field(struct loader *l, imsi_t imsi, uint64_t note)
 		log_warn("upstream_sqn_lowered", LOG_IMSI("imsi", text), LOG_INT("from", before),
 			 LOG_INT("to", note & FIELD_SQN));
 	}
-	if (*side & ODD || loader_seq_next(l, r->sqn) > (*side & FIELD_SQN) >> 5)
+	// after a start everybody's SEQ is a block further; a field follows when something was drawn
+	idle = idle && (note & FIELD_SQN) >= before && !has_drawn(l, r) && !(*side & OWED || note & OUTBOX_RAISE);
+	*side |= idle ? IDLE : 0;
+	if (*side & ODD || (!idle && loader_seq_next(l, r->sqn) > (*side & FIELD_SQN) >> 5))
 		want_sqn(l, imsi, side);
 }
 
@@ -231,8 +257,10 @@ void outbox_unlearned(struct loader *l, imsi_t imsi)
 {
 	const struct cache_record *r = cache_find(l->cache, imsi);
 	uint64_t *side = r ? side_of(l, r) : NULL;
-	if (side)
-		*side &= ~LEARNING; // the next look at its words asks again
+	if (!side)
+		return;
+	*side &= ~LEARNING; // the next look at its words asks again
+	owe(l, imsi, side);
 }
 
 void outbox_moved(struct loader *l, uint32_t from, uint32_t to, uint64_t next)
@@ -309,6 +337,11 @@ static bool compose(struct loader *l, imsi_t imsi, bool state, struct up_write *
 	}
 	if (state)
 		compose_state(l, r, w);
+	if (!(*side & KNOWN)) {
+		*side |= OWED; // its row may be from before the start, when its SQN had not been written either
+		if (!(*side & LEARNING) && mirror_learn(l, imsi))
+			*side |= LEARNING;
+	}
 	compose_sqn(l, r, *side, w);
 	if (w->what)
 		*side |= state ? FLIGHT | FLIGHT_STATE : FLIGHT;
@@ -356,13 +389,13 @@ static void pump(struct loader *l)
 	}
 }
 
-static void done_entry(struct loader *l, const struct up_write *w)
+static void done_entry(struct loader *l, imsi_t imsi, uint64_t seq)
 {
 	// when this can't be written it is told again after the next start, which changes nothing
 	struct op *op = txn_begin(l, 0, 64);
 	struct wr e = txn_entry(l);
-	entry_put_u64(&e, w->seq);
-	txn_entry_end(l, &e, ENTRY_OUTBOX_DONE, w->imsi);
+	entry_put_u64(&e, seq);
+	txn_entry_end(l, &e, ENTRY_OUTBOX_DONE, imsi);
 	(void)txn_add(l, op);
 }
 
@@ -390,6 +423,8 @@ static void written(struct loader *l, const struct up_write *w, const struct up_
 		want_state(l, w->imsi, side, away ? l->outbox->flight_since_s : now_s());
 	else if (away && w->what)
 		want_sqn(l, w->imsi, side);
+	if (away && w->what & ~(unsigned)UP_WRITE_STATE)
+		owe(l, w->imsi, side);
 	if (away)
 		return;
 	if (w->result == UP_WRITE_REFUSED) {
@@ -400,8 +435,8 @@ static void written(struct loader *l, const struct up_write *w, const struct up_
 	} else if (w->what & UP_WRITE_NORMALISE) {
 		*side &= ~(ODD | MISSING);
 	}
-	if (state && !again)
-		done_entry(l, w);
+	if (state && !again && !(*side & OWED))
+		done_entry(l, w->imsi, w->seq);
 }
 
 void outbox_written_take(struct loader *l, struct up_batch **at)
@@ -425,14 +460,38 @@ static void look_at(struct loader *l, const struct cache_record *r)
 	if (!side || r->imsi.v == 0)
 		return;
 	uint64_t next = loader_seq_next(l, r->sqn);
-	if (next <= (*side & FIELD_SQN) >> 5 && *side & SEEN)
+	if (*side & IDLE && has_drawn(l, r))
+		*side &= ~IDLE;
+	bool level = next <= (*side & FIELD_SQN) >> 5 || *side & IDLE;
+	if (level && (*side & (SEEN | OWED)) == SEEN)
 		return;
 	if (cache_find(l->cache, r->imsi) != r)
 		return; // a slot of former times
-	if (!(*side & SEEN))
+	if (*side & KNOWN && (level || *side & UNUSABLE) && (*side & UNDER_WAY) == OWED) {
+		*side &= ~OWED;
+		done_entry(l, r->imsi, local_seq(l->local));
+	} else if (!(*side & SEEN) && !has_drawn(l, r)) {
 		*side |= SEEN | (next << 5 & FIELD_SQN);
-	else
+	} else if (!(*side & SEEN) || !level || !(*side & KNOWN)) {
+		*side |= SEEN;
 		want_sqn(l, r->imsi, side);
+	}
+}
+
+void outbox_stop(struct loader *l)
+{
+	struct outbox *o = l->outbox;
+	uint32_t high = __atomic_load_n((const uint32_t *)&l->header->slot_high, __ATOMIC_ACQUIRE);
+	for (uint32_t i = 0, n = 0; o && i < high && n < OWED_AT_END; i++) {
+		const struct cache_record *r = &l->cache->record[i];
+		uint64_t *side = side_of(l, r);
+		if (!side || r->imsi.v == 0 || loader_seq_next(l, r->sqn) <= (*side & FIELD_SQN) >> 5 ||
+		    ((*side & IDLE || !(*side & KNOWN)) && !has_drawn(l, r)) || cache_find(l->cache, r->imsi) != r)
+			continue;
+		owe(l, r->imsi, side);
+		n++;
+	}
+	txn_commit(l);
 }
 
 static void scan(struct loader *l)

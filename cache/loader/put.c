@@ -391,6 +391,8 @@ static enum put_result put_feed(struct putting *u)
 	bool same_key = u->old && secret_equal(u->old->k, u->image.k, 16);
 	if (!(same_key ? same_words(u, u->s.sqn >> 5) : new_words(u, u->s.sqn >> 5)))
 		return PUT_REFUSED;
+	if (!same_key && u->op->next > u->s.sqn >> 5)
+		u->op->answer[1] |= OUTBOX_RAISE;
 	bool write = !u->same_content || !u->old || u->old->taken_ind != u->image.taken_ind ||
 		     ((u->old->flags ^ u->image.flags) & RECORD_IND_SPARE);
 	if (write)

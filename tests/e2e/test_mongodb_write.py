@@ -139,6 +139,31 @@ class Locations(Base):
         self.assertFalse(self.hss.location(imsi(1))["mme"]["purged"])
         self.assertEqual(self.hss.ctl("store", "verify").returncode, 0)
 
+    def test_drawn_while_away_and_killed(self):
+        """The field follows after the start, without another AIR; those of who drew nothing are left as they are."""
+        self.begin([with_sqn(webui(n), 64) for n in range(1, 4)])
+        mme = self.peer()
+        self.assertEqual(mme.call(mme.air(imsi(1))).result, 2001)  # which commits the peer's IND
+        self.written(1, lambda x: x["security"]["sqn"] > 64, "the first SQN")
+        self.proxy.cut()
+        self.hss.wait_log("upstream_failed.*thread=.feed")
+
+        def commits():
+            return self.hss.ctl_json("store", "status")["commits"]
+        before = commits()
+        for _ in range(3):
+            self.assertEqual(mme.call(mme.air(imsi(1))).result, 2001)
+        drawn = self.seq(1)
+        self.hss.until(lambda: commits() > before, "noted that its field lags")
+        for how in (self.hss.kill, self.hss.stop):
+            how()
+            self.hss.start()
+        self.proxy.resume()
+        self.written(1, lambda x: x["security"]["sqn"] >> 5 >= drawn, "the SQN")
+        mongo.wait_live(self.hss, 3)
+        mongo.wait_written(self.hss)
+        self.assertEqual([self.field(n, "security.sqn") for n in (2, 3)], [64, 64])
+
     def test_replaced_by_a_script(self):
         """A whole new document, without a location: ours is written into it."""
         self.begin([with_sqn(webui(1), 64)])

@@ -267,10 +267,33 @@ static void outcome(struct up_batch *b, enum up_status status)
 	give(i);
 }
 
+static void answer_lookup(enum up_status status, struct up_doc *d);
+
+// kill -9 of everything: only the files are left.
+static void kill_everything(void)
+{
+	mirror_stop(l);
+	world_kill();
+	world_memory_close();
+	world_memory(1000);
+	assert_int_equal(world_attach(), 0);
+	while (load_step(l))
+		continue;
+	begin();
+}
+
+static struct up_batch *batch_soon(void)
+{
+	struct up_batch *b = NULL;
+	for (unsigned i = 0; i < 100 && !b; i++)
+		b = batch();
+	return b;
+}
+
 static void a_location_is_written_back_until_it_is_there(void **state)
 {
 	(void)state;
-	give_doc(doc(7, K1, ""));
+	give_doc(with_sqn(doc(7, K1, ""), 64));
 	change("mme-1", 1);
 	change("mme-2", 2);
 	struct up_batch *b = batch();
@@ -296,6 +319,9 @@ static void a_location_is_written_back_until_it_is_there(void **state)
 	assert_string_equal(b->write[0].mme_host, "mme-3");
 	outcome(b, UP_DONE);
 	assert_int_equal(outbox_waiting(l), 0);
+	answer_lookup(UP_DONE, with_sqn(doc(7, K1, ""), 64)); // its SQN might have waited, too
+	assert_null(batch_soon());
+	txn_commit(l);
 	mirror_stop(l);
 	world_kill();
 	assert_int_equal(world_attach(), 0);
@@ -363,19 +389,19 @@ static bool sgsn_is(const char *host)
 static void the_newest_sgsn_wins(void **state)
 {
 	(void)state;
-	give_doc(with_sgsn(doc(7, K1, AT("a", "1000")), "s1", 1000, false));
+	give_doc(with_sgsn(with_sqn(doc(7, K1, AT("a", "1000")), 64), "s1", 1000, false));
 	assert_true(sgsn_is("s1"));
-	give_doc(with_sgsn(doc(7, K1, AT("a", "1000")), "s2", 2000, false));
+	give_doc(with_sgsn(with_sqn(doc(7, K1, AT("a", "1000")), 64), "s2", 2000, false));
 	assert_true(sgsn_is("s2"));
 	assert_true(served_by("a"));
-	give_doc(with_sgsn(doc(7, K1, AT("b", "2000")), "s1", 1500, false));
+	give_doc(with_sgsn(with_sqn(doc(7, K1, AT("b", "2000")), 64), "s1", 1500, false));
 	assert_true(sgsn_is("s2"));
 	assert_true(served_by("b"));
-	give_doc(with_sgsn(of_node(doc(7, K1, AT("b", "2000")), 1), "s2", 2000, true));
+	give_doc(with_sgsn(of_node(with_sqn(doc(7, K1, AT("b", "2000")), 64), 1), "s2", 2000, true));
 	assert_true(record()->flags & RECORD_SGSN_PURGED);
 	assert_false(record()->flags & RECORD_MME_PURGED);
 	// a document without one is not a removal: it may be from before
-	give_doc(doc(7, K1, AT("b", "2000") ",\"z\":1"));
+	give_doc(with_sqn(doc(7, K1, AT("b", "2000") ",\"z\":1"), 64));
 	assert_true(sgsn_is("s2"));
 	mirror_stop(l);
 	world_kill();
@@ -383,7 +409,7 @@ static void the_newest_sgsn_wins(void **state)
 	begin();
 	assert_true(sgsn_is("s2"));
 	assert_int_equal(record()->sgsn_time_us, 2000);
-	give_doc(with_sgsn(doc(7, K1, AT("b", "2000")), "", 3000, false));
+	give_doc(with_sgsn(with_sqn(doc(7, K1, AT("b", "2000")), 64), "", 3000, false));
 	assert_int_equal(record()->sgsn, 0);
 	assert_int_equal(record()->sgsn_time_us, 3000);
 	assert_int_equal(outbox_waiting(l), 0);
@@ -448,6 +474,70 @@ static void drawn_sqns_reach_the_field_with_its_ind(void **state)
 	assert_int_equal(b->write[0].what, UP_WRITE_NORMALISE);
 	assert_int_equal(b->write[0].seen, 50 * 32);
 	assert_int_equal(b->write[0].sqn, 50 * 32);
+	outcome(b, UP_DONE);
+}
+
+// Drawn while the upstream was away, and everything killed before it came back: the field follows without another AIR.
+static void an_sqn_that_waited_outlives_a_kill(void **state)
+{
+	(void)state;
+	give_doc(with_sqn(doc(7, K1, ""), 64 + 9));
+	builder_sqn_raise(l->builder, record()->sqn, 40, 40);
+	struct up_batch *b = batch_soon();
+	assert_non_null(b);
+	outcome(b, UP_AWAY);
+	for (unsigned again = 0; again < 2; again++) {
+		kill_everything();
+		assert_true(seq() > 40);
+		b = batch_soon(); // of its state: it has none
+		assert_non_null(b);
+		outcome(b, UP_DONE);
+		if (again == 0)
+			continue; // killed before anybody knows what the field has
+		answer_lookup(UP_DONE, with_sqn(doc(7, K1, ""), 64 + 9));
+		b = batch_soon();
+		assert_non_null(b);
+		assert_int_equal(b->write[0].what, UP_WRITE_SQN);
+		assert_int_equal(b->write[0].sqn, seq() * 32 + 9);
+		outcome(b, UP_DONE);
+	}
+	assert_null(batch_soon());
+	kill_everything();
+	assert_null(batch_soon());
+	assert_null(upstream_next_ask(up(), 0));
+}
+
+// What was drawn is noted at an orderly end; of the loader alone the words remain and tell.
+static void an_sqn_that_was_drawn_before_an_end(void **state)
+{
+	(void)state;
+	give_doc(with_sqn(doc(7, K1, ""), 64));
+	builder_sqn_raise(l->builder, record()->sqn, 40, 40);
+	kill_everything(); // which mirror_stop begins
+	outcome(batch_soon(), UP_DONE);
+	answer_lookup(UP_DONE, with_sqn(doc(7, K1, ""), 64));
+	struct up_batch *b = batch_soon();
+	assert_int_equal(b->write[0].what, UP_WRITE_SQN);
+	outcome(b, UP_DONE);
+	assert_null(batch_soon());
+}
+
+// Every start takes the SEQs a block further: that alone is written to nobody's field.
+static void a_start_writes_to_nobody_who_has_not_drawn(void **state)
+{
+	(void)state;
+	give_doc(with_sqn(doc(7, K1, ""), 64));
+	kill_everything();
+	assert_true(seq() > 2);
+	give_doc(with_sqn(doc(7, K1, ""), 64)); // a comparison brings everybody
+	assert_null(batch_soon());
+	builder_sqn_raise(l->builder, record()->sqn, seq() + 1, 0);
+	struct up_batch *b = batch_soon();
+	assert_int_equal(b->write[0].sqn, seq() * 32);
+	outcome(b, UP_DONE);
+	give_doc(with_sqn(doc(7, K1, ""), 64)); // a form from long ago
+	b = batch_soon();
+	assert_int_equal(b->write[0].sqn, seq() * 32);
 	outcome(b, UP_DONE);
 }
 
@@ -736,6 +826,9 @@ int main(void)
 	    T(a_location_that_another_node_removed),
 	    T(what_is_refused_is_set_aside),
 	    T(drawn_sqns_reach_the_field_with_its_ind),
+	    T(an_sqn_that_waited_outlives_a_kill),
+	    T(an_sqn_that_was_drawn_before_an_end),
+	    T(a_start_writes_to_nobody_who_has_not_drawn),
 	    T(misses_are_read_through_once),
 	    T(who_is_nowhere_is_not_asked_for_again_at_once),
 	    T(found_but_deleted_meanwhile),

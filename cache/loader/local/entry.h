@@ -17,6 +17,7 @@ enum entry_kind {
 	ENTRY_RUN = 8, // the run number after `sqn jump`
 	ENTRY_OUTBOX_DONE = 9, // the upstream has all of a subscriber's state up to this entry
 	ENTRY_FEED = 10,       // position of the upstream's feed that is covered by all entries before
+	ENTRY_OUTBOX = 11,     // the upstream may lack something of a subscriber's
 };
 
 // One journal entry; bytes borrowed.

@@ -136,7 +136,7 @@ static int read_chunk(struct fold *f, uint64_t folded, uint64_t published, unsig
 static bool about_subscriber(const struct entry *e)
 {
 	return e->kind == ENTRY_STATE || e->kind == ENTRY_DOC_PUT || e->kind == ENTRY_DOC_DELETE ||
-	       e->kind == ENTRY_SQN_ROW || e->kind == ENTRY_OUTBOX_DONE;
+	       e->kind == ENTRY_SQN_ROW || e->kind == ENTRY_OUTBOX_DONE || e->kind == ENTRY_OUTBOX;
 }
 
 // What concerns one subscriber keeps its order; subscribers are sorted as the rows are; the rest comes last,
@@ -166,7 +166,7 @@ static bool replaced(const struct entry *e, const struct entry *next)
 	if (e->kind == ENTRY_SQN_ROW)
 		return e->body.len >= SQN_FP_LEN && next->body.len >= SQN_FP_LEN &&
 		       memcmp(e->body.p, next->body.p, SQN_FP_LEN) == 0;
-	return false;
+	return e->kind == ENTRY_OUTBOX;
 }
 
 static int profile_id(struct fold *f, const struct doc_put *d, int64_t *id)
@@ -237,6 +237,13 @@ static int put_doc(struct fold *f, const struct entry *e)
 	return rc || !d.has_sqn ? rc : put_sqn(f, e, &d.sqn);
 }
 
+static int outbox_waits(struct fold *f, const struct entry *e)
+{
+	sqlite3_bind_int64(f->put_outbox, 1, (int64_t)e->imsi);
+	sqlite3_bind_int64(f->put_outbox, 2, (int64_t)e->seq);
+	return sql_run(f->put_outbox);
+}
+
 static int put_state(struct fold *f, const struct entry *e)
 {
 	struct slice body;
@@ -256,11 +263,7 @@ static int put_state(struct fold *f, const struct entry *e)
 	else
 		sqlite3_bind_null(s, 4);
 	int rc = sql_run(s);
-	if (rc || !x.outbox)
-		return rc;
-	sqlite3_bind_int64(f->put_outbox, 1, (int64_t)e->imsi);
-	sqlite3_bind_int64(f->put_outbox, 2, (int64_t)e->seq);
-	return sql_run(f->put_outbox);
+	return rc || !x.outbox ? rc : outbox_waits(f, e);
 }
 
 static int outbox_done(struct fold *f, const struct entry *e, uint64_t seq)
@@ -336,6 +339,8 @@ static int apply(struct fold *f, const struct entry *e)
 		return entry_get_u64(e->body, &v) ? del(f->del_own, v) : -EBADMSG;
 	case ENTRY_RUN:
 		return entry_get_u64(e->body, &v) ? set_meta(f, "run", v) : -EBADMSG;
+	case ENTRY_OUTBOX:
+		return outbox_waits(f, e);
 	case ENTRY_OUTBOX_DONE:
 		return entry_get_u64(e->body, &v) ? outbox_done(f, e, v) : -EBADMSG;
 	case ENTRY_FEED:
