@@ -3,9 +3,12 @@
 // connection string to the loader, the key of TLS to frontends.
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/log.h"
@@ -103,6 +106,38 @@ static bool file_check(const struct hssd *h, const char *key, const char *path, 
 	return !why;
 }
 
+// In a process of its own that becomes this user; its exit status is the errno.
+static int open_as(const char *user, const char *path)
+{
+	const struct passwd *pw = getpwnam(user);
+	int status = 0;
+	if (!pw)
+		return ENOENT; // the start says so, too
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (initgroups(user, pw->pw_gid) < 0 || setgid(pw->pw_gid) < 0 || setuid(pw->pw_uid) < 0)
+			_exit(errno);
+		int fd = open_one(path);
+		_exit(fd < 0 ? -fd : 0);
+	}
+	if (pid < 0)
+		return errno;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+}
+
+// A file that is opened long after the start, by the user that the processes run as: root, who checks, may more.
+static bool file_check_user(const struct hssd *h, const char *key, const char *path)
+{
+	const char *user = h->config.user;
+	int rc = user[0] && geteuid() == 0 ? open_as(user, path) : 0;
+	if (rc)
+		fprintf(stderr, "hssd: %s: %s: %s: for the user %s: %s\n", h->config_path, key, path, user, err_text(rc));
+	return rc == 0;
+}
+
 bool files_check(const struct hssd *h)
 {
 	const struct config *c = &h->config;
@@ -112,7 +147,8 @@ bool files_check(const struct hssd *h)
 	       file_check(h, "tls.ca", c->tls_ca, "CERTIFICATE-----", "expected certificates in PEM form") &&
 	       file_check(h, "tls.crl", c->tls_crl, "X509 CRL-----",
 			  "expected revocation lists in PEM form") &&
-	       (c->store != STORE_CSV || file_check(h, "store.path", c->store_path, NULL, NULL));
+	       (c->store != STORE_CSV || (file_check(h, "store.path", c->store_path, NULL, NULL) &&
+					  file_check_user(h, "store.path", c->store_path)));
 }
 
 bool files_reopen(struct hssd *h, const struct config *fresh)

@@ -239,6 +239,22 @@ class Csv(unittest.TestCase):
             self.assertTrue(re.search(r"store.path: expected the path of a file, for store.type csv, got nothing",
                                       done.stderr), done.stderr)
 
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_check_as_the_user(self):
+        """Root checks what another user will open."""
+        with Store(hss.BIN, [row(1)]) as s:
+            def check():
+                return subprocess.run([os.path.join(hss.BIN, "hssd"), "--check", "--config", s.hss.config_path],
+                                      capture_output=True, text=True, check=False)
+            s.hss.configure(user="nobody")
+            os.chmod(s.path, 0o600)
+            os.chmod(os.path.dirname(s.path), 0o755)
+            done = check()
+            self.assertEqual((done.returncode, done.stderr), (1, f"hssd: {s.hss.config_path}: store.path: {s.path}: for the "
+                                                                 "user nobody: Permission denied\n"))
+            os.chmod(s.path, 0o644)
+            self.assertEqual((check().returncode, check().stderr), (0, ""))
+
 
 if __name__ == "__main__":
     unittest.main()
