@@ -145,6 +145,7 @@ struct up_figures {
 	uint64_t load_done, load_total; // while loading; total 0: unknown
 	uint64_t load_started_ms;	// monotonic
 	uint64_t live_ms;		// monotonic: when the feed was last known to be level with the upstream
+	uint64_t reached_ms;		// monotonic: when the feed began to load or to follow it
 	uint64_t events;		// of the change stream, or changes that sweeps found
 	uint64_t sweep_ms, sweep_cpu_ms; // the last sweep: how long it took, and its CPU time
 	char last_error[UP_ERROR_MAX];	// never with a password

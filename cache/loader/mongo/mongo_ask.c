@@ -40,7 +40,7 @@ struct asker {
 	struct upstream *u;
 	struct mongo m;
 	struct mongo_docs docs;
-	uint64_t quiet_until_ms; // the server is away
+	uint64_t failed_ms, quiet_until_ms; // the server is away
 	bool checked;            // since it was away last
 	char why[UP_ERROR_MAX];  // of the last failure
 	struct asked asked[TOGETHER];
@@ -365,8 +365,19 @@ static void failed(struct asker *a, const bson_error_t *e)
 	a->m.wait_ms = a->m.wait_ms == 0                 ? BACK_OFF_MS
 		       : a->m.wait_ms * 2 < BACK_OFF_MAX ? a->m.wait_ms * 2
 							 : BACK_OFF_MAX;
-	a->quiet_until_ms = clock_mono_ms() + a->m.wait_ms;
+	a->failed_ms = clock_mono_ms();
+	a->quiet_until_ms = a->failed_ms + a->m.wait_ms;
 	a->checked = false;
+}
+
+// Not asked for a while after a failure, unless the feed has reached it since.
+static bool is_quiet(struct asker *a)
+{
+	struct up_figures f;
+	if (clock_mono_ms() >= a->quiet_until_ms)
+		return false;
+	upstream_figures(a->u, &f);
+	return f.reached_ms <= a->failed_ms;
 }
 
 // What an operator should know, once after each outage: it works, but slowly or for nobody.
@@ -374,7 +385,7 @@ static void check(struct asker *a)
 {
 	bson_error_t e = {0};
 	char text[MONGO_CHECK_MAX];
-	if (a->checked || clock_mono_ms() < a->quiet_until_ms)
+	if (a->checked || is_quiet(a))
 		return;
 	int rc = mongo_open(&a->m) ? mongo_check_collection(a->m.coll, text, &e) : -1;
 	if (rc < 0 && mongo_fault_of(&e) != MONGO_REFUSED) {
@@ -392,7 +403,7 @@ static void serve(struct asker *a)
 	bson_error_t e = {0};
 	uint64_t start_ms = clock_mono_ms();
 	bool ok = false;
-	if (start_ms >= a->quiet_until_ms) {
+	if (!is_quiet(a)) {
 		ok = try_all(a, &e);
 		// trying twice does not change twice
 		if (!ok && a->m.wait_ms == 0 && clock_mono_ms() - start_ms < AGAIN_MS &&

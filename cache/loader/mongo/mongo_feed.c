@@ -195,6 +195,8 @@ struct told {
 static void set_state(struct up_figures *figures, const void *arg)
 {
 	const struct told *t = arg;
+	if (t->state == UP_LOADING || t->state == UP_LIVE)
+		figures->reached_ms = clock_mono_ms();
 	figures->state = t->state;
 	figures->mode = t->mode;
 }
