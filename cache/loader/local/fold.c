@@ -4,6 +4,7 @@
 // local.h; law 6.
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,8 @@
 #include <unistd.h>
 #include "cache/loader/local/local_priv.h"
 #include "lib/base/log.h"
+
+#define FOLD_MANY 100000u // entries that are worth giving memory back after
 
 static int fold_prepare(struct fold *f)
 {
@@ -440,6 +443,17 @@ static bool wait_for_work(struct local *l, bool failed)
 	return go;
 }
 
+// What a load or an import took for pages and chunks goes back when it is through.
+static void give_back(struct local *l, uint64_t *folded)
+{
+	if (*folded < FOLD_MANY)
+		return;
+	*folded = 0;
+	sqlite3_db_release_memory(l->fold.db);
+	sqlite3_db_release_memory(l->fold.journal);
+	malloc_trim(0);
+}
+
 struct fold_start {
 	struct local *l;
 	sem_t begun;
@@ -454,6 +468,7 @@ static void *fold_main(void *arg)
 		log_warn("fold_priority_failed", LOG_STR("reason", err_text(errno)));
 	sem_post(&start->begun); // `start` is gone from here on
 	bool failed = false;
+	uint64_t folded = 0; // since memory was given back
 	static struct log_limit limit;
 	while (wait_for_work(l, failed)) {
 		int n = fold_step(l);
@@ -461,6 +476,10 @@ static void *fold_main(void *arg)
 		atomic_store(&l->failing, failed);
 		if (failed && log_limit_pass(&limit, 1))
 			log_error("database_fold_failed", LOG_STR("reason", err_text(n)));
+		if (n > 0)
+			folded += (uint64_t)n;
+		else if (n == 0) // nothing for a while
+			give_back(l, &folded);
 		uint64_t one = 1;
 		if (n > 0 && write(l->fold_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 			log_error("fold_notify_failed", LOG_STR("reason", err_text(errno)));
