@@ -64,10 +64,11 @@ struct conn {
 	uint32_t peer_flags; // enum ipc_peer_flag
 	uint32_t origin_state_id;
 	uint32_t cer_hop, dwr_hop, dpr_hop;
-	uint32_t pending;        // requests at the workers
-	uint32_t load;           // what they weigh there (fair.h)
-	uint32_t wait_cnt;       // how often it had to wait in this second
-	uint64_t light_until_us; // it counts as a light peer that asks
+	uint32_t pending;                // requests at the workers
+	uint32_t load;                   // what they weigh there (fair.h)
+	uint32_t wait_cnt;               // how often it had to wait in this second
+	uint64_t light_until_us;         // it counts as a light peer that asks; 0: it does not
+	uint32_t light_prev, light_next; // such ones that asked later and earlier
 	uint32_t max_pending;
 	uint32_t max_rate;      // requests a second, 0: no limit
 	uint64_t rate_due_us;   // when its next request is within max_rate, if it sends no bursts

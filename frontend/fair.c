@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "frontend/frontend.h"
-#include "lib/diameter/grammar.h"
+
+#define NONE UINT32_MAX
 
 int fair_init(struct fair *f, uint32_t cap)
 {
-	*f = (struct fair){0};
+	*f = (struct fair){.light = NONE};
 	// who has to wait again is listed while the list is gone through: each one twice at most
 	f->waiting = malloc(2ull * cap * sizeof *f->waiting);
 	return f->waiting ? 0 : -ENOMEM;
@@ -20,39 +21,67 @@ void fair_fini(struct fair *f)
 	*f = (struct fair){0};
 }
 
+// ---- light peers that ask, the last one first ----------------------------------------------------
+
+static void light_remove(struct frontend *fe, struct conn *c)
+{
+	if (!c->light_until_us)
+		return;
+	if (c->light_next != NONE)
+		fe->conns.conn[c->light_next].light_prev = c->light_prev;
+	if (c->light_prev != NONE)
+		fe->conns.conn[c->light_prev].light_next = c->light_next;
+	else
+		fe->fair.light = c->light_next;
+	c->light_until_us = 0;
+}
+
+static void light_put(struct frontend *fe, struct conn *c)
+{
+	// not for each request: a second more or less is of no account
+	if (c->light_until_us + 1000000 > fe->now_us + FAIR_LIGHT_US)
+		return;
+	light_remove(fe, c);
+	c->light_until_us = fe->now_us + FAIR_LIGHT_US;
+	c->light_prev = NONE;
+	c->light_next = fe->fair.light;
+	if (c->light_next != NONE)
+		fe->conns.conn[c->light_next].light_prev = c->index;
+	fe->fair.light = c->index;
+}
+
+static bool light_asks(const struct frontend *fe)
+{
+	return fe->fair.light != NONE && fe->conns.conn[fe->fair.light].light_until_us > fe->now_us;
+}
+
 // ---- what is pending -----------------------------------------------------------------------------
 
-static uint32_t weight(unsigned command)
-{
-	return command == CMD_AIR ? FAIR_UNIT : 1;
-}
-
-void fair_asked(struct frontend *fe, struct conn *c, unsigned command)
+void fair_asked(struct frontend *fe, struct conn *c, uint32_t weight)
 {
 	struct fair *f = &fe->fair;
-	f->load += weight(command);
-	c->load += weight(command);
+	f->load += weight;
+	c->load += weight;
 	if (c->pending++ == 0)
 		f->busy++;
-	if (!c->heavy) {
-		f->light = c->index;
-		f->light_until_us = c->light_until_us = fe->now_us + FAIR_LIGHT_US;
-	}
+	if (!c->heavy)
+		light_put(fe, c);
 }
 
-void fair_answered(struct frontend *fe, struct conn *c, unsigned command)
+void fair_answered(struct frontend *fe, struct conn *c, uint32_t weight)
 {
 	struct fair *f = &fe->fair;
-	f->load -= weight(command);
+	f->load -= weight;
 	if (!c)
 		return;
-	c->load -= weight(command);
+	c->load -= weight;
 	if (--c->pending == 0)
 		f->busy--;
 }
 
-void fair_conn_lost(struct frontend *fe, const struct conn *c)
+void fair_conn_lost(struct frontend *fe, struct conn *c)
 {
+	light_remove(fe, c);
 	if (c->pending)
 		fe->fair.busy--;
 }
@@ -62,7 +91,7 @@ void fair_conn_lost(struct frontend *fe, const struct conn *c)
 // Of all frontends together about the window of each worker.
 static uint32_t window_of(const struct frontend *fe)
 {
-	uint32_t each = fe->fair.light_until_us > fe->now_us ? FAIR_WINDOW_SHORT : FAIR_WINDOW;
+	uint32_t each = light_asks(fe) ? FAIR_WINDOW_SHORT : FAIR_WINDOW;
 	uint32_t frontends = fe->config->frontends ? fe->config->frontends : 1;
 	uint32_t window = each * fe->worker_cnt / frontends;
 	return window > each / 2 ? window : each / 2;
@@ -87,21 +116,14 @@ void fair_wait(struct conn *c)
 	c->listed = true;
 	if (c->wait_cnt < FAIR_HEAVY_WAITS && ++c->wait_cnt == FAIR_HEAVY_WAITS) {
 		c->heavy = true;
-		c->light_until_us = 0;
-		if (f->light == c->index)
-			f->light_until_us = 0; // whoever else asked before: fair_second
+		light_remove(c->fe, c);
 	}
 }
 
 void fair_second(struct conn *c)
 {
-	struct fair *f = &c->fe->fair;
 	c->heavy = c->wait_cnt == FAIR_HEAVY_WAITS;
 	c->wait_cnt = 0;
-	if (c->light_until_us > f->light_until_us) {
-		f->light = c->index;
-		f->light_until_us = c->light_until_us;
-	}
 }
 
 void fair_resume_all(struct frontend *fe)

@@ -4,8 +4,8 @@
 // What workers have not answered yet is a queue that everybody's next request stands in, and how long it is,
 // is what a flood costs the others. When it is as long as the window, a peer that has its share of it is not
 // read until half of that is answered: its further requests wait in its own connection, which costs the
-// others nothing. Counted in FAIR_UNITs: an AIR is a whole one; changes wait for the disk most of the time,
-// not for a worker.
+// others nothing. Counted by weight: FAIR_UNIT for an AIR, FAIR_VECTOR more for each of its vectors but the
+// first; 1 for a change, which waits for the disk most of the time, not for a worker.
 //
 // Long queues make large batches, which are cheap; short ones make short times. So the window is FAIR_WINDOW
 // a worker as long as nobody is there who would mind: every peer that asks is heavy, which is that it had to
@@ -17,6 +17,7 @@
 #include "lib/base/err.h"
 
 #define FAIR_UNIT         4u
+#define FAIR_VECTOR       2u
 #define FAIR_WINDOW       (128u * FAIR_UNIT)
 #define FAIR_WINDOW_SHORT (32u * FAIR_UNIT)
 #define FAIR_SHARE_MIN    (2u * FAIR_UNIT)
@@ -27,10 +28,9 @@ struct conn;
 struct frontend;
 
 struct fair {
-	uint32_t load;  // of the pending requests, in FAIR_UNITs
-	uint32_t busy;  // connections that have some
-	uint32_t light; // connection of the light peer that asked last, and how long that counts
-	uint64_t light_until_us;
+	uint32_t load;     // weight of what is pending
+	uint32_t busy;     // connections that have some
+	uint32_t light;    // connection of the light peer that asked last, or UINT32_MAX
 	uint32_t *waiting; // connections, in the order of their turns
 	uint32_t waiting_cnt;
 };
@@ -40,10 +40,10 @@ int fair_init(struct fair *f, uint32_t cap) MUST_USE;
 void fair_fini(struct fair *f);
 
 // A request of this peer is on its way to a worker; it has its answer (`c` NULL: and the peer is gone).
-void fair_asked(struct frontend *fe, struct conn *c, unsigned command);
-void fair_answered(struct frontend *fe, struct conn *c, unsigned command);
+void fair_asked(struct frontend *fe, struct conn *c, uint32_t weight);
+void fair_answered(struct frontend *fe, struct conn *c, uint32_t weight);
 // The connection is gone, with what it still waits for.
-void fair_conn_lost(struct frontend *fe, const struct conn *c);
+void fair_conn_lost(struct frontend *fe, struct conn *c);
 
 // It has its share, and may not be read.
 bool fair_must_wait(const struct frontend *fe, const struct conn *c);
@@ -51,5 +51,5 @@ bool fair_must_wait(const struct frontend *fe, const struct conn *c);
 void fair_wait(struct conn *c);
 // Those that waited and may go on, do.
 void fair_resume_all(struct frontend *fe);
-// Who is heavy, and whether a light one is there; called every second for each connection.
+// Who is heavy; called every second for each connection.
 void fair_second(struct conn *c);

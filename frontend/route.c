@@ -19,6 +19,7 @@ struct pending {
 	uint16_t command;
 	uint16_t stub_len;
 	uint8_t worker;
+	uint8_t weight; // fair.h
 	bool used;
 };
 
@@ -191,6 +192,31 @@ static void compose(uint8_t *body, const struct ipc_request *q, const struct avp
 	memcpy(body + sizeof *q + slots_len, msg, q->msg_len);
 }
 
+static uint32_t vectors_wanted(struct slice group)
+{
+	struct avp a;
+	uint32_t cnt;
+	return avp_find(group, AVP_CODE_Number_Of_Requested_Vectors, VENDOR_3GPP, &a) && avp_u32(a.data, &cnt)
+		   ? cnt
+		   : 0;
+}
+
+// What a request costs its worker.
+static uint8_t weight_of(const struct frontend *fe, const struct command *cmd, const uint8_t *msg,
+			 const struct avp_slot *slots)
+{
+	static const uint8_t groups[] = {SLOT_AIR_Requested_EUTRAN_Authentication_Info,
+					 SLOT_AIR_Requested_UTRAN_GERAN_Authentication_Info};
+	uint64_t vectors = 0;
+	if (cmd->id != CMD_AIR)
+		return 1;
+	for (size_t i = 0; i < sizeof groups; i++)
+		if (slots[groups[i]].cnt)
+			vectors += vectors_wanted(screen_data(msg, slots, groups[i]));
+	vectors = vectors < fe->config->max_vectors ? vectors : fe->config->max_vectors;
+	return (uint8_t)(FAIR_UNIT + (vectors ? vectors - 1 : 0) * FAIR_VECTOR);
+}
+
 bool route_request(struct frontend *fe, struct conn *c, const struct command *cmd, const uint8_t *msg,
 		   uint32_t len, const struct avp_slot *slots)
 {
@@ -239,7 +265,8 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 	p->command = cmd->id;
 	p->worker = (uint8_t)w->index;
 	p->stub_len = stub_write(r->stub[i], msg, len, slots, s);
-	fair_asked(fe, c, cmd->id);
+	p->weight = weight_of(fe, cmd, msg, slots);
+	fair_asked(fe, c, p->weight);
 	count_request(fe, cmd->id);
 	return true;
 }
@@ -252,7 +279,7 @@ static void fail(struct frontend *fe, uint32_t i, uint32_t result, const char *w
 	struct route *r = fe->route;
 	struct pending *p = &r->entry[i];
 	struct conn *c = conn_find(fe, p->conn, p->conn_generation);
-	fair_answered(fe, c, p->command);
+	fair_answered(fe, c, p->weight);
 	if (c) {
 		struct verdict v;
 		screen_verdict(&v, result);
@@ -293,7 +320,7 @@ void route_answer(struct frontend *fe, struct frontend_worker *w, const struct i
 		return;
 	}
 	struct conn *c = conn_find(fe, p->conn, p->conn_generation);
-	fair_answered(fe, c, p->command);
+	fair_answered(fe, c, p->weight);
 	if (c) {
 		struct wr out = conn_write(c, len);
 		wr_bytes(&out, body, len);

@@ -230,6 +230,35 @@ static void test_light_remembered(void **state)
 	assert_in_range(queue.cnt, AIR_SHRT / 2, AIR_SHRT);
 }
 
+// Two light ones, in any order; who has left does not count.
+static void test_light_gone(void **state)
+{
+	(void)state;
+	make_heavy(&flood);
+	ask(&light, 1);
+	ask(&other, 1);
+	ff_later(&f, 1000);
+	answer(FLOOD);
+	make_heavy(&flood);
+	ask(&light, 1);
+	assert_int_equal(fe->fair.light, light.conn->index);
+	assert_int_equal(other.conn->light_next, UINT32_MAX);
+	answer(FLOOD);
+	answer(FLOOD);
+	ff_peer_hang_up(&light);
+	ff_pump(&f, 5);
+	assert_false(light.conn->used);
+	assert_int_equal(fe->fair.light, other.conn->index);
+	answer(FLOOD);
+	flow(&flood);
+	assert_in_range(queue.cnt, AIR_SHRT / 2, AIR_SHRT);
+	ff_peer_hang_up(&other);
+	ff_pump(&f, 5);
+	answer(FLOOD);
+	flow(&flood);
+	assert_int_equal(queue.cnt, AIR_LONG);
+}
+
 // Two that flood have half of the queue each, whoever came first; nobody minds that it is long.
 static void test_two_heavy(void **state)
 {
@@ -259,6 +288,28 @@ static void test_heavy_no_more(void **state)
 	assert_false(flood.conn->heavy);
 	assert_int_equal(fe->fair.load, 0);
 	assert_int_equal(fe->fair.busy, 0);
+}
+
+// Five vectors are more work than one; more than there are in an answer are not.
+static void test_weight(void **state)
+{
+	const unsigned wanted[] = {0, 1, 5, 32, UINT32_MAX};
+	(void)state;
+	f.config.max_vectors = 5;
+	for (unsigned i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+		struct wr w = ff_air(air, sizeof air, slice_str("flood.example;1;2"), FF_IMSI);
+		size_t at =
+		    avp_group_begin(&w, AVP_CODE_Requested_EUTRAN_Authentication_Info, VENDOR_3GPP, AVP_M);
+		avp_put_u32(&w, AVP_CODE_Number_Of_Requested_Vectors, VENDOR_3GPP, AVP_M, wanted[i]);
+		avp_group_end(&w, at);
+		header_finish(&w, 0);
+		air_len = (uint32_t)wr_len(&w);
+		ask(&light, 1);
+		assert_int_equal(light.conn->load, FAIR_UNIT + (i < 2 ? 0 : 4 * FAIR_VECTOR));
+		answer(1);
+		assert_int_equal(light.conn->load, 0);
+		assert_int_equal(fe->fair.load, 0);
+	}
 }
 
 // One that goes while it waits, with a queue of its own, leaves nothing behind; its place is another's.
@@ -291,8 +342,10 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_light_beside_heavy, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_light_forgotten, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_light_remembered, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_light_gone, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_two_heavy, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_heavy_no_more, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_weight, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
