@@ -1,7 +1,8 @@
 // What was said on the connections, as a capture file for Wireshark: made-up packets of TCP over IPv4, one
 // message each, whatever the transport was, so that TLS is in clear text, nothing is lost and port 3868 tells
 // what it is. 10.0.0.1 is the server, 10.2.x.y a connection of ours. The first HL_PCAP_MAX octets of each are
-// enough to see what it is like. A packet is written at once: the file is whole whenever the process ends.
+// enough to see what it is like; a reset says that there was more. A packet is written at once: the file is
+// whole whenever the process ends.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
@@ -16,7 +17,7 @@
 #define MAX_DATA 60000u // of a packet
 #define HEADERS  40u
 
-enum tcp_flags { TCP_FIN = 1, TCP_SYN = 2, TCP_PUSH = 8, TCP_ACK = 16 };
+enum tcp_flags { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_PUSH = 8, TCP_ACK = 16 };
 
 struct file_header {
 	uint32_t magic;
@@ -93,6 +94,8 @@ void hl_pcap_message(struct hl_run *r, struct hl_conn *c, bool sent, struct slic
 	if (!r->pcap || !c->pcap.on)
 		return;
 	c->pcap.on = m.len <= c->pcap.left;
+	if (!c->pcap.on)
+		packet(r, c, true, TCP_RST, NULL, 0);
 	for (uint32_t at = 0; c->pcap.on && r->pcap && at < m.len; at += MAX_DATA) {
 		uint32_t one = m.len - at < MAX_DATA ? m.len - at : MAX_DATA;
 		packet(r, c, sent, TCP_PUSH | TCP_ACK, m.p + at, one);
