@@ -49,6 +49,13 @@ def store_section(port, **more):
     return {"type": "mongodb", "uri": f"mongodb://127.0.0.1:{port}", "database": DATABASE, "collection": COLLECTION, **more}
 
 
+def patient(store):
+    """A configuration in which only a server that is away makes a 3004, not a machine that is busy."""
+    wait_ms = 20000
+    options = f"/?connectTimeoutMS={wait_ms}&socketTimeoutMS={wait_ms}"
+    return {"store": {**store, "uri": store["uri"] + options}, "limits": {"request_timeout_ms": wait_ms}}
+
+
 def client(port):
     return pymongo.MongoClient("127.0.0.1", port, retryWrites=False, serverSelectionTimeoutMS=int(TIMEOUT * 1000),
                                directConnection=True)

@@ -29,7 +29,7 @@ class Feed(unittest.TestCase):
         self.c.insert_many([with_sqn(webui(n), 64) for n in range(1, 21)])
         self.proxy = mongo.Proxy(self.server.port)
         self.addCleanup(self.proxy.close)
-        self.hss = Hss(config={"store": self.proxy.store()})
+        self.hss = Hss(config=mongo.patient(self.proxy.store()))
         self.addCleanup(self.hss.close)
         self.assertEqual(mongo.wait_live(self.hss, 20)["mode"], "stream")
 

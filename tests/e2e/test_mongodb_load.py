@@ -19,7 +19,7 @@ class Load(unittest.TestCase):
         server = mongo.MongoServer(oplog=self.oplog, file=options.pop("file", False))
         self.addCleanup(server.close)
         server.collection().insert_many(documents)
-        h = Hss(config={"store": server.store(poll_interval_ms=200)}, **options)
+        h = Hss(config=mongo.patient(server.store(poll_interval_ms=200)), **options)
         self.addCleanup(h.close)
         return server, h
 

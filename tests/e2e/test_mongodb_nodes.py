@@ -28,7 +28,7 @@ class Nodes(unittest.TestCase):
             proxy = mongo.Proxy(self.server.port)
             self.addCleanup(proxy.close)
             self.proxies.append(proxy)
-            h = Hss(config={"store": proxy.store(poll_interval_ms=200),
+            h = Hss(config={**mongo.patient(proxy.store(poll_interval_ms=200)),
                             "identity": {"host": f"hss0{node}.test", "realm": hss.REALM, "node_id": node}})
             self.addCleanup(h.close)
             self.nodes.append(h)

@@ -20,7 +20,7 @@ class Polled(unittest.TestCase):
         self.c = self.server.collection()
         self.c.create_index("imsi", unique=True)
         self.c.insert_many([with_sqn(webui(n), 64) for n in range(1, 21)])
-        self.hss = Hss(config={"store": self.server.store(**{"poll_interval_ms": 200, **store})})
+        self.hss = Hss(config=mongo.patient(self.server.store(**{"poll_interval_ms": 200, **store})))
         self.addCleanup(self.hss.close)
         self.assertEqual(mongo.wait_live(self.hss, 20)["mode"], "poll")
 

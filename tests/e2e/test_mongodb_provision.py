@@ -27,7 +27,7 @@ class Base(unittest.TestCase):
             self.c.insert_many(documents)
         self.proxy = mongo.Proxy(self.server.port)
         self.addCleanup(self.proxy.close)
-        self.hss = Hss(config={"store": self.proxy.store(poll_interval_ms=200)})
+        self.hss = Hss(config=mongo.patient(self.proxy.store(poll_interval_ms=200)))
         self.addCleanup(self.hss.close)
         mongo.wait_live(self.hss, len(documents))
 

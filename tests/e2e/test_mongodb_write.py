@@ -24,7 +24,7 @@ class Base(unittest.TestCase):
         self.c.insert_many(documents)
         self.proxy = mongo.Proxy(self.server.port)
         self.addCleanup(self.proxy.close)
-        self.hss = Hss(config={"store": self.proxy.store(poll_interval_ms=200)}, **options)
+        self.hss = Hss(config=mongo.patient(self.proxy.store(poll_interval_ms=200)), **options)
         self.addCleanup(self.hss.close)
         mongo.wait_live(self.hss, len(documents))
 
@@ -145,6 +145,7 @@ class Locations(Base):
         mme = self.peer()
         self.assertEqual(mme.call(mme.air(imsi(1))).result, 2001)  # which commits the peer's IND
         self.written(1, lambda x: x["security"]["sqn"] > 64, "the first SQN")
+        mongo.wait_written(self.hss)  # and known here to be
         self.proxy.cut()
         self.hss.wait_log("upstream_failed.*thread=.feed")
 
