@@ -92,7 +92,7 @@ class Peers(Beside):
 
     def test_one_subscriber_to_and_fro(self):
         """Two MMEs move one subscriber as fast as they can: its changes queue up, nobody else's."""
-        both = [self.hss.load_start("ulr", imsi=hss.imsi(20), duration=1.5, window=1000, host=host, realm="test")
+        both = [self.hss.load_start("ulr", imsi=hss.imsi(20), duration=1.5, window=200, host=host, realm="test")
                 for host in ("to.test", "fro.test")]
         with self.peer("beside.test") as peer:
             while any(r.process.poll() is None for r in both):
