@@ -10,7 +10,6 @@
 #include "frontend/peer.h"
 #include "frontend/route.h"
 #include "lib/base/clock.h"
-#include "lib/base/ident.h"
 #include "lib/base/log.h"
 #include "lib/diameter/frame.h"
 
@@ -578,12 +577,15 @@ void conn_resume(struct conn *c)
 		mark_dirty(c); // flush knows whether it may be read again
 }
 
-void conn_tick_all(struct frontend *fe, uint64_t now_ms)
+bool conn_tick_all(struct frontend *fe, uint64_t now_ms)
 {
 	struct conn_table *t = &fe->conns;
+	uint32_t due = 0;
 	for (uint32_t i = 0; i < t->high; i++) {
 		if (t->deadline_ms[i] > now_ms)
 			continue;
+		if (due++ == CONN_DUE_MAX)
+			return true;
 		struct conn *c = &t->conn[i];
 		if (c->stall_deadline_ms && c->stall_deadline_ms <= now_ms)
 			conn_close(c, "does not take its answers");
@@ -594,4 +596,5 @@ void conn_tick_all(struct frontend *fe, uint64_t now_ms)
 		if (c->used)
 			conn_rearm(c);
 	}
+	return false;
 }

@@ -21,6 +21,7 @@
 #define CONN_OUT_BUDGET                                                                                      \
 	(256u << 20) // all buffers of that kind together; above it the limit is one chunk each
 #define CONN_STALL_MS  30000
+#define CONN_DUE_MAX   32u   // some 10 us each
 #define CONN_BUCKETS   16384 // of addresses with half-open connections
 #define CONN_LINGER_MS 2000  // a closing connection waits that long for the peer to see its last answer
 
@@ -131,7 +132,8 @@ void conn_resume(struct conn *c);
 void conn_shaken(struct conn *c, int result);
 // It is one of ours that is being set up.
 bool conn_connects(const struct conn *c);
-// Closes what is overdue, runs the watchdogs. Called every FRONTEND_TICK_MS.
-void conn_tick_all(struct frontend *fe, uint64_t now_ms);
+// Closes what is overdue, runs the watchdogs. Called every FRONTEND_TICK_MS, and again after the others had
+// their turn when it returns true: CONN_DUE_MAX connections were due, and there are more.
+bool conn_tick_all(struct frontend *fe, uint64_t now_ms);
 // Recomputes when this connection must be looked at again; call after setting an earlier deadline.
 void conn_rearm(struct conn *c);

@@ -58,6 +58,23 @@ static void identify(struct frontend *fe)
 	fe->next_hop = (uint32_t)(now_us * 2654435761u);
 }
 
+// What is due of the connections, a part of them in each turn of the event loop.
+static void look_at_deadlines(struct frontend *fe)
+{
+	const struct timeval next_turn = {0};
+	if (conn_tick_all(fe, fe->now_us / 1000))
+		event_add(&fe->due_event, &next_turn);
+}
+
+static void on_due(evutil_socket_t fd, short what, void *arg)
+{
+	struct frontend *fe = arg;
+	(void)fd, (void)what;
+	fe->now_us = clock_mono_us();
+	look_at_deadlines(fe);
+	frontend_flush(fe);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
@@ -89,6 +106,7 @@ int frontend_init(struct frontend *fe, const struct config *config, struct event
 		frontend_fini(fe);
 		return -ENOMEM;
 	}
+	event_assign(&fe->due_event, base, -1, 0, on_due, fe);
 	event_assign(&fe->tick_event, base, -1, EV_PERSIST, on_tick, fe);
 	event_add(&fe->tick_event, &tick);
 	return 0;
@@ -105,8 +123,10 @@ static void listeners_close(struct frontend *fe)
 
 void frontend_fini(struct frontend *fe)
 {
-	if (event_initialized(&fe->tick_event))
+	if (event_initialized(&fe->tick_event)) {
 		event_del(&fe->tick_event);
+		event_del(&fe->due_event);
+	}
 	listeners_close(fe);
 	conn_table_fini(&fe->conns);
 	shaker_stop(fe);
@@ -150,33 +170,27 @@ static void set_accepting(struct frontend_listener *l, bool on)
 		event_del(&l->event);
 }
 
-// Several connections a wake-up, but not so many that those already there must wait. A full frontend leaves
-// what comes next to the others, or in the queue.
+// One connection a turn of the event loop: those that are there need not wait for more than that. A full
+// frontend leaves what comes next to the others, or in the queue.
 static void on_accept(evutil_socket_t fd, short what, void *arg)
 {
 	struct frontend_listener *l = arg;
 	struct transport t;
 	(void)what;
-	for (unsigned i = 0; i < FRONTEND_ACCEPT_BATCH; i++) {
-		if (!may_accept(l->fe)) {
-			set_accepting(l, false);
-			return;
-		}
-		int err = l->ops->accept(fd, &t);
-		if (err == -EAGAIN)
-			return;
-		if (err == 0) {
-			conn_open_take(l->fe, &t);
-			continue;
-		}
-		// out of descriptors or memory: the tick tries again; anything else was this one connection's
-		if (log_limit_pass(&log_accept, 1))
-			log_warn("accept_failed", LOG_STR("error", err_text(err)));
-		if (err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM) {
-			set_accepting(l, false);
-			return;
-		}
+	if (!may_accept(l->fe)) {
+		set_accepting(l, false);
+		return;
 	}
+	int err = l->ops->accept(fd, &t);
+	if (err == 0)
+		conn_open_take(l->fe, &t);
+	if (err == 0 || err == -EAGAIN)
+		return;
+	// out of descriptors or memory: the tick tries again; anything else was this one connection's
+	if (log_limit_pass(&log_accept, 1))
+		log_warn("accept_failed", LOG_STR("error", err_text(err)));
+	if (err == -EMFILE || err == -ENFILE || err == -ENOBUFS || err == -ENOMEM)
+		set_accepting(l, false);
 }
 
 int frontend_listen_take(struct frontend *fe, const struct transport_ops *ops, int fd)
@@ -344,7 +358,7 @@ void frontend_tick(struct frontend *fe)
 {
 	fe->now_us = clock_mono_us();
 	uint64_t now_ms = fe->now_us / 1000;
-	conn_tick_all(fe, now_ms);
+	look_at_deadlines(fe);
 	route_tick(fe, fe->now_us);
 	outbound_tick(fe, now_ms);
 	dial_tick(fe, now_ms);

@@ -13,9 +13,8 @@
 #include "lib/diameter/base.h"
 #include "lib/ipc/channel.h"
 
-#define FRONTEND_TICK_MS      100
-#define FRONTEND_APPS_MAX     16
-#define FRONTEND_ACCEPT_BATCH 8
+#define FRONTEND_TICK_MS  100
+#define FRONTEND_APPS_MAX 16
 #define FRONTEND_WORKER_WATER                                                                                \
 	(4u << 20)            // unsent octets of a worker's channel above which requests are refused
 #define FRONTEND_STOP_MS 4000 // a stop waits that long for answers and DPAs
@@ -65,7 +64,7 @@ struct frontend {
 	uint32_t listener_cnt;
 	struct frontend_worker worker[WORKER_MAX];
 	uint32_t worker_cnt;
-	struct event tick_event;
+	struct event tick_event, due_event;
 
 	uint64_t now_us;       // monotonic, of the batch being handled
 	uint64_t directory_ms; // when the peer directory's counters were last brought up to date

@@ -5,8 +5,10 @@
 
 idle: capabilities, then nothing but answers to watchdogs. dribble: a request in pieces of one octet, one a second each.
 deaf: requests as fast as they are taken, and never reads an answer; hangs up and comes again when nothing more is taken.
-half: no capabilities, opened again as they are closed. shake: TLS handshakes one after the other, and nothing else.
+half: no capabilities, opened again as they are closed. open: connections one after the other, so many of them at a time,
+from an address that nobody else has, and nothing else. shake: the same with TLS handshakes.
 """
+import collections
 import os
 import selectors
 import socket
@@ -21,6 +23,7 @@ import diameter as d  # pylint: disable=wrong-import-position
 
 
 DEAF_FOR_S = 0.2
+IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h
 
 
 def imsi(n):
@@ -126,7 +129,27 @@ def shake(port, count, host, ca, certificate, key):
     os._exit(0)
 
 
+def open_all(port, count):
+    """Opens connections; the oldest of them is reset for the next."""
+    kept = collections.deque()
+    print("there", flush=True)
+    while True:
+        s = socket.socket()
+        kept.append(s)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        s.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        s.bind(("127.0.0.2", 0))
+        try:
+            s.connect(("127.0.0.1", port))
+        except OSError:
+            pass
+        if len(kept) > count:
+            kept.popleft().close()
+
+
 if __name__ == "__main__":
+    if sys.argv[1] == "open":
+        open_all(int(sys.argv[2]), int(sys.argv[3]))
     if sys.argv[1] == "shake":
         shake(int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:8])
     Crowd(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])).run()

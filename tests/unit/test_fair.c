@@ -5,9 +5,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <arpa/inet.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include "frontend/peer.h"
 #include "frontend/route.h"
+#include "lib/base/clock.h"
 #include "lib/diameter/avp.h"
 #include "tests/support/frontend_fixture.h"
 
@@ -65,6 +69,7 @@ static int setup(void **state)
 	memset(cut, 0, sizeof cut);
 	ff_configure(&f);
 	f.config.max_pending = 1000000;
+	f.config.max_connections = 128;
 	ff_open(&f, 1, START_US);
 	ff_worker_start(&f, 0, &ops, NULL);
 	peer_up(&flood, "flood.example");
@@ -335,6 +340,52 @@ static void test_gone(void **state)
 	assert_int_equal(queued(&flood), 1);
 }
 
+// Many whose time is over at once: others have their turn after each part of them.
+static void test_many_due(void **state)
+{
+	int fd[100], cnt = sizeof fd / sizeof fd[0];
+	unsigned left = 0, turns = 0;
+	(void)state;
+	for (int i = 0; i < cnt; i++)
+		fd[i] = ff_connect(&f, NULL);
+	assert_int_equal(frontend_conn_cnt(fe), cnt + 3);
+	clock_freeze_us(f.now_us += 6000000);
+	frontend_tick(fe);
+	while ((left = frontend_conn_cnt(fe)) > 3) {
+		assert_int_equal(left, cnt + 3 - CONN_DUE_MAX * ++turns);
+		assert_true(turns < 10);
+		event_base_loop(f.base, EVLOOP_ONCE);
+	}
+	assert_int_equal(turns, 3);
+	assert_true(flood.conn->used && other.conn->used && light.conn->used);
+	for (int i = 0; i < cnt; i++)
+		close(fd[i]);
+}
+
+// Many that come at once: one in each turn of the event loop.
+static void test_many_come(void **state)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t len = sizeof at;
+	int fd[5], listener = socket(AF_INET, SOCK_STREAM, 0);
+	(void)state;
+	assert_int_equal(bind(listener, (struct sockaddr *)&at, len), 0);
+	assert_int_equal(listen(listener, 16), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&at, &len), 0);
+	assert_int_equal(frontend_listen_take(fe, &transport_tcp, listener), 0);
+	for (unsigned i = 0; i < 5; i++) {
+		fd[i] = socket(AF_INET, SOCK_STREAM, 0);
+		assert_int_equal(connect(fd[i], (struct sockaddr *)&at, len), 0);
+	}
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(frontend_conn_cnt(fe), 3 + i);
+		event_base_loop(f.base, EVLOOP_ONCE);
+	}
+	assert_int_equal(frontend_conn_cnt(fe), 8);
+	for (unsigned i = 0; i < 5; i++)
+		close(fd[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -347,6 +398,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_heavy_no_more, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_weight, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_many_due, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_many_come, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
