@@ -202,7 +202,7 @@ void admin_folded(struct loader *l)
 		if (!c)
 			continue;
 		import_resume(l, c);
-		if (c->command->pump && !c->started && local_folded(l->local) >= c->need_seq) {
+		if (c->command->pump && !c->started && local_folded_to(l->local, c->need_seq)) {
 			c->started = true;
 			pump(l, c);
 		}

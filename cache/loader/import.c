@@ -11,8 +11,6 @@
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 
-#define IMPORT_BACKLOG                                                                                       \
-	60000u // journal entries: beyond, no credit is given until the fold thread has caught up
 #define IMPORT_PROGRESS_MS 100u
 
 void import_begin(struct loader *l, struct call *c)
@@ -176,7 +174,7 @@ static void import_line(struct loader *l, struct call *c, struct slice line)
 static void credit(struct loader *l, struct call *c)
 {
 	uint64_t n = c->owed;
-	if (n == 0 || local_seq(l->local) - local_folded(l->local) > IMPORT_BACKLOG)
+	if (n == 0 || local_is_behind(l->local)) // no credit until the fold thread has caught up
 		return;
 	c->owed = 0;
 	l->send(l, ROLE_ADMIN, 0, IPC_ADMIN_CREDIT, c->id, &n, sizeof(n));

@@ -11,7 +11,6 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-#define BACKLOG	  60000u // journal entries: beyond, the feed waits until the fold thread has caught up
 #define PIECE	  2000u	 // items between two looks at the sockets
 #define ASKS_MAX  65536u // a power of two
 
@@ -405,11 +404,6 @@ static void answer(struct loader *l, struct up_item *i)
 
 // ---- the flow
 
-static bool fold_is_behind(const struct loader *l)
-{
-	return local_seq(l->local) - local_folded(l->local) > BACKLOG;
-}
-
 static void handle(struct loader *l)
 {
 	struct mirror *m = l->mirror;
@@ -419,17 +413,17 @@ static void handle(struct loader *l)
 		answer(l, i);
 		up_item_free(&i);
 	}
-	if (!m->held && !fold_is_behind(l))
+	if (!m->held && !local_is_behind(l->local))
 		m->held = upstream_take(m->up, false);
 	bool some = m->held;
-	for (unsigned n = 0; m->held && n < PIECE && !fold_is_behind(l); n++) {
+	for (unsigned n = 0; m->held && n < PIECE && !local_is_behind(l->local); n++) {
 		i = m->held;
 		m->held = i->next;
 		feed_item(l, i);
 		up_item_free(&i);
 	}
 	// the rest, and what came meanwhile, after a look at the sockets: the signal for it may have been taken already
-	if (some && !fold_is_behind(l) && m->event)
+	if (some && !local_is_behind(l->local) && m->event)
 		event_active(m->event, EV_TIMEOUT, 0);
 }
 
@@ -442,7 +436,7 @@ static void on_items(evutil_socket_t fd, short what, void *arg)
 
 void mirror_resume(struct loader *l)
 {
-	if (l->mirror && !fold_is_behind(l))
+	if (l->mirror && !local_is_behind(l->local))
 		handle(l);
 }
 

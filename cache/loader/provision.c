@@ -441,7 +441,7 @@ void provision_stream(struct loader *l, struct call *c)
 {
 	txn_commit(l);
 	c->need_seq = local_seq(l->local);
-	if (local_folded(l->local) < c->need_seq)
+	if (!local_folded_to(l->local, c->need_seq))
 		return; // admin_folded goes on
 	c->started = true;
 	c->command->pump(l, c);

@@ -20,7 +20,6 @@
 #define CHECK_PIECE  4000u // rows between two looks at the sockets
 #define APPLY_PIECE  400u
 #define REMOVE_PIECE 1000u
-#define BACKLOG      60000u // journal entries: beyond, the file waits until the fold thread has caught up
 #define WAIT_MS      20
 #define QUIET_MS     300  // after the last sign of a change: scripts append line by line
 #define AGAIN_MS     5000 // after rows that could not be made durable
@@ -347,7 +346,7 @@ static enum csv_step lines_piece(struct loader *l)
 		refuse(l, 0, "out of memory");
 		return CSV_STEP_IDLE;
 	}
-	if (!check && local_seq(l->local) - local_folded(l->local) > BACKLOG)
+	if (!check && local_is_behind(l->local))
 		return CSV_STEP_WAIT;
 	for (unsigned i = 0;
 	     i < (check ? CHECK_PIECE : APPLY_PIECE) && (rc = file_lines_next(&u->lines, &line)) == 1; i++) {
@@ -394,7 +393,7 @@ enum csv_step upstream_csv_step(struct loader *l)
 	case PASS_APPLY:
 		return lines_piece(l);
 	case PASS_FOLD:
-		if (local_folded(l->local) < u->need_seq)
+		if (!local_folded_to(l->local, u->need_seq))
 			return CSV_STEP_WAIT;
 		u->pass = PASS_REMOVE;
 		return CSV_STEP_MORE;

@@ -149,7 +149,7 @@ int main(int argc, char **argv)
 			changes(&l, n, changes_cnt, batch);
 			t = clock_mono_us();
 			uint64_t left = local_seq(l.local) - local_folded(l.local);
-			while (local_folded(l.local) < local_seq(l.local))
+			while (!local_folded_to(l.local, local_seq(l.local)))
 				usleep(1000);
 			tell("folding what was left", left, t);
 		}

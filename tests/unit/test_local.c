@@ -1,5 +1,6 @@
 // The local database: journal and rows are one truth whatever was folded, whatever was killed; newer files
 // are refused.
+#include "cache/loader/local/local_priv.h"
 #include "tests/unit/loader_fixture.h"
 #include <sqlite3.h>
 #include <sys/wait.h>
@@ -322,6 +323,37 @@ static void the_scan_is_a_merge(void **state)
 	assert_int_equal(local_next(db, next, &next), 0);
 }
 
+static void entries_pile_up_until_somebody_waits(void **state)
+{
+	(void)state;
+	for (uint64_t i = 1; i <= 10; i++)
+		commit_state(i, "h", NULL);
+	assert_false(fold_is_worth(db));
+	assert_false(local_is_behind(db));
+	assert_false(local_folded_to(db, local_seq(db)));
+	assert_true(fold_is_worth(db));
+	assert_true(fold_step(db) > 0);
+	assert_false(fold_is_worth(db));
+	assert_true(local_folded_to(db, local_seq(db)));
+}
+
+static void large_entries_do_not_pile_up(void **state)
+{
+	(void)state;
+	static uint8_t token[60000];
+	struct entry e = {.kind = ENTRY_FEED, .body = slice_of(token, sizeof(token))};
+	unsigned n = 0;
+	for (; !fold_is_worth(db); n++) {
+		assert_true(n <= FOLD_WORTH_OCTETS / sizeof(token));
+		assert_int_equal(local_commit(db, &e, 1), 0);
+		local_published(db);
+	}
+	assert_int_equal(n, FOLD_WORTH_OCTETS / sizeof(token) + 1);
+	while (fold_step(db) > 0)
+		continue;
+	assert_false(fold_is_worth(db));
+}
+
 static void the_thread_folds(void **state)
 {
 	(void)state;
@@ -329,7 +361,7 @@ static void the_thread_folds(void **state)
 	for (int i = 0; i < 3000; i++)
 		commit_state((uint64_t)i % 100 + 1, "h", NULL);
 	uint64_t n;
-	while (local_folded(db) < local_seq(db)) {
+	while (!local_folded_to(db, local_seq(db))) {
 		struct timeval tv = {.tv_sec = 30};
 		fd_set set;
 		FD_ZERO(&set);
@@ -355,6 +387,8 @@ int main(void)
 	    T(killed_at_every_step),
 	    T(a_newer_database_is_refused),
 	    T(the_scan_is_a_merge),
+	    T(entries_pile_up_until_somebody_waits),
+	    T(large_entries_do_not_pile_up),
 	    T(the_thread_folds),
 	};
 	(void)world;

@@ -58,9 +58,6 @@ int fold_open(struct local *l, const struct local_options *o)
 {
 	struct fold *f = &l->fold;
 	f->wal_fd = -1;
-	f->entry = calloc(FOLD_CHUNK, sizeof(*f->entry));
-	if (!f->entry)
-		return -ENOMEM;
 	int rc = sql_open(o->dir, "hss.db", o->vfs, 8192, &f->db);
 	if (rc == 0)
 		rc = sql_open(o->dir, "journal.db", o->vfs, 1024, &f->journal);
@@ -90,6 +87,19 @@ void fold_close(struct local *l)
 	*f = (struct fold){0};
 }
 
+static struct entry *next_entry(struct fold *f, unsigned n)
+{
+	if (n == f->entry_cap) {
+		size_t cap = f->entry_cap ? f->entry_cap * 2 : 1024;
+		struct entry *p = realloc(f->entry, cap * sizeof(*p));
+		if (!p)
+			return NULL;
+		f->entry = p;
+		f->entry_cap = cap;
+	}
+	return &f->entry[n];
+}
+
 static int keep_bytes(struct fold *f, size_t used, struct slice body)
 {
 	if (used + body.len > f->bytes_cap) {
@@ -116,9 +126,13 @@ static int read_chunk(struct fold *f, uint64_t folded, uint64_t published, unsig
 	sqlite3_bind_int(f->read, 3, FOLD_CHUNK);
 	while (rc == 0 && n < FOLD_CHUNK && used < FOLD_BYTES && (step = sqlite3_step(f->read)) == SQLITE_ROW) {
 		struct slice body = sql_blob(f->read, 3);
-		rc = keep_bytes(f, used, body);
+		struct entry *e = next_entry(f, n);
+		rc = e ? keep_bytes(f, used, body) : -ENOMEM;
+		if (rc)
+			break;
+		n++;
 		// the block may move while it grows: offsets until all is read
-		f->entry[n++] = (struct entry){.seq = (uint64_t)sqlite3_column_int64(f->read, 0),
+		*e = (struct entry){.seq = (uint64_t)sqlite3_column_int64(f->read, 0),
 					       .kind = (uint32_t)sqlite3_column_int(f->read, 1),
 					       .imsi = (uint64_t)sqlite3_column_int64(f->read, 2),
 					       .body = {.len = body.len}};
@@ -407,17 +421,17 @@ int fold_step(struct local *l)
 	rc = read_chunk(f, folded, published, &n);
 	if (rc || n == 0)
 		return rc;
-	uint64_t last = f->entry[n - 1].seq;
+	uint64_t last = f->entry[n - 1].seq, octets = 0;
+	for (unsigned i = 0; i < n; i++)
+		octets += f->entry[i].body.len;
 	qsort(f->entry, n, sizeof(*f->entry), by_imsi);
 	rc = apply_chunk(f, n, last);
 	if (rc)
 		return rc;
 	atomic_store(&l->folded, last);
-	if (f->bytes_cap > FOLD_KEEP) {
-		free(f->bytes);
-		f->bytes = NULL;
-		f->bytes_cap = 0;
-	}
+	// what an earlier loader left in the journal was not counted
+	uint64_t all = atomic_load(&l->octets);
+	atomic_fetch_sub(&l->octets, octets < all ? octets : all);
 	if (last - f->checkpointed > FOLD_JOURNAL_CHECKPOINT || last == published) {
 		journal_checkpoint(f);
 		f->checkpointed = last;
@@ -425,18 +439,29 @@ int fold_step(struct local *l)
 	return (int)n;
 }
 
+// After a large step: the memory of its copy.
+static void shrink(struct fold *f)
+{
+	if (f->bytes_cap + f->entry_cap * sizeof(*f->entry) <= FOLD_KEEP)
+		return;
+	free(f->bytes);
+	free(f->entry);
+	f->bytes = NULL;
+	f->entry = NULL;
+	f->bytes_cap = f->entry_cap = 0;
+}
+
 // Waits until a step is worth while, the oldest entry has waited, or the end. false: stop.
 static bool wait_for_work(struct local *l, bool failed)
 {
 	struct timespec until;
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += (failed ? 1000 : FOLD_WAIT_MS) * 1000000l;
+	until.tv_nsec += FOLD_WAIT_MS * 1000000l;
 	until.tv_sec += until.tv_nsec / 1000000000;
 	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&l->lock);
 	int rc = 0;
-	while (!l->stop && rc == 0 &&
-	       (failed || atomic_load(&l->published) - atomic_load(&l->folded) < FOLD_WAIT_MIN))
+	while (!l->stop && rc == 0 && (failed || !fold_is_worth(l)))
 		rc = pthread_cond_timedwait(&l->cond, &l->lock, &until);
 	bool go = !l->stop;
 	pthread_mutex_unlock(&l->lock);
@@ -470,8 +495,10 @@ static void *fold_main(void *arg)
 	bool failed = false;
 	uint64_t folded = 0; // since memory was given back
 	static struct log_limit limit;
+	shrink(&l->fold); // after what the start folded
 	while (wait_for_work(l, failed)) {
 		int n = fold_step(l);
+		shrink(&l->fold);
 		failed = n < 0;
 		atomic_store(&l->failing, failed);
 		if (failed && log_limit_pass(&limit, 1))

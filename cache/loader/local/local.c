@@ -8,6 +8,7 @@
 #include "lib/base/log.h"
 
 #define SCHEMA_VERSION 1
+#define BACKLOG	       60000u // entries
 
 // Checkpoints of the journal are the fold thread's work; this is what the commit path does when that lags
 // behind.
@@ -316,10 +317,14 @@ int local_commit(struct local *l, struct entry *entries, unsigned n)
 		sql_rollback(l->journal);
 		return rc;
 	}
+	uint64_t octets = 0;
 	l->trimmed += (uint64_t)trimmed;
 	l->seq += n;
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		note(l, &entries[i]);
+		octets += entries[i].body.len;
+	}
+	atomic_fetch_add(&l->octets, octets);
 	return 0;
 }
 
@@ -343,9 +348,35 @@ void local_published(struct local *l)
 {
 	pthread_mutex_lock(&l->lock);
 	atomic_store(&l->published, l->seq);
-	if (l->seq - atomic_load(&l->folded) >= FOLD_WAIT_MIN)
+	if (fold_is_worth(l))
 		pthread_cond_signal(&l->cond);
 	pthread_mutex_unlock(&l->lock);
+}
+
+static void hurry(struct local *l, uint64_t seq)
+{
+	pthread_mutex_lock(&l->lock);
+	if (l->wanted < seq) {
+		l->wanted = seq;
+		pthread_cond_signal(&l->cond);
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
+bool local_folded_to(struct local *l, uint64_t seq)
+{
+	if (atomic_load(&l->folded) >= seq)
+		return true;
+	hurry(l, seq);
+	return false;
+}
+
+bool local_is_behind(struct local *l)
+{
+	if (l->seq - atomic_load(&l->folded) <= BACKLOG)
+		return false;
+	hurry(l, atomic_load(&l->published));
+	return true;
 }
 
 uint64_t local_seq(const struct local *l)

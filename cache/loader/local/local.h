@@ -38,6 +38,10 @@ int local_commit(struct local *l, struct entry *entries, unsigned n) MUST_USE;
 void local_published(struct local *l);
 uint64_t local_seq(const struct local *l);    // last committed
 uint64_t local_folded(const struct local *l); // all up to here is in the rows
+// Whether all up to `seq` is in the rows. If not, the fold thread hurries: local_fold_fd tells when it did a step.
+bool local_folded_to(struct local *l, uint64_t seq);
+// More is not folded yet than who could wait should add to (an import, a feed). It is hurried as well.
+bool local_is_behind(struct local *l);
 // Deletes folded entries while nothing is committed.
 void local_trim(struct local *l);
 // Readable when the fold thread has done a step; drained by local_fold_drain.

@@ -7,13 +7,16 @@
 #include "cache/loader/local/unfolded.h"
 
 // Entries and octets of one transaction: all that has piled up, so that under load one page takes many rows at once.
-#define FOLD_CHUNK    65536
-#define FOLD_BYTES    (16u << 20)
+#define FOLD_CHUNK    262144
+#define FOLD_BYTES    (32u << 20)
 #define FOLD_KEEP     (4u << 20) // of the copy, between two transactions
 #define FOLD_JOURNAL_CHECKPOINT 2048 // rows written between two copies of the journal's WAL
-#define FOLD_WAIT_MS  200
-#define FOLD_NICE     10
-#define FOLD_WAIT_MIN 1000 // entries that are worth a transaction at once
+// A transaction writes each page that it changes once, whatever it changes there: many entries at once cost the disk and
+// this thread a fraction of what the same do in many small ones. So they pile up, unless somebody waits.
+#define FOLD_WORTH        131072 // entries
+#define FOLD_WORTH_OCTETS (FOLD_BYTES / 2)
+#define FOLD_WAIT_MS      4000 // for the oldest
+#define FOLD_NICE         10
 #define PROFILE_SEEN  1024
 
 // Statements of the reading connection to the rows.
@@ -43,9 +46,9 @@ struct fold {
 	sqlite3_stmt *read, *put_doc, *put_sub, *put_state, *put_sqn, *put_ind, *put_own, *put_profile;
 	sqlite3_stmt *get_profile, *del_doc, *del_sub, *del_state, *del_own, *set_meta;
 	sqlite3_stmt *put_up, *del_up, *put_outbox, *del_outbox;
-	struct entry *entry; // FOLD_CHUNK
+	struct entry *entry;
 	uint8_t *bytes;
-	size_t bytes_cap;
+	size_t bytes_cap, entry_cap;
 	struct {
 		uint8_t digest[16];
 		int64_t id;
@@ -69,15 +72,25 @@ struct local {
 	bool scan_sub, scan_state, scan_sqn; // a row is waiting in this statement
 	// shared with the fold thread
 	_Atomic uint64_t published, folded;
+	_Atomic uint64_t octets; // of the entries between the two
 	_Atomic bool failing;
 	int fold_fd;
 	pthread_t thread;
 	bool thread_running;
-	pthread_mutex_t lock; // for `wake` and `stop` only
+	pthread_mutex_t lock; // for these:
 	pthread_cond_t cond;
 	bool stop;
+	uint64_t wanted; // somebody waits for all up to here
 	struct fold fold;
 };
+
+// Under the lock: somebody waits for a step, or there is enough for one.
+static inline bool fold_is_worth(const struct local *l)
+{
+	uint64_t folded = atomic_load(&l->folded);
+	return folded < l->wanted || atomic_load(&l->published) - folded >= FOLD_WORTH ||
+	       atomic_load(&l->octets) >= FOLD_WORTH_OCTETS;
+}
 
 int local_read_prepare(struct local *l) MUST_USE;
 
