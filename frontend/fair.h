@@ -10,7 +10,8 @@
 // Long queues make large batches, which are cheap; short ones make short times. So the window is FAIR_WINDOW
 // a worker as long as nobody is there who would mind: every peer that asks is heavy, which is that it had to
 // wait all the time lately. It is FAIR_WINDOW_SHORT while a light peer asks, and for FAIR_LIGHT_US after
-// that.
+// that. A frontend knows its own peers only: beside one that floods another frontend, the queue is as long as
+// that one's window, which is less the more frontends there are.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
