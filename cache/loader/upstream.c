@@ -14,6 +14,11 @@
 #define THREADS 4
 #define STOP_MS 1500u
 
+struct life {
+	struct upstream *u;
+	void *(*body)(void *);
+};
+
 struct upstream {
 	struct upstream_options o;
 	struct config config;
@@ -21,8 +26,11 @@ struct upstream {
 	uint8_t *position, op[16];
 	int fd;
 	pthread_t thread[THREADS];
+	struct life life[THREADS];
 	unsigned running;
 	pthread_mutex_t lock; // everything below
+	pthread_cond_t over;  // a thread is at its end
+	unsigned ended;
 	pthread_cond_t wake;  // asks, batches, the wish, the end
 	pthread_cond_t room;
 	struct up_item *item, **item_tail;
@@ -111,6 +119,7 @@ static struct upstream *make(const struct upstream_options *o)
 	pthread_mutex_init(&u->lock, NULL);
 	pthread_condattr_init(&monotonic);
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&u->over, &monotonic);
 	pthread_cond_init(&u->wake, &monotonic);
 	pthread_cond_init(&u->room, &monotonic);
 	pthread_cond_init(&u->index_wake, &monotonic);
@@ -150,10 +159,23 @@ static void drop(struct upstream *u)
 	if (u->fd >= 0)
 		close(u->fd);
 	pthread_mutex_destroy(&u->lock);
+	pthread_cond_destroy(&u->over);
 	pthread_cond_destroy(&u->wake);
 	pthread_cond_destroy(&u->room);
 	pthread_cond_destroy(&u->index_wake);
 	free(u);
+}
+
+static void *live(void *life)
+{
+	const struct life *l = life;
+	struct upstream *u = l->u;
+	l->body(u);
+	pthread_mutex_lock(&u->lock);
+	u->ended++;
+	pthread_cond_signal(&u->over);
+	pthread_mutex_unlock(&u->lock);
+	return NULL;
 }
 
 int upstream_start(const struct upstream_options *o, struct upstream **out)
@@ -163,7 +185,8 @@ int upstream_start(const struct upstream_options *o, struct upstream **out)
 	struct upstream *u = make(o);
 	int rc = u && u->uri && u->dir && u->position && u->fd >= 0 ? 0 : -ENOMEM;
 	for (unsigned i = 0; i < THREADS && rc == 0 && !o->no_threads; i++) {
-		rc = -pthread_create(&u->thread[i], NULL, body[i], u);
+		u->life[i] = (struct life){.u = u, .body = body[i]};
+		rc = -pthread_create(&u->thread[i], NULL, live, &u->life[i]);
 		u->running += rc == 0;
 	}
 	if (rc == 0) {
@@ -196,10 +219,14 @@ static struct upstream *volatile left_behind;
 static bool join_all(struct upstream *u)
 {
 	struct timespec until = after_ms(STOP_MS);
-	for (unsigned i = 0; i < u->running; i++)
-		if (pthread_clockjoin_np(u->thread[i], NULL, CLOCK_MONOTONIC, &until) != 0)
-			return false;
-	return true;
+	pthread_mutex_lock(&u->lock);
+	while (u->ended < u->running && pthread_cond_timedwait(&u->over, &u->lock, &until) == 0)
+		continue;
+	bool all = u->ended == u->running;
+	pthread_mutex_unlock(&u->lock);
+	for (unsigned i = 0; all && i < u->running; i++)
+		pthread_join(u->thread[i], NULL);
+	return all;
 }
 
 void upstream_stop(struct upstream **at)
