@@ -1,5 +1,6 @@
 // hss-loader: channels, the event loop, the order of start and stop. Everything else is in hss_store.
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -205,6 +206,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--check-store") == 0)
 		return mongo_check_main();
+	// What the threads took for a load goes back afterwards from one heap only: of each one's own the C library gives nothing.
+	mallopt(M_ARENA_MAX, 1);
 	static const struct role_ops ops = {.init = init, .edge = edge, .reload = reload, .stop = stop};
 	return role_main(argc, argv, ROLE_LOADER, &ops);
 }
