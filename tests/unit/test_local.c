@@ -1,11 +1,13 @@
 // The local database: journal and rows are one truth whatever was folded, whatever was killed; newer files
 // are refused.
 #include "cache/loader/local/local_priv.h"
+#include "tests/unit/faulty_vfs.h"
 #include "tests/unit/loader_fixture.h"
 #include <sqlite3.h>
 #include <sys/wait.h>
 
 static char dir[64];
+static const char *vfs; // NULL: SQLite's own
 static struct local *db;
 
 static int setup(void **state)
@@ -31,7 +33,7 @@ static int teardown(void **state)
 static void reopen(void)
 {
 	local_free(&db);
-	assert_int_equal(local_open(&(struct local_options){.dir = dir}, &db), 0);
+	assert_int_equal(local_open(&(struct local_options){.dir = dir, .vfs = vfs}, &db), 0);
 }
 
 static void commit_state(uint64_t imsi, const char *host, const char *ext)
@@ -354,6 +356,61 @@ static void large_entries_do_not_pile_up(void **state)
 	assert_false(fold_is_worth(db));
 }
 
+// A location of many subscribers, in one commit.
+static void commit_many(unsigned cnt, const char *host)
+{
+	static uint8_t body[128];
+	static struct entry e[3 * FOLD_PART];
+	struct state_image s = {.mme_host = slice_str(host), .mme_realm = slice_str("r"), .imeisv = 1};
+	struct wr w = wr_of(body, sizeof(body));
+	entry_put_state(&w, &s, &(struct state_extra){0});
+	for (unsigned i = 0; i < cnt; i++)
+		e[i] = (struct entry){.imsi = i + 1, .kind = ENTRY_STATE, .body = wr_done(&w)};
+	assert_int_equal(local_commit(db, e, cnt), 0);
+	local_published(db);
+}
+
+static bool all_are_at(unsigned cnt, const char *host)
+{
+	struct slice body;
+	struct state_image s;
+	for (uint64_t i = 1; i <= cnt; i++)
+		if (local_read_state(db, (imsi_t){i}, &body) != 1 || !state_image_get(body, &s) ||
+		    !slice_eq(s.mme_host, slice_str(host)))
+			return false;
+	return true;
+}
+
+// The disk is full after so many writes, within a part or between two: what is in rows already is folded again, by this
+// loader or by the next.
+static void a_fold_that_ends_between_its_parts(void **state)
+{
+	(void)state;
+	unsigned failed = 0;
+	int n = -1;
+	vfs = faulty_register();
+	reopen();
+	for (unsigned after = 0; n < 0; after += 5, failed++) {
+		char host[16];
+		snprintf(host, sizeof(host), "h%u", after);
+		commit_many(3 * FOLD_PART, host);
+		uint64_t folded = local_folded(db);
+		faulty.write_fault = SQLITE_FULL;
+		faulty.fault_after = after;
+		n = fold_step(db);
+		faulty.write_fault = 0;
+		assert_true(n > 0 || local_folded(db) == folded);
+		assert_true(all_are_at(3 * FOLD_PART, host));
+		if (after % 2)
+			reopen();
+		else
+			fold_all();
+		assert_true(all_are_at(3 * FOLD_PART, host));
+	}
+	assert_true(failed > 5);
+	vfs = NULL;
+}
+
 static void the_thread_folds(void **state)
 {
 	(void)state;
@@ -389,6 +446,7 @@ int main(void)
 	    T(the_scan_is_a_merge),
 	    T(entries_pile_up_until_somebody_waits),
 	    T(large_entries_do_not_pile_up),
+	    T(a_fold_that_ends_between_its_parts),
 	    T(the_thread_folds),
 	};
 	(void)world;

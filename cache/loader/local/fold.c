@@ -1,7 +1,7 @@
 // The fold thread: moves journal entries into rows, in chunks, sorted by IMSI so that neighbouring rows share
-// a page, with entries left out that a later one of the chunk replaces. Rows and the number of the last
-// folded entry are one transaction, so a kill at any point leaves a journal that can be folded again. See
-// local.h; law 6.
+// a page, with entries left out that a later one of the chunk replaces. The number of the last folded entry is
+// written in the chunk's last transaction, so a kill at any point leaves a journal that can be folded again.
+// See local.h; law 6.
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -65,8 +65,9 @@ int fold_open(struct local *l, const struct local_options *o)
 	char wal[512];
 	if (rc == 0 && (size_t)snprintf(wal, sizeof(wal), "%s/hss.db-wal", o->dir) < sizeof(wal))
 		f->wal_fd = open(wal, O_RDWR | O_CLOEXEC);
-	// a page is written many times before it has to reach the file
-	return rc ? rc : sql_exec(f->db, "PRAGMA wal_autocheckpoint=8192");
+	char checkpoint[64];
+	snprintf(checkpoint, sizeof(checkpoint), "PRAGMA wal_autocheckpoint=%d", FOLD_PART);
+	return rc ? rc : sql_exec(f->db, checkpoint);
 }
 
 void fold_close(struct local *l)
@@ -103,7 +104,8 @@ static struct entry *next_entry(struct fold *f, unsigned n)
 static int keep_bytes(struct fold *f, size_t used, struct slice body)
 {
 	if (used + body.len > f->bytes_cap) {
-		size_t cap = (used + body.len) * 2;
+		size_t cap = used + body.len;
+		cap = cap * 2 < FOLD_BYTES ? cap * 2 : cap < FOLD_BYTES ? FOLD_BYTES : cap;
 		uint8_t *p = realloc(f->bytes, cap);
 		if (!p)
 			return -ENOMEM;
@@ -375,22 +377,30 @@ static void journal_checkpoint(struct fold *f)
 }
 
 // What a commit would otherwise write at once, and make the commits of the journal wait for, begins to be written now.
-static void little_by_little(struct fold *f)
+static void write_early(const struct fold *f)
 {
-	journal_checkpoint(f);
 	if (f->wal_fd >= 0)
 		sync_file_range(f->wal_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
+// Part by part, subscribers in order: no page is in two parts but at their borders. Only the last one says that all is folded;
+// after a kill between them all of it is folded again, which changes nothing.
 static int apply_chunk(struct fold *f, unsigned n, uint64_t last)
 {
+	unsigned rows = 0;
 	int rc = sql_exec(f->db, "BEGIN IMMEDIATE");
 	for (unsigned i = 0; i < n && rc == 0; i++) {
 		if (i + 1 < n && replaced(&f->entry[i], &f->entry[i + 1]))
 			continue;
-		if (i % FOLD_JOURNAL_CHECKPOINT == FOLD_JOURNAL_CHECKPOINT - 1)
-			little_by_little(f);
-		rc = apply(f, &f->entry[i]);
+		if (++rows % FOLD_PART == 0) {
+			rc = sql_exec(f->db, "COMMIT");
+			journal_checkpoint(f);
+			rc = rc ? rc : sql_exec(f->db, "BEGIN IMMEDIATE");
+		} else if (rows % (FOLD_PART / 8) == 0) {
+			write_early(f);
+		}
+		if (rc == 0)
+			rc = apply(f, &f->entry[i]);
 		if (rc == -EBADMSG) {
 			// can't come from this build's writer; it must not stop everything behind it
 			log_error("journal_entry_broken", LOG_INT("seq", f->entry[i].seq),
@@ -432,7 +442,7 @@ int fold_step(struct local *l)
 	// what an earlier loader left in the journal was not counted
 	uint64_t all = atomic_load(&l->octets);
 	atomic_fetch_sub(&l->octets, octets < all ? octets : all);
-	if (last - f->checkpointed > FOLD_JOURNAL_CHECKPOINT || last == published) {
+	if (last - f->checkpointed > FOLD_PART || last == published) {
 		journal_checkpoint(f);
 		f->checkpointed = last;
 	}

@@ -6,8 +6,7 @@
 //               and one fsync for many changes
 //   hss.db      the rows: documents, records, profiles, states, SQN rows ..., written by the fold thread
 //   only, which
-//               moves journal entries into them, oldest first, and notes how far it came in the same
-//               transaction
+//               moves journal entries into them, oldest first, and then notes how far it came
 //
 // An entry is deleted from the journal only when the rows that hold it are durable, so any kill leaves it in
 // one of the two, or in both, which is the same: folding an entry twice changes nothing. Reads see the newest

@@ -6,15 +6,15 @@
 #include "cache/loader/local/sql.h"
 #include "cache/loader/local/unfolded.h"
 
-// Entries and octets of one transaction: all that has piled up, so that under load one page takes many rows at once.
+// Entries and octets of one step: all that has piled up, so that under load one page takes many rows at once.
 #define FOLD_CHUNK    262144
-#define FOLD_BYTES    (32u << 20)
+#define FOLD_BYTES    (16u << 20)
 #define FOLD_KEEP     (4u << 20) // of the copy, between two transactions
-#define FOLD_JOURNAL_CHECKPOINT 2048 // rows written between two copies of the journal's WAL
-// A transaction writes each page that it changes once, whatever it changes there: many entries at once cost the disk and
-// this thread a fraction of what the same do in many small ones. So they pile up, unless somebody waits.
+#define FOLD_PART     512 // rows of a transaction, and pages of its WAL: what the disk gets at once delays the journal's commits
+// A step writes each page that it changes once, whatever it changes there: many entries at once cost the disk and this thread a
+// fraction of what the same do in many small ones. So they pile up, unless somebody waits.
 #define FOLD_WORTH        131072 // entries
-#define FOLD_WORTH_OCTETS (FOLD_BYTES / 2)
+#define FOLD_WORTH_OCTETS FOLD_BYTES
 #define FOLD_WAIT_MS      4000 // for the oldest
 #define FOLD_NICE         10
 #define PROFILE_SEEN  1024
