@@ -321,6 +321,7 @@ bool conn_written(struct conn *c, const struct wr *w)
 static void sent_all(struct conn *c)
 {
 	output_free(c);
+	c->full = false;
 	c->stall_deadline_ms = 0;
 	set_writing(c, false);
 	if (c->ending && !c->shut) {
@@ -358,10 +359,9 @@ static void flush(struct conn *c)
 	set_writing(c, true);
 	// who does not take its answers is not asked for more requests
 	uint32_t water = c->fe->conns.out_total > CONN_OUT_BUDGET ? CONN_OUT_CHUNK : CONN_HIGH_WATER;
-	if (unsent > water)
-		set_reading(c, false);
-	else if (unsent < water / 2)
-		set_reading(c, true);
+	if (unsent > water || unsent < water / 2)
+		c->full = unsent > water;
+	set_reading(c, !c->full); // it may have been its share that it waited for
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *arg)

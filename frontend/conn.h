@@ -39,6 +39,7 @@ struct conn {
 	bool waits;            // has its share of what is pending: not read, `in` may hold whole messages
 	bool listed;           // among those that wait, perhaps since an earlier use of the slot
 	bool heavy;            // had to wait often (fair.h)
+	bool full;             // more than CONN_HIGH_WATER was unsent, and half of that is still: not read
 	bool shaking;          // its transport is the thread's or will be (shaker.h)
 	uint16_t bucket;
 
