@@ -176,6 +176,28 @@ static void test_alone(void **state)
 	assert_int_equal(queue.cnt, AIR_LONG);
 }
 
+// Who waited is read again when it may go on, also while it has much to take that is not too much.
+static void test_waited_with_answers_to_take(void **state)
+{
+	(void)state;
+	struct conn *c = flood.conn;
+	for (uint32_t unsent = 0; unsent < CONN_HIGH_WATER * 3 / 4; unsent = c->out_len - c->out_off) {
+		struct wr w = conn_write(c, 50000);
+		wr_zero(&w, 50000);
+		assert_true(conn_written(c, &w));
+		conn_flush_all(fe);
+	}
+	assert_true(ff_send(flood.fd, bulk, (AIR_SHRT + 1) * air_len));
+	ff_pump(&f, 3);
+	assert_true(c->waits);
+	answer(FLOOD);
+	assert_int_equal(queue.cnt, 1);
+	assert_false(c->waits);
+	assert_in_range(c->out_len - c->out_off, CONN_HIGH_WATER / 2, CONN_HIGH_WATER);
+	ask(&flood, 1);
+	assert_int_equal(queue.cnt, 2);
+}
+
 // The light one's next request stands behind a short queue, its first one behind what was there.
 static void test_light_beside_heavy(void **state)
 {
@@ -390,6 +412,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_alone, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_waited_with_answers_to_take, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_light_beside_heavy, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_light_forgotten, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_light_remembered, setup, teardown),
