@@ -111,7 +111,7 @@ class Csv(unittest.TestCase):
                 self.assertGreaterEqual(int(h.ctl_json("sqn", "show", hss.imsi(3))["seq"]), seq)
                 self.assertIsNotNone(h.location(hss.imsi(3))["mme"])
                 self.attach(h, 3, 6)
-                self.assertEqual(s.state()["state"], "current")
+                h.until(lambda: s.state()["state"] == "current", "read")
                 after = os.stat(s.path)
                 self.assertEqual((before.st_ino, before.st_mtime_ns), (after.st_ino, after.st_mtime_ns), "never written")
                 self.assertEqual(h.stop(), 0)
@@ -155,7 +155,7 @@ class Csv(unittest.TestCase):
         with Store(hss.BIN, [row(1), "x", row(2)]) as s:
             s.until([1, 2])
             s.hss.wait_log("csv_rows_bad .*line=2 ")
-            self.assertEqual(s.state()["state"], "incomplete")
+            s.hss.until(lambda: s.state()["state"] == "incomplete", "read")
             self.attach(s.hss, 1, 2)
 
     def test_file_comes_later(self):
