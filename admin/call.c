@@ -12,7 +12,7 @@
 #define LINK_WORKER     (LINK_FRONTEND + FRONTEND_MAX)
 #define LINK_CNT        (LINK_WORKER + WORKER_MAX)
 #define LINK_HIGH_WATER (4u << 20)
-#define CREDIT_START    (1u << 20) // cache/loader/README.md
+#define CREDIT_START    (1u << 20) // loader/README.md
 #define CREDIT_MAX      (16u << 20)
 #define INPUT_MAX       (IPC_BODY_MAX - 16)
 

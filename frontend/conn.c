@@ -6,7 +6,7 @@
 #include <sys/random.h>
 #include "frontend/admission.h"
 #include "frontend/frontend.h"
-#include "frontend/outbound.h"
+#include "frontend/hss_request.h"
 #include "frontend/peer.h"
 #include "frontend/route.h"
 #include "lib/base/clock.h"
@@ -162,7 +162,7 @@ bool conn_connects(const struct conn *c)
 // The next step is one of a handshake, and the thread's. It is neither read nor written until conn_shaken.
 static bool shakes(struct conn *c)
 {
-	if (!c->transport.costly || c->ending || !shaker_take(c))
+	if (!c->transport.costly || c->ending || !handshake_take(c))
 		return false;
 	c->shaking = true;
 	set_reading(c, false);
@@ -208,7 +208,7 @@ void conn_close(struct conn *c, const char *why)
 	if (!c->used)
 		return;
 	if (c->shaking)
-		shaker_give_up(c);
+		handshake_give_up(c);
 	c->shaking = false;
 	peer_gone(c, why);
 	outbound_conn_lost(c->fe, c);

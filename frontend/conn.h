@@ -40,7 +40,7 @@ struct conn {
 	bool listed;           // among those that wait, perhaps since an earlier use of the slot
 	bool heavy;            // had to wait often (fair.h)
 	bool full;             // more than CONN_HIGH_WATER was unsent, and half of that is still: not read
-	bool shaking;          // its transport is the thread's or will be (shaker.h)
+	bool shaking;          // its transport is the thread's or will be (handshake.h)
 	uint16_t bucket;
 
 	struct transport transport;
@@ -128,7 +128,7 @@ bool conn_written(struct conn *c, const struct wr *w);
 void conn_flush_all(struct frontend *fe);
 // It waited for its share and may go on.
 void conn_resume(struct conn *c);
-// A step of its handshake was taken by the thread (shaker.h); what `recv` or, while it connects, `establish`
+// A step of its handshake was taken by the thread (handshake.h); what `recv` or, while it connects, `establish`
 // returned.
 void conn_shaken(struct conn *c, int result);
 // It is one of ours that is being set up.

@@ -5,11 +5,11 @@
 #include <unistd.h>
 #include "frontend/admission.h"
 #include "frontend/dial.h"
-#include "frontend/outbound.h"
+#include "frontend/hss_request.h"
 #include "frontend/peer.h"
 #include "frontend/peerlist.h"
 #include "frontend/route.h"
-#include "frontend/screen.h"
+#include "frontend/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
@@ -97,7 +97,7 @@ int frontend_init(struct frontend *fe, const struct config *config, struct event
 	for (unsigned i = 0; i < worker_cnt; i++)
 		fe->worker[i] = (struct frontend_worker){.fe = fe, .index = i};
 	identify(fe);
-	screen_init();
+	check_init();
 	int err = conn_table_init(&fe->conns, config->max_connections);
 	err = err ? err : fair_init(&fe->fair, config->max_connections);
 	fe->route = route_new();
@@ -129,7 +129,7 @@ void frontend_fini(struct frontend *fe)
 	}
 	listeners_close(fe);
 	conn_table_fini(&fe->conns);
-	shaker_stop(fe);
+	handshake_stop(fe);
 	for (uint32_t i = 0; i < fe->worker_cnt; i++)
 		channel_free(&fe->worker[i].channel);
 	peerlist_free(fe);

@@ -9,7 +9,7 @@
 #include "config/config.h"
 #include "frontend/conn.h"
 #include "frontend/fair.h"
-#include "frontend/shaker.h"
+#include "frontend/handshake.h"
 #include "lib/diameter/base.h"
 #include "lib/ipc/channel.h"
 
@@ -55,7 +55,7 @@ struct frontend {
 
 	struct conn_table conns;
 	struct fair fair;
-	struct shaker *shaker; // NULL: no thread
+	struct handshake *handshake; // NULL: no thread
 	struct route *route;
 	struct outbound *outbound;
 	struct peerlist *peerlist;

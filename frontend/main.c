@@ -40,7 +40,7 @@ static int init(struct role_env *env)
 	err = frontend_init(&frontend, &env->config, env->base, env->control, env->stats, env->index,
 			    env->worker_cnt);
 	if (err == 0 && tls_context())
-		err = shaker_start(&frontend);
+		err = handshake_start(&frontend);
 	for (unsigned i = 0; err == 0 && i < env->listener_cnt; i++) {
 		const struct transport_ops *ops = transport_find(env->config.listen[i].transport);
 		if (!ops)

@@ -8,9 +8,9 @@
 #include "frontend/admission.h"
 #include "frontend/dial.h"
 #include "frontend/frontend.h"
-#include "frontend/outbound.h"
+#include "frontend/hss_request.h"
 #include "frontend/route.h"
-#include "frontend/screen.h"
+#include "frontend/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/ident.h"
 #include "lib/base/log.h"
@@ -421,7 +421,7 @@ static void process_request(struct conn *c, const struct header *h, const uint8_
 	struct verdict v;
 
 	c->requests++;
-	const struct command *cmd = screen_command(fe, c, h, &v);
+	const struct command *cmd = check_command(fe, c, h, &v);
 	if (!cmd) {
 		route_refuse(fe, c, NULL, msg, len, &v, "header");
 		return;
@@ -430,17 +430,17 @@ static void process_request(struct conn *c, const struct header *h, const uint8_
 	bool slow = !c->max_rate || admission_rate(c);
 	if (!slow || !route_has_room(fe, c)) {
 		stat_add(fe->stats, STAT_TOO_BUSY, 1);
-		screen_verdict(&v, RESULT_TOO_BUSY);
+		check_verdict(&v, RESULT_TOO_BUSY);
 		route_refuse(fe, c, cmd, msg, len, &v, slow ? "too busy" : "above max_rate");
 		return;
 	}
-	if (!screen_request(fe, cmd, msg, len, slots, &v)) {
+	if (!check_request(fe, cmd, msg, len, slots, &v)) {
 		route_refuse(fe, c, cmd, msg, len, &v, "malformed");
 		return;
 	}
 	if (!route_request(fe, c, cmd, msg, len, slots)) {
 		stat_add(fe->stats, STAT_TOO_BUSY, 1);
-		screen_verdict(&v, RESULT_TOO_BUSY);
+		check_verdict(&v, RESULT_TOO_BUSY);
 		route_refuse(fe, c, cmd, msg, len, &v, "no worker");
 	}
 }

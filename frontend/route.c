@@ -3,7 +3,7 @@
 #include "frontend/route.h"
 #include <stdlib.h>
 #include "frontend/peer.h"
-#include "frontend/screen.h"
+#include "frontend/check.h"
 #include "lib/base/ident.h"
 #include "lib/base/log.h"
 #include "lib/diameter/avp.h"
@@ -162,14 +162,14 @@ static void put_whole(struct wr *w, struct slice avp)
 
 // A small message with what an answer to this one repeats. AVPs for which there is no room are left out.
 static uint16_t stub_write(uint8_t *stub, const uint8_t *msg, uint32_t len, const struct avp_slot *slots,
-			   const struct screen_slots *s)
+			   const struct check_slots *s)
 {
 	struct wr w = wr_of(stub, ROUTE_STUB_MAX);
 	struct avp a;
 
 	wr_bytes(&w, msg, DIAMETER_HEADER_LEN);
 	if (s->session_id != SCREEN_NONE && slots[s->session_id].cnt) {
-		struct slice id = screen_data(msg, slots, s->session_id);
+		struct slice id = check_data(msg, slots, s->session_id);
 		if (id.len + 12 <= wr_room(&w))
 			avp_put_slice(&w, AVP_CODE_Session_Id, 0, AVP_M, id);
 	}
@@ -212,7 +212,7 @@ static uint8_t weight_of(const struct frontend *fe, const struct command *cmd, c
 		return 1;
 	for (size_t i = 0; i < sizeof groups; i++)
 		if (slots[groups[i]].cnt)
-			vectors += vectors_wanted(screen_data(msg, slots, groups[i]));
+			vectors += vectors_wanted(check_data(msg, slots, groups[i]));
 	vectors = vectors < fe->config->max_vectors ? vectors : fe->config->max_vectors;
 	return (uint8_t)(FAIR_UNIT + (vectors ? vectors - 1 : 0) * FAIR_VECTOR);
 }
@@ -221,16 +221,16 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 		   uint32_t len, const struct avp_slot *slots)
 {
 	struct route *r = fe->route;
-	const struct screen_slots *s = screen_slots_of(cmd);
-	struct slice user = screen_data(msg, slots, s->user_name);
-	struct slice host = screen_data(msg, slots, s->origin_host);
+	const struct check_slots *s = check_slots_of(cmd);
+	struct slice user = check_data(msg, slots, s->user_name);
+	struct slice host = check_data(msg, slots, s->origin_host);
 	size_t size = sizeof(struct ipc_request) + cmd->slot_cnt * sizeof *slots + len;
 	imsi_t imsi = {0};
 
 	imsi_parse(user, &imsi);
 	struct frontend_worker *w = worker_for(
 	    fe, imsi.v ? ident_hash(imsi.v)
-		       : ident_hash_bytes(user.len ? user : screen_data(msg, slots, s->session_id), false));
+		       : ident_hash_bytes(user.len ? user : check_data(msg, slots, s->session_id), false));
 	if (!w || size > IPC_BODY_MAX)
 		return false;
 	uint32_t i = entry_take(r);
@@ -282,7 +282,7 @@ static void fail(struct frontend *fe, uint32_t i, uint32_t result, const char *w
 	fair_answered(fe, c, p->weight);
 	if (c) {
 		struct verdict v;
-		screen_verdict(&v, result);
+		check_verdict(&v, result);
 		struct wr w = conn_write(c, p->stub_len + ERROR_ROOM);
 		base_answer_error_write(&w, &fe->node, r->stub[i], p->stub_len, &v, slice_str(why));
 		if (conn_written(c, &w))

@@ -22,7 +22,7 @@
 #define CHAIN_DEPTH   5
 #define PEER_CERT_MAX (32u << 10) // octets of the chain that a peer may send
 
-static SSL_CTX *context; // written by the loop's thread, and read by the other one (shaker.h) under the lock
+static SSL_CTX *context; // written by the loop's thread, and read by the other one (handshake.h) under the lock
 static pthread_mutex_t context_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct tls_times times; // as they were told last
 static _Thread_local char

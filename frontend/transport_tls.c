@@ -41,7 +41,7 @@ struct tls {
 	uint32_t rest_off, rest_len, held_off, held_len;
 };
 
-// each thread has its own of these (shaker.h)
+// each thread has its own of these (handshake.h)
 static _Thread_local struct {
 	const uint8_t *p;
 	size_t len;

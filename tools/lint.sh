@@ -15,13 +15,13 @@ forbid() { # REGEX FILES... : WHY
 	fi
 }
 
-product=('lib/*.[ch]' 'frontend/*.[ch]' 'worker/*.[ch]' 'cache/*.[ch]' 'admin/*.[ch]' 'config/*.[ch]' 'supervisor/*.[ch]' 'tools/*.[ch]')
+product=('lib/*.[ch]' 'frontend/*.[ch]' 'worker/*.[ch]' 'apps/*.[ch]' 'loader/*.[ch]' 'cache/*.[ch]' 'admin/*.[ch]' 'config/*.[ch]' 'supervisor/*.[ch]' 'tools/*.[ch]')
 forbid '\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|alloca)\(' 'unbounded: use snprintf or wire.h' "${product[@]}"
 forbid '(^|[^_a-z])assert\(' 'no assert in the product: a verdict, an error code, or bug()' "${product[@]}"
-forbid '\bmemcmp\([^)]*(mac|res|key|opc|auts)' 'secrets are compared with secret_equal' 'worker/*.c' 'cache/loader/*.c'
+forbid '\bmemcmp\([^)]*(mac|res|key|opc|auts)' 'secrets are compared with secret_equal' 'worker/*.c' 'apps/*.c' 'loader/*.c'
 forbid '\b(TODO|FIXME|XXX|HACK)\b' 'unfinished work belongs into an issue' "${product[@]}"
-forbid '#include "(frontend|worker|cache/loader|admin|supervisor)/' 'includes go downward only' 'lib/*.[ch]' 'config/*.[ch]'
-forbid '#include "(frontend|worker|admin|supervisor)/' 'includes go downward only' 'cache/*.[ch]' ':!cache/loader/*'
+forbid '#include "(frontend|worker|apps|loader|admin|supervisor)/' 'includes go downward only' 'lib/*.[ch]' 'config/*.[ch]'
+forbid '#include "(frontend|worker|apps|loader|admin|supervisor)/' 'includes go downward only' 'cache/*.[ch]'
 forbid '#include <(sqlite3|openssl/ssl)' 'only the loader speaks SQL, only a transport speaks TLS' 'worker/*.[ch]' 'frontend/*.[ch]' 'admin/*.[ch]'
 forbid '#include "cache/(lookup|build|layout)' 'frontends never see the subscriber cache' 'frontend/*.[ch]'
 for header in $(git ls-files -- '*.h'); do

@@ -1,6 +1,6 @@
 #include "worker/link.h"
 #include "lib/base/log.h"
-#include "worker/own.h"
+#include "worker/hss_request.h"
 #include "worker/worker.h"
 
 bool link_up(const struct worker *w)
@@ -31,9 +31,9 @@ static uint8_t *ask_begin(struct request *r, enum wait_kind kind, uint16_t type,
 
 void link_ask_miss(struct request *r)
 {
-	struct ipc_miss m = {.imsi = r->imsi.v};
-	r->miss_asked = true;
-	uint8_t *p = ask_begin(r, WAIT_MISS, IPC_MISS, sizeof m);
+	struct ipc_read_through m = {.imsi = r->imsi.v};
+	r->read_through_asked = true;
+	uint8_t *p = ask_begin(r, WAIT_READ_THROUGH, IPC_READ_THROUGH, sizeof m);
 	if (p) {
 		memcpy(p, &m, sizeof m);
 		channel_commit(r->w->loader, sizeof m);
@@ -114,13 +114,13 @@ static void simple_acked(struct worker *w, const struct ipc_hdr *hdr, enum wait_
 	struct request *r = hdr->id ? request_by_tag(w, hdr->id, kind) : NULL;
 	if (!r)
 		return;
-	if (kind == WAIT_MISS && value == MISS_BUSY) {
+	if (kind == WAIT_READ_THROUGH && value == READ_THROUGH_BUSY) {
 		r->slot->kind = WAIT_NONE;
 		request_refuse(r, RESULT_TOO_BUSY);
 		return;
 	}
-	if (kind == WAIT_MISS)
-		r->unknown = value == MISS_UNKNOWN;
+	if (kind == WAIT_READ_THROUGH)
+		r->unknown = value == READ_THROUGH_UNKNOWN;
 	request_resume(r);
 }
 
@@ -131,10 +131,10 @@ void link_frame(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body
 	case IPC_CHANGE_ACK:
 		change_acked(w, hdr, body);
 		break;
-	case IPC_MISS_ACK:
+	case IPC_READ_THROUGH_ACK:
 	case IPC_IND_HOST_ACK:
 		memcpy(&value, body, sizeof value);
-		simple_acked(w, hdr, hdr->type == IPC_MISS_ACK ? WAIT_MISS : WAIT_IND, value);
+		simple_acked(w, hdr, hdr->type == IPC_READ_THROUGH_ACK ? WAIT_READ_THROUGH : WAIT_IND, value);
 		break;
 	case IPC_SQN_BLOCK_ACK:
 		memcpy(&value, body, sizeof value);

@@ -4,7 +4,7 @@
 #include "lib/base/log.h"
 #include "supervisor/role.h"
 #include "worker/link.h"
-#include "worker/own.h"
+#include "worker/hss_request.h"
 #include "worker/worker.h"
 #include <errno.h>
 #include <unistd.h>

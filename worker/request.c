@@ -2,7 +2,7 @@
 #include "worker/request.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "worker/dispatch.h"
+#include "apps/worker_table.h"
 #include "worker/worker.h"
 #include <errno.h>
 #include <sys/mman.h>
@@ -156,7 +156,7 @@ void request_resume_all(struct worker *w)
 			continue;
 		s->r.resent = true;
 		s->r.tries = 0;
-		s->r.ind_asked = s->r.miss_asked = false;
+		s->r.ind_asked = s->r.read_through_asked = false;
 		request_resume(&s->r);
 	}
 }

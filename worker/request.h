@@ -19,7 +19,7 @@
 
 struct worker;
 
-enum wait_kind { WAIT_NONE, WAIT_MISS, WAIT_IND, WAIT_SQN, WAIT_CHANGE };
+enum wait_kind { WAIT_NONE, WAIT_READ_THROUGH, WAIT_IND, WAIT_SQN, WAIT_CHANGE };
 
 struct request {
 	struct worker *w;
@@ -34,7 +34,7 @@ struct request {
 
 	// what the loader has said so far
 	uint8_t tries;
-	bool miss_asked, unknown; // read through: and still not there
+	bool read_through_asked, unknown; // read through: and still not there
 	bool ind_asked;
 	bool sqn_refused; // no block could be made durable
 	bool resync_done;

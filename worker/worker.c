@@ -1,7 +1,7 @@
 // Start and end of a worker's state, without its channels and mappings.
 #include "worker/worker.h"
 #include "lib/base/log.h"
-#include "worker/own.h"
+#include "worker/hss_request.h"
 #include <errno.h>
 
 // The AVPs that all answers have in common, encoded once.

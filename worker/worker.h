@@ -5,8 +5,8 @@
 #include "config/config.h"
 #include "lib/base/clock.h"
 #include "lib/ipc/channel.h"
-#include "worker/auth/vectors.h"
-#include "worker/block.h"
+#include "lib/auth/vectors.h"
+#include "worker/sqn_block.h"
 #include "worker/request.h"
 
 #define WORKER_K_CACHE	   1024 // hosts whose IND column is remembered

@@ -126,12 +126,12 @@ struct ipc_sqn_block {
 
 // IND_HOST: uint64_t host_hash, then the host's text. ACK: uint64_t place, or UINT64_MAX: hashed
 
-struct ipc_miss {
+struct ipc_read_through {
 	uint64_t imsi;
 	uint64_t msisdn;
 };
-enum miss_status { MISS_FOUND = 0, MISS_UNKNOWN = 1, MISS_BUSY = 2 };
-// MISS_ACK: uint64_t enum miss_status
+enum read_through_status { READ_THROUGH_FOUND = 0, READ_THROUGH_UNKNOWN = 1, READ_THROUGH_BUSY = 2 };
+// READ_THROUGH_ACK: uint64_t enum read_through_status
 
 // DELIVER: a CLR; hdr.id is its row. Body: this, then host, realm.
 struct ipc_deliver {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
-#include "worker/auth/vectors.h"
+#include "lib/auth/vectors.h"
 
 #define ROUND_CNT    5
 #define KEYS_CNT     1024

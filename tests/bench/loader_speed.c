@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "cache/loader/admin.h"
-#include "cache/loader/load.h"
-#include "cache/loader/loader.h"
-#include "cache/loader/txn.h"
+#include "loader/admin/admin.h"
+#include "loader/commit/load.h"
+#include "loader/loader.h"
+#include "loader/commit/txn.h"
 #include "lib/base/clock.h"
 
 static struct config config;

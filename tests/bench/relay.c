@@ -21,7 +21,7 @@
 #include <unistd.h>
 #include "lib/base/ident.h"
 #include "tools/hss-load/message.h"
-#include "worker/auth/vectors.h"
+#include "lib/auth/vectors.h"
 
 #define BUF_SIZE  (1u << 20)
 #define HEADROOM  (1u << 16) // free bytes in an output buffer before anything more is read for it

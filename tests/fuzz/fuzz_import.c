@@ -4,9 +4,9 @@
 // record's reader takes too.
 #include <stdlib.h>
 #include <string.h>
-#include "cache/loader/document/csv.h"
-#include "cache/loader/document/import_doc.h"
-#include "cache/loader/document/record.h"
+#include "loader/document/csv.h"
+#include "loader/document/import_doc.h"
+#include "loader/document/record.h"
 
 #define LINES_MAX 400 // long inputs would only repeat themselves
 

@@ -1,8 +1,8 @@
 // A line of an import as hostile text: split and parsed, made a record and a profile, walked again as a node
 // would.
 #include <stdlib.h>
-#include "cache/loader/document/import_doc.h"
-#include "cache/loader/document/record.h"
+#include "loader/document/import_doc.h"
+#include "loader/document/record.h"
 #include "lib/diameter/avp.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

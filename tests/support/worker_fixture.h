@@ -10,7 +10,7 @@
 #include "lib/base/log.h"
 #include "tests/support/check.h"
 #include "worker/link.h"
-#include "worker/own.h"
+#include "worker/hss_request.h"
 #include "worker/worker.h"
 
 #define WF_FRAMES    20000

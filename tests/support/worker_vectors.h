@@ -1,7 +1,7 @@
 // Tests of AIR: a subscriber with keys, and the vectors of an answer recomputed from their RAND.
 #pragma once
 #include "tests/support/worker_fixture.h"
-#include "worker/auth/sqn.h"
+#include "lib/auth/sqn.h"
 
 static struct auth auth;
 

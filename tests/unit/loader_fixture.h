@@ -12,14 +12,14 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "cache/loader/admin.h"
-#include "cache/loader/load.h"
-#include "cache/loader/loader.h"
-#include "cache/loader/local/local_priv.h"
-#include "cache/loader/own.h"
-#include "cache/loader/problems.h"
-#include "cache/loader/txn.h"
-#include "cache/loader/upstream_csv.h"
+#include "loader/admin/admin.h"
+#include "loader/commit/load.h"
+#include "loader/loader.h"
+#include "loader/store/local_priv.h"
+#include "loader/commit/hss_request.h"
+#include "loader/upstream/problems.h"
+#include "loader/commit/txn.h"
+#include "loader/upstream/upstream_csv.h"
 
 #define SENT_MAX 20000
 

@@ -467,19 +467,19 @@ static void a_miss_while_loading_reads_through(void **state)
 {
 	(void)state;
 	uint64_t status;
-	struct ipc_miss m = {.imsi = imsi_of(IMSI).v}, unknown = {.imsi = imsi_of("001019999999999").v};
+	struct ipc_read_through m = {.imsi = imsi_of(IMSI).v}, unknown = {.imsi = imsi_of("001019999999999").v};
 	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME1});
 	world_kill();
 	world_memory_close();
 	world_memory(100);
 	assert_int_equal(world_attach(), 0); // and no load_step
 	assert_null(cache_find(world.l.cache, imsi_of(IMSI)));
-	world_frame(ROLE_WORKER, IPC_MISS, 1, 0, &m, sizeof(m));
-	world_frame(ROLE_WORKER, IPC_MISS, 2, 0, &unknown, sizeof(unknown));
-	memcpy(&status, sent_find(IPC_MISS_ACK, 1)->body, 8);
-	assert_int_equal(status, MISS_FOUND);
-	memcpy(&status, sent_find(IPC_MISS_ACK, 2)->body, 8);
-	assert_int_equal(status, MISS_UNKNOWN);
+	world_frame(ROLE_WORKER, IPC_READ_THROUGH, 1, 0, &m, sizeof(m));
+	world_frame(ROLE_WORKER, IPC_READ_THROUGH, 2, 0, &unknown, sizeof(unknown));
+	memcpy(&status, sent_find(IPC_READ_THROUGH_ACK, 1)->body, 8);
+	assert_int_equal(status, READ_THROUGH_FOUND);
+	memcpy(&status, sent_find(IPC_READ_THROUGH_ACK, 2)->body, 8);
+	assert_int_equal(status, READ_THROUGH_UNKNOWN);
 	assert_node(record()->mme, MME1);
 	// a change before the pass has come here is not undone by it
 	ask(&(struct ask){.kind = CHANGE_ULR_MME, .host = MME2});

@@ -1,7 +1,7 @@
 // Rows of a PyHSS file: what is a row, what is skipped, what is refused with which words; the document that
 // comes of it.
 #include "tests/unit/loader_fixture.h"
-#include "cache/loader/document/csv.h"
+#include "loader/document/csv.h"
 #include "tests/support/guard.h"
 
 #define K   "465B5CE8B199B49FAA5F0A2EE238A6BC"

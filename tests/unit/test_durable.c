@@ -114,9 +114,9 @@ static void a_full_disk_refuses_and_recovers(void **state)
 		memcpy(&raised, sent_find(IPC_SQN_BLOCK_ACK, 900 + f)->body, 8);
 		assert_int_equal(raised, 0);
 		// what needs no write is still served
-		struct ipc_miss m = {.imsi = record(3)->imsi.v};
-		world_frame(ROLE_WORKER, IPC_MISS, 700 + f, 0, &m, sizeof(m));
-		assert_non_null(sent_find(IPC_MISS_ACK, 700 + f));
+		struct ipc_read_through m = {.imsi = record(3)->imsi.v};
+		world_frame(ROLE_WORKER, IPC_READ_THROUGH, 700 + f, 0, &m, sizeof(m));
+		assert_non_null(sent_find(IPC_READ_THROUGH_ACK, 700 + f));
 		assert_true(txn_failing(&world.l));
 		faulty.write_fault = faulty.sync_fault = 0;
 		ulr(2, "again", ++id);

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <cmocka.h>
-#include "cache/loader/mongo/idmap.h"
+#include "loader/upstream/mongo/idmap.h"
 
 #define MANY 200000u
 

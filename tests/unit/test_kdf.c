@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <openssl/evp.h>
 #include "tests/unit/vector_file.h"
-#include "worker/auth/kdf.h"
+#include "lib/auth/kdf.h"
 
 static void test_kasme_sets(void **state)
 {

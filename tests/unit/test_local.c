@@ -1,6 +1,6 @@
 // The local database: journal and rows are one truth whatever was folded, whatever was killed; newer files
 // are refused.
-#include "cache/loader/local/local_priv.h"
+#include "loader/store/local_priv.h"
 #include "tests/unit/faulty_vfs.h"
 #include "tests/unit/loader_fixture.h"
 #include <sqlite3.h>

@@ -1,7 +1,7 @@
 // Milenage and the XOR test algorithm against the published sets, function by function.
 #include "tests/unit/vector_file.h"
-#include "worker/auth/milenage.h"
-#include "worker/auth/xor.h"
+#include "lib/auth/milenage.h"
+#include "lib/auth/xor.h"
 
 struct inputs {
 	uint8_t k[16], opc[16], rand[16];

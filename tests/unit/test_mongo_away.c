@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "cache/loader/mongo/mongo.h"
+#include "loader/upstream/mongo/mongo.h"
 #include "lib/base/clock.h"
 
 #define SECRET "s3cr%21t"

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
-#include "cache/loader/mongo/mongo_change.h"
+#include "loader/upstream/mongo/mongo_change.h"
 
 #define OID "66daf45a3085de0011a1de01"
 

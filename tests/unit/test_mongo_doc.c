@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include "cache/loader/mongo/mongo_doc.h"
-#include "cache/loader/mongo/mongo_json.h"
+#include "loader/upstream/mongo/mongo_doc.h"
+#include "loader/upstream/mongo/mongo_json.h"
 #include "tests/support/guard.h"
 
 static struct mongo_docs docs, fresh;

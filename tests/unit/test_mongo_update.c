@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
-#include "cache/loader/mongo/mongo_update.h"
+#include "loader/upstream/mongo/mongo_update.h"
 
 static struct mongo_op ops[MONGO_OPS_MAX];
 

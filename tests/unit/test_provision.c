@@ -1,7 +1,7 @@
 // What hssctl asks of the loader: adding, showing, changing, deleting, lists with flow control, import and
 // export.
 #include "tests/unit/loader_fixture.h"
-#include "cache/loader/document/import_doc.h"
+#include "loader/document/import_doc.h"
 
 #define IMSI "001010000000001"
 #define KEYS "\"k\":\"465B5CE8B199B49FAA5F0A2EE238A6BC\",\"opc\":\"E8ED289DEBA952E4283B54E88E6183CA\""

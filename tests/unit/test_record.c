@@ -5,8 +5,8 @@
 // cmocka wants the three above
 #include <cmocka.h>
 #include <stdio.h>
-#include "cache/loader/document/extjson.h"
-#include "cache/loader/document/record.h"
+#include "loader/document/extjson.h"
+#include "loader/document/record.h"
 #include "lib/diameter/avp.h"
 #include "lib/diameter/dict.h"
 

@@ -10,7 +10,7 @@
 #include "frontend/peer.h"
 #include "frontend/peerlist.h"
 #include "frontend/route.h"
-#include "frontend/screen.h"
+#include "frontend/check.h"
 #include "lib/base/ident.h"
 #include "lib/diameter/avp.h"
 #include "tests/support/frontend_fixture.h"
@@ -386,7 +386,7 @@ static void test_counted(void **state)
 	settle();
 	fe->now_us = START_US + 800;
 	answer(taken.id[0], taken.worker[0]);
-	screen_verdict(&v, RESULT_LOOP_DETECTED);
+	check_verdict(&v, RESULT_LOOP_DETECTED);
 	route_refuse(fe, peer.conn, air, msg, msg_len, &v, "test");
 	frontend_flush(fe);
 	assert_int_equal(fe->stats->requests[CMD_AIR], 2);

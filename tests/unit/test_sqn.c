@@ -1,8 +1,8 @@
 // Sequence numbers: the worked runs of vectors.json, played between a USIM (TS 33.102 C.2) and generators
-// like those of an AuC that compose their numbers with worker/auth/sqn.h; then the refusals.
+// like those of an AuC that compose their numbers with lib/auth/sqn.h; then the refusals.
 #include <stdlib.h>
 #include "tests/unit/vector_file.h"
-#include "worker/auth/sqn.h"
+#include "lib/auth/sqn.h"
 
 #define AUC_MAX 2
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cache/loader/local/unfolded.h"
+#include "loader/store/unfolded.h"
 
 #define SUBSCRIBERS 60000u
 

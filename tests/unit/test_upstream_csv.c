@@ -1,7 +1,7 @@
 // A file of subscribers: taken whole or not at all, compared with what is served, never lowering an SQN.
 #include "tests/unit/loader_fixture.h"
-#include "cache/loader/imsi_set.h"
-#include "cache/loader/problems.h"
+#include "loader/upstream/imsi_set.h"
+#include "loader/upstream/problems.h"
 
 #define K                   "465B5CE8B199B49FAA5F0A2EE238A6BC"
 #define K2                  "00112233445566778899AABBCCDDEEFF"
@@ -241,10 +241,10 @@ static void long_lines(void **state)
 static uint64_t miss(const char *imsi)
 {
 	static uint64_t id = 5000;
-	struct ipc_miss m = {.imsi = imsi_of(imsi).v};
+	struct ipc_read_through m = {.imsi = imsi_of(imsi).v};
 	uint64_t status = UINT64_MAX;
-	world_frame(ROLE_WORKER, IPC_MISS, ++id, 0, &m, sizeof(m));
-	struct sent *s = sent_find(IPC_MISS_ACK, id);
+	world_frame(ROLE_WORKER, IPC_READ_THROUGH, ++id, 0, &m, sizeof(m));
+	struct sent *s = sent_find(IPC_READ_THROUGH_ACK, id);
 	assert_non_null(s);
 	assert_int_equal(s->len, sizeof(status));
 	memcpy(&status, s->body, sizeof(status));
@@ -261,10 +261,10 @@ static void survives(void **state)
 		assert_true(upstream_csv_is_first(&world.l));
 		assert_non_null(record(IMSI "2"));
 		// who is not known may be in the file
-		assert_int_equal(miss(IMSI "8"), MISS_BUSY);
+		assert_int_equal(miss(IMSI "8"), READ_THROUGH_BUSY);
 		settle();
-		assert_int_equal(miss(IMSI "8"), MISS_UNKNOWN);
-		assert_int_equal(miss(IMSI "2"), MISS_FOUND);
+		assert_int_equal(miss(IMSI "8"), READ_THROUGH_UNKNOWN);
+		assert_int_equal(miss(IMSI "2"), READ_THROUGH_FOUND);
 		assert_false(upstream_csv_is_first(&world.l));
 		assert_int_equal(world.l.header->load_state, CACHE_COMPLETE);
 		assert_int_equal(world.l.header->subscriber_cnt, 1);

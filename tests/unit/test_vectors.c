@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <openssl/crypto.h>
 #include "tests/unit/vector_file.h"
-#include "worker/auth/sqn.h"
-#include "worker/auth/vectors.h"
+#include "lib/auth/sqn.h"
+#include "lib/auth/vectors.h"
 
 static struct auth auth;
 static int allocations_left = -1; // of libcrypto, until they fail; negative: no limit

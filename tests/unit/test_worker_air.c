@@ -369,27 +369,27 @@ static void refuse_in_aia(void **state)
 	assert_int_equal(words(f)->next, 33);
 }
 
-static void miss_while_loading(void **state)
+static void read_through_while_loading(void **state)
 {
 	struct wf *f = *state;
 	static const char other[] = "001010000000077";
-	struct ipc_miss m;
+	struct ipc_read_through m;
 	wf_load_state(f, CACHE_LOADING);
-	for (unsigned status = MISS_FOUND; status <= MISS_BUSY; status++) {
-		struct wr w = wf_air(f, status == MISS_FOUND ? other : "001010000000078", 1);
+	for (unsigned status = READ_THROUGH_FOUND; status <= READ_THROUGH_BUSY; status++) {
+		struct wr w = wf_air(f, status == READ_THROUGH_FOUND ? other : "001010000000078", 1);
 		wf_send(f, &w);
 		assert_int_equal(wf_answers(f, 0), 0);
-		struct wf_frame *q = wf_ask(f, IPC_MISS);
+		struct wf_frame *q = wf_ask(f, IPC_READ_THROUGH);
 		memcpy(&m, q->body, sizeof m);
 		assert_int_equal(m.msisdn, 0);
-		if (status == MISS_FOUND)
+		if (status == READ_THROUGH_FOUND)
 			wf_subscriber(f, other, wf_profile(f, true, false, 0, 0), 1, 1000);
-		wf_reply(f, IPC_MISS_ACK, q->hdr.id, status);
+		wf_reply(f, IPC_READ_THROUGH_ACK, q->hdr.id, status);
 		struct wf_answer a = wf_take(f, 0);
-		if (status == MISS_UNKNOWN)
+		if (status == READ_THROUGH_UNKNOWN)
 			is_experimental(&a, EXP_USER_UNKNOWN);
 		else
-			assert_int_equal(a.result, status == MISS_FOUND ? RESULT_SUCCESS : RESULT_TOO_BUSY);
+			assert_int_equal(a.result, status == READ_THROUGH_FOUND ? RESULT_SUCCESS : RESULT_TOO_BUSY);
 	}
 	assert_int_equal(f->stats->c[STAT_LOADER_WAITING], 0);
 }
@@ -420,7 +420,7 @@ int main(void)
 	    T(block_used_up),      T(block_refused),     T(asks_are_bounded),
 	    T(end_of_numbers),     T(one_question_for_a_flood), T(loader_away),       T(loader_away_too_long),
 	    T(bad_values),         T(features),          T(refuse_in_aia),
-	    T(miss_while_loading), T(algorithms),
+	    T(read_through_while_loading), T(algorithms),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-// Reads tests/data/vectors.json for the tests of worker/auth: groups of sets with hexadecimal fields. A
+// Reads tests/data/vectors.json for the tests of lib/auth: groups of sets with hexadecimal fields. A
 // missing group, a wrong number of sets or a malformed field fails the test, so that no set is skipped
 // unnoticed.
 #pragma once

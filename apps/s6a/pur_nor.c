@@ -1,0 +1,160 @@
+// Purge-UE-Request (TS 29.272 5.2.1.3.3) and Notify-Request (5.2.5.1.3): both change stored state only when they come from
+// the node that serves the subscriber; the loader decides that on the newest state.
+#include "apps/s6a/s6a.h"
+#include "apps/s6a/rules.h"
+#include "worker/link.h"
+#include "worker/worker.h"
+
+#define NOR_EXT_MAX 4096
+
+static void change_send(struct request *r, enum change_kind kind, uint32_t flags, uint64_t imeisv, struct slice host,
+			struct slice realm, struct slice ext)
+{
+	struct ipc_change c = {
+		.imsi = r->imsi.v,
+		.dup_key = s6a_dup_key(r),
+		.imeisv = imeisv,
+		.kind = kind,
+		.flags = flags,
+		.host_len = (uint16_t)host.len,
+		.realm_len = (uint16_t)realm.len,
+		.ext_len = ext.len,
+		.options = r->h.flags & HEADER_T ? CHANGE_REPEATED : 0,
+	};
+	link_change(r, &c, host, realm, ext);
+}
+
+static void pur_answer(struct request *r, const struct s6a_features *f)
+{
+	struct wr w;
+	request_answer_begin(r, &w, RESULT_SUCCESS, false, 160);
+	s6a_features_put(&w, f);
+	avp_put_u32(&w, AVP_CODE_PUA_Flags, VENDOR_3GPP, 0, r->change.flags);
+	request_answer_end(r, &w);
+}
+
+void s6a_pur(struct request *r)
+{
+	struct s6a_features f;
+	if (!s6a_find_subscriber(r))
+		return;
+	s6a_features_read(r, SLOT_PUR_Supported_Features, &f);
+	if (f.unsupported) {
+		s6a_answer_feature_unsupported(r, &f);
+		return;
+	}
+	if (!r->change_done) {
+		struct slice location = request_slot(r, SLOT_PUR_EPS_Location_Information);
+		struct slice ext = {0};
+		// kept as the AVP that it was, with its header
+		if (location.len && location.len < NOR_EXT_MAX &&
+		    r->slots[SLOT_PUR_EPS_Location_Information].off >= 12)
+			ext = slice_of(location.p - 12, location.len + 12);
+		change_send(r, CHANGE_PUR, request_u32(r, SLOT_PUR_PUR_Flags, 0), 0,
+			    request_slot(r, SLOT_PUR_Origin_Host), request_slot(r, SLOT_PUR_Origin_Realm), ext);
+		return;
+	}
+	switch (r->change.status) {
+	case CHANGE_DONE:
+	case CHANGE_DUPLICATE:
+	case CHANGE_NOT_SERVING: // success, and nothing changes: flags are 0
+		pur_answer(r, &f);
+		return;
+	case CHANGE_UNKNOWN_USER:
+		request_answer(r, EXP_USER_UNKNOWN, true);
+		return;
+	default:
+		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
+	}
+}
+
+// PDN-GW, voice support and reachability as they came, for later applications (5.2.5.1.3).
+static struct slice nor_ext(struct request *r, uint8_t *buf, size_t cap)
+{
+	struct wr w = wr_of(buf, cap);
+	struct rd rd = request_avps(r);
+	struct avp a;
+	while (avp_next(&rd, &a) == AVP_WALK_ONE) {
+		bool keep = a.code == AVP_CODE_MIP6_Agent_Info || a.code == AVP_CODE_Service_Selection;
+		if (a.vendor == VENDOR_3GPP)
+			keep = a.code == AVP_CODE_Visited_Network_Identifier || a.code == AVP_CODE_Context_Identifier ||
+			       a.code == AVP_CODE_NOR_Flags || a.code == AVP_CODE_UE_SRVCC_Capability ||
+			       a.code == AVP_CODE_Homogeneous_Support_of_IMS_Voice_Over_PS_Sessions ||
+			       a.code == AVP_CODE_Emergency_Services || a.code == AVP_CODE_Alert_Reason;
+		if (keep)
+			s6a_keep_avp(&w, &a);
+	}
+	return wr_done(&w);
+}
+
+// The subscription has this APN: by name when there is one (or the wildcard), otherwise by Context-Identifier.
+static bool apn_subscribed(const struct cache_profile *p, struct slice name, struct slice context)
+{
+	struct avp all, one, v;
+	if (!avp_find(slice_of(p->avps + p->head_len, p->epc_len), AVP_CODE_APN_Configuration_Profile, VENDOR_3GPP, &all))
+		return false;
+	struct rd rd = rd_slice(all.data);
+	while (avp_next(&rd, &one) == AVP_WALK_ONE) {
+		if (one.code != AVP_CODE_APN_Configuration || one.vendor != VENDOR_3GPP)
+			continue;
+		if (!name.len && avp_find(one.data, AVP_CODE_Context_Identifier, VENDOR_3GPP, &v) && slice_eq(v.data, context))
+			return true;
+		if (name.len && avp_find(one.data, AVP_CODE_Service_Selection, 0, &v) &&
+		    (slice_eq_nocase(v.data, name) || slice_eq(v.data, slice_str("*"))))
+			return true;
+	}
+	return false;
+}
+
+// A PDN-GW is stored for an APN of the subscription, or as the one for emergency calls (5.2.5.1.3).
+static bool nor_pdn_gw_refused(const struct request *r, const struct cache_record *rec)
+{
+	struct slice name = request_slot(r, SLOT_NOR_Service_Selection);
+	struct slice context = request_slot(r, SLOT_NOR_Context_Identifier);
+	if (!request_has(r, SLOT_NOR_MIP6_Agent_Info) || request_u32(r, SLOT_NOR_Emergency_Services, 0) & 1)
+		return false;
+	const struct cache_profile *p = cache_profile(&r->w->cache, rec);
+	return !p || !apn_subscribed(p, name, context);
+}
+
+void s6a_nor(struct request *r)
+{
+	uint8_t buf[NOR_EXT_MAX];
+	struct s6a_features f;
+	struct wr w;
+	const struct cache_record *rec = s6a_find_subscriber(r);
+	if (!rec)
+		return;
+	s6a_features_read(r, SLOT_NOR_Supported_Features, &f);
+	if (f.unsupported) {
+		s6a_answer_feature_unsupported(r, &f);
+		return;
+	}
+	if (!r->change_done && nor_pdn_gw_refused(r, rec)) {
+		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
+		return;
+	}
+	if (!r->change_done) {
+		change_send(r, CHANGE_NOR, request_u32(r, SLOT_NOR_NOR_Flags, 0),
+			    s6a_imeisv_read(request_slot(r, SLOT_NOR_Terminal_Information)),
+			    request_slot(r, SLOT_NOR_Origin_Host), request_slot(r, SLOT_NOR_Origin_Realm),
+			    nor_ext(r, buf, sizeof buf));
+		return;
+	}
+	switch (r->change.status) {
+	case CHANGE_DONE:
+	case CHANGE_DUPLICATE:
+		request_answer_begin(r, &w, RESULT_SUCCESS, false, 128);
+		s6a_features_put(&w, &f);
+		request_answer_end(r, &w);
+		return;
+	case CHANGE_UNKNOWN_USER:
+		request_answer(r, EXP_USER_UNKNOWN, true);
+		return;
+	case CHANGE_NOT_SERVING:
+		request_answer(r, EXP_UNKNOWN_SERVING_NODE, true);
+		return;
+	default:
+		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
+	}
+}

@@ -1,0 +1,63 @@
+// Calls of hss-admin: their table, their rows, flow control (README.md has the protocol). A call lives from
+// ADMIN_CALL to ADMIN_END or ADMIN_CANCEL; operations that are under way name it by its serial, so that they
+// may outlive it.
+#pragma once
+#include <jansson.h>
+#include "loader/loader.h"
+
+#define ADMIN_WINDOW     256u
+#define ADMIN_CALLS_MAX  64u
+#define ADMIN_ERRORS_MAX 10000u
+
+enum admin_status { ADMIN_OK = 0, ADMIN_REFUSED = 1, ADMIN_USAGE = 2 };
+
+struct csv;
+struct import_docs;
+
+struct call {
+	uint64_t id;     // hss-admin's
+	uint64_t serial; // ours
+	const struct admin_command *command;
+	json_t *args;    // owned
+	unsigned window; // rows that may be sent
+	bool started;
+	bool looked_up; // in the upstream, which had its subscriber
+	uint64_t need_seq; // a stream begins when all up to here is folded
+	imsi_t cursor;
+	// import
+	uint64_t line, rows, errors, in_flight, owed;
+	uint64_t progress_ms;
+	bool ended, failed;
+	struct import_docs *docs; // owned; NULL: rows of CSV
+	struct csv *csv;	  // owned; NULL: documents
+};
+
+struct admin_command {
+	const char *name;
+	void (*run)(struct loader *l, struct call *c);  // ends the call, at once or later
+	void (*pump)(struct loader *l, struct call *c); // NULL, or: there is room for rows
+};
+
+int admin_new(struct loader *l) MUST_USE;
+void admin_free(struct loader *l);
+void admin_frame(struct loader *l, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len);
+void admin_gone(struct loader *l); // hss-admin went away: all calls with it
+void admin_tick(struct loader *l);
+// The fold thread made a step: streams may begin, imports may go on.
+void admin_folded(struct loader *l);
+
+// The call of an operation, NULL when it is over.
+struct call *admin_call(struct loader *l, uint64_t serial);
+// Sends one row and drops it. `secret`: its text is wiped.
+void admin_row_take(struct loader *l, struct call *c, json_t *row, bool secret);
+// The end: `error` NULL or a text. The call is freed.
+__attribute__((format(printf, 4, 5))) void admin_end(struct loader *l, struct call *c,
+						     enum admin_status status, const char *error, ...);
+// The same with further members; takes `members`.
+void admin_end_take(struct loader *l, struct call *c, json_t *members);
+
+// provision.c, location.c, import.c
+extern const struct admin_command admin_commands[];
+void import_data(struct loader *l, struct call *c, struct slice lines);
+void import_resume(struct loader *l, struct call *c);
+void import_tick(struct loader *l, struct call *c);

@@ -1,0 +1,71 @@
+// A subscriber's document becomes its record: the one way in for `subscriber add`, `set` and `import`.
+#pragma once
+#include "loader/admin/admin.h"
+#include "loader/commit/txn.h"
+#include "loader/upstream/upstream.h"
+
+enum put_mode { PUT_ADD, PUT_REPLACE };
+
+struct put {
+	const json_t *document;
+	struct slice text; // the same as it is kept
+	enum put_mode mode;
+	void (*done)(struct loader *l, struct op *op, int error);
+	uint64_t id;     // op.id
+	uint64_t answer; // op.answer[0]
+	// with an upstream: it refuses, or can't be reached; `done` does not follow
+	void (*refused)(struct loader *l, uint64_t id, uint64_t answer, const char *text);
+};
+// An operator's document: to the upstream first, if there is one. Checks and begins; `done` or `refused` follows. false and
+// e->text: refused, nothing follows.
+bool provision_change(struct loader *l, const struct put *p, struct record_error *e) MUST_USE;
+// Checks and begins; `done` follows with the commit. false and e->text: refused, nothing follows.
+bool provision_put(struct loader *l, const struct put *p, struct record_error *e) MUST_USE;
+
+// A document of the upstream, as its threads understood it. `done` follows only after PUT_BEGUN.
+struct put_feed {
+	const struct up_doc *doc;
+	bool takes_over; // as in struct up_item
+	void (*done)(struct loader *l, struct op *op, int error);
+	uint64_t id;	 // op.id
+	uint64_t answer; // op.answer[0]
+	uint64_t note;	 // op.answer[1]
+};
+enum put_result { PUT_BEGUN, PUT_NOTHING, PUT_REFUSED };
+enum put_result provision_put_feed(struct loader *l, const struct put_feed *p, struct record_error *e) MUST_USE;
+// Removes a subscriber, with CLR to the nodes that serve it; `done` follows. false: no such subscriber.
+bool provision_remove(struct loader *l, imsi_t imsi, void (*done)(struct loader *l, struct op *op, int error),
+		      uint64_t id) MUST_USE;
+
+// The document as it stands, with the current state and SQN in it. NULL: not there or unreadable.
+json_t *provision_document(struct loader *l, imsi_t imsi);
+// The document that the WebUI would write: args as those of `subscriber add`, of the right types. NULL: no memory.
+json_t *provision_new_document(const json_t *args);
+// args.imsi; ends the call and returns false when it is none.
+bool provision_imsi(struct loader *l, struct call *c, imsi_t *imsi);
+// Not here: the call ends as refused, unless the upstream knows more; then it is begun again.
+void provision_absent(struct loader *l, struct call *c, imsi_t imsi);
+// done() of operations that end their call (op.id is its serial).
+void provision_done(struct loader *l, struct op *op, int error);
+
+// IMEI(SV) as text, NULL when unknown.
+json_t *imeisv_json(uint64_t imeisv);
+// The same when the upstream refuses: ends the call.
+void provision_refused(struct loader *l, uint64_t id, uint64_t answer, const char *text);
+// CLR(SUBSCRIPTION_WITHDRAWAL) to the nodes that serve this subscriber, as part of `op`.
+void location_withdraw(struct loader *l, struct op *op, const struct cache_record *r, uint32_t flags);
+
+void provision_add(struct loader *l, struct call *c);
+void provision_show(struct loader *l, struct call *c);
+void provision_set(struct loader *l, struct call *c);
+void provision_delete(struct loader *l, struct call *c);
+void provision_stream(struct loader *l, struct call *c);
+void provision_list_pump(struct loader *l, struct call *c);
+void provision_export_pump(struct loader *l, struct call *c);
+void import_begin(struct loader *l, struct call *c);
+void sqn_show(struct loader *l, struct call *c);
+void sqn_set(struct loader *l, struct call *c);
+void sqn_jump(struct loader *l, struct call *c);
+void location_show(struct loader *l, struct call *c);
+void location_cancel(struct loader *l, struct call *c);
+void store_status(struct loader *l, struct call *c);

@@ -1,0 +1,435 @@
+// Group commit and publication: see txn.h. Loader process, main thread; laws 4 and 6.
+#include "loader/commit/txn.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include "loader/commit/load.h"
+#include "loader/upstream/outbox.h"
+#include "loader/commit/hss_request.h"
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/base/secret.h"
+
+#define TXN_OPS       4096u
+#define TXN_ENTRIES   (TXN_OPS * 4)
+#define TXN_BYTES     (16u << 20) // address space; memory only as far as a batch goes
+#define TXN_KEEP      (4u << 20)
+#define TXN_KEYS      16384u
+#define PUT_TRIES     400 // x 250 us: a reader that is still pinned after 100 ms is stopped, not slow
+#define REPUBLISH_MAX 65536u
+#define LATER_KEYS    4096u
+#define LATER_BYTES   (32u << 20) // of all frames that wait
+
+// A worker's frame that waits for the next batch.
+struct later {
+	struct later *next;
+	uint64_t key;
+	unsigned worker;
+	uint32_t generation;
+	struct ipc_hdr hdr;
+	uint8_t body[];
+};
+
+struct txn {
+	struct op *op;
+	unsigned op_cnt;
+	struct entry *entry;
+	unsigned entry_cnt, entry_mark; // mark: those of operations that were added
+	uint8_t *bytes;
+	size_t used, used_mark;
+	struct {
+		uint64_t key;
+		uint32_t batch;
+	} * keys;
+	uint32_t batch;
+	struct event *event;
+	bool scheduled, failing;
+	struct log_limit limit;
+	uint64_t *republish; // subscribers whose publication failed after the commit
+	unsigned republish_cnt;
+	struct later *later, **later_tail; // in the order of their arrival
+	size_t later_bytes;
+	uint16_t later_cnt[LATER_KEYS]; // frames a hash of their keys
+	bool later_running;
+};
+
+static void commit_batch(struct loader *l);
+
+static void on_commit(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	txn_commit(arg);
+}
+
+int txn_new(struct loader *l)
+{
+	struct txn *t = l->txn = calloc(1, sizeof(*t));
+	if (!t)
+		return -ENOMEM;
+	t->batch = 1;
+	t->later_tail = &t->later;
+	t->op = calloc(TXN_OPS, sizeof(*t->op));
+	t->entry = calloc(TXN_ENTRIES, sizeof(*t->entry));
+	t->keys = calloc(TXN_KEYS, sizeof(*t->keys));
+	t->bytes =
+	    mmap(NULL, TXN_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (t->bytes == MAP_FAILED)
+		t->bytes = NULL;
+	if (l->base)
+		t->event = event_new(l->base, -1, 0, on_commit, l);
+	return t->op && t->entry && t->keys && t->bytes && (t->event || !l->base) ? 0 : -ENOMEM;
+}
+
+static void drop_own(struct op *op)
+{
+	for (unsigned i = 0; i < op->own_cnt; i++)
+		own_request_free(&op->own[i]);
+	op->own_cnt = 0;
+}
+
+void txn_free(struct loader *l)
+{
+	struct txn *t = l->txn;
+	if (!t)
+		return;
+	if (t->event)
+		event_free(t->event);
+	for (unsigned i = 0; t->op && i < t->op_cnt; i++)
+		drop_own(&t->op[i]);
+	for (struct later *f = t->later, *next; f; f = next) {
+		next = f->next;
+		free(f);
+	}
+	if (t->bytes)
+		munmap(t->bytes, TXN_BYTES);
+	free(t->op);
+	free(t->entry);
+	free(t->keys);
+	free(t->republish);
+	free(t);
+	l->txn = NULL;
+}
+
+bool txn_failing(const struct loader *l)
+{
+	return l->txn->failing;
+}
+
+unsigned txn_waiting(const struct loader *l)
+{
+	return l->txn->op_cnt;
+}
+
+// Is the key in this batch? Notes it when `add`.
+static bool key_waits(struct txn *t, uint64_t key, bool add)
+{
+	if (key == 0)
+		return false;
+	for (uint32_t i = (uint32_t)ident_hash(key) & (TXN_KEYS - 1);; i = (i + 1) & (TXN_KEYS - 1)) {
+		if (t->keys[i].batch != t->batch) {
+			if (add) {
+				t->keys[i].key = key;
+				t->keys[i].batch = t->batch;
+			}
+			return false;
+		}
+		if (t->keys[i].key == key)
+			return true;
+	}
+}
+
+// ---- frames for the next batch
+// ---------------------------------------------------------------------------------
+
+static uint16_t *later_of(struct txn *t, uint64_t key)
+{
+	return &t->later_cnt[(ident_hash(key) >> 32) & (LATER_KEYS - 1)];
+}
+
+static void later_append(struct txn *t, struct later *f)
+{
+	f->next = NULL;
+	*t->later_tail = f;
+	t->later_tail = &f->next;
+	t->later_bytes += sizeof(*f) + f->hdr.len;
+	++*later_of(t, f->key);
+}
+
+enum txn_later txn_later(struct loader *l, unsigned worker, uint64_t key, const struct ipc_hdr *hdr,
+			 const uint8_t *body)
+{
+	struct txn *t = l->txn;
+	size_t len = hdr->len - sizeof(*hdr);
+	// an earlier frame of the same subscriber must not be overtaken
+	if (key == 0 || (!key_waits(t, key, false) && *later_of(t, key) == 0))
+		return TXN_NOW;
+	if (t->later_bytes + sizeof(struct later) + hdr->len > LATER_BYTES || *later_of(t, key) == UINT16_MAX)
+		return TXN_REFUSE;
+	struct later *f = malloc(sizeof(*f) + len);
+	if (!f)
+		return TXN_REFUSE;
+	*f = (struct later){
+	    .key = key, .worker = worker, .generation = l->worker[worker].generation, .hdr = *hdr};
+	memcpy(f->body, body, len);
+	later_append(t, f);
+	return TXN_LATER;
+}
+
+// Once through the list: the first frame of every subscriber goes into the new batch, the others wait on.
+static void later_run(struct loader *l)
+{
+	struct txn *t = l->txn;
+	struct later *f = t->later, *next;
+	if (!f || t->later_running)
+		return;
+	t->later_running = true;
+	t->later = NULL;
+	t->later_tail = &t->later;
+	t->later_bytes = 0;
+	memset(t->later_cnt, 0, sizeof(t->later_cnt));
+	for (; f; f = next) {
+		next = f->next;
+		if (key_waits(t, f->key, false) || *later_of(t, f->key)) {
+			later_append(t, f);
+			continue;
+		}
+		if (f->generation ==
+		    l->worker[f->worker].generation) // else: its worker died, nobody waits for it
+			loader_frame(l, ROLE_WORKER, f->worker, &f->hdr, f->body);
+		free(f);
+	}
+	t->later_running = false;
+}
+
+static void rewind_to_mark(struct txn *t)
+{
+	t->entry_cnt = t->entry_mark;
+	t->used = t->used_mark;
+}
+
+struct op *txn_begin(struct loader *l, uint64_t key, size_t room)
+{
+	struct txn *t = l->txn;
+	if (room > TXN_BYTES)
+		return NULL;
+	rewind_to_mark(t);
+	if (t->op_cnt == TXN_OPS || t->entry_cnt + 8 > TXN_ENTRIES || t->used + room > TXN_BYTES ||
+	    key_waits(t, key, false))
+		commit_batch(l);
+	struct op *op = &t->op[t->op_cnt];
+	*op = (struct op){.rec = {.imsi = {key}}, .sqn = UINT32_MAX};
+	return op;
+}
+
+void txn_settle(struct loader *l, uint64_t key)
+{
+	if (key_waits(l->txn, key, false))
+		commit_batch(l);
+}
+
+struct wr txn_entry(struct loader *l)
+{
+	return wr_of(l->txn->bytes + l->txn->used, TXN_BYTES - l->txn->used);
+}
+
+void txn_entry_end(struct loader *l, const struct wr *w, enum entry_kind kind, imsi_t imsi)
+{
+	struct txn *t = l->txn;
+	if (w->err || t->entry_cnt == TXN_ENTRIES) {
+		t->entry_cnt = UINT32_MAX; // txn_add refuses
+		return;
+	}
+	t->entry[t->entry_cnt++] = (struct entry){.imsi = imsi.v, .kind = kind, .body = wr_done(w)};
+	t->used += wr_len(w);
+}
+
+void txn_forget(struct loader *l, struct op *op)
+{
+	drop_own(op);
+	rewind_to_mark(l->txn);
+}
+
+bool txn_add(struct loader *l, struct op *op)
+{
+	struct txn *t = l->txn;
+	if (t->entry_cnt == UINT32_MAX) {
+		txn_forget(l, op);
+		return false;
+	}
+	(void)key_waits(t, op->rec.imsi.v, true);
+	t->entry_mark = t->entry_cnt;
+	t->used_mark = t->used;
+	t->op_cnt++;
+	if (t->event && !t->scheduled) {
+		// Behind every channel that is readable in this turn of the loop: they share the fsync. What
+		// waited for this batch goes with the next turn, or the channels would never have theirs.
+		if (t->later_running)
+			event_add(t->event, &(struct timeval){0});
+		else
+			event_active(t->event, EV_TIMEOUT, 0);
+		t->scheduled = true;
+	}
+	return true;
+}
+
+static int put_record(struct loader *l, const struct cache_record *rec)
+{
+	int rc = builder_put(l->builder, rec);
+	for (unsigned i = 0; rc == -EAGAIN && i < PUT_TRIES; i++) {
+		nanosleep(&(struct timespec){.tv_nsec = 250000}, NULL);
+		rc = builder_put(l->builder, rec);
+	}
+	return rc;
+}
+
+static int publish_put(struct loader *l, struct op *op)
+{
+	bool fresh = op->rec.sqn == UINT32_MAX;
+	const struct cache_record *old = fresh && l->outbox ? cache_find(l->cache, op->rec.imsi) : NULL;
+	uint32_t old_words = old ? old->sqn : UINT32_MAX;
+	if (fresh) {
+		op->rec.sqn = builder_sqn_take(l->builder, op->next, op->limit);
+		if (op->rec.sqn == UINT32_MAX)
+			return -ENOSPC;
+	}
+	int rc = put_record(l, &op->rec);
+	if (rc && fresh)
+		builder_sqn_return(l->builder, op->rec.sqn);
+	else if (fresh && l->outbox)
+		outbox_moved(l, old_words, op->rec.sqn, op->next);
+	return rc;
+}
+
+static bool jump_one(void *ctx, const struct cache_record *r)
+{
+	struct op *op = ctx;
+	struct loader *l = op->ctx;
+	uint64_t by = (op->next - l->run) * SQN_BLOCK_MIN, limit = loader_seq_limit(l, r->sqn);
+	limit = limit > CACHE_SEQ_MAX - by ? CACHE_SEQ_MAX : limit + by;
+	uint64_t next = limit >= CACHE_SEQ_MAX ? CACHE_SEQ_MAX : limit - SQN_BLOCK_MIN;
+	builder_sqn_raise(l->builder, r->sqn, next, limit);
+	return true;
+}
+
+static int publish(struct loader *l, struct op *op)
+{
+	int rc = op->what & OP_PUT ? publish_put(l, op) : 0;
+	if (op->what & OP_DELETE && l->outbox && cache_find(l->cache, op->rec.imsi))
+		outbox_moved(l, cache_find(l->cache, op->rec.imsi)->sqn, UINT32_MAX, 0);
+	if (op->what & OP_DELETE)
+		builder_delete(l->builder, op->rec.imsi);
+	if (op->what & (OP_PUT | OP_DELETE))
+		load_profiles_changed(l);
+	if (op->what & OP_SQN_LIMIT)
+		builder_sqn_limit(l->builder, op->sqn, op->limit);
+	if (op->what & OP_SQN_RAISE)
+		builder_sqn_raise(l->builder, op->sqn, op->next, op->limit);
+	if (op->what & OP_SQN_SET)
+		builder_sqn_set(l->builder, op->sqn, op->next, op->limit);
+	if (op->what & OP_IND)
+		op->answer[0] = (uint64_t)(int64_t)builder_ind_add(l->builder, op->next);
+	if (op->what & OP_RUN) {
+		struct op jump = {.next = op->next, .ctx = l};
+		builder_each(l->builder, jump_one, &jump);
+		l->run = l->header->sqn_run = op->next;
+	}
+	return rc;
+}
+
+// Durable but not visible: that is put right from the database as soon as there is room. The asker is
+// refused; its repetition finds the change done.
+static void publish_later(struct loader *l, imsi_t imsi, int error)
+{
+	struct txn *t = l->txn;
+	if (log_limit_pass(&t->limit, 5))
+		log_error("cache_update_failed", LOG_STR("reason", err_text(error)));
+	if (!t->republish)
+		t->republish = calloc(REPUBLISH_MAX, sizeof(*t->republish));
+	if (!t->republish || t->republish_cnt == REPUBLISH_MAX)
+		bug("more updates of the cache failed than can be kept");
+	t->republish[t->republish_cnt++] = imsi.v;
+}
+
+static void finish(struct loader *l, struct op *op, int error)
+{
+	if (error == 0)
+		error = publish(l, op);
+	else
+		op->what = 0;
+	if (error && op->what & OP_PUT)
+		publish_later(l, op->rec.imsi, error);
+	if (error && !(op->what & OP_PUT))
+		drop_own(op);
+	for (unsigned i = 0; i < op->own_cnt; i++)
+		own_add_take(l, &op->own[i]);
+	op->own_cnt = 0;
+	if (op->done)
+		op->done(l, op, error);
+}
+
+static void commit_failed(struct loader *l, int rc)
+{
+	struct txn *t = l->txn;
+	loader_stat(l, STAT_COMMIT_FAILURES, 1);
+	if (!t->failing || log_limit_pass(&t->limit, 1))
+		log_error("commit_failed", LOG_STR("reason", err_text(rc)), LOG_INT("operations", t->op_cnt));
+	t->failing = true;
+}
+
+static void republish(struct loader *l)
+{
+	struct txn *t = l->txn;
+	unsigned n = t->republish_cnt;
+	t->republish_cnt = 0;
+	for (unsigned i = 0; i < n; i++)
+		if (load_one(l, (imsi_t){t->republish[i]}) < 0)
+			t->republish[t->republish_cnt++] = t->republish[i];
+}
+
+static void commit_batch(struct loader *l)
+{
+	struct txn *t = l->txn;
+	t->scheduled = false;
+	rewind_to_mark(t);
+	if (t->republish_cnt)
+		republish(l);
+	if (t->op_cnt == 0)
+		return;
+	int rc = t->entry_cnt ? local_commit(l->local, t->entry, t->entry_cnt) : 0;
+	if (rc) {
+		commit_failed(l, rc);
+	} else {
+		if (t->failing)
+			log_info("commit_works_again");
+		t->failing = false;
+		loader_stat(l, STAT_COMMITS, 1);
+	}
+	for (unsigned i = 0; i < t->op_cnt; i++)
+		finish(l, &t->op[i], rc);
+	if (rc == 0)
+		local_published(l->local);
+	secret_wipe(t->op, t->op_cnt * sizeof(*t->op));
+	// documents hold keys; a large batch's memory goes back besides
+	if (t->used > TXN_KEEP)
+		madvise(t->bytes, TXN_BYTES, MADV_DONTNEED);
+	else
+		secret_wipe(t->bytes, t->used);
+	t->op_cnt = t->entry_cnt = t->entry_mark = 0;
+	t->used = t->used_mark = 0;
+	if (++t->batch == 0) {
+		memset(t->keys, 0, TXN_KEYS * sizeof(*t->keys));
+		t->batch = 1;
+	}
+	builder_reclaim(l->builder);
+}
+
+void txn_commit(struct loader *l)
+{
+	struct txn *t = l->txn;
+	do {
+		commit_batch(l);
+		later_run(l);
+	} while (!t->event && t->op_cnt); // without a loop nobody else would commit the rest
+}

@@ -1,0 +1,67 @@
+// Many changes, one fsync (law 6). An operation is checked against the cache, which is the current state,
+// composes its journal entries, and waits; when the loop's batch of frames is through, all entries are
+// committed in one transaction, the cache is updated, the answers are sent. When the commit fails nothing is
+// published and every answer is a refusal. Two operations on one subscriber never share a batch: the second
+// is checked against what the first has published. A worker's frame about a subscriber that is in the batch
+// waits for the next one, in order, while others go on: a commit for each would let one peer that changes one
+// subscriber all the time hold everybody up.
+#pragma once
+#include "loader/loader.h"
+
+enum op_what {
+	OP_PUT = 1,       // publish `rec`; rec.sqn UINT32_MAX: with fresh words that hold next, limit
+	OP_DELETE = 2,    // remove rec.imsi
+	OP_SQN_LIMIT = 4, // raise the limit of words `sqn`
+	OP_SQN_RAISE = 8, // raise both
+	OP_SQN_SET = 16,  // set both
+	OP_IND = 32,      // append host hash `next`
+	OP_RUN = 64,      // every subscriber's words jump to run `next`
+};
+
+struct own_request;
+#define OP_OWN_MAX 3
+
+struct op {
+	// error 0: durable and in the cache; else a negative errno. May not begin another operation.
+	void (*done)(struct loader *l, struct op *op, int error);
+	unsigned what; // enum op_what
+	struct cache_record rec;
+	uint32_t sqn;
+	uint64_t next, limit;
+	// for done()
+	unsigned index; // worker
+	uint32_t generation;
+	uint64_t id;
+	uint64_t answer[2];
+	void *ctx;
+	struct own_request *own[OP_OWN_MAX]; // to be delivered afterwards; owned
+	unsigned own_cnt;
+};
+
+int txn_new(struct loader *l) MUST_USE;
+void txn_free(struct loader *l);
+
+// Begins an operation about `imsi` (or another key; 0: about none) whose entries need at most `room` octets.
+// Commits what waits if it must. NULL when `room` is beyond all bounds. Look at the cache after this call,
+// not before.
+struct op *txn_begin(struct loader *l, uint64_t key, size_t room);
+// Commits what waits about `key`: whoever looks at the cache or the database before txn_begin.
+void txn_settle(struct loader *l, uint64_t key);
+// An entry of the operation: write the body, end it.
+struct wr txn_entry(struct loader *l);
+void txn_entry_end(struct loader *l, const struct wr *w, enum entry_kind kind, imsi_t imsi);
+// The operation is complete: it will be committed with the batch. Without this call it is forgotten (its own
+// requests are freed). false: its entries did not fit, it is forgotten.
+bool txn_add(struct loader *l, struct op *op);
+// Gives an operation up that was begun and not added.
+void txn_forget(struct loader *l, struct op *op);
+enum txn_later { TXN_NOW, TXN_LATER, TXN_REFUSE };
+// Asks before a worker's frame about `key` is handled. LATER: it was copied and will be given to loader_frame
+// again. REFUSE: too many wait.
+enum txn_later txn_later(struct loader *l, unsigned worker, uint64_t key, const struct ipc_hdr *hdr,
+			 const uint8_t *body) MUST_USE;
+// Commits, publishes, answers, begins the next batch with what waited for it. Called by the loop; harmless
+// when nothing waits.
+void txn_commit(struct loader *l);
+bool txn_failing(const struct loader *l);     // the last commit failed
+unsigned txn_waiting(const struct loader *l); // operations in the batch

@@ -1,0 +1,112 @@
+// hss-loader's one object, and what its parts ask of each other. Main thread only.
+#pragma once
+#include <event2/event.h>
+#include "cache/build.h"
+#include "loader/store/local.h"
+#include "loader/document/record.h"
+#include "config/config.h"
+#include "lib/ipc/channel.h"
+
+struct role_env;
+struct txn;
+struct own;
+struct load;
+struct admin;
+struct feed;
+struct outbox;
+struct problems;
+struct upstream_csv;
+
+struct link {
+	struct channel *ch;  // NULL: nobody there
+	uint32_t generation; // raised when the other end is another process
+	bool touched;        // has frames that are not flushed
+};
+
+// Direct-mapped memory of the last but one duplicate key of a subscriber; the last one is in the cache
+// record.
+#define DUP_CNT 65536u
+struct dup_entry {
+	uint64_t imsi;
+	uint64_t key;
+};
+
+struct loader {
+	struct role_env *env; // NULL in unit tests
+	struct event_base *base;
+	const struct config *config;
+	struct stats_block *stats;
+	struct builder *builder;
+	const struct cache *cache;
+	struct cache_header *header;
+	struct local *local;
+	struct record_ctx records;
+	uint64_t run;
+	struct dup_entry *dup;
+	struct txn *txn;
+	struct own *own;
+	struct load *load;
+	struct admin *admin;
+	struct feed *feed; // NULL: no upstream
+	struct outbox *outbox; // beside it
+	struct problems *problems;
+	struct upstream_csv *file; // NULL: another store
+	struct control *control;
+	struct link worker[WORKER_MAX];
+	struct link admin_link;
+	struct event *tick;  // once a second: gauges, retries, trimming
+	struct event *flush; // writes out what was composed
+	bool flush_pending;
+	int lock_fd;
+	uint64_t journal_max; // entries not folded yet; above it changes are refused (3004)
+	// How a message leaves; tests listen here.
+	void (*send)(struct loader *l, enum role role, unsigned index, uint16_t type, uint64_t id,
+		     const void *body, size_t len);
+};
+
+// loader.c: everything but processes and channels. `dir` is state_dir's path. 0 or a negative errno (logged).
+struct loader_options {
+	const char *dir;
+	const char *vfs;
+	int records_fd, sqn_fd;
+	int op_fd; // -1: none
+	const char *uri; // of the upstream, with credentials; NULL: none
+	struct control *control;
+};
+int loader_init(struct loader *l, const struct loader_options *o) MUST_USE;
+void loader_fini(struct loader *l);
+
+// The current record: from the cache, or while it is being filled through the database. NULL: no such
+// subscriber.
+const struct cache_record *loader_find(struct loader *l, imsi_t imsi);
+// A frame of a worker or of hss-admin.
+void loader_frame(struct loader *l, enum role role, unsigned index, const struct ipc_hdr *hdr,
+		  const uint8_t *body);
+void loader_tick(struct loader *l);
+void loader_edge_down(struct loader *l, enum role role, unsigned index);
+
+static inline void loader_stat(struct loader *l, enum stat_id id, uint64_t n)
+{
+	if (l->stats)
+		stat_add(l->stats, id, n);
+}
+
+static inline uint64_t loader_seq_next(const struct loader *l, uint32_t sqn)
+{
+	return __atomic_load_n((uint64_t *)&l->cache->sqn[sqn].next, __ATOMIC_SEQ_CST);
+}
+
+static inline uint64_t loader_seq_limit(const struct loader *l, uint32_t sqn)
+{
+	return __atomic_load_n((uint64_t *)&l->cache->sqn[sqn].limit, __ATOMIC_SEQ_CST);
+}
+
+// change.c, sqnblock.c
+void change_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
+		   uint32_t len);
+void sqn_block_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
+		      uint32_t len);
+void ind_host_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
+		     uint32_t len);
+void read_through_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
+		 uint32_t len);

@@ -1,0 +1,101 @@
+// Inside of the local database: shared by local.c, local_read.c and fold.c only.
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include "loader/store/local.h"
+#include "loader/store/sql.h"
+#include "loader/store/unfolded.h"
+
+// Entries and octets of one step: all that has piled up, so that under load one page takes many rows at once.
+#define FOLD_CHUNK    262144
+#define FOLD_BYTES    (16u << 20)
+#define FOLD_KEEP     (4u << 20) // of the copy, between two transactions
+#define FOLD_PART     512 // rows of a transaction, and pages of its WAL: what the disk gets at once delays the journal's commits
+// A step writes each page that it changes once, whatever it changes there: many entries at once cost the disk and this thread a
+// fraction of what the same do in many small ones. So they pile up, unless somebody waits.
+#define FOLD_WORTH        131072 // entries
+#define FOLD_WORTH_OCTETS FOLD_BYTES
+#define FOLD_WAIT_MS      4000 // for the oldest
+#define FOLD_NICE         10
+#define PROFILE_SEEN  1024
+
+// Statements of the reading connection to the rows.
+enum read_stmt {
+	READ_SUBSCRIBER,
+	READ_DOCUMENT,
+	READ_UPSTREAM,
+	READ_STATE,
+	READ_SQN,
+	READ_PROFILE,
+	READ_PROFILE_DIGEST,
+	READ_NEXT,
+	SCAN_SUBSCRIBER,
+	SCAN_STATE,
+	SCAN_SQN,
+	READ_STMT_CNT
+};
+
+struct seen_profile {
+	uint8_t digest[16];
+	bool valid;
+};
+
+// The fold thread's own; nobody else touches it while the thread runs.
+struct fold {
+	sqlite3 *db, *journal;
+	sqlite3_stmt *read, *put_doc, *put_sub, *put_state, *put_sqn, *put_ind, *put_own, *put_profile;
+	sqlite3_stmt *get_profile, *del_doc, *del_sub, *del_state, *del_own, *set_meta;
+	sqlite3_stmt *put_up, *del_up, *put_outbox, *del_outbox;
+	struct entry *entry;
+	uint8_t *bytes;
+	size_t bytes_cap, entry_cap;
+	struct {
+		uint8_t digest[16];
+		int64_t id;
+	} profile[PROFILE_SEEN];
+	int wal_fd; // of hss.db-wal, to start its writing early
+	uint64_t checkpointed; // journal number at the last checkpoint
+};
+
+struct local {
+	sqlite3 *journal; // main thread: the only writer
+	sqlite3 *rows;    // main thread: reads
+	sqlite3_stmt *begin, *commit, *append, *trim, *by_seq;
+	sqlite3_stmt *read[READ_STMT_CNT];
+	uint64_t seq, trimmed;
+	struct unfolded unfolded;
+	uint8_t *scratch; // a journal body that was read
+	size_t scratch_cap;
+	struct seen_profile seen[PROFILE_SEEN];
+	uint64_t *replayed;
+	size_t replayed_cnt;
+	bool scan_sub, scan_state, scan_sqn; // a row is waiting in this statement
+	// shared with the fold thread
+	_Atomic uint64_t published, folded;
+	_Atomic uint64_t octets; // of the entries between the two
+	_Atomic bool failing;
+	int fold_fd;
+	pthread_t thread;
+	bool thread_running;
+	pthread_mutex_t lock; // for these:
+	pthread_cond_t cond;
+	bool stop;
+	uint64_t wanted; // somebody waits for all up to here
+	struct fold fold;
+};
+
+// Under the lock: somebody waits for a step, or there is enough for one.
+static inline bool fold_is_worth(const struct local *l)
+{
+	uint64_t folded = atomic_load(&l->folded);
+	return folded < l->wanted || atomic_load(&l->published) - folded >= FOLD_WORTH ||
+	       atomic_load(&l->octets) >= FOLD_WORTH_OCTETS;
+}
+
+int local_read_prepare(struct local *l) MUST_USE;
+
+int fold_open(struct local *l, const struct local_options *o) MUST_USE;
+void fold_close(struct local *l);
+// One transaction: entries folded, or a negative errno. Called by the thread, or by whoever holds `l` while
+// none runs.
+int fold_step(struct local *l) MUST_USE;

@@ -1,0 +1,462 @@
+// Reads of the local database: rows, unless the journal holds something newer; and the ordered merge that
+// fills the cache. See local.h. Loader process, main thread.
+#include <errno.h>
+#include <stdlib.h>
+#include "loader/store/local_priv.h"
+#include "lib/base/secret.h"
+
+int local_read_prepare(struct local *l)
+{
+	static const char *const sql[READ_STMT_CNT] = {
+	    [READ_SUBSCRIBER] = ("SELECT s.rec, s.profile, p.body FROM subscriber s LEFT JOIN profile p"
+				 " ON p.id = s.profile WHERE s.imsi = ?1"),
+	    [READ_DOCUMENT] = "SELECT doc FROM document WHERE imsi = ?1",
+	    [READ_UPSTREAM] = "SELECT id, digest FROM upstream WHERE imsi = ?1",
+	    [READ_STATE] = "SELECT body, ext FROM state WHERE imsi = ?1",
+	    [READ_SQN] = "SELECT ceiling, run FROM sqn WHERE imsi = ?1 AND fp = ?2",
+	    [READ_PROFILE] = "SELECT body FROM profile WHERE id = ?1",
+	    [READ_PROFILE_DIGEST] = "SELECT body FROM profile WHERE digest = ?1",
+	    [READ_NEXT] = "SELECT imsi FROM subscriber WHERE imsi > ?1 ORDER BY imsi LIMIT 1",
+	    [SCAN_SUBSCRIBER] = "SELECT imsi, profile, rec FROM subscriber WHERE imsi > ?1 ORDER BY imsi",
+	    [SCAN_STATE] = "SELECT imsi, body FROM state WHERE imsi > ?1 ORDER BY imsi",
+	    [SCAN_SQN] = "SELECT imsi, fp, ceiling, run FROM sqn WHERE imsi > ?1 ORDER BY imsi",
+	};
+	for (unsigned i = 0; i < READ_STMT_CNT; i++) {
+		int rc = sql_prepare(l->rows, sql[i], &l->read[i]);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+// Copies what a statement shows into the scratch block: the statement can be reset, its read lock is gone.
+static int keep(struct local *l, size_t used, struct slice *s)
+{
+	if (used + s->len > l->scratch_cap) {
+		size_t cap = (used + s->len) * 2 + 1024;
+		uint8_t *p = malloc(cap);
+		if (!p)
+			return -ENOMEM;
+		if (used)
+			memcpy(p, l->scratch, used);
+		if (l->scratch)
+			secret_wipe(l->scratch, l->scratch_cap);
+		free(l->scratch);
+		l->scratch = p;
+		l->scratch_cap = cap;
+	}
+	if (s->len)
+		memcpy(l->scratch + used, s->p, s->len);
+	s->p = l->scratch + used;
+	return 0;
+}
+
+// The newest unfolded entry of a key: 1 and the entry (its body in the scratch block), 0 when the rows are
+// current.
+static int journal_find(struct local *l, enum unfolded_class cls, imsi_t imsi, uint64_t extra,
+			struct entry *out)
+{
+	uint64_t seq = unfolded_find(&l->unfolded, unfolded_key(cls, imsi, extra), atomic_load(&l->folded));
+	*out = (struct entry){0};
+	if (seq == 0)
+		return 0;
+	sqlite3_bind_int64(l->by_seq, 1, (int64_t)seq);
+	int step = sqlite3_step(l->by_seq);
+	if (step != SQLITE_ROW) {
+		sqlite3_reset(l->by_seq);
+		// the note is only made after the commit, and entries are only deleted after they are folded
+		return step == SQLITE_DONE ? -EUCLEAN : sql_error(step);
+	}
+	*out = (struct entry){.seq = seq,
+			      .kind = (uint32_t)sqlite3_column_int(l->by_seq, 0),
+			      .imsi = (uint64_t)sqlite3_column_int64(l->by_seq, 1),
+			      .body = sql_blob(l->by_seq, 2)};
+	int rc = out->imsi == imsi.v ? keep(l, 0, &out->body) : -EUCLEAN;
+	sqlite3_reset(l->by_seq);
+	return rc ? rc : 1;
+}
+
+// Runs a prepared point query: 1 with a row (the caller resets), 0, or an error.
+static int query(sqlite3_stmt *s, uint64_t key)
+{
+	sqlite3_bind_int64(s, 1, (int64_t)key);
+	int step = sqlite3_step(s);
+	if (step == SQLITE_ROW)
+		return 1;
+	sqlite3_reset(s);
+	return sql_error(step);
+}
+
+static int profile_by_digest(struct local *l, const uint8_t digest[16], size_t used, struct slice *body)
+{
+	sqlite3_stmt *s = l->read[READ_PROFILE_DIGEST];
+	sqlite3_bind_blob(s, 1, digest, 16, SQLITE_STATIC);
+	int step = sqlite3_step(s);
+	int rc = step == SQLITE_ROW ? 1 : sql_error(step);
+	if (rc == 1) {
+		*body = sql_blob(s, 0);
+		int kept = keep(l, used, body);
+		rc = kept ? kept : 1;
+	}
+	sqlite3_reset(s);
+	return rc;
+}
+
+static int subscriber_of_entry(struct local *l, const struct entry *e, struct local_subscriber *out)
+{
+	struct doc_put d;
+	if (e->kind == ENTRY_DOC_DELETE)
+		return 0;
+	if (!entry_get_doc(e->body, &d))
+		return -EUCLEAN;
+	if (d.profile.len == 0) {
+		struct slice body;
+		size_t record_at = (size_t)(d.record.p - l->scratch);
+		int rc = profile_by_digest(l, d.digest, e->body.len, &body);
+		if (rc < 0)
+			return rc;
+		d.record.p = l->scratch + record_at; // the block may have moved
+		d.profile = rc ? body : (struct slice){0};
+	}
+	*out = (struct local_subscriber){.record = d.record, .profile = d.profile};
+	return 1;
+}
+
+int local_read_subscriber(struct local *l, imsi_t imsi, struct local_subscriber *out)
+{
+	struct entry e;
+	*out = (struct local_subscriber){0};
+	int rc = journal_find(l, UNFOLDED_DOC, imsi, 0, &e);
+	if (rc)
+		return rc < 0 ? rc : subscriber_of_entry(l, &e, out);
+	sqlite3_stmt *s = l->read[READ_SUBSCRIBER];
+	rc = query(s, imsi.v);
+	if (rc <= 0)
+		return rc;
+	struct slice both = sql_blob(s, 0);
+	uint32_t record_len = both.len;
+	rc = keep(l, 0, &both);
+	out->profile_id = (uint64_t)sqlite3_column_int64(s, 1);
+	out->profile = sql_blob(s, 2);
+	if (rc == 0)
+		rc = keep(l, record_len, &out->profile);
+	out->record = slice_of(l->scratch, record_len);
+	sqlite3_reset(s);
+	return rc ? rc : 1;
+}
+
+int local_read_document(struct local *l, imsi_t imsi, struct slice *text)
+{
+	struct entry e;
+	struct doc_put d;
+	*text = (struct slice){0};
+	int rc = journal_find(l, UNFOLDED_DOC, imsi, 0, &e);
+	if (rc < 0)
+		return rc;
+	if (rc == 1) {
+		if (e.kind == ENTRY_DOC_DELETE)
+			return 0;
+		if (!entry_get_doc(e.body, &d))
+			return -EUCLEAN;
+		*text = d.document;
+		return 1;
+	}
+	sqlite3_stmt *s = l->read[READ_DOCUMENT];
+	rc = query(s, imsi.v);
+	if (rc <= 0)
+		return rc;
+	*text = sql_blob(s, 0);
+	rc = keep(l, 0, text);
+	sqlite3_reset(s);
+	return rc ? rc : 1;
+}
+
+int local_read_upstream(struct local *l, imsi_t imsi, uint64_t *id, uint64_t *digest)
+{
+	struct entry e;
+	struct doc_put d;
+	*id = *digest = 0;
+	int rc = journal_find(l, UNFOLDED_DOC, imsi, 0, &e);
+	bool changed_here = rc == 1;
+	if (rc < 0 || (rc == 1 && e.kind == ENTRY_DOC_DELETE))
+		return rc < 0 ? rc : 0;
+	if (rc == 1) {
+		if (!entry_get_doc(e.body, &d))
+			return -EUCLEAN;
+		*id = d.up_id;
+		*digest = d.up_digest;
+		// a document that an operator changed here is still the same one there
+		if (d.has_upstream)
+			return 1;
+	}
+	sqlite3_stmt *s = l->read[READ_UPSTREAM];
+	rc = query(s, imsi.v);
+	if (rc <= 0)
+		return rc;
+	*id = (uint64_t)sqlite3_column_int64(s, 0);
+	*digest = changed_here ? 0 : (uint64_t)sqlite3_column_int64(s, 1);
+	sqlite3_reset(s);
+	return 1;
+}
+
+static int state_row(struct local *l, imsi_t imsi, int column, struct slice *out)
+{
+	sqlite3_stmt *s = l->read[READ_STATE];
+	int rc = query(s, imsi.v);
+	if (rc <= 0)
+		return rc;
+	*out = sql_blob(s, column);
+	rc = keep(l, 0, out);
+	sqlite3_reset(s);
+	return rc ? rc : 1;
+}
+
+static int read_state(struct local *l, imsi_t imsi, enum unfolded_class cls, struct slice *out)
+{
+	struct entry e;
+	struct slice body;
+	struct state_extra x;
+	*out = (struct slice){0};
+	int rc = journal_find(l, cls, imsi, 0, &e);
+	if (rc == 0)
+		return state_row(l, imsi, cls == UNFOLDED_EXT, out);
+	if (rc < 0 || e.kind == ENTRY_DOC_DELETE)
+		return rc < 0 ? rc : 0;
+	if (!entry_get_state(e.body, &body, &x))
+		return -EUCLEAN;
+	*out = cls == UNFOLDED_EXT ? x.ext : body;
+	return 1;
+}
+
+int local_read_state(struct local *l, imsi_t imsi, struct slice *body)
+{
+	return read_state(l, imsi, UNFOLDED_STATE, body);
+}
+
+int local_read_ext(struct local *l, imsi_t imsi, struct slice *ext)
+{
+	return read_state(l, imsi, UNFOLDED_EXT, ext);
+}
+
+int local_read_sqn(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], struct sqn_row *out)
+{
+	struct entry e;
+	struct doc_put d;
+	int rc = journal_find(l, UNFOLDED_SQN, imsi, be64_get(fp), &e);
+	if (rc < 0)
+		return rc;
+	if (rc == 1) {
+		bool ok = e.kind == ENTRY_DOC_PUT ? entry_get_doc(e.body, &d) && d.has_sqn
+						  : entry_get_sqn(e.body, out);
+		if (ok && e.kind == ENTRY_DOC_PUT)
+			*out = d.sqn;
+		return ok && memcmp(out->fp, fp, SQN_FP_LEN) == 0 ? 1 : -EUCLEAN;
+	}
+	sqlite3_stmt *s = l->read[READ_SQN];
+	sqlite3_bind_blob(s, 2, fp, SQN_FP_LEN, SQLITE_STATIC);
+	rc = query(s, imsi.v);
+	if (rc <= 0)
+		return rc;
+	memcpy(out->fp, fp, SQN_FP_LEN);
+	out->ceiling = (uint64_t)sqlite3_column_int64(s, 0);
+	out->run = (uint64_t)sqlite3_column_int64(s, 1);
+	sqlite3_reset(s);
+	return 1;
+}
+
+bool local_has_profile(struct local *l, const uint8_t digest[16])
+{
+	struct seen_profile *seen = &l->seen[be16_get(digest) & (PROFILE_SEEN - 1)];
+	struct slice body;
+	if (seen->valid && memcmp(seen->digest, digest, 16) == 0)
+		return true;
+	if (profile_by_digest(l, digest, 0, &body) != 1)
+		return false;
+	memcpy(seen->digest, digest, 16);
+	seen->valid = true;
+	return true;
+}
+
+int local_profile(struct local *l, uint64_t id, struct slice *body)
+{
+	int rc = query(l->read[READ_PROFILE], id);
+	if (rc <= 0)
+		return rc;
+	*body = sql_blob(l->read[READ_PROFILE], 0);
+	rc = keep(l, 0, body);
+	sqlite3_reset(l->read[READ_PROFILE]);
+	return rc ? rc : 1;
+}
+
+bool local_unfolded(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], uint64_t folded)
+{
+	const struct unfolded *u = &l->unfolded;
+	return unfolded_find(u, unfolded_key(UNFOLDED_DOC, imsi, 0), folded) ||
+	       unfolded_find(u, unfolded_key(UNFOLDED_STATE, imsi, 0), folded) ||
+	       unfolded_find(u, unfolded_key(UNFOLDED_SQN, imsi, be64_get(fp)), folded);
+}
+
+// ---- scan
+// ------------------------------------------------------------------------------------------------------
+
+static int advance(sqlite3_stmt *s, bool *waiting)
+{
+	int step = sqlite3_step(s);
+	*waiting = step == SQLITE_ROW;
+	return sql_error(step);
+}
+
+int local_scan_begin(struct local *l, imsi_t after)
+{
+	local_scan_end(l);
+	// one read transaction, so that the three see the same rows
+	int rc = sql_exec(l->rows, "BEGIN");
+	for (unsigned i = SCAN_SUBSCRIBER; i <= SCAN_SQN; i++)
+		sqlite3_bind_int64(l->read[i], 1, (int64_t)after.v);
+	if (rc == 0)
+		rc = advance(l->read[SCAN_SUBSCRIBER], &l->scan_sub);
+	if (rc == 0)
+		rc = advance(l->read[SCAN_STATE], &l->scan_state);
+	if (rc == 0)
+		rc = advance(l->read[SCAN_SQN], &l->scan_sqn);
+	return rc;
+}
+
+void local_scan_end(struct local *l)
+{
+	if (!l->rows || !l->read[SCAN_SQN])
+		return;
+	for (unsigned i = SCAN_SUBSCRIBER; i <= SCAN_SQN; i++)
+		sqlite3_reset(l->read[i]);
+	sql_rollback(l->rows);
+	l->scan_sub = l->scan_state = l->scan_sqn = false;
+}
+
+static int scan_state(struct local *l, int64_t imsi, struct slice *state)
+{
+	sqlite3_stmt *s = l->read[SCAN_STATE];
+	int rc = 0;
+	while (rc == 0 && l->scan_state && sqlite3_column_int64(s, 0) < imsi)
+		rc = advance(s, &l->scan_state);
+	*state = rc == 0 && l->scan_state && sqlite3_column_int64(s, 0) == imsi ? sql_blob(s, 1)
+										: (struct slice){0};
+	return rc;
+}
+
+// Rows of former keys stand beside the one that counts: it is that of the record's fingerprint.
+static int scan_sqn(struct local *l, int64_t imsi, struct local_row *out)
+{
+	sqlite3_stmt *s = l->read[SCAN_SQN];
+	struct record_image image;
+	bool known = record_image_get(out->record, &image);
+	int rc = 0;
+	out->has_sqn = false;
+	while (rc == 0 && l->scan_sqn && sqlite3_column_int64(s, 0) <= imsi) {
+		struct slice fp = sql_blob(s, 1);
+		if (sqlite3_column_int64(s, 0) == imsi && known &&
+		    slice_eq(fp, slice_of(image.fp, SQN_FP_LEN))) {
+			out->has_sqn = true;
+			memcpy(out->sqn.fp, fp.p, SQN_FP_LEN);
+			out->sqn.ceiling = (uint64_t)sqlite3_column_int64(s, 2);
+			out->sqn.run = (uint64_t)sqlite3_column_int64(s, 3);
+		}
+		rc = advance(s, &l->scan_sqn);
+	}
+	secret_wipe(&image, sizeof(image));
+	return rc;
+}
+
+int local_scan_next(struct local *l, struct local_row *out)
+{
+	sqlite3_stmt *s = l->read[SCAN_SUBSCRIBER];
+	if (!l->scan_sub)
+		return 0;
+	int64_t imsi = sqlite3_column_int64(s, 0);
+	struct slice record = sql_blob(s, 2);
+	*out =
+	    (struct local_row){.imsi = {(uint64_t)imsi}, .profile_id = (uint64_t)sqlite3_column_int64(s, 1)};
+	out->record = record;
+	int rc = keep(l, 0, &out->record);
+	if (rc == 0)
+		rc = scan_state(l, imsi, &out->state);
+	if (rc == 0)
+		rc = scan_sqn(l, imsi, out);
+	if (rc == 0)
+		rc = advance(s, &l->scan_sub);
+	return rc ? rc : 1;
+}
+
+int local_count(struct local *l, uint64_t *subscribers)
+{
+	int64_t n = 0;
+	int rc = sql_number(l->rows, "SELECT count(*) FROM subscriber", 0, &n);
+	*subscribers = (uint64_t)n;
+	return rc;
+}
+
+int local_next(struct local *l, imsi_t after, imsi_t *out)
+{
+	int rc = query(l->read[READ_NEXT], after.v);
+	if (rc <= 0)
+		return rc;
+	out->v = (uint64_t)sqlite3_column_int64(l->read[READ_NEXT], 0);
+	sqlite3_reset(l->read[READ_NEXT]);
+	return 1;
+}
+
+int local_each_ind(struct local *l, bool (*fn)(void *ctx, const struct ind_host *h), void *ctx)
+{
+	sqlite3_stmt *s = NULL;
+	int rc = sql_prepare(l->rows, "SELECT place, hash, host FROM ind_host ORDER BY place", &s);
+	int step = SQLITE_DONE;
+	while (rc == 0 && (step = sqlite3_step(s)) == SQLITE_ROW) {
+		struct ind_host h = {.place = (uint32_t)sqlite3_column_int64(s, 0),
+				     .hash = (uint64_t)sqlite3_column_int64(s, 1),
+				     .host = sql_blob(s, 2)};
+		if (!fn(ctx, &h))
+			break;
+	}
+	sqlite3_finalize(s);
+	return rc ? rc : sql_error(step);
+}
+
+int local_each_own(struct local *l, bool (*fn)(void *ctx, imsi_t imsi, const struct own_image *o), void *ctx)
+{
+	sqlite3_stmt *s = NULL;
+	int rc = sql_prepare(l->rows, "SELECT imsi, body FROM own_request ORDER BY id", &s);
+	int step = SQLITE_DONE;
+	while (rc == 0 && (step = sqlite3_step(s)) == SQLITE_ROW) {
+		struct own_image o;
+		imsi_t imsi = {(uint64_t)sqlite3_column_int64(s, 0)};
+		if (entry_get_own(sql_blob(s, 1), &o) && !fn(ctx, imsi, &o))
+			break;
+	}
+	sqlite3_finalize(s);
+	return rc ? rc : sql_error(step);
+}
+
+int local_each_outbox(struct local *l, bool (*fn)(void *ctx, imsi_t imsi), void *ctx)
+{
+	sqlite3_stmt *s = NULL;
+	int rc = sql_prepare(l->rows, "SELECT imsi FROM outbox ORDER BY seq", &s);
+	int step = SQLITE_DONE;
+	while (rc == 0 && (step = sqlite3_step(s)) == SQLITE_ROW)
+		if (!fn(ctx, (imsi_t){(uint64_t)sqlite3_column_int64(s, 0)}))
+			break;
+	sqlite3_finalize(s);
+	return rc ? rc : sql_error(step);
+}
+
+int local_feed_position(struct local *l, struct slice *token)
+{
+	sqlite3_stmt *s = NULL;
+	*token = (struct slice){0};
+	int rc = sql_prepare(l->rows, "SELECT value FROM meta WHERE key = 'feed'", &s);
+	int step = rc ? SQLITE_DONE : sqlite3_step(s);
+	if (step == SQLITE_ROW) {
+		*token = sql_blob(s, 0);
+		rc = keep(l, 0, token);
+	}
+	sqlite3_finalize(s);
+	return rc ? rc : step == SQLITE_ROW ? 1 : sql_error(step);
+}

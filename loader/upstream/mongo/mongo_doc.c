@@ -1,0 +1,318 @@
+// See mongo_doc.h. Loader process, feed and ask thread. What is here was written by others: every type is
+// looked at before it is believed. record.c judges a document; what most of a million have in common it
+// judges once (profile_memo.h).
+#include "loader/upstream/mongo/mongo_doc.h"
+#define XXH_INLINE_ALL
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <xxhash.h>
+#include "loader/upstream/mongo/bson_walk.h"
+#include "loader/upstream/mongo/mongo_json.h"
+#include "lib/base/secret.h"
+
+#define SQN_MAX   ((1ull << 48) - 1)
+#define NAMES_MAX 1024u // of host and realm, twice
+
+int mongo_docs_init(struct mongo_docs *c, const struct upstream_options *o)
+{
+	memset(c, 0, sizeof(*c));
+	int rc = record_ctx_init(&c->records);
+	if (rc)
+		return rc;
+	c->records.allow_xor = o->config->allow_xor;
+	if (o->op.len == sizeof(c->records.op)) {
+		memcpy(c->records.op, o->op.p, sizeof(c->records.op));
+		c->records.has_op = true;
+	}
+	return 0;
+}
+
+void mongo_docs_fini(struct mongo_docs *c)
+{
+	record_ctx_fini(&c->records);
+	profile_memo_fini(&c->quick);
+	secret_wipe(c, sizeof(*c));
+}
+
+// ---- digests
+
+static struct bson_walk walk(const bson_t *doc)
+{
+	return bson_walk_of(slice_of(bson_get_data(doc), doc->len));
+}
+
+static uint64_t hash_element(const struct bson_walk *w, uint64_t seed)
+{
+	struct slice e = bson_walk_element(w);
+	return XXH3_64bits_withSeed(e.p, e.len, seed);
+}
+
+// What changes without anybody having changed the subscription: locations, counters, bookkeeping of mongoose
+// and of ours.
+static bool is_state(const struct bson_walk *w)
+{
+	switch (w->key.len ? w->key.p[0] : 0) {
+	case '_':
+		return bson_walk_is(w, "__v");
+	case 'm':
+		return bson_walk_is(w, "mme_host") || bson_walk_is(w, "mme_realm") ||
+		       bson_walk_is(w, "mm_realm") || bson_walk_is(w, "mme_timestamp");
+	default:
+		return bson_walk_is(w, "purge_flag") || bson_walk_is(w, "imeisv") ||
+		       bson_walk_is(w, "corehss");
+	}
+}
+
+static uint64_t hash_security(const struct bson_walk *w, uint64_t h)
+{
+	if (w->type != BW_DOCUMENT)
+		return hash_element(w, h);
+	struct bson_walk in = bson_walk_of(w->value);
+	while (bson_walk_next(&in))
+		if (!bson_walk_is(&in, "sqn"))
+			h = hash_element(&in, h);
+	return h;
+}
+
+void mongo_doc_digests(const bson_t *doc, struct mongo_digests *out)
+{
+	struct bson_walk w = walk(doc);
+	uint64_t h = 0;
+	*out = (struct mongo_digests){.full = (uint32_t)XXH3_64bits(bson_get_data(doc), doc->len)};
+	out->full += out->full == 0;
+	while (bson_walk_next(&w)) {
+		if (bson_walk_is(&w, "_id"))
+			out->id = hash_element(&w, 0);
+		if (bson_walk_is(&w, "security"))
+			h = hash_security(&w, h);
+		else if (!is_state(&w))
+			h = hash_element(&w, h);
+	}
+	out->digest = h;
+}
+
+uint64_t mongo_doc_id(const bson_t *doc)
+{
+	struct bson_walk w = walk(doc);
+	while (bson_walk_next(&w))
+		if (bson_walk_is(&w, "_id"))
+			return hash_element(&w, 0);
+	return 0;
+}
+
+imsi_t mongo_doc_imsi(const bson_t *doc)
+{
+	struct bson_walk w = walk(doc);
+	imsi_t imsi = {0};
+	while (bson_walk_next(&w))
+		if (bson_walk_is(&w, "imsi") && (w.type != BW_TEXT || !imsi_parse(w.value, &imsi)))
+			imsi.v = 0;
+	return imsi;
+}
+
+// ---- security.sqn, which other programs raise: its type counts
+
+// false: no whole number that an SQN could be.
+static bool sqn_of(const struct bson_walk *w, uint64_t *sqn)
+{
+	double real;
+	switch (w->type) {
+	case BW_INT32:
+		*sqn = bson_u32(w->value.p);
+		return *sqn <= INT32_MAX;
+	case BW_INT64:
+		*sqn = bson_u64(w->value.p);
+		return *sqn <= SQN_MAX;
+	case BW_DOUBLE:
+		*sqn = bson_u64(w->value.p);
+		memcpy(&real, sqn, sizeof(real));
+		if (!(real >= 0 && real <= (double)SQN_MAX && real == floor(real)))
+			return false;
+		*sqn = (uint64_t)real;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void read_sqn(const struct bson_walk *security, struct up_doc *d, struct record_error *e)
+{
+	struct bson_walk w = bson_walk_of(security->value);
+	while (bson_walk_next(&w)) {
+		if (!bson_walk_is(&w, "sqn"))
+			continue;
+		d->has_sqn = sqn_of(&w, &d->sqn);
+		d->sqn_int64 = d->has_sqn && w.type == BW_INT64;
+		d->sqn_unusable = !d->has_sqn;
+		if (d->has_sqn)
+			continue;
+		d->sqn = 0;
+		snprintf(e->text, sizeof(e->text),
+			 "security.sqn: expected a whole number up to 2^48 - 1; served, but its SQN is not "
+			 "shared");
+	}
+}
+
+// ---- the whole
+
+static struct slice keep_name(char **at, struct slice name)
+{
+	char *to = *at;
+	memcpy(to, name.p, name.len);
+	*at += name.len;
+	return slice_of(to, name.len);
+}
+
+// The location's names, behind the text.
+static void keep_names(struct up_doc *d, const struct subscription *s)
+{
+	char *at = d->text + d->text_len + 1;
+	if (s->mme_host.len == 0)
+		return;
+	d->mme_host = keep_name(&at, s->mme_host);
+	d->mme_realm = keep_name(&at, s->mme_realm);
+}
+
+static unsigned digit_at(struct slice text, uint32_t i)
+{
+	return i < text.len ? text.p[i] - '0' : 15;
+}
+
+// As plmn_text writes it.
+static void read_plmn(struct slice text, uint8_t plmn[3])
+{
+	uint8_t p[3] = {(uint8_t)(digit_at(text, 0) | digit_at(text, 1) << 4),
+			(uint8_t)(digit_at(text, 2) | digit_at(text, 5) << 4),
+			(uint8_t)(digit_at(text, 3) | digit_at(text, 4) << 4)};
+	for (uint32_t i = 0; i < text.len; i++)
+		if (text.p[i] < '0' || text.p[i] > '9')
+			return;
+	if ((text.len == 5 || text.len == 6) && plmn_valid(p))
+		memcpy(plmn, p, 3);
+}
+
+static uint64_t whole_number(const struct bson_walk *w)
+{
+	int64_t n = w->type == BW_INT64 ? (int64_t)bson_u64(w->value.p) : 0;
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+// `corehss`, as mongo_update.c writes it; what has another type is not there. Its names stand behind those of the MME.
+static void read_corehss(const struct bson_walk *corehss, struct up_doc *d)
+{
+	char *at = d->text + d->text_len + 1 + d->mme_host.len + d->mme_realm.len;
+	struct slice host = {0}, realm = {0};
+	struct bson_walk w = bson_walk_of(corehss->value);
+	while (bson_walk_next(&w)) {
+		if (bson_walk_is(&w, "node") && w.type == BW_INT32)
+			d->node = bson_u32(w.value.p) < 4 ? bson_u32(w.value.p) + 1 : 0;
+		else if (bson_walk_is(&w, "sgsn_host") && w.type == BW_TEXT)
+			host = w.value;
+		else if (bson_walk_is(&w, "sgsn_realm") && w.type == BW_TEXT)
+			realm = w.value;
+		else if (bson_walk_is(&w, "sgsn_plmn") && w.type == BW_TEXT)
+			read_plmn(w.value, d->sgsn_plmn);
+		else if (bson_walk_is(&w, "sgsn_timestamp"))
+			d->sgsn_time_us = whole_number(&w);
+		else if (bson_walk_is(&w, "sgsn_purged"))
+			d->sgsn_purged = w.type == BW_BOOL && w.value.p[0];
+	}
+	if (w.err || host.len == 0 || host.len > 255 || realm.len == 0 || realm.len > 255)
+		return;
+	d->sgsn_host = keep_name(&at, host);
+	d->sgsn_realm = keep_name(&at, realm);
+}
+
+static bool take_profile(struct up_doc *d, const struct cache_profile *profile, const uint8_t digest[16],
+			 struct record_error *e)
+{
+	d->profile = malloc(profile->len); // its header included
+	if (!d->profile) {
+		snprintf(e->text, sizeof(e->text), "document: no memory");
+		return false;
+	}
+	memcpy(d->profile, profile, profile->len);
+	memcpy(d->profile_digest, digest, sizeof(d->profile_digest));
+	return true;
+}
+
+// By record.c, which has a reason for what it refuses; what it found is learned for others of the same kind.
+static bool read_slowly(struct mongo_docs *c, const bson_t *doc, struct up_doc *d, struct record_error *e)
+{
+	json_t *tree = mongo_json_tree(doc);
+	if (!tree) {
+		snprintf(e->text, sizeof(e->text), "document: expected fewer levels, or no memory");
+		return false;
+	}
+	bool ok = record_parse(&c->records, tree, &c->s, e) &&
+		  record_build(&c->records, &c->s, &d->image, e) &&
+		  take_profile(d, c->records.profile, c->records.digest, e);
+	if (ok) {
+		keep_names(d, &c->s);
+		profile_memo_learn(&c->quick, d->profile, d->profile_digest, d->image.flags);
+	}
+	json_decref(tree);
+	return ok;
+}
+
+static bool read_quickly(struct mongo_docs *c, const struct mongo_kind *kind, struct up_doc *d,
+			 struct record_error *e)
+{
+	if (!record_image(&c->records, &c->s, &d->image, e) ||
+	    !take_profile(d, kind->profile, kind->digest, e))
+		return false;
+	d->image.flags = kind->flags;
+	keep_names(d, &c->s);
+	return true;
+}
+
+static bool fill(struct mongo_docs *c, const bson_t *doc, struct up_doc *d, struct record_error *e)
+{
+	d->text = mongo_json_text(doc, NAMES_MAX, &d->text_len);
+	if (!d->text) {
+		snprintf(e->text, sizeof(e->text), "document: expected UTF-8 text and at most %u levels",
+			 MONGO_DEPTH_MAX);
+		return false;
+	}
+	const struct mongo_kind *kind = profile_memo_parse(&c->quick, &c->records, doc, &c->s);
+	if (!(kind ? read_quickly(c, kind, d, e) : read_slowly(c, doc, d, e)))
+		return false;
+	const struct subscription *s = &c->s;
+	d->imsi = s->imsi;
+	d->mme_time_us = s->mme_time_us;
+	d->imeisv = s->imeisv;
+	d->purged = s->purged;
+	d->mme_gone = true;
+	struct bson_walk w = walk(doc);
+	while (bson_walk_next(&w)) {
+		if (bson_walk_is(&w, "mme_host"))
+			d->mme_gone = false;
+		if (bson_walk_is(&w, "corehss") && w.type == BW_DOCUMENT)
+			read_corehss(&w, d);
+		if (bson_walk_is(&w, "request_cancel_location"))
+			d->cancel_location = w.type == BW_BOOL && w.value.p[0];
+		if (bson_walk_is(&w, "security") && w.type == BW_DOCUMENT)
+			read_sqn(&w, d, e);
+	}
+	return true;
+}
+
+struct up_doc *mongo_doc_read(struct mongo_docs *c, const bson_t *doc, const struct mongo_digests *g,
+			      struct record_error *e)
+{
+	struct up_doc *d = calloc(1, sizeof(*d));
+	e->text[0] = 0;
+	if (!d) {
+		snprintf(e->text, sizeof(e->text), "document: no memory");
+		return NULL;
+	}
+	d->id = g->id;
+	d->digest = g->digest;
+	if (!fill(c, doc, d, e))
+		up_doc_free(&d);
+	secret_wipe(&c->s, offsetof(struct subscription, apn));
+	return d;
+}

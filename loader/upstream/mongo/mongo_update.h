@@ -1,0 +1,41 @@
+// What a subscriber's document in MongoDB is to be told (write-back), as BSON, in the schema of Open5GS. Pure
+// functions; loader process, the write thread; law 8. Each update may be applied twice, and late: its filter
+// says what it may still replace. They work on MongoDB 4.0 (no pipelines), and none is an upsert.
+//
+//	mme_host, mme_realm, mme_timestamp (int64, us), purge_flag, imeisv	as open5gs-hssd writes them
+//	corehss { node, mme_plmn, sgsn_host, sgsn_realm, sgsn_timestamp, sgsn_plmn, sgsn_purged }	ours
+//	security.sqn	int64
+#pragma once
+#include <bson/bson.h>
+#include "loader/upstream/upstream.h"
+
+#define MONGO_OPS_MAX 4u // of one write
+
+struct mongo_op {
+	bson_t filter, update; // of one updateOne
+};
+
+// Composes the updates of a write, at most MONGO_OPS_MAX; the caller frees each with mongo_op_fini. `node`:
+// of the configuration, for whoever looks into the document.
+unsigned mongo_update_ops(const struct up_write *w, uint32_t node, struct mongo_op ops[MONGO_OPS_MAX]);
+void mongo_op_fini(struct mongo_op *op);
+
+// An error that the server gives for one update. Of the document: that one is set aside. Of the server, its
+// disk, its role or our rights: all is tried again. Others are taken for one of the document when other
+// updates of the bulk went well.
+enum mongo_blame { MONGO_BLAME_DOCUMENT, MONGO_BLAME_SERVER, MONGO_BLAME_UNKNOWN };
+enum mongo_blame mongo_update_blame(uint32_t code, const char *text);
+
+// The errors of a bulk's reply, one by one: those of single operations ("writeErrors") or of all
+// ("writeConcernErrors").
+struct mongo_error {
+	int64_t index; // of the operation; -1: none
+	uint32_t code;
+	char text[UP_ERROR_MAX]; // without pieces of the document
+};
+struct mongo_errors {
+	bson_iter_t at;
+	bool some;
+};
+struct mongo_errors mongo_errors_of(const bson_t *reply, const char *list);
+bool mongo_errors_next(struct mongo_errors *at, struct mongo_error *out);

@@ -1,0 +1,132 @@
+// See read_through.h.
+#include "loader/upstream/read_through.h"
+#include <stdlib.h>
+#include "lib/base/clock.h"
+
+#define PENDING_MAX 2048u
+#define WAITERS_MAX 8192u // of all
+#define BUCKETS	    1024u
+#define NEGATIVE    65536u
+#define NEGATIVE_MS 1000u
+
+struct waiter {
+	struct waiter *next;
+	unsigned worker;
+	uint32_t generation;
+	uint64_t id;
+};
+
+struct pending {
+	struct pending *next;
+	imsi_t imsi;
+	struct waiter *waiter;
+};
+
+struct read_through {
+	struct pending *bucket[BUCKETS];
+	unsigned pending, waiters;
+	uint32_t tokens;
+	struct {
+		uint64_t imsi, ms;
+	} negative[NEGATIVE];
+};
+
+struct read_through *read_through_new(uint32_t rate)
+{
+	struct read_through *m = calloc(1, sizeof(*m));
+	if (m)
+		m->tokens = rate;
+	return m;
+}
+
+static struct pending **find(struct read_through *m, imsi_t imsi)
+{
+	struct pending **at = &m->bucket[ident_hash(imsi.v) % BUCKETS];
+	while (*at && (*at)->imsi.v != imsi.v)
+		at = &(*at)->next;
+	return at;
+}
+
+static void drop(struct read_through *m, struct pending **at)
+{
+	struct pending *p = *at;
+	for (struct waiter *w = p->waiter, *next; w; w = next) {
+		next = w->next;
+		free(w);
+		m->waiters--;
+	}
+	*at = p->next;
+	free(p);
+	m->pending--;
+}
+
+void read_through_free(struct read_through **at)
+{
+	struct read_through *m = *at;
+	*at = NULL;
+	if (!m)
+		return;
+	for (unsigned i = 0; i < BUCKETS; i++)
+		while (m->bucket[i])
+			drop(m, &m->bucket[i]);
+	free(m);
+}
+
+static bool join(struct read_through *m, struct pending *p, unsigned worker, uint32_t generation, uint64_t id)
+{
+	struct waiter *w = m->waiters < WAITERS_MAX ? malloc(sizeof(*w)) : NULL;
+	if (!w)
+		return false;
+	*w = (struct waiter){.next = p->waiter, .worker = worker, .generation = generation, .id = id};
+	p->waiter = w;
+	m->waiters++;
+	return true;
+}
+
+enum read_through_turn read_through_begin(struct read_through *m, imsi_t imsi, unsigned worker, uint32_t generation, uint64_t id)
+{
+	uint32_t n = (uint32_t)ident_hash(imsi.v) & (NEGATIVE - 1);
+	if (m->negative[n].imsi == imsi.v && clock_mono_ms() - m->negative[n].ms < NEGATIVE_MS)
+		return READ_THROUGH_NEGATIVE;
+	struct pending **at = find(m, imsi);
+	if (*at)
+		return join(m, *at, worker, generation, id) ? READ_THROUGH_JOINED : READ_THROUGH_TOO_MANY;
+	if (m->tokens == 0 || m->pending == PENDING_MAX)
+		return READ_THROUGH_TOO_MANY;
+	struct pending *p = calloc(1, sizeof(*p));
+	if (!p)
+		return READ_THROUGH_TOO_MANY;
+	p->imsi = imsi;
+	if (!join(m, p, worker, generation, id)) {
+		free(p);
+		return READ_THROUGH_TOO_MANY;
+	}
+	*at = p;
+	m->pending++;
+	m->tokens--;
+	return READ_THROUGH_ASK;
+}
+
+void read_through_end(struct loader *l, struct read_through *m, imsi_t imsi, enum read_through_status status)
+{
+	struct pending **at = find(m, imsi);
+	uint64_t told = status;
+	if (!*at)
+		return;
+	for (const struct waiter *w = (*at)->waiter; w; w = w->next)
+		if (w->generation == l->worker[w->worker].generation)
+			l->send(l, ROLE_WORKER, w->worker, IPC_READ_THROUGH_ACK, w->id, &told, sizeof(told));
+	drop(m, at);
+	if (status == READ_THROUGH_UNKNOWN) {
+		uint32_t n = (uint32_t)ident_hash(imsi.v) & (NEGATIVE - 1);
+		m->negative[n].imsi = imsi.v;
+		m->negative[n].ms = clock_mono_ms();
+	}
+}
+
+void read_through_tick(struct read_through *m, uint32_t rate)
+{
+	m->tokens += rate / 10 + (rate < 10);
+	if (m->tokens > rate)
+		m->tokens = rate;
+}

@@ -1,0 +1,210 @@
+// Between the loader's main thread and the threads that talk to the database that is shared with others (laws 6 and 8).
+// The main thread owns the local database and the cache and never waits for the network; four threads do, each with a
+// connection of its own:
+//
+//   feed    the load, the change stream or the sweep: documents and deletions, in the order of the upstream
+//   ask     what somebody waits for: read-through, provisioning
+//   write   the outbox: locations and SQNs, in bulk
+//   index   the index that an operator asks for: it takes as long as it takes
+//
+// They meet in queues only: struct up_item travels to the main thread, struct up_ask and struct up_batch from it. A queue
+// is bounded in octets; the feed waits while the main thread's is full, the main thread never waits (it asks for less).
+#pragma once
+#include <jansson.h>
+#include "loader/document/record.h"
+#include "config/config.h"
+#include "lib/base/err.h"
+
+#define UP_ITEMS_BYTES (16u << 20) // of all items on their way to the main thread
+#define UP_BATCH_MAX   1000u	   // writes of one bulk
+#define UP_ERROR_MAX   200u
+#define UP_TOKEN_MAX   4096u
+
+// A document that was understood. Everything that the main thread needs, made by the thread that read it.
+struct up_doc {
+	json_t *json;	// owned, or NULL: the slices below point into it, or behind the text
+	char *text;	// relaxed Extended JSON, as it is kept; heap
+	size_t text_len;
+	uint64_t id;	 // hash of _id (mongo_doc.h)
+	uint64_t digest; // of the content without state (locations, SQN, bookkeeping of other programs)
+	struct record_image image;
+	uint8_t profile_digest[16];
+	struct cache_profile *profile; // heap
+	// from struct subscription
+	imsi_t imsi;
+	bool has_sqn;
+	bool sqn_int64;		// it has the type that every reader of the schema understands
+	bool sqn_unusable;	// text, null inside of security ...: nobody can raise it; a problem of this document
+	bool cancel_location; // request_cancel_location: true
+	uint64_t sqn;
+	struct slice mme_host, mme_realm;
+	uint64_t mme_time_us, imeisv;
+	bool purged;
+	bool mme_gone; // there is no mme_host, not even an empty one: who writes nothing there has removed it
+	// from `corehss`, which only nodes of ours write
+	unsigned node; // 1 + node_id of the last one; 0: unknown
+	struct slice sgsn_host, sgsn_realm;
+	uint64_t sgsn_time_us;
+	uint8_t sgsn_plmn[3];
+	bool sgsn_purged;
+};
+void up_doc_free(struct up_doc **d); // wipes the keys
+
+enum up_kind {
+	UP_DOC,	     // doc: as it is now
+	UP_DELETE,   // imsi, id: no document has this IMSI any more (checked by IMSI when the deletion was seen)
+	UP_BAD,	     // imsi (0: unknown), id, text: a document that can't be served, and why
+	UP_GOOD,     // id: the document that was bad is good again or gone
+	UP_POSITION, // text, len: all that the upstream did before this position has been sent before this item
+	UP_COMPLETE, // a load or a comparison is through: what the cache lacks now the upstream lacks. id: the wish that was
+		     // known when it began (upstream_compare), and all before it; 0: none
+	UP_ANSWER,   // ask, status, doc or text
+	UP_WRITTEN,  // batch: its outcome
+};
+
+enum up_status {
+	UP_DONE = 0,	// found, written
+	UP_REFUSED = 1, // not found (lookup: no document; others: text says why)
+	UP_AWAY = 2,	// the upstream can't be reached, or failed: text says why
+};
+
+struct up_item {
+	struct up_item *next;
+	size_t size; // against UP_ITEMS_BYTES
+	enum up_kind kind;
+	bool takes_over;   // UP_DOC: seen when the document that had this IMSI before was gone
+	imsi_t imsi;
+	uint64_t id;
+	uint64_t ask; // number of the question
+	enum up_status status;
+	struct up_doc *doc;
+	struct up_batch *batch;
+	char *text; // heap, NUL-terminated; tokens: len octets of BSON
+	size_t len;
+};
+void up_item_free(struct up_item **item);
+
+enum up_ask_kind {
+	UP_LOOKUP, // imsi: the document, as the primary has it
+	UP_ADD,	   // json: a whole document; refused when the IMSI exists. Answer: the document as it is now
+	UP_SET,	   // imsi, json {"$set":{...},"$unset":{...}}. Answer: the document as it is now
+	UP_REMOVE, // imsi. Answer: done or not found
+	UP_INDEX,   // makes the unique index on imsi (the index thread)
+	UP_REPLACE, // json: a whole document: takes the place of who exists (keeps _id and unknown top-level fields), or is new
+};
+
+struct up_ask {
+	struct up_ask *next;
+	enum up_ask_kind kind;
+	uint64_t number; // the main thread's
+	imsi_t imsi;
+	json_t *json; // owned
+};
+void up_ask_free(struct up_ask **a); // keys are inside
+
+// What one subscriber's document is to say (write-back). Written so that doing it twice is doing it once.
+enum up_write_what {
+	UP_WRITE_STATE = 1,	// mme_*, purge_flag, imeisv, and `corehss`: only over an mme_timestamp that is not newer
+	UP_WRITE_SQN = 2,	// security.sqn: $max
+	UP_WRITE_NORMALISE = 4, // security.sqn: where it still is `seen` (or missing), in whatever type: int64 max(seen, sqn)
+};
+enum up_write_result { UP_WRITE_OK = 0, UP_WRITE_REFUSED = 1 };
+
+struct up_write {
+	imsi_t imsi;
+	uint32_t what; // enum up_write_what
+	enum up_write_result result;
+	uint64_t seq;  // the main thread's: which state this is
+	// UP_WRITE_STATE. Empty hosts: none (cancelled): their fields are removed
+	char mme_host[256], mme_realm[256], sgsn_host[256], sgsn_realm[256];
+	uint64_t mme_time_us, sgsn_time_us; // wall clock
+	uint64_t imeisv;		    // as in struct ipc_change; 0: left as it is
+	uint8_t mme_plmn[3], sgsn_plmn[3];
+	bool mme_purged, sgsn_purged;
+	// UP_WRITE_SQN, UP_WRITE_NORMALISE: whole SQNs, with the low five bits that the field had
+	uint64_t sqn, seen;
+	bool seen_missing;
+};
+
+struct up_batch {
+	struct up_batch *next;
+	unsigned cnt;
+	enum up_status status; // UP_AWAY: nothing is known of it: all again. else `result` of each counts
+	char error[UP_ERROR_MAX]; // of the first that was refused
+	struct up_write write[];
+};
+
+enum up_state { UP_CONNECTING, UP_LOADING, UP_LIVE, UP_DOWN };
+enum up_mode { UP_NONE, UP_STREAM, UP_POLL };
+
+// What `hssctl status` and the metrics say: written by the threads, read by the main one, under the lock.
+struct up_figures {
+	enum up_state state;
+	enum up_mode mode;
+	uint64_t documents;	// that the feed knows
+	uint64_t load_done, load_total; // while loading; total 0: unknown
+	uint64_t load_started_ms;	// monotonic
+	uint64_t live_ms;		// monotonic: when the feed was last known to be level with the upstream
+	uint64_t reached_ms;		// monotonic: when the feed began to load or to follow it
+	uint64_t events;		// of the change stream, or changes that sweeps found
+	uint64_t sweep_ms, sweep_cpu_ms; // the last sweep: how long it took, and its CPU time
+	char last_error[UP_ERROR_MAX];	// never with a password
+	uint64_t last_error_ms;		// monotonic
+	bool empty_held; // the collection was found empty while subscribers are known: they are kept
+};
+
+struct upstream;
+
+// What the feed starts with: the rows of the local database, read by its thread through a connection of its own.
+struct upstream_options {
+	const struct config *config;
+	const char *uri; // with credentials; copied, wiped when it was used
+	const char *dir; // state_dir
+	struct slice op; // per operator, or empty
+	struct slice position; // stored feed position, or empty
+	bool no_threads;       // tests stand in for them
+};
+
+// Starts the threads (before the sandbox). 0 and *out, or a negative errno after a log line.
+int upstream_start(const struct upstream_options *o, struct upstream **out) MUST_USE;
+// Ends them: calls that wait for the network are given up, at most after a second or so.
+void upstream_stop(struct upstream **u);
+
+// ---- main thread: never wait
+int upstream_fd(const struct upstream *u); // readable when items wait
+// The items that wait, in order; NULL: none. The caller frees them. `answers`: only UP_ANSWER and UP_WRITTEN, which
+// overtake the feed; else only the others.
+struct up_item *upstream_take(struct upstream *u, bool answers);
+void upstream_ask_take(struct upstream *u, struct up_ask **a);	   // takes ownership; answered by exactly one UP_ANSWER
+void upstream_write_take(struct upstream *u, struct up_batch **b); // answered by exactly one UP_WRITTEN
+void upstream_figures(struct upstream *u, struct up_figures *out);
+// Asks the feed for a whole comparison that begins now (store verify, doubt). Returns the number of this wish.
+uint64_t upstream_compare(struct upstream *u);
+
+// ---- the threads
+// Gives an item to the main thread; waits while UP_ITEMS_BYTES are on their way. false: the end; the item is freed.
+bool upstream_give_take(struct upstream *u, struct up_item **item) MUST_USE;
+// The next question or batch; waits up to `ms` for one. NULL: none, or the end.
+struct up_ask *upstream_next_ask(struct upstream *u, unsigned ms);
+struct up_ask *upstream_next_index(struct upstream *u, unsigned ms); // UP_INDEX, which upstream_next_ask does not bring
+struct up_batch *upstream_next_batch(struct upstream *u, unsigned ms);
+bool upstream_ending(const struct upstream *u);
+// Waits, at most `ms`, for the end (true), or until a comparison is asked for.
+bool upstream_wait(struct upstream *u, unsigned ms);
+bool upstream_compare_wanted(struct upstream *u, uint64_t *wish); // and takes the wish: *wish is its number, else left
+// Documents that answers brought since the last call: the feed may never have seen them, and must notice when they go.
+struct up_known {
+	uint64_t id;
+	imsi_t imsi;
+};
+struct up_known *upstream_take_known(struct upstream *u, size_t *cnt); // heap, the caller's; NULL: none
+void upstream_set(struct upstream *u, void (*fn)(struct up_figures *f, const void *arg), const void *arg);
+void upstream_error(struct upstream *u, const char *text); // last_error
+const struct upstream_options *upstream_options(const struct upstream *u);
+void upstream_ask_back(struct upstream *u, struct up_ask *a); // to the head of the queue
+
+// The threads' bodies (mongo_feed.c, mongo_ask.c, mongo_write.c, mongo_index.c): loop until upstream_ending.
+void *mongo_feed_main(void *upstream);
+void *mongo_ask_main(void *upstream);
+void *mongo_write_main(void *upstream);
+void *mongo_index_main(void *upstream);
