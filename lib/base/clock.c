@@ -27,6 +27,14 @@ uint64_t clock_wall_us(void)
 	return now_us(CLOCK_REALTIME);
 }
 
+uint64_t clock_wall_after_us(uint64_t last_us)
+{
+	uint64_t now_us = clock_wall_us();
+	if (now_us > last_us)
+		return now_us;
+	return last_us < INT64_MAX ? last_us + 1 : INT64_MAX; // the upstream keeps stamps as int64
+}
+
 void clock_freeze_us(uint64_t us)
 {
 	frozen_us = us;

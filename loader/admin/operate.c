@@ -218,8 +218,8 @@ void location_cancel(struct loader *l, struct call *c)
 	location_withdraw(l, op, r, CLR_REATTACH);
 	op->rec.mme = op->rec.sgsn = 0;
 	// the upstream takes what is newer than what it has
-	op->rec.mme_time_us = l->outbox ? clock_wall_us() : 0;
-	op->rec.sgsn_time_us = r->sgsn ? op->rec.mme_time_us : 0;
+	op->rec.mme_time_us = l->outbox ? clock_wall_after_us(r->mme_time_us) : 0;
+	op->rec.sgsn_time_us = l->outbox && r->sgsn ? clock_wall_after_us(r->sgsn_time_us) : 0;
 	op->rec.flags &= (uint8_t)~STATE_FLAGS;
 	struct state_image s = {.imeisv = r->imeisv,
 				.key = {r->change_key[0], 0},

@@ -127,7 +127,7 @@ static void forget_sgsn(struct change *ch)
 {
 	struct cache_record *n = &ch->op->rec;
 	// the upstream, and other nodes there, take what is newer than what they have
-	n->sgsn_time_us = n->sgsn && ch->l->outbox ? clock_wall_us() : 0;
+	n->sgsn_time_us = n->sgsn && ch->l->outbox ? clock_wall_after_us(n->sgsn_time_us) : 0;
 	n->sgsn = 0;
 	n->flags &= (uint8_t)~RECORD_SGSN_PURGED;
 	memset(n->sgsn_plmn, 0, 3);
@@ -145,7 +145,7 @@ static enum change_status ulr_mme(struct change *ch)
 		cancel_sgsn(ch, CANCEL_INITIAL_ATTACH);
 	}
 	n->mme = builder_node(ch->l->builder, ch->host, ch->realm);
-	n->mme_time_us = clock_wall_us();
+	n->mme_time_us = clock_wall_after_us(n->mme_time_us);
 	memcpy(n->mme_plmn, ch->c.plmn, 3);
 	n->flags &= (uint8_t) ~(RECORD_MME_PURGED | RECORD_MME_COMBINED);
 	if (ch->c.options & CHANGE_COMBINED)
@@ -162,7 +162,7 @@ static enum change_status ulr_sgsn(struct change *ch)
 	if (ch->c.options & CHANGE_CANCEL_OTHER)
 		cancel_mme(ch, CANCEL_INITIAL_ATTACH);
 	n->sgsn = builder_node(ch->l->builder, ch->host, ch->realm);
-	n->sgsn_time_us = clock_wall_us();
+	n->sgsn_time_us = clock_wall_after_us(n->sgsn_time_us);
 	memcpy(n->sgsn_plmn, ch->c.plmn, 3);
 	n->flags &= (uint8_t)~RECORD_SGSN_PURGED;
 	ch->sgsn_host = ch->host;

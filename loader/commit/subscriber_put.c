@@ -229,23 +229,39 @@ static bool sgsn_is_newer(const struct putting *u)
 	       is_node(u, old->sgsn, d->sgsn_host) && is_others_word(u);
 }
 
-// Is our state missing there although nobody has a newer one? A form of the WebUI that was opened before an attach empties
-// it, or brings back what was there before, and leaves mme_timestamp; a script that replaces the document leaves nothing.
-static bool state_is_lost(const struct putting *u)
+// A stamp of ours that the document does not have, or a location that differs under the same stamp. A form of the WebUI that
+// was opened before an attach empties the location, or brings back what was there before, and leaves mme_timestamp; a script
+// that saves the document as it was leaves an older one, or nothing. Whether its other members changed says nothing.
+static bool mme_is_lost(const struct putting *u)
 {
 	const struct subscription *s = &u->s;
 	const struct cache_record *old = u->old;
-	if (!old || !u->feed->note || !u->l->outbox || outbox_has(u->l, old))
-		return false;
-	if (s->mme_time_us == 0 && u->feed->doc->sgsn_time_us == 0)
-		return !u->same_content && s->mme_host.len == 0 && (old->mme || old->sgsn);
-	if (!old->mme || s->mme_time_us != old->mme_time_us)
-		return false;
-	if (s->mme_host.len == 0)
-		return true;
+	if (s->mme_time_us != old->mme_time_us)
+		return s->mme_time_us < old->mme_time_us;
+	if (!old->mme || s->mme_host.len == 0) // one of the two has none; without a stamp neither ever had one
+		return old->mme ? s->mme_host.len == 0 : s->mme_time_us && s->mme_host.len && !is_others_word(u);
 	bool same = is_node(u, old->mme, s->mme_host) && s->purged == !!(old->flags & RECORD_MME_PURGED) &&
 		    (s->imeisv || !old->imeisv);
 	return !same && !is_others_word(u);
+}
+
+static bool sgsn_is_lost(const struct putting *u)
+{
+	const struct up_doc *d = u->feed->doc;
+	const struct cache_record *old = u->old;
+	if (d->sgsn_time_us != old->sgsn_time_us)
+		return d->sgsn_time_us < old->sgsn_time_us;
+	if (!old->sgsn || d->sgsn_host.len == 0)
+		return old->sgsn ? d->sgsn_host.len == 0 : d->sgsn_time_us && d->sgsn_host.len && !is_others_word(u);
+	bool same = is_node(u, old->sgsn, d->sgsn_host) && d->sgsn_purged == !!(old->flags & RECORD_SGSN_PURGED);
+	return !same && !is_others_word(u);
+}
+
+// Is our state missing there although nobody has a newer one, and nothing of it is on its way there? An image that is older
+// than our last write says so, too: then the same is written once more, which changes nothing.
+static bool state_is_lost(const struct putting *u)
+{
+	return u->old && u->feed->note && u->l->outbox && !outbox_has(u->l, u->old) && (mme_is_lost(u) || sgsn_is_lost(u));
 }
 
 // The node that served until now, if its connection is here: nobody else can tell it.

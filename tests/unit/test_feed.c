@@ -222,6 +222,9 @@ static bool served_by(const char *host)
 	return cache_node_get(l->cache, record()->mme, &h, &r) && slice_eq(h, slice_str(host));
 }
 
+static struct up_batch *batch(void);
+static void outcome(struct up_batch *b, enum up_status status);
+
 static void the_newest_location_wins(void **state)
 {
 	(void)state;
@@ -229,13 +232,30 @@ static void the_newest_location_wins(void **state)
 	assert_true(served_by("a"));
 	give_doc(doc(7, K1, AT("b", "2000")));
 	assert_true(served_by("b"));
-	give_doc(doc(7, K1, AT("a", "1500")));
+	give_doc(doc(7, K1, AT("a", "1500"))); // somebody put an old one there: b is written again
 	assert_true(served_by("b"));
+	assert_int_equal(outbox_waiting(l), 1);
+	outcome(batch(), UP_DONE);
 	give_doc(doc(7, K1, AT("b", "2000") ",\"purge_flag\":true"));
 	assert_true(record()->flags & RECORD_MME_PURGED);
 	give_doc(doc(7, K1, AT("b", "2000") ",\"purge_flag\":false")); // an echo of before
 	assert_true(record()->flags & RECORD_MME_PURGED);
 	assert_int_equal(outbox_waiting(l), 0); // none of it is ours
+}
+
+// With the location that the record has.
+static struct up_doc *up_to_date(struct up_doc *d)
+{
+	(void)cache_node_get(l->cache, record()->mme, &d->mme_host, &d->mme_realm);
+	d->mme_time_us = record()->mme_time_us;
+	return d;
+}
+
+static uint64_t doc_digest(void)
+{
+	uint64_t id, digest;
+	assert_int_equal(local_read_upstream(l->local, imsi_of(IMSI), &id, &digest), 1);
+	return digest;
 }
 
 static void change(const char *host, uint64_t key)
@@ -319,7 +339,7 @@ static void a_location_is_written_back_until_it_is_there(void **state)
 	assert_string_equal(b->write[0].mme_host, "mme-3");
 	outcome(b, UP_DONE);
 	assert_int_equal(outbox_waiting(l), 0);
-	answer_lookup(UP_DONE, with_sqn(doc(7, K1, ""), 64)); // its SQN might have waited, too
+	answer_lookup(UP_DONE, up_to_date(with_sqn(doc(7, K1, ""), 64))); // its SQN might have waited, too
 	assert_null(batch_soon());
 	txn_commit(l);
 	feed_stop(l);
@@ -380,6 +400,71 @@ static void a_location_that_a_form_wrote_over_is_written_again(void **state)
 	outcome(b, UP_DONE);
 }
 
+// M2: a document that was saved before the attach is put back as it was, or the four fields are taken away. None of its other
+// members differs from what is stored.
+static void a_location_that_went_with_a_saved_document_is_written_again(void **state)
+{
+	static const char *const saved[] = {"", AT("old", "1000"), ",\"imeisv\":\"3534900698733190\""};
+	(void)state;
+	give_doc(doc(7, K1, AT("old", "1000")));
+	change("mme-1", 1);
+	struct up_batch *b = batch();
+	assert_string_equal(b->write[0].mme_host, "mme-1");
+	outcome(b, UP_DONE);
+	uint64_t digest = doc_digest();
+	for (unsigned i = 0; i < sizeof(saved) / sizeof(saved[0]); i++) {
+		struct up_doc *d = doc(7, K1, saved[i]);
+		d->digest = digest;
+		give_doc(d);
+		assert_true(served_by("mme-1"));
+		assert_int_equal(outbox_waiting(l), 1);
+		b = batch();
+		assert_string_equal(b->write[0].mme_host, "mme-1");
+		assert_int_equal(b->write[0].mme_time_us, record()->mme_time_us);
+		outcome(b, UP_DONE);
+		assert_int_equal(outbox_waiting(l), 0);
+	}
+	// the SGSN's part alone, beside a location that is there
+	struct up_doc *d = with_sgsn(doc(7, K1, AT("mme-1", "1")), "s1", record()->mme_time_us, false);
+	d->mme_time_us = record()->mme_time_us;
+	d->digest = digest;
+	give_doc(d);
+	assert_int_equal(outbox_waiting(l), 0);
+	d = doc(7, K1, AT("mme-1", "1"));
+	d->mme_time_us = record()->mme_time_us;
+	d->digest = digest;
+	give_doc(d);
+	assert_int_equal(outbox_waiting(l), 1);
+	b = batch();
+	assert_string_equal(b->write[0].sgsn_host, "s1");
+	outcome(b, UP_DONE);
+}
+
+// Another system's clock is a day ahead.
+static void a_stamp_of_tomorrow_gives_way_to_an_acknowledged_location(void **state)
+{
+	(void)state;
+	uint64_t tomorrow = clock_wall_us() + 86400000000ull;
+	struct up_doc *d = doc(7, K1, AT("old", "1"));
+	d->mme_time_us = tomorrow;
+	give_doc(with_sgsn(d, "s1", tomorrow, false));
+	change("mme-1", 1);
+	assert_true(served_by("mme-1"));
+	assert_true(record()->mme_time_us > tomorrow);
+	struct up_batch *b = batch();
+	assert_true(b->write[0].mme_time_us > tomorrow); // or MongoDB would keep the old one
+	outcome(b, UP_DONE);
+	d = doc(7, K1, AT("old", "1") ",\"msisdn\":[\"4915100001\"]"); // somebody edits it
+	d->mme_time_us = tomorrow;
+	give_doc(with_sgsn(d, "s1", tomorrow, false));
+	assert_true(served_by("mme-1"));
+	outcome(batch(), UP_DONE);
+	uint64_t before = record()->mme_time_us;
+	assert_int_equal(world_call(9, "{\"cmd\":\"location cancel\",\"args\":{\"imsi\":\"" IMSI "\"}}"), ADMIN_OK);
+	assert_true(record()->mme_time_us > before);
+	assert_true(record()->sgsn_time_us > tomorrow);
+}
+
 static bool sgsn_is(const char *host)
 {
 	struct slice h, r;
@@ -403,6 +488,7 @@ static void the_newest_sgsn_wins(void **state)
 	// a document without one is not a removal: it may be from before
 	give_doc(with_sqn(doc(7, K1, AT("b", "2000") ",\"z\":1"), 64));
 	assert_true(sgsn_is("s2"));
+	outcome(batch(), UP_DONE); // so it is written again
 	feed_stop(l);
 	world_kill();
 	assert_int_equal(world_attach(), 0);
@@ -467,7 +553,7 @@ static void drawn_sqns_reach_the_field_with_its_ind(void **state)
 	for (unsigned i = 0; i < 100; i++)
 		assert_null(batch());
 	// double, as the old shell writes numbers: put right even when nothing was drawn
-	struct up_doc *d = with_sqn(doc(7, K1, ""), 50 * 32);
+	struct up_doc *d = up_to_date(with_sqn(doc(7, K1, ""), 50 * 32));
 	d->sqn_int64 = false;
 	give_doc(d);
 	b = batch();
@@ -822,6 +908,8 @@ int main(void)
 	    T(the_newest_location_wins),
 	    T(a_location_is_written_back_until_it_is_there),
 	    T(a_location_that_a_form_wrote_over_is_written_again),
+	    T(a_location_that_went_with_a_saved_document_is_written_again),
+	    T(a_stamp_of_tomorrow_gives_way_to_an_acknowledged_location),
 	    T(the_newest_sgsn_wins),
 	    T(a_location_that_another_node_removed),
 	    T(what_is_refused_is_set_aside),
