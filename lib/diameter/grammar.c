@@ -4,6 +4,7 @@
 // order of `enum rank` and then first in the message; time is linear in the message, stack use bounded by
 // GRAMMAR_DEPTH_MAX. All tables are constant data: processes share them and nothing has to be set up.
 #include "lib/diameter/grammar.h"
+#include "lib/base/utf8.h"
 #include "lib/diameter/avp.h"
 #include "lib/base/err.h"
 #include <stddef.h>
@@ -319,55 +320,6 @@ static bool identity_ok(struct slice s)
 	return true;
 }
 
-// Octets of the UTF-8 sequence at p, of which n are there; 0 when it is none (RFC 3629: no overlong form, no
-// surrogate, nothing above U+10FFFF) or a NUL.
-static unsigned utf8_len(const uint8_t *p, uint32_t n)
-{
-	uint8_t c = p[0], lo = 0x80, hi = 0xbf;
-	unsigned len;
-	if (c < 0x80)
-		return c != 0;
-	if (c < 0xc2 || c > 0xf4)
-		return 0;
-	len = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-	if (c == 0xe0)
-		lo = 0xa0;
-	else if (c == 0xed)
-		hi = 0x9f;
-	else if (c == 0xf0)
-		lo = 0x90;
-	else if (c == 0xf4)
-		hi = 0x8f;
-	if (n < len || p[1] < lo || p[1] > hi)
-		return 0;
-	for (unsigned i = 2; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	return len;
-}
-
-static bool utf8_ok(struct slice s)
-{
-	uint32_t i = 0;
-	while (i < s.len) {
-		// Eight octets of ASCII without NUL at a time: nearly all text here.
-		while (s.len - i >= 8) {
-			uint64_t w;
-			memcpy(&w, s.p + i, 8);
-			if ((w | (w - 0x0101010101010101ull)) & 0x8080808080808080ull)
-				break;
-			i += 8;
-		}
-		if (i == s.len)
-			break;
-		unsigned n = utf8_len(s.p + i, s.len - i);
-		if (n == 0)
-			return false;
-		i += n;
-	}
-	return true;
-}
-
 static bool printable(struct slice s)
 {
 	for (uint32_t i = 0; i < s.len; i++)
@@ -416,7 +368,7 @@ static void check_value(struct check *c, const struct avp_def *def, const struct
 		break;
 	case AVP_T_UTF8:
 		// Nobody has an empty name, and no session: handlers need not meet one.
-		ok = utf8_ok(a->data) &&
+		ok = utf8_valid(a->data) &&
 		     (a->data.len || (def->id != AVP_ID_User_Name && def->id != AVP_ID_Session_Id));
 		break;
 	case AVP_T_GROUPED:
