@@ -10,12 +10,14 @@
 #include <string.h>
 #include <unistd.h>
 #include "admin/metrics.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 struct scraper {
 	struct metrics_server *server;
 	struct bufferevent *bev; // NULL: free
 	bool answered;
+	uint64_t since_ms;
 };
 
 struct metrics_server {
@@ -31,21 +33,34 @@ static void scraper_close(struct scraper *s)
 	s->bev = NULL;
 }
 
-static void answer(struct scraper *s, const char *status, const char *type, struct evbuffer *body)
+// What a HEAD is answered has the length of the body, and no body (RFC 9110 9.3.2).
+static void answer(struct scraper *s, const char *status, const char *type, struct evbuffer *body, bool head)
 {
 	struct evbuffer *out = bufferevent_get_output(s->bev);
 
 	evbuffer_add_printf(
 	    out, "HTTP/1.1 %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
 	    status, type, evbuffer_get_length(body));
-	evbuffer_add_buffer(out, body);
+	if (!head)
+		evbuffer_add_buffer(out, body);
 	s->answered = true;
 	bufferevent_disable(s->bev, EV_READ);
 }
 
+// Takes this word from the line, with the space behind it.
+static bool take_method(const char **line, size_t *len, const char *method)
+{
+	size_t n = strlen(method);
+	if (*len <= n || memcmp(*line, method, n) != 0 || (*line)[n] != ' ')
+		return false;
+	*line += n + 1;
+	*len -= n + 1;
+	return true;
+}
+
 static void serve(struct scraper *s, const char *line, size_t len)
 {
-	static const char path[] = "GET /metrics";
+	static const char path[] = "/metrics";
 	struct evbuffer *body = evbuffer_new();
 	size_t n = sizeof(path) - 1;
 
@@ -53,12 +68,14 @@ static void serve(struct scraper *s, const char *line, size_t len)
 		scraper_close(s);
 		return;
 	}
-	if (len > n && memcmp(line, path, n) == 0 && (line[n] == ' ' || line[n] == '?')) {
+	bool head = take_method(&line, &len, "HEAD");
+	bool known = head || take_method(&line, &len, "GET");
+	if (known && len > n && memcmp(line, path, n) == 0 && (line[n] == ' ' || line[n] == '?')) {
 		metrics_write(body, s->server->control);
-		answer(s, "200 OK", "text/plain; version=0.0.4; charset=utf-8", body);
+		answer(s, "200 OK", "text/plain; version=0.0.4; charset=utf-8", body, head);
 	} else {
 		evbuffer_add_printf(body, "GET /metrics is all that is here.\n");
-		answer(s, "404 Not Found", "text/plain; charset=utf-8", body);
+		answer(s, "404 Not Found", "text/plain; charset=utf-8", body, head);
 	}
 	evbuffer_free(body);
 }
@@ -94,25 +111,33 @@ static void on_event(struct bufferevent *bev, short what, void *ctx)
 	scraper_close(ctx);
 }
 
+// A place for one more. When all are taken, by clients that send or read nothing, the one that came first goes: a scraper that
+// asks and reads needs a moment only.
+static struct scraper *scraper_take(struct metrics_server *server)
+{
+	struct scraper *oldest = &server->scraper[0];
+	for (unsigned i = 0; i < METRICS_CLIENT_MAX; i++) {
+		struct scraper *s = &server->scraper[i];
+		if (!s->bev)
+			return s;
+		if (s->since_ms < oldest->since_ms)
+			oldest = s;
+	}
+	scraper_close(oldest);
+	return oldest;
+}
+
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *from,
 		      int from_len, void *ctx)
 {
 	const struct timeval timeout = {.tv_sec = METRICS_TIMEOUT_S};
 	struct metrics_server *server = ctx;
-	struct scraper *s = NULL;
 
 	(void)listener;
 	(void)from;
 	(void)from_len;
-	for (unsigned i = 0; i < METRICS_CLIENT_MAX && !s; i++) {
-		if (!server->scraper[i].bev)
-			s = &server->scraper[i];
-	}
-	if (!s) {
-		close(fd);
-		return;
-	}
-	*s = (struct scraper){.server = server};
+	struct scraper *s = scraper_take(server);
+	*s = (struct scraper){.server = server, .since_ms = clock_mono_ms()};
 	s->bev = bufferevent_socket_new(server->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!s->bev) {
 		close(fd);

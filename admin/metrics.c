@@ -1,21 +1,27 @@
 // The exposition. hss-admin. Everything comes from the control segment, which is mapped read-only and changes
-// while it is read: single numbers are atomic, and Prometheus wants no more than that. Names that appear are
-// our own tables'.
+// while it is read: single numbers are atomic, and Prometheus wants no more than that. The names that appear are
+// those of our own tables. Which process a sample is of, the labels `role` and `process` tell: `instance` is the name of the
+// scraper's own label.
 #include "admin/metrics.h"
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include "lib/base/log.h"
 #include "lib/diameter/grammar.h"
 #include "lib/diameter/header.h"
 
 #define COMMAND_CNT (STAT_CMD_MAX < CMD_CNT ? STAT_CMD_MAX : CMD_CNT)
 #define US_PER_S    1000000.0
 
+// The letters of stats.def.
+enum { H = 1 << ROLE_HSSD, F = 1 << ROLE_FRONTEND, W = 1 << ROLE_WORKER, L = 1 << ROLE_LOADER, A = 1 << ROLE_ADMIN };
+
 static const struct {
 	const char *metric, *kind, *help;
+	unsigned roles;
 } rows[STAT_CNT] = {
-#define STAT(id, metric, labels, kind, help) {metric, #kind, help},
+#define STAT(id, metric, roles, kind, help) {metric, #kind, help, roles},
 #include "cache/stats.def"
 #undef STAT
 };
@@ -49,10 +55,10 @@ static bool instance_nth(const struct control *c, unsigned n, struct instance *o
 	return true;
 }
 
-// hssd counts its own beginning, hss-admin maps the segment read-only: neither has a block worth showing.
-static bool instance_counts(const struct instance *i)
+// hss-admin maps the segment read-only, so the one thing that it counts of itself is not there.
+static uint64_t value_of(const struct control *c, const struct instance *i, unsigned stat)
 {
-	return i->role != ROLE_HSSD && i->role != ROLE_ADMIN;
+	return i->role == ROLE_ADMIN && stat == STAT_LOG_DROPPED ? log_dropped() : load(&c->stats[i->at].c[stat]);
 }
 
 static const char *app_name(uint32_t app)
@@ -91,10 +97,10 @@ static void write_rows(struct evbuffer *out, const struct control *c)
 	for (unsigned s = 0; s < STAT_CNT; s++) {
 		head(out, rows[s].metric, rows[s].kind, rows[s].help);
 		for (unsigned n = 0; instance_nth(c, n, &in); n++) {
-			if (instance_counts(&in))
-				evbuffer_add_printf(out, "%s{role=\"%s\",instance=\"%u\"} %" PRIu64 "\n",
+			if (rows[s].roles & 1u << in.role)
+				evbuffer_add_printf(out, "%s{role=\"%s\",process=\"%u\"} %" PRIu64 "\n",
 						    rows[s].metric, role_name(in.role), in.index,
-						    load(&c->stats[in.at].c[s]));
+						    value_of(c, &in, s));
 		}
 	}
 }
@@ -218,11 +224,11 @@ static void write_processes(struct evbuffer *out, const struct control *c)
 	evbuffer_add_printf(out, "hss_peers{state=\"closing\"} %u\n", metrics_peers(c, PEER_SLOT_CLOSING));
 	head(out, "hss_role_up", "gauge", "Whether the process runs and is ready");
 	for (unsigned n = 0; instance_nth(c, n, &in); n++)
-		evbuffer_add_printf(out, "hss_role_up{role=\"%s\",instance=\"%u\"} %d\n", role_name(in.role),
+		evbuffer_add_printf(out, "hss_role_up{role=\"%s\",process=\"%u\"} %d\n", role_name(in.role),
 				    in.index, c->role[in.at].pid && c->role[in.at].ready);
 	head(out, "hss_role_restarts_total", "counter", "How often the process was started again");
 	for (unsigned n = 0; instance_nth(c, n, &in); n++)
-		evbuffer_add_printf(out, "hss_role_restarts_total{role=\"%s\",instance=\"%u\"} %u\n",
+		evbuffer_add_printf(out, "hss_role_restarts_total{role=\"%s\",process=\"%u\"} %u\n",
 				    role_name(in.role), in.index, (unsigned)c->role[in.at].restarts);
 	head(out, "process_start_time_seconds", "gauge", "When hssd was started, seconds since 1970");
 	evbuffer_add_printf(out, "process_start_time_seconds %.3f\n", (double)c->started_us / US_PER_S);
@@ -266,6 +272,7 @@ void metrics_rows(const struct control *c, void (*row)(void *ctx, json_t *row_ta
 
 		for (unsigned i = 0; i < ROLE_INSTANCE_MAX; i++)
 			sum += load(&c->stats[i].c[s]);
+		sum += s == STAT_LOG_DROPPED ? log_dropped() : 0; // its own
 		put(row, ctx, rows[s].metric, "", sum);
 	}
 	for (unsigned cmd = 0; cmd < COMMAND_CNT; cmd++) {

@@ -42,9 +42,9 @@ struct control_peer {
 
 enum control_app { CONTROL_APP_S6A = 1, CONTROL_APP_RELAY = 2 };
 
-// stats.def rows: STAT(name, "metric", "labels", counter|gauge, "help")
+// stats.def rows: STAT(name, "metric", roles, counter|gauge, "help")
 enum stat_id {
-#define STAT(id, metric, labels, kind, help) STAT_##id,
+#define STAT(id, metric, roles, kind, help) STAT_##id,
 #include "cache/stats.def"
 #undef STAT
 	STAT_CNT

@@ -1,4 +1,4 @@
-// hssd from inside: what its files share. One process, one thread, one `struct hssd`.
+// hssd from inside: what its files share. One process, one `struct hssd`; one thread, beside that of the log.
 //
 //   main.c     options, the configuration, signals
 //   listen.c   the listening sockets
@@ -6,6 +6,7 @@
 //   roles.c    the table of roles, the edges between them, and which descriptors each gets
 //   spawn.c    fork and exec, BOOT, the edges of a new instance
 //   notify.c   systemd
+//   log_pump.c the log's way out
 //   check.c    --check of the upstream
 //   reap.c     what follows a death: clean-up, restart, orderly stop
 #pragma once
@@ -108,6 +109,14 @@ void reap_children(struct hssd *h);
 void reap_restart_later(struct instance *in);
 // SIGTERM, or a failure that ends everything: the roles in their order, then the event loop ends.
 void reap_stop(struct hssd *h, int exit_status);
+
+// --- log_pump.c
+// From here on log lines of hssd go through the pump; `lost` counts those that are not taken. 0 or a negative errno.
+int log_pump_start(_Atomic uint64_t *lost) MUST_USE;
+// What a role gets as its stdout and stderr.
+int log_pump_fd(void);
+// The last lines go out, as far as somebody takes them within a second. Only when no role runs any more.
+void log_pump_finish(void);
 
 // --- notify.c
 // To systemd, when it started us; also starts the watchdog's signs of life when it asks for them. Before the

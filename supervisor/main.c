@@ -213,7 +213,6 @@ static bool events_make(struct hssd *h)
 {
 	static const int signals[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT};
 
-	signal(SIGPIPE, SIG_IGN);
 	h->base = event_base_new();
 	for (unsigned i = 0; h->base && i < sizeof(signals) / sizeof(signals[0]); i++) {
 		struct event *ev = evsignal_new(h->base, signals[i], on_signal, h);
@@ -234,6 +233,12 @@ static int serve(struct hssd *h)
 	limits_set();
 	umask(0077);
 	log_init("hssd", h->config.log_level, h->config.log_json, h->config.log_mask_imsi);
+	signal(SIGPIPE, SIG_IGN);
+	int rc = log_pump_start(&h->control->stats[control_instance(ROLE_HSSD, 0)].c[STAT_LOG_DROPPED]);
+	if (rc < 0) {
+		fprintf(stderr, "hssd: log: %s\n", err_text(rc));
+		goto out;
+	}
 	warn_of_open_state(h);
 	if (!events_make(h)) {
 		fprintf(stderr, "hssd: event loop: %s\n", err_text(errno));
@@ -248,6 +253,7 @@ static int serve(struct hssd *h)
 	event_base_dispatch(h->base);
 	log_info("stopped");
 	listen_unlink(h);
+	log_pump_finish();
 	return h->exit_status;
 out:
 	listen_unlink(h);

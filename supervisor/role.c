@@ -86,6 +86,8 @@ static void take_fds(const struct ipc_boot *boot, struct channel *ch)
 	close(control_fd);
 	if (env->role != ROLE_ADMIN)
 		env->stats = &env->control->stats[control_instance(env->role, env->index)];
+	if (env->stats)
+		log_count_dropped(&env->stats->c[STAT_LOG_DROPPED]);
 }
 
 static void handle_boot(const uint8_t *body, size_t len, struct channel *ch)

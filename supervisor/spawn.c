@@ -23,10 +23,12 @@ __attribute__((noreturn)) static void exec_role(const struct instance *in, int f
 	char *argv[] = {(char *)in->h->program[in->role], (char *)in->name, NULL};
 	sigset_t none;
 
-	// Only what POSIX allows between fork and exec in a process with one thread.
+	// The log's thread is not in the child, and holds no lock that is needed here: it only reads and writes.
 	int null = open("/dev/null", O_RDWR);
 	if (null > 0)
 		dup2(null, 0);
+	dup2(log_pump_fd(), STDOUT_FILENO);
+	dup2(log_pump_fd(), STDERR_FILENO);
 	if (fd == ROLE_FD)
 		fcntl(fd, F_SETFD, 0);
 	else if (dup2(fd, ROLE_FD) < 0)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void bug_at(const char *file, int line, const char *fmt, ...)
 {
@@ -12,6 +13,7 @@ void bug_at(const char *file, int line, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
+	log_set_fd(STDERR_FILENO); // whatever else it was: nobody may be left to pass the line on
 	log_event(LOG_LEVEL_ERROR, "bug", LOG_STR("at", file), LOG_INT("line", line), LOG_STR("what", text));
 	abort();
 }

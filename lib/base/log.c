@@ -1,4 +1,8 @@
-// One write(2) a line, so that lines of several processes on one stderr never mix.
+// Formats log lines and writes each with one write(2), so that lines of several processes on one stderr never mix.
+//
+// A process that serves must never wait for whoever reads its log. So hssd gives every role (and itself) a pipe that
+// does not block (supervisor/log_pump.c); a line that it does not take is dropped and counted here, and the next line
+// that passes is preceded by one that says how many are missing. The threads of a process share all of this.
 #include "lib/base/log.h"
 #include "lib/base/clock.h"
 #include <stdio.h>
@@ -16,7 +20,12 @@ static struct {
 	enum log_level level;
 	bool json;
 	bool mask_imsi;
-} conf = {.role = "-", .level = LOG_LEVEL_INFO};
+	int fd;
+} conf = {.role = "-", .level = LOG_LEVEL_INFO, .fd = STDERR_FILENO};
+
+static _Atomic uint64_t dropped_here; // until log_count_dropped names another place
+static _Atomic uint64_t *dropped = &dropped_here;
+static _Atomic uint64_t unsaid; // of them: no line has told of these yet
 
 static const char *const names[] = {"error", "warn", "info", "debug"};
 
@@ -37,6 +46,21 @@ void log_init(const char *role, enum log_level level, bool json, bool mask_imsi)
 void log_set_level(enum log_level level)
 {
 	__atomic_store_n(&conf.level, level, __ATOMIC_RELAXED);
+}
+
+void log_set_fd(int fd)
+{
+	conf.fd = fd;
+}
+
+void log_count_dropped(_Atomic uint64_t *counter)
+{
+	dropped = counter;
+}
+
+uint64_t log_dropped(void)
+{
+	return __atomic_load_n((uint64_t *)dropped, __ATOMIC_RELAXED);
 }
 
 bool log_enabled(enum log_level level)
@@ -142,9 +166,9 @@ static void put_field(struct line *l, const struct log_field *f)
 		l->len = before;
 }
 
-void log_fields(enum log_level level, const char *event, const struct log_field *fields)
+// The whole line, as far as its fields fit.
+static void compose(struct line *l, enum log_level level, const char *event, const struct log_field *fields)
 {
-	struct line l = {.len = 0};
 	char head[160];
 	uint64_t us = clock_wall_us();
 	time_t s = (time_t)(us / 1000000);
@@ -158,14 +182,43 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
 			 when, log_level_name(level), conf.role, (int)getpid(), event);
 	else
 		snprintf(head, sizeof head, "%s %-5s %s: %s", when, log_level_name(level), conf.role, event);
-	put(&l, head);
+	l->len = 0;
+	put(l, head);
 	for (; fields->kind != LOG_F_END; fields++)
-		put_field(&l, fields);
+		put_field(l, fields);
 	if (conf.json)
-		l.text[l.len++] = '}';
-	l.text[l.len++] = '\n';
-	ssize_t done = write(STDERR_FILENO, l.text, l.len);
-	(void)done; // nobody is left to tell
+		l->text[l->len++] = '}';
+	l->text[l->len++] = '\n';
+}
+
+static bool write_line(const struct line *l)
+{
+	return write(conf.fd, l->text, l->len) == (ssize_t)l->len;
+}
+
+// Tells of the lines that were dropped since the last time. false: there is no room for that yet.
+static bool say_dropped(void)
+{
+	uint64_t lines = __atomic_exchange_n((uint64_t *)&unsaid, 0, __ATOMIC_RELAXED);
+	struct line l;
+	if (lines == 0)
+		return true;
+	compose(&l, LOG_LEVEL_WARN, "log_dropped",
+		(const struct log_field[]){LOG_INT("lines", lines), {.kind = LOG_F_END}});
+	if (write_line(&l))
+		return true;
+	__atomic_fetch_add((uint64_t *)&unsaid, lines, __ATOMIC_RELAXED);
+	return false;
+}
+
+void log_fields(enum log_level level, const char *event, const struct log_field *fields)
+{
+	struct line l;
+	compose(&l, level, event, fields);
+	if (say_dropped() && write_line(&l))
+		return;
+	__atomic_fetch_add((uint64_t *)dropped, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add((uint64_t *)&unsaid, 1, __ATOMIC_RELAXED);
 }
 
 bool log_limit_pass(struct log_limit *l, uint32_t per_second)

@@ -1,4 +1,5 @@
-// Logging: one line an event to stderr (journald reads it there), as text or JSON. An event has a short fixed name
+// Logging: one line an event, as text or JSON, to stderr or where log_set_fd says. Never blocks a process that hssd
+// started: a line that is not taken at once is dropped and counted. An event has a short fixed name
 // and key=value fields; values are escaped, so that no peer can forge a line. Keys, vectors and other secrets are never
 // fields. IMSIs are passed with LOG_IMSI and masked when the configuration says so.
 #pragma once
@@ -28,6 +29,12 @@ struct log_field {
 // role: "loader", "worker-0" ...; kept by reference.
 void log_init(const char *role, enum log_level level, bool json, bool mask_imsi);
 void log_set_level(enum log_level level);
+// The descriptor that lines go to; stderr before.
+void log_set_fd(int fd);
+// Where dropped lines are counted from now on, in shared memory for example.
+void log_count_dropped(_Atomic uint64_t *counter);
+// How many were dropped.
+uint64_t log_dropped(void);
 bool log_enabled(enum log_level level);
 bool log_level_parse(const char *text, enum log_level *out);
 const char *log_level_name(enum log_level level);

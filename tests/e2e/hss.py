@@ -213,7 +213,8 @@ class Hss:
     def role_cnt(self):
         return self.config["frontends"] + self.config["workers"] + 2
 
-    def start(self, wait=True, timeout=TIMEOUT):
+    def start(self, wait=True, timeout=TIMEOUT, stderr=None):
+        """stderr: a descriptor in place of the log file."""
         assert self.process is None, "running already"
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path = os.path.join(self.dir, "notify.sock")
@@ -225,7 +226,7 @@ class Hss:
         env = {**os.environ, **self.env, "NOTIFY_SOCKET": path}
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([os.path.join(self.bin, "hssd"), "--config", self.config_path], env=env,
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log if stderr is None else stderr)
         if wait:
             self.wait(lambda s: "READY" in s, "all roles are ready", timeout)
         return self

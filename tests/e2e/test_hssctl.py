@@ -263,9 +263,9 @@ class Hssctl(unittest.TestCase):
         with d.Peer(self.hss.port, "scraped.test") as mme:
             mme.call(mme.air(FIRST))
             text = self.hss.metrics()
-        for line in ('hss_peers{state="open"}', 'hss_role_up{role="worker",instance="1"} 1',
+        for line in ('hss_peers{state="open"}', 'hss_role_up{role="worker",process="1"} 1',
                      'hss_requests_total{app="s6a",command="AIR"}', 'hss_request_duration_seconds_bucket{app="s6a"',
-                     'hss_role_restarts_total{role="loader",instance="0"} 0', "hss_build_info{"):
+                     'hss_role_restarts_total{role="loader",process="0"} 0', "hss_build_info{"):
             self.assertIn(line, text)
         self.assertNotIn(FIRST, text)
         if shutil.which("promtool"):

@@ -175,6 +175,42 @@ static void test_limit(void **state)
 	assert_true(log_limit_pass(&l, 10));
 }
 
+// Whoever reads the log may stop: lines are dropped and counted, and the next one that passes says how many.
+static void test_a_full_pipe_drops_and_counts_lines(void **state)
+{
+	(void)state;
+	_Atomic uint64_t counted = 0;
+	int pipe_ends[2];
+	char line[512];
+	unsigned lines = 0;
+	assert_int_equal(pipe2(pipe_ends, O_NONBLOCK), 0);
+	log_init("worker-0", LOG_LEVEL_INFO, true, false);
+	log_count_dropped(&counted);
+	log_set_fd(pipe_ends[1]);
+	for (; log_dropped() == 0; lines++)
+		log_info("event", LOG_INT("n", lines));
+	log_info("event", LOG_INT("n", lines));
+	assert_int_equal(counted, 2);
+	lines -= 1; // that are in the pipe
+	FILE *in = fdopen(pipe_ends[0], "r");
+	for (unsigned n = 0; n < lines; n++) {
+		assert_non_null(fgets(line, sizeof(line), in));
+		json_decref(json_of(line)); // whole
+	}
+	log_info("after");
+	assert_non_null(fgets(line, sizeof(line), in));
+	json_t *doc = json_of(line);
+	assert_string_equal(json_string_value(json_object_get(doc, "event")), "log_dropped");
+	assert_int_equal(json_integer_value(json_object_get(doc, "lines")), 2);
+	json_decref(doc);
+	assert_non_null(fgets(line, sizeof(line), in));
+	assert_non_null(strstr(line, "\"after\""));
+	assert_int_equal(log_dropped(), 2);
+	log_set_fd(STDERR_FILENO);
+	fclose(in);
+	close(pipe_ends[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +221,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_imsi_masked, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_levels, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_limit, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_a_full_pipe_drops_and_counts_lines, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
