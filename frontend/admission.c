@@ -131,6 +131,18 @@ uint32_t admission_result(const struct conn *c, const struct base_cer *cer, cons
 	return known ? listed_result(c, known, proof, cer, why) : 0;
 }
 
+bool admission_probe(const struct conn *c, const struct base_cer *cer)
+{
+	struct base_addr from, local[BASE_ADDRS_MAX];
+	if (!slice_eq_nocase(cer->origin_host, c->fe->node.host) || !transport_source(&c->transport, &from))
+		return false;
+	uint32_t cnt = c->transport.ops->local(&c->transport, local);
+	for (uint32_t i = 0; i < cnt; i++)
+		if (local[i].len == from.len && memcmp(local[i].octets, from.octets, from.len) == 0)
+			return true;
+	return false;
+}
+
 uint32_t admission_again(const struct conn *c, const char **why)
 {
 	struct base_cer cer = {.origin_host = slice_of(c->host, c->host_len), .relay = c->relay};

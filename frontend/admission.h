@@ -16,6 +16,9 @@ struct transport;
 uint32_t admission_result(const struct conn *c, const struct base_cer *cer, const char **why);
 // The same for a peer that is in, after a reload: 0 when it would be let in again.
 uint32_t admission_again(const struct conn *c, const char **why);
+// Whether this is the CER of hssd, which looks whether we serve (supervisor/probe.c): our own Origin-Host, and from an
+// address of ours.
+bool admission_probe(const struct conn *c, const struct base_cer *cer);
 // What the configuration says about a peer that is in: limits, watchdog, flags. At its CER, and at each
 // reload.
 void admission_configure(struct conn *c);

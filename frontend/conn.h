@@ -57,6 +57,7 @@ struct conn {
 	uint8_t *cer;  // that waits for another frontend's entry to go, or NULL
 	uint32_t cer_len;
 	uint64_t cer_until_ms;
+	bool probe;   // hssd looks whether we serve: no peer
 	bool leaving; // its DPA is here: closed when its last answer is out
 	bool relay;
 	uint8_t host_len, realm_len;

@@ -336,6 +336,11 @@ static void process_cer(struct conn *c, const uint8_t *msg, uint32_t len)
 		return;
 	}
 	base_cer_read(msg, len, &cer);
+	if (admission_probe(c, &cer)) { // stays Closed, and ends with limits.cer_timeout_ms at the latest
+		c->probe = true;
+		send_cea(c, msg, RESULT_SUCCESS, "");
+		return;
+	}
 	uint32_t result = admission_result(c, &cer, &why);
 	if (result) {
 		reject_cer(c, msg, cer.origin_host, result, why);
@@ -532,6 +537,10 @@ void peer_message(struct conn *c, const uint8_t *msg, uint32_t len)
 	}
 	header_get(msg, &h);
 	enum peer_event event = event_of(c, &h);
+	if (c->probe && event == PEER_EV_DWR) {
+		process_dwr(c, msg, len);
+		return;
+	}
 	switch ((enum peer_action)peer_step(c->state, event).action) {
 	case PEER_DO_ACCEPT:
 		process_cer(c, msg, len);

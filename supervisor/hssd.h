@@ -7,6 +7,7 @@
 //   spawn.c    fork and exec, BOOT, the edges of a new instance
 //   notify.c   systemd
 //   log_pump.c the log's way out
+//   probe.c    whether peers are served, for systemd's watchdog
 //   check.c    --check of the upstream
 //   reap.c     what follows a death: clean-up, restart, orderly stop
 #pragma once
@@ -119,11 +120,16 @@ int log_pump_fd(void);
 void log_pump_finish(void);
 
 // --- notify.c
-// To systemd, when it started us; also starts the watchdog's signs of life when it asks for them. Before the
-// roles are started. false: no memory or descriptors.
-bool notify_open(struct event_base *base) MUST_USE;
+// To systemd, when it started us; also starts the looks whether peers are served (probe.c) that feed its watchdog, when it
+// has one. Before the roles are started. false: no memory or descriptors.
+bool notify_open(struct hssd *h) MUST_USE;
 // One message of sd_notify(3), at most 255 octets; never blocks.
 __attribute__((format(printf, 1, 2))) void notify_send(const char *fmt, ...);
+
+// --- probe.c
+// Begins a look at every own listener; `good` is called when all of them were answered. A look that has not ended when the
+// next one begins has failed, which is logged.
+void probe_start(struct hssd *h, void (*good)(void));
 
 // --- check.c
 // Whether the upstream that the configuration names is there and fit: what is not is told on stderr, and is no error of the

@@ -219,7 +219,7 @@ static bool events_make(struct hssd *h)
 		if (!ev || event_add(ev, NULL) < 0)
 			return false;
 	}
-	return h->base && notify_open(h->base);
+	return h->base && notify_open(h);
 }
 
 // --- the command
@@ -231,6 +231,10 @@ static int serve(struct hssd *h)
 	if (!state_dir_open(h) || !files_open(h) || !memory_make(h) || !user_change(h))
 		goto out;
 	limits_set();
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
+		fprintf(stderr, "hssd: no_new_privs: %s\n", err_text(errno));
+		goto out;
+	}
 	umask(0077);
 	log_init("hssd", h->config.log_level, h->config.log_json, h->config.log_mask_imsi);
 	signal(SIGPIPE, SIG_IGN);

@@ -76,13 +76,17 @@ void notify_send(const char *fmt, ...)
 	event_add(notify.writable, NULL);
 }
 
+static void feed(void)
+{
+	if (notify.waiting_cnt == 0)
+		notify_send("WATCHDOG=1");
+}
+
 static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	(void)arg;
-	if (notify.waiting_cnt == 0)
-		notify_send("WATCHDOG=1");
+	probe_start(arg, feed);
 }
 
 // The interval that systemd watches in microseconds; 0: it does not.
@@ -94,17 +98,17 @@ static uint64_t watchdog_us(void)
 	return strtoull(usec, NULL, 10);
 }
 
-static bool watchdog_start(struct event_base *base)
+static bool watchdog_start(struct hssd *h)
 {
 	uint64_t us = watchdog_us() / 3;
 	struct timeval tv = {.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)};
 	if (us == 0)
 		return true;
-	notify.watchdog = event_new(base, -1, EV_PERSIST, on_watchdog, NULL);
+	notify.watchdog = event_new(h->base, -1, EV_PERSIST, on_watchdog, h);
 	return notify.watchdog && event_add(notify.watchdog, &tv) == 0;
 }
 
-bool notify_open(struct event_base *base)
+bool notify_open(struct hssd *h)
 {
 	struct sockaddr_un name = {.sun_family = AF_UNIX};
 	const char *path = getenv("NOTIFY_SOCKET");
@@ -125,6 +129,6 @@ bool notify_open(struct event_base *base)
 		notify.fd = -1;
 		return true;
 	}
-	notify.writable = event_new(base, notify.fd, EV_WRITE, on_writable, NULL);
-	return notify.writable && watchdog_start(base);
+	notify.writable = event_new(h->base, notify.fd, EV_WRITE, on_writable, NULL);
+	return notify.writable && watchdog_start(h);
 }

@@ -318,6 +318,10 @@ static int initialise(void)
 
 int role_main(int argc, char **argv, enum role role, const struct role_ops *ops)
 {
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		printf("hss-%s (corehss) " HSS_VERSION "\n", role_name(role));
+		return 0;
+	}
 	signals_ignore();
 	if (!parent_is_hssd()) {
 		fprintf(stderr, "%s: is started by hssd, not by hand\n",

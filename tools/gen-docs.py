@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes docs/configuration.md from the rows of config/options.def.
+"""Writes docs/configuration.md and the man page hss.yaml(5) from the rows of config/options.def.
 
-gen-docs.py          write it
-gen-docs.py --check  exit 1 when it is not up to date
+gen-docs.py          write them
+gen-docs.py --check  exit 1 when one is not up to date
 """
 import pathlib
 import re
@@ -11,7 +11,8 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "config" / "options.def"
 HEADER = ROOT / "config" / "config.h"
-TARGET = ROOT / "docs" / "configuration.md"
+PAGE = ROOT / "docs" / "configuration.md"
+MAN = ROOT / "packaging" / "man" / "hss.yaml.5"
 WORDS = {
     "TRANSPORT": "`tcp`, `sctp`, `tls`",
     "STORE": "`sqlite`, `mongodb`, `csv`",
@@ -85,15 +86,79 @@ def page():
     return "\n".join(lines[:-1]) + "\n"
 
 
+MAN_HEAD = r""".\" made from config/options.def by tools/gen-docs.py
+.TH HSS.YAML 5 "December 2026" corehss "corehss"
+.SH NAME
+hss.yaml \- configuration of corehss
+.SH DESCRIPTION
+.I /etc/corehss/hss.yaml
+is the configuration that
+.BR hssd (8)
+reads at its start and at SIGHUP.
+.B hssd \-\-check
+checks it and says file, line and what was expected.
+Unknown and repeated options are errors.
+Anchors, aliases and tags are not used.
+.P
+An option that is
+.I live
+is applied by SIGHUP
+.RB ( "systemctl reload corehss" );
+a change of any other needs a restart.
+.SH EXAMPLE
+A smallest configuration:
+.P
+.nf
+identity:
+  host: hss01.epc.mnc001.mcc001.3gppnetwork.org
+  realm: epc.mnc001.mcc001.3gppnetwork.org
+listen:
+  \- { transport: tcp, address: 192.0.2.10, port: 3868 }
+.fi
+.P
+More are in
+.IR /usr/share/doc/corehss/examples .
+"""
+MAN_TAIL = r""".SH FILES
+.TP
+.I /etc/corehss/hss.yaml
+The configuration.
+.TP
+.I /usr/share/doc/corehss/examples/
+Commented examples.
+.SH SEE ALSO
+.BR hssd (8),
+.BR hssctl (1)
+"""
+
+
+def roff(text):
+    text = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "")
+    return "\\&" + text if text[:1] in ".'" else text
+
+
+def man():
+    lines = [MAN_HEAD.rstrip("\n")]
+    section = None
+    for path, what, default, reload, help_text in rows():
+        head = re.split(r"[.\[]", path)[0]
+        if head != section:
+            lines.append(f".SH {head.upper()}")
+            section = head
+        change = "live" if reload == "LIVE" else "restart"
+        lines += [".TP", f".B {roff(path)}", f"{roff(what[:1].upper() + what[1:])}. Default: {roff(default)}. "
+                  f"Change: {change}.", ".br", roff(help_text)]
+    return "\n".join(lines) + "\n" + MAN_TAIL
+
+
 def main():
-    text = page()
-    if "--check" in sys.argv[1:]:
-        if not TARGET.exists() or TARGET.read_text() != text:
-            print(f"{TARGET.relative_to(ROOT)} is not up to date: run tools/gen-docs.py", file=sys.stderr)
+    for target, text in ((PAGE, page()), (MAN, man())):
+        if "--check" not in sys.argv[1:]:
+            target.parent.mkdir(exist_ok=True)
+            target.write_text(text)
+        elif not target.exists() or target.read_text() != text:
+            print(f"{target.relative_to(ROOT)} is not up to date: run tools/gen-docs.py", file=sys.stderr)
             return 1
-        return 0
-    TARGET.parent.mkdir(exist_ok=True)
-    TARGET.write_text(text)
     return 0
 
 

@@ -274,7 +274,7 @@ class Hssctl(unittest.TestCase):
             self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
 
     def test_completion(self):
-        script = os.path.join(ROOT, "admin", "cli", "hssctl.bash")
+        script = os.path.join(ROOT, "packaging", "completion", "hssctl.bash")
         ask = ". \"$1\"; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($#-1)); _hssctl; echo \"${COMPREPLY[@]}\""
         for words, expected in (([""], {"subscriber", "sqn", "status", "--json"}), (["sqn", ""], {"show", "set", "jump"}),
                                 (["subscriber", "add", FIRST, "--op"], {"--op", "--opc", "--op-file", "--opc-file"}),

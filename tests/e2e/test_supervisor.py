@@ -219,12 +219,6 @@ class WithStubs(Common, Case):
         self.assertEqual(h.wait_exit(), 1)
         self.assertIn("hssd: user: nosuchuser: no such user", h.log())
 
-    def test_watchdog(self):
-        h = self.started(env={"WATCHDOG_USEC": "300000"})
-        h.wait(lambda s: s.get("WATCHDOG") == "1", "a sign of life")
-        h.status.pop("WATCHDOG")
-        h.wait(lambda s: s.get("WATCHDOG") == "1", "another one")
-
     def test_systemd_that_does_not_listen(self):
         """Nobody takes the notifications: hssd goes on, and what counts arrives once somebody does."""
         h = self.started()
