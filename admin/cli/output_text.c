@@ -112,7 +112,9 @@ static void cell(const char *member, const json_t *v, char out[256])
 	size_t len = strlen(member), i, n = 0;
 	json_t *item;
 
-	if (!v || json_is_null(v)) {
+	if (json_is_null(v) && (strcmp(member, "plmn") == 0 || strcmp(member, "time_us") == 0)) {
+		snprintf(out, 256, "unknown");
+	} else if (!v || json_is_null(v)) {
 		snprintf(out, 256, "-");
 	} else if (json_is_string(v)) {
 		printable(json_string_value(v), out);

@@ -71,8 +71,9 @@ static void seq_is_set(struct loader *l, struct op *op, int error)
 }
 
 static void set_seq(struct loader *l, struct call *c, const struct cache_record *r, struct op *op,
-		    uint64_t seq)
+		    uint64_t sqn)
 {
+	uint64_t seq = record_seq(sqn);
 	struct sqn_row row = {.run = l->run};
 	struct sqn_range range;
 	bool lower = seq < loader_seq_next(l, r->sqn);
@@ -91,6 +92,12 @@ static void set_seq(struct loader *l, struct call *c, const struct cache_record 
 			  .next = range.next,
 			  .limit = range.limit,
 			  .id = c->serial};
+	if (range.next << 5 != sqn)
+		admin_row_take(l, c,
+			       json_pack("{s:I,s:s}", "sqn", (json_int_t)(range.next << 5), "note",
+					 "rounded up to the next SEQ: an SQN is SEQ * 32 + IND, and the requesting "
+					 "node decides the IND"),
+			       false);
 	struct wr w = txn_entry(l);
 	entry_put_sqn(&w, &row);
 	txn_entry_end(l, &w, ENTRY_SQN_ROW, r->imsi);
@@ -112,13 +119,13 @@ void sqn_set(struct loader *l, struct call *c)
 	const struct cache_record *r = find(l, c, &imsi);
 	if (!r)
 		return;
-	uint64_t seq = (uint64_t)sqn >> 5, next = loader_seq_next(l, r->sqn);
+	uint64_t seq = record_seq((uint64_t)sqn), next = loader_seq_next(l, r->sqn);
 	if (seq < next && !json_is_true(json_object_get(c->args, "force")))
 		admin_end(l, c, ADMIN_REFUSED,
 			  "sqn: %llu is below the current %llu, which could repeat vectors (--force)",
 			  (unsigned long long)seq << 5, (unsigned long long)next << 5);
 	else
-		set_seq(l, c, r, op, seq);
+		set_seq(l, c, r, op, (uint64_t)sqn);
 }
 
 void sqn_jump(struct loader *l, struct call *c)
@@ -140,7 +147,10 @@ void sqn_jump(struct loader *l, struct call *c)
 	op->what = OP_RUN;
 	op->next = l->run + runs;
 	op->id = c->serial;
-	admin_row_take(l, c, json_pack("{s:I}", "seqs", (json_int_t)(runs * SQN_BLOCK_MIN)), false);
+	json_t *row = json_pack("{s:I}", "seqs", (json_int_t)(runs * SQN_BLOCK_MIN));
+	if (runs * SQN_BLOCK_MIN != (uint64_t)by)
+		json_object_set_new(row, "note", json_string("rounded up to whole blocks of 256 SEQs"));
+	admin_row_take(l, c, row, false);
 	struct wr w = txn_entry(l);
 	entry_put_u64(&w, op->next);
 	txn_entry_end(l, &w, ENTRY_RUN, (imsi_t){0});
@@ -153,16 +163,19 @@ void sqn_jump(struct loader *l, struct call *c)
 // ---- location
 // --------------------------------------------------------------------------------------------------
 
+// A location of another system may come without its visited network and its time: both are null then.
 static json_t *node(struct loader *l, uint32_t index, const uint8_t plmn[3], uint64_t time_us, bool purged)
 {
+	static const uint8_t unknown[3];
 	struct slice host, realm;
-	char text[7] = "";
+	char text[7];
+	bool known = plmn_valid(plmn) && memcmp(plmn, unknown, sizeof(unknown)) != 0;
 	if (!cache_node_get(l->cache, index, &host, &realm))
 		return json_null();
-	if (plmn_valid(plmn))
-		plmn_text(plmn, text);
-	return json_pack("{s:s%,s:s%,s:s,s:I,s:b}", "host", host.p, (size_t)host.len, "realm", realm.p,
-			 (size_t)realm.len, "plmn", text, "time_us", (json_int_t)time_us, "purged", purged);
+	plmn_text(plmn, text);
+	return json_pack("{s:s%,s:s%,s:o,s:o,s:b}", "host", host.p, (size_t)host.len, "realm", realm.p,
+			 (size_t)realm.len, "plmn", known ? json_string(text) : json_null(), "time_us",
+			 time_us ? json_integer((json_int_t)time_us) : json_null(), "purged", purged);
 }
 
 void location_show(struct loader *l, struct call *c)

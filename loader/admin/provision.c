@@ -230,7 +230,8 @@ static void overlay(struct loader *l, json_t *doc, const struct cache_record *r)
 	(void)cache_node_get(l->cache, r->mme, &host, &realm);
 	set_or_delete(doc, "mme_host", name_text(host));
 	set_or_delete(doc, "mme_realm", name_text(realm));
-	set_or_delete(doc, "mme_timestamp", host.len ? json_integer((json_int_t)r->mme_time_us) : NULL);
+	set_or_delete(doc, "mme_timestamp",
+		      host.len && r->mme_time_us ? json_integer((json_int_t)r->mme_time_us) : NULL);
 	set_or_delete(doc, "purge_flag", host.len ? json_boolean(r->flags & RECORD_MME_PURGED) : NULL);
 	set_or_delete(doc, "imeisv", imeisv_json(r->imeisv));
 	json_t *sec = json_object_get(doc, "security");

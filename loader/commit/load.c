@@ -118,9 +118,13 @@ static int from_document(struct loader *l, struct stored *s)
 		return rc < 0 ? rc : -EBADMSG;
 	json_t *doc = json_loadb((const char *)text.p, text.len, JSON_REJECT_DUPLICATES, NULL);
 	struct subscription *sub = calloc(1, sizeof(*sub));
+	// these come from elsewhere than the document
+	uint8_t spare = s->image.flags & RECORD_IND_SPARE, taken_ind = s->image.taken_ind;
 	rc = -EBADMSG;
 	if (doc && sub && record_parse(&l->records, doc, sub, &e) &&
 	    record_build(&l->records, sub, &s->image, &e)) {
+		s->image.flags |= spare;
+		s->image.taken_ind = taken_ind;
 		s->profile = builder_profile(l->builder, l->records.profile);
 		rc = s->profile ? 0 : -ENOSPC;
 	}
@@ -129,6 +133,14 @@ static int from_document(struct loader *l, struct stored *s)
 	free(sub);
 	json_decref(doc);
 	return rc;
+}
+
+// A profile of the version before is right unless the subscriber is barred.
+static bool profile_is_good(const struct loader *l, const struct stored *s)
+{
+	const struct cache_record r = {.profile = s->profile};
+	const struct cache_profile *p = s->profile ? cache_profile(l->cache, &r) : NULL;
+	return p && !(s->image.old_odb && p->subscriber_status);
 }
 
 static void bad_record(struct loader *l, imsi_t imsi, int rc)
@@ -162,7 +174,7 @@ int load_one(struct loader *l, imsi_t imsi)
 		if (l->records.profile->len == sub.profile.len)
 			s.profile = builder_profile(l->builder, l->records.profile);
 	}
-	rc = s.profile ? 0 : from_document(l, &s);
+	rc = profile_is_good(l, &s) ? 0 : from_document(l, &s);
 	if (rc == 0)
 		rc = local_read_sqn(l->local, imsi, s.image.fp, &s.sqn);
 	s.has_sqn = rc == 1;
@@ -215,7 +227,7 @@ static int load_row(struct loader *l, const struct local_row *row, uint64_t fold
 	// something newer is in the journal, or what is here is not enough
 	if (!known || local_unfolded(l->local, row->imsi, s.image.fp, folded))
 		rc = load_one(l, row->imsi);
-	else if ((s.profile = profile_value(l, row->profile_id)) == 0)
+	else if ((s.profile = profile_value(l, row->profile_id)) == 0 || !profile_is_good(l, &s))
 		rc = load_one(l, row->imsi);
 	else {
 		if (row->state.len && !state_image_get(row->state, &s.state))

@@ -158,7 +158,7 @@ static bool put(struct putting *u)
 	u->op->answer[0] = u->p->answer;
 	if (!fill_record(u))
 		return false;
-	uint64_t seq = u->s.sqn >> 5;
+	uint64_t seq = record_seq(u->s.sqn);
 	bool same_key = u->old && secret_equal(u->old->k, u->image.k, 16);
 	if (!(same_key ? same_words(u, seq) : new_words(u, seq)))
 		return false;
@@ -391,6 +391,14 @@ static bool is_its_document(struct putting *u)
 	return !u->old || rc == 0 || known || u->feed->takes_over || refuse(u, "another document has this IMSI, too");
 }
 
+// The SEQ that the field speaks of. What we write there ourselves has the field's own IND: as long as its SEQ is not
+// above ours, nobody has used more.
+static uint64_t followed_seq(const struct putting *u)
+{
+	uint64_t seq = u->s.sqn >> 5;
+	return seq > loader_seq_next(u->l, u->old->sqn) ? record_seq(u->s.sqn) : seq;
+}
+
 static enum put_result put_feed(struct putting *u)
 {
 	if (!feed_prepare(u))
@@ -405,7 +413,7 @@ static enum put_result put_feed(struct putting *u)
 	if (!fill_record(u))
 		return PUT_REFUSED;
 	bool same_key = u->old && secret_equal(u->old->k, u->image.k, 16);
-	if (!(same_key ? same_words(u, u->s.sqn >> 5) : new_words(u, u->s.sqn >> 5)))
+	if (!(same_key ? same_words(u, followed_seq(u)) : new_words(u, record_seq(u->s.sqn))))
 		return PUT_REFUSED;
 	if (!same_key && u->op->next > u->s.sqn >> 5)
 		u->op->answer[1] |= OUTBOX_RAISE;

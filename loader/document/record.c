@@ -448,6 +448,7 @@ bool record_parse(struct record_ctx *c, const json_t *doc, struct subscription *
 	    !read_apns(&r, doc, s))
 		return false;
 	s->rau_s = (uint64_t)minutes * 60;
+	s->odb = record_odb_bits(s->odb);
 	read_state(doc, s);
 	return true;
 }

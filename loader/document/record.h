@@ -37,8 +37,8 @@ struct subscription {
 	uint16_t amf;
 	uint8_t alg;
 	bool has_sqn;
-	uint64_t sqn; // 48 bits, the next to use
-	uint32_t ard, odb, status, nam;
+	uint64_t sqn; // 48 bits as its writer left it; record_seq makes the SEQ of it
+	uint32_t ard, odb, status, nam; // odb: bits of Operator-Determined-Barring
 	uint64_t rau_s;
 	uint64_t ul, dl;
 	struct slice charging;
@@ -76,6 +76,20 @@ bool record_image(struct record_ctx *c, const struct subscription *s, struct rec
 // Encodes c->profile (c->digest names it) and fills in `image`. false: the profile would be too large.
 bool record_build(struct record_ctx *c, const struct subscription *s, struct record_image *image,
 		  struct record_error *e) MUST_USE;
+
+// The SEQ with which a number of another system goes on: the first one of which nothing may have been used. Below
+// `sqn` everything may, with any IND: others count in steps of 1, 32 or 100.
+static inline uint64_t record_seq(uint64_t sqn)
+{
+	return (sqn + 31) >> 5;
+}
+// The bits of Operator-Determined-Barring (TS 29.272 7.3.30) that a document's number stands for. 0 to 8, which is what
+// Open5GS's WebUI offers by name, is the position of one bit: 0 bars all packet services. A larger number can only
+// come from a writer who meant the AVP itself: it is taken as the bits.
+static inline uint32_t record_odb_bits(uint32_t number)
+{
+	return number <= 8 ? 1u << number : number;
+}
 
 // As subscription.imeisv; 0: not 14 to 16 digits.
 uint64_t record_imeisv(struct slice digits);

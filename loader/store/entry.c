@@ -100,8 +100,10 @@ void record_image_put(struct wr *w, const struct record_image *r)
 bool record_image_get(struct slice body, struct record_image *out)
 {
 	struct rd r = rd_slice(body);
-	if (body.len != RECORD_BODY_LEN || rd_u8(&r) != RECORD_BODY_VERSION)
+	uint8_t version = rd_u8(&r);
+	if (body.len != RECORD_BODY_LEN || version < RECORD_BODY_VERSION - 1 || version > RECORD_BODY_VERSION)
 		return false;
+	out->old_odb = version < RECORD_BODY_VERSION;
 	out->alg = rd_u8(&r);
 	out->flags = rd_u8(&r);
 	out->amf = rd_u16(&r);

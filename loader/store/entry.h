@@ -31,7 +31,7 @@ struct entry {
 #define STATE_BODY_MAX      (64 + 4 * 256)
 #define STATE_EXT_MAX       (16u << 10)
 #define RECORD_BODY_LEN     70
-#define RECORD_BODY_VERSION 2
+#define RECORD_BODY_VERSION 3 // 2 came with a profile that took the bit's position of ODB for a bit mask
 
 // A state row (B0 of the procedures, as far as it is kept). Slices are borrowed.
 struct state_image {
@@ -67,6 +67,7 @@ struct record_image {
 	uint8_t alg;
 	uint8_t flags; // the subscription bits of enum cache_record_flag
 	uint8_t taken_ind; // with RECORD_IND_SPARE: the IND that the upstream's other writers use
+	bool old_odb;	   // its profile is of the version before, which is wrong when the subscriber is barred
 };
 void record_image_put(struct wr *w, const struct record_image *r);
 // false: another version or broken, to be made anew from the document.

@@ -274,6 +274,75 @@ static void bad_lines_are_named(void **state)
 	assert_non_null(record("001010000000005"));
 }
 
+// Others count SQNs in steps of 1, 32 or 100: whatever they left, nothing below it is used again.
+static void an_sqn_of_another_system_is_rounded_up(void **state)
+{
+	static const struct {
+		uint64_t sqn, seq;
+	} steps[] = {{12345, 386}, {12352, 386}, {12353, 387}, {12384 + 31, 388}};
+	char line[256];
+	(void)state;
+	for (unsigned i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		begin_import();
+		snprintf(line, sizeof(line),
+			 "{\"imsi\":\"" IMSI "\",\"security\":{\"k\":\"465B5CE8B199B49FAA5F0A2EE238A6BC\","
+			 "\"opc\":\"E8ED289DEBA952E4283B54E88E6183CA\",\"sqn\":%llu}}\n",
+			 (unsigned long long)steps[i].sqn);
+		import_text(line);
+		end_import(1, 0);
+		assert_int_equal(loader_seq_next(&world.l, record(IMSI)->sqn), steps[i].seq);
+		world_sent_clear();
+	}
+	assert_int_equal(on("sqn set", IMSI, ",\"sqn\":20001"), ADMIN_OK);
+	assert_int_equal(loader_seq_next(&world.l, record(IMSI)->sqn), 626);
+}
+
+static void a_location_without_network_and_time_is_unknown(void **state)
+{
+	(void)state;
+	begin_import();
+	import_text("{\"imsi\":\"" IMSI "\",\"security\":{\"k\":\"465B5CE8B199B49FAA5F0A2EE238A6BC\","
+		    "\"opc\":\"E8ED289DEBA952E4283B54E88E6183CA\"},\"mme_host\":\"mme\",\"mme_realm\":\"r\"}\n");
+	end_import(1, 0);
+	assert_int_equal(on("location show", IMSI, ""), ADMIN_OK);
+	json_t *v = world_row(id);
+	json_t *mme = json_object_get(v, "mme");
+	assert_string_equal(json_string_value(json_object_get(mme, "host")), "mme");
+	assert_true(json_is_null(json_object_get(mme, "plmn")));
+	assert_true(json_is_null(json_object_get(mme, "time_us")));
+	json_decref(v);
+	assert_int_equal(on("subscriber show", IMSI, ""), ADMIN_OK);
+	v = world_row(id);
+	assert_null(json_object_get(v, "mme_timestamp"));
+	json_decref(v);
+}
+
+static void patch(const char *sql)
+{
+	char path[100];
+	sqlite3 *db;
+	snprintf(path, sizeof(path), "%s/hss.db", world.dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_changes(db), 1);
+	sqlite3_close(db);
+}
+
+// The version before wrote profiles that took the number for a mask: 0 barred nobody.
+static void a_barred_subscriber_of_the_version_before_is_barred_after_the_start(void **state)
+{
+	(void)state;
+	assert_int_equal(on("subscriber add", IMSI, "," KEYS), ADMIN_OK);
+	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"subscriber_status\":1}"), ADMIN_OK);
+	assert_int_equal(fold_now(), 0);
+	patch("UPDATE subscriber SET rec = x'02' || substr(rec, 2)");
+	patch("UPDATE profile SET body = substr(body, 1, 8) || x'00000000' || substr(body, 13) "
+			   "WHERE id = (SELECT profile FROM subscriber)");
+	world_restart(true);
+	assert_int_equal(cache_profile(world.l.cache, record(IMSI))->subscriber_status, 1);
+	assert_int_equal(cache_profile(world.l.cache, record(IMSI))->odb, 1);
+}
+
 static void import_keeps_sqn_and_location(void **state)
 {
 	(void)state;
@@ -410,6 +479,9 @@ int main(void)
 	    T(lists_wait_for_the_reader),
 	    T(import_export_import),
 	    T(bad_lines_are_named),
+	    T(a_barred_subscriber_of_the_version_before_is_barred_after_the_start),
+	    T(an_sqn_of_another_system_is_rounded_up),
+	    T(a_location_without_network_and_time_is_unknown),
 	    T(import_keeps_sqn_and_location),
 	    T(a_full_cache_refuses),
 	    T(deleting_cancels_the_location),

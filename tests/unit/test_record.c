@@ -210,11 +210,33 @@ static void barred_by_dbctl(void **state)
 	(void)state;
 	take(4);
 	assert_int_equal(u32(part(0), AVP_CODE_Subscriber_Status), 1);
-	assert_int_equal(u32(part(0), AVP_CODE_Operator_Determined_Barring), 8);
+	assert_int_equal(u32(part(0), AVP_CODE_Operator_Determined_Barring), 1 << 8);
 	assert_int_equal(ctx.profile->subscriber_status, 1);
-	assert_int_equal(ctx.profile->odb, 8);
+	assert_int_equal(ctx.profile->odb, 1 << 8);
 	assert_int_equal(u32(need(part(0), AVP_CODE_AMBR, V3), AVP_CODE_Max_Requested_Bandwidth_DL),
 			 1000000000);
+}
+
+// The number of the WebUI names one category (TS 29.272 7.3.30): 0 is "All Packet Oriented Services Barred".
+static void the_number_of_barring_is_the_position_of_a_bit(void **state)
+{
+	static const uint32_t cases[][2] = {{0, 1}, {1, 2}, {4, 16}, {8, 256}, {9, 9}, {511, 511}};
+	json_t *doc = json_deep_copy(docs[0]);
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		json_object_set_new(doc, "subscriber_status", json_integer(1));
+		json_object_set_new(doc, "operator_determined_barring", json_integer(cases[i][0]));
+		assert_true(record_parse(&ctx, doc, &sub, &error));
+		assert_true(record_build(&ctx, &sub, &image, &error));
+		assert_int_equal(ctx.profile->odb, cases[i][1]);
+		assert_int_equal(u32(part(0), AVP_CODE_Operator_Determined_Barring), cases[i][1]);
+	}
+	json_object_set_new(doc, "subscriber_status", json_integer(0));
+	assert_true(record_parse(&ctx, doc, &sub, &error));
+	assert_true(record_build(&ctx, &sub, &image, &error));
+	assert_int_equal(ctx.profile->odb, 0);
+	assert_false(has(part(0), AVP_CODE_Operator_Determined_Barring, V3));
+	json_decref(doc);
 }
 
 static void schema_0(void **state)
@@ -442,6 +464,7 @@ int main(void)
 	    cmocka_unit_test(volte_with_fast_access),
 	    cmocka_unit_test(static_addresses_and_op),
 	    cmocka_unit_test(barred_by_dbctl),
+	    cmocka_unit_test(the_number_of_barring_is_the_position_of_a_bit),
 	    cmocka_unit_test(schema_0),
 	    cmocka_unit_test(between_the_generations),
 	    cmocka_unit_test(the_same_subscription_has_one_digest),

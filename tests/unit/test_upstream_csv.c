@@ -94,7 +94,7 @@ static void nothing_at_first(void **state)
 	assert_string_equal(last_error(), "");
 	assert_int_equal(world.l.header->subscriber_cnt, 2);
 	assert_int_equal(cache_profile(world.l.cache, record(IMSI "1"))->apn_cnt, 2);
-	assert_int_equal(next_seq(IMSI "1"), 4129 >> 5);
+	assert_int_equal(next_seq(IMSI "1"), (4129 >> 5) + 1); // 4129 may have been used
 }
 
 static void changes(void **state)
@@ -112,7 +112,7 @@ static void changes(void **state)
 	assert_null(record(IMSI "2"));
 	assert_non_null(record(IMSI "4"));
 	assert_int_equal(cache_profile(world.l.cache, record(IMSI "1"))->apn_cnt, 2);
-	assert_int_equal(next_seq(IMSI "1"), 4129 >> 5);
+	assert_int_equal(next_seq(IMSI "1"), (4129 >> 5) + 1); // 4129 may have been used
 	// another key begins where its row says, the old one goes on where it was
 	now(ROW(1, K2, 320, "internet") ROW(3, K, 64, "internet"));
 	assert_int_equal(next_seq(IMSI "1"), 10);
