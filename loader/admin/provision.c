@@ -1,5 +1,6 @@
 // `subscriber ...` commands of hss-admin: see README.md and provision.h. Loader process, main thread.
 #include "loader/admin/provision.h"
+#include "apps/documents.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,13 +252,19 @@ json_t *provision_document(struct loader *l, imsi_t imsi)
 	return doc;
 }
 
-static void mask(json_t *doc)
+static void mask(json_t *v, const struct doc_node *node)
 {
-	static const char *const secrets[] = {"k", "op", "opc", "rand"};
-	json_t *sec = json_object_get(doc, "security");
-	for (size_t i = 0; i < sizeof(secrets) / sizeof(secrets[0]); i++)
-		if (json_is_string(json_object_get(sec, secrets[i])))
-			json_object_set_new(sec, secrets[i], json_string(SECRET_MASK));
+	const struct doc_schema *schema = documents_schema();
+	const char *name;
+	json_t *member;
+	json_object_foreach(v, name, member)
+	{
+		const struct doc_node *n = schema_child(schema, node, slice_str(name));
+		if (n && n->member->flags & DOC_F_SECRET && json_is_string(member))
+			json_object_set_new(v, name, json_string(SECRET_MASK));
+		else if (n && json_is_object(member))
+			mask(member, n);
+	}
 }
 
 void provision_show(struct loader *l, struct call *c)
@@ -273,7 +280,7 @@ void provision_show(struct loader *l, struct call *c)
 		return;
 	}
 	if (!secrets)
-		mask(doc);
+		mask(doc, &documents_schema()->node[0]);
 	admin_row_take(l, c, doc, secrets);
 	admin_end(l, c, ADMIN_OK, NULL);
 }

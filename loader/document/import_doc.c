@@ -1,6 +1,7 @@
 // See import_doc.h. Loader process, main thread; lines come from an operator's file.
 #include "loader/document/import_doc.h"
 #include <stdlib.h>
+#include "apps/documents.h"
 #include "lib/base/ident.h"
 #include "lib/base/secret.h"
 
@@ -37,14 +38,13 @@ void import_docs_free(struct import_docs **dp)
 	*dp = NULL;
 }
 
+// What differs from subscriber to subscriber.
 static bool is_own(struct slice key)
 {
-	static const char *const names[] = {"imsi",     "msisdn",    "security",      "_id",       "imeisv",
-					    "mme_host", "mme_realm", "mme_timestamp", "purge_flag"};
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (slice_eq(key, slice_str(names[i])))
-			return true;
-	return false;
+	const struct doc_schema *schema = documents_schema();
+	const struct doc_node *n = schema_child(schema, &schema->node[0], key);
+	enum doc_part part = doc_part_of(n);
+	return part == DOC_PART_NAME || part == DOC_PART_SUBSCRIBER || part == DOC_PART_STATE;
 }
 
 static void skip_blanks(struct rd *r)

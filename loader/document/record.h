@@ -7,6 +7,7 @@
 // minutes, QCI 9, priority 8, pre-emption off, AMBR 1 Gbit/s both ways, PDN type IPv4v6.
 #pragma once
 #include <jansson.h>
+#include "loader/document/walk.h"
 #include "loader/store/entry.h"
 #include "lib/base/err.h"
 
@@ -50,10 +51,6 @@ struct subscription {
 	bool purged;
 };
 
-struct record_error {
-	char text[256];
-};
-
 struct opc_maker;
 struct record_ctx {
 	struct sqn_hash hash;
@@ -67,9 +64,28 @@ struct record_ctx {
 int record_ctx_init(struct record_ctx *c) MUST_USE;
 void record_ctx_fini(struct record_ctx *c); // wipes OP
 
-// Reads a document. false and e->text. `s` holds keys: wipe it.
+// Reads a document. false: it can't be served, e->text says why. true: e->text is empty, or names what was left out (a
+// number that is none, an APN of a kind that an EPC doesn't have). `s` holds keys: wipe it.
 bool record_parse(struct record_ctx *c, const json_t *document, struct subscription *s,
 		  struct record_error *e) MUST_USE;
+// The same piece by piece, for documents of any form: doc_walk_member or doc_walk_all with r->walk between the two.
+struct record_reader {
+	struct record_ctx *c;
+	struct subscription *s;
+	struct doc_walk walk;
+	struct doc_sink sink[DOC_OWNERS_MAX]; // by enum doc_owner
+	bool has_imsi, has_security, has_k, has_opc, has_op;
+	uint8_t op[16];
+	bool has_slices;
+	unsigned slice; // whose APNs count
+	bool dropped, foreign_type; // an APN was left out; because of its type
+};
+// Slices in `s` borrow from what is read.
+void record_begin(struct record_reader *r, struct record_ctx *c, struct subscription *s, struct record_error *e);
+// As record_parse. Wipes what the reader holds.
+bool record_end(struct record_reader *r) MUST_USE;
+// What is wrong with an APN's network identifier (TS 23.003 9.1.1); NULL: nothing.
+const char *record_apn_problem(struct slice name);
 // What of `image` is the subscriber's own: all but the flags, which the profile decides.
 bool record_image(struct record_ctx *c, const struct subscription *s, struct record_image *image,
 		  struct record_error *e) MUST_USE;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "apps/documents.h"
 #include "loader/upstream/mongo/mongo_doc.h"
 #include "loader/upstream/mongo/mongo_json.h"
 #include "tests/support/guard.h"
@@ -243,6 +244,122 @@ static void of_a_kind_but_themselves(void **state)
 	up_doc_free(&d[1]);
 }
 
+// A valid value for a row of the schema that is not what a document without it has. NULL: it has none that shows.
+static json_t *value_for(const struct doc_member *m)
+{
+	switch ((enum doc_type)m->type) {
+	case DOC_TEXT:
+		return json_string("other.example");
+	case DOC_HEX_TEXT:
+		return json_string("0900");
+	case DOC_NUMBER:
+		if (strstr(m->path, "pre_emption")) // on; it is off when it is left out
+			return json_integer(m->least == 0 ? 0 : 2);
+		return json_integer(m->least == 0 ? 1 : 2);
+	case DOC_IPV4:
+		return json_string("10.45.7.7");
+	case DOC_IPV6:
+		return json_string("2001:db8::7");
+	case DOC_RATE:
+		return json_pack("{s:i,s:i}", "value", 7, "unit", 2);
+	default:
+		return NULL;
+	}
+}
+
+// Sets `path`, a row's, in a document; lists get their first element.
+static void put_at(json_t *at, const char *path, json_t *value_taken)
+{
+	char part[64];
+	size_t n = strcspn(path, ".[");
+	const char *rest = path + n;
+	bool list = *rest == '[';
+	snprintf(part, sizeof(part), "%.*s", (int)n, path);
+	rest += list ? 2 : 0;
+	if (!*rest && !list) {
+		json_object_set_new(at, part, value_taken);
+		return;
+	}
+	json_t *next = json_object_get(at, part);
+	if (!next) {
+		next = list ? json_pack("[{}]") : json_object();
+		json_object_set_new(at, part, next);
+	}
+	put_at(list ? json_array_get(next, 0) : next, rest + 1, value_taken);
+}
+
+static void read_both(json_t *doc, const char *name, struct up_doc **quick, struct up_doc **slow)
+{
+	struct record_error e;
+	char *text = json_dumps(doc, 0);
+	bson_t *b = bson_of(text);
+	mongo_docs_fini(&fresh);
+	begin(&fresh);
+	*quick = read_doc(&docs, b, &e);
+	*slow = read_doc(&fresh, b, &e);
+	if (!*quick || !*slow)
+		fail_msg("%s: %s", name, e.text);
+	bson_destroy(b);
+	free(text);
+}
+
+// Every row of the schema that is part of the profile tells one kind from another: a member that the memo did not look at
+// gave a subscriber somebody else's profile.
+static void every_member_of_the_profile_makes_a_kind(void **state)
+{
+	const struct doc_schema *schema = documents_schema();
+	unsigned looked_at = 0;
+	(void)state;
+	for (unsigned i = 1; i < schema->cnt; i++) {
+		const struct doc_member *m = schema->node[i].member;
+		json_t *value = m->part == DOC_PART_PROFILE ? value_for(m) : NULL;
+		struct up_doc *plain, *plain2, *quick, *slow;
+		if (!value)
+			continue;
+		bool pdn = strncmp(m->path, "pdn", 3) == 0;
+		json_t *doc = json_pack("{s:i,s:s,s:{s:s,s:s},s:i}", "_id", 1, "imsi", "001010000000001", "security", "k",
+					"465B5CE8B199B49FAA5F0A2EE238A6BC", "opc", "E8ED289DEBA952E4283B54E88E6183CA",
+					"subscriber_status", strstr(m->path, "barring") ? 1 : 0);
+		put_at(doc, pdn ? "pdn[].apn" : "slice[].session[].name", json_string("ims"));
+		read_both(doc, m->path, &plain, &plain2);
+		put_at(doc, m->path, value);
+		read_both(doc, m->path, &quick, &slow);
+		check_same(quick, slow);
+		if (memcmp(quick->profile_digest, plain->profile_digest, 16) == 0)
+			fail_msg("%s: makes no other profile", m->path);
+		up_doc_free(&plain);
+		up_doc_free(&plain2);
+		up_doc_free(&quick);
+		up_doc_free(&slow);
+		json_decref(doc);
+		looked_at++;
+	}
+	assert_true(looked_at > 40);
+}
+
+// One session of 5G, or one number that is none, in a new document: the subscriber is served, and it is said what is not.
+static void what_is_left_out_is_named_each_time(void **state)
+{
+	char text[1024];
+	struct record_error e;
+	(void)state;
+	for (unsigned i = 1; i < 3; i++) {
+		snprintf(text, sizeof(text),
+			 "{\"_id\":%u,\"imsi\":\"00101000000000%u\",\"msisdn\":[%u],%s},\"slice\":[{\"session\":"
+			 "[{\"name\":\"internet\"},{\"name\":\"lan\",\"type\":5}]}]}",
+			 i, i, 491510000 + i, KEYS);
+		bson_t *b = bson_of(text);
+		struct up_doc *d = read_doc(&docs, b, &e);
+		assert_non_null(d);
+		assert_int_equal(d->profile->apn_cnt, 1);
+		assert_int_equal(d->image.msisdn[0].v, 0);
+		assert_string_equal(e.text, "msisdn[0]: expected text, got a number; slice[0].session[1].type: expected 1 to "
+					    "3, got 5, which only 5G has");
+		up_doc_free(&d);
+		bson_destroy(b);
+	}
+}
+
 // What nodes of ours write beside the schema: of another type it is not there.
 static void the_own_sub_document(void **state)
 {
@@ -325,6 +442,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(documents_as_others_write_them),
+	    cmocka_unit_test(every_member_of_the_profile_makes_a_kind),
+	    cmocka_unit_test(what_is_left_out_is_named_each_time),
 	    cmocka_unit_test(state_is_not_content),
 	    cmocka_unit_test(everything_else_is_content),
 	    cmocka_unit_test(ids_of_different_types_differ),

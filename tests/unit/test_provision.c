@@ -116,7 +116,7 @@ static void set_changes_places(void **state)
 	}
 	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"slice.0.session.0.type\":9}"),
 			 ADMIN_REFUSED);
-	assert_string_equal(error(), "slice[0].session[0].type: expected 1 to 3, got 9");
+	assert_string_equal(error(), "slice[0].session[0].type: expected 1 to 5, got 9");
 	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"slice.7.session\":1}"), ADMIN_REFUSED);
 	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"imsi\":\"001010000000002\"}"),
 			 ADMIN_USAGE);

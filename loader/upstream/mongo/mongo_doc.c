@@ -1,6 +1,6 @@
 // See mongo_doc.h. Loader process, feed and ask thread. What is here was written by others: every type is
-// looked at before it is believed. record.c judges a document; what most of a million have in common it
-// judges once (profile_memo.h).
+// looked at before it is believed. The schema and record.c judge a document; what most of a million have in common
+// they judge once (profile_memo.h).
 #include "loader/upstream/mongo/mongo_doc.h"
 #define XXH_INLINE_ALL
 #include <errno.h>
@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <xxhash.h>
-#include "loader/upstream/mongo/bson_walk.h"
+#include "apps/documents.h"
+#include "loader/document/bson_walk.h"
 #include "loader/upstream/mongo/mongo_json.h"
 #include "lib/base/secret.h"
 
@@ -50,29 +51,20 @@ static uint64_t hash_element(const struct bson_walk *w, uint64_t seed)
 	return XXH3_64bits_withSeed(e.p, e.len, seed);
 }
 
-// What changes without anybody having changed the subscription: locations, counters, bookkeeping of mongoose
-// and of ours.
-static bool is_state(const struct bson_walk *w)
+// Locations, counters and bookkeeping change without anybody having changed the subscription: the schema says which.
+static bool is_state(const struct doc_node *parent, const struct bson_walk *w)
 {
-	switch (w->key.len ? w->key.p[0] : 0) {
-	case '_':
-		return bson_walk_is(w, "__v");
-	case 'm':
-		return bson_walk_is(w, "mme_host") || bson_walk_is(w, "mme_realm") ||
-		       bson_walk_is(w, "mm_realm") || bson_walk_is(w, "mme_timestamp");
-	default:
-		return bson_walk_is(w, "purge_flag") || bson_walk_is(w, "imeisv") ||
-		       bson_walk_is(w, "corehss");
-	}
+	const struct doc_node *n = schema_child(documents_schema(), parent, w->key);
+	return n && doc_part_of(n) == DOC_PART_STATE;
 }
 
-static uint64_t hash_security(const struct bson_walk *w, uint64_t h)
+static uint64_t hash_security(const struct doc_node *security, const struct bson_walk *w, uint64_t h)
 {
 	if (w->type != BW_DOCUMENT)
 		return hash_element(w, h);
 	struct bson_walk in = bson_walk_of(w->value);
 	while (bson_walk_next(&in))
-		if (!bson_walk_is(&in, "sqn"))
+		if (!is_state(security, &in))
 			h = hash_element(&in, h);
 	return h;
 }
@@ -81,14 +73,16 @@ void mongo_doc_digests(const bson_t *doc, struct mongo_digests *out)
 {
 	struct bson_walk w = walk(doc);
 	uint64_t h = 0;
+	const struct doc_schema *schema = documents_schema();
+	const struct doc_node *security = schema_child(schema, &schema->node[0], slice_str("security"));
 	*out = (struct mongo_digests){.full = (uint32_t)XXH3_64bits(bson_get_data(doc), doc->len)};
 	out->full += out->full == 0;
 	while (bson_walk_next(&w)) {
 		if (bson_walk_is(&w, "_id"))
 			out->id = hash_element(&w, 0);
 		if (bson_walk_is(&w, "security"))
-			h = hash_security(&w, h);
-		else if (!is_state(&w))
+			h = hash_security(security, &w, h);
+		else if (!is_state(&schema->node[0], &w))
 			h = hash_element(&w, h);
 	}
 	out->digest = h;
@@ -150,9 +144,10 @@ static void read_sqn(const struct bson_walk *security, struct up_doc *d, struct 
 		if (d->has_sqn)
 			continue;
 		d->sqn = 0;
-		snprintf(e->text, sizeof(e->text),
-			 "security.sqn: expected a whole number up to 2^48 - 1; served, but its SQN is not "
-			 "shared");
+		size_t used = strlen(e->text);
+		snprintf(e->text + used, sizeof(e->text) - used,
+			 "%ssecurity.sqn: expected a whole number up to 2^48 - 1; served, but its SQN is not shared",
+			 used ? "; " : "");
 	}
 }
 
@@ -239,32 +234,63 @@ static bool take_profile(struct up_doc *d, const struct cache_profile *profile, 
 	return true;
 }
 
-// By record.c, which has a reason for what it refuses; what it found is learned for others of the same kind.
-static bool read_slowly(struct mongo_docs *c, const bson_t *doc, struct up_doc *d, struct record_error *e)
+// The members that are the subscriber's own, or those of the profile.
+static bool walk_members(struct record_reader *r, const bson_t *doc, bool of_profile, struct profile_memo *memo)
 {
-	json_t *tree = mongo_json_tree(doc);
-	if (!tree) {
-		snprintf(e->text, sizeof(e->text), "document: expected fewer levels, or no memory");
-		return false;
+	const struct doc_schema *schema = r->walk.schema;
+	struct bson_walk w = walk(doc);
+	while (bson_walk_next(&w)) {
+		const struct doc_node *n = schema_child(schema, &schema->node[0], w.key);
+		bool profile = n && doc_part_of(n) == DOC_PART_PROFILE;
+		if (memo && profile)
+			profile_memo_add(memo, schema, n, &w);
+		if (!n || profile != of_profile)
+			continue;
+		struct doc_value v = doc_of_bson(&w);
+		if (!doc_walk_member(&r->walk, n, &v))
+			return false;
 	}
-	bool ok = record_parse(&c->records, tree, &c->s, e) &&
-		  record_build(&c->records, &c->s, &d->image, e) &&
-		  take_profile(d, c->records.profile, c->records.digest, e);
-	if (ok) {
-		keep_names(d, &c->s);
-		profile_memo_learn(&c->quick, d->profile, d->profile_digest, d->image.flags);
-	}
-	json_decref(tree);
-	return ok;
+	return true;
 }
 
-static bool read_quickly(struct mongo_docs *c, const struct mongo_kind *kind, struct up_doc *d,
+// Of which no profile is known yet; what is made is remembered for others of the same kind, unless it has to be named each
+// time that something was left out.
+static bool make_profile(struct mongo_docs *c, const struct record_reader *r, size_t named, struct up_doc *d,
 			 struct record_error *e)
 {
-	if (!record_image(&c->records, &c->s, &d->image, e) ||
-	    !take_profile(d, kind->profile, kind->digest, e))
+	if (!record_build(&c->records, &c->s, &d->image, e) ||
+	    !take_profile(d, c->records.profile, c->records.digest, e))
+		return false;
+	if (!r->walk.left_out || strlen(e->text) == named)
+		profile_memo_learn(&c->quick, d->profile, d->profile_digest, d->image.flags);
+	return true;
+}
+
+static bool known_profile(struct mongo_docs *c, const struct mongo_kind *kind, struct up_doc *d, struct record_error *e)
+{
+	if (!record_image(&c->records, &c->s, &d->image, e) || !take_profile(d, kind->profile, kind->digest, e))
 		return false;
 	d->image.flags = kind->flags;
+	return true;
+}
+
+static bool read_record(struct mongo_docs *c, const bson_t *doc, struct up_doc *d, struct record_error *e)
+{
+	struct record_reader r;
+	const struct doc_schema *schema = documents_schema();
+	record_begin(&r, &c->records, &c->s, e);
+	r.walk.pass_over = schema_find(schema, "security.sqn"); // read_sqn judges it
+	profile_memo_begin(&c->quick);
+	bool ok = walk_members(&r, doc, false, &c->quick);
+	size_t named = strlen(e->text);
+	const struct mongo_kind *kind = ok ? profile_memo_find(&c->quick) : NULL;
+	if (ok && !kind)
+		ok = walk_members(&r, doc, true, NULL);
+	r.walk.bad |= !ok;
+	if (!record_end(&r))
+		return false;
+	if (!(kind ? known_profile(c, kind, d, e) : make_profile(c, &r, named, d, e)))
+		return false;
 	keep_names(d, &c->s);
 	return true;
 }
@@ -277,8 +303,7 @@ static bool fill(struct mongo_docs *c, const bson_t *doc, struct up_doc *d, stru
 			 MONGO_DEPTH_MAX);
 		return false;
 	}
-	const struct mongo_kind *kind = profile_memo_parse(&c->quick, &c->records, doc, &c->s);
-	if (!(kind ? read_quickly(c, kind, d, e) : read_slowly(c, doc, d, e)))
+	if (!read_record(c, doc, d, e))
 		return false;
 	const struct subscription *s = &c->s;
 	d->imsi = s->imsi;

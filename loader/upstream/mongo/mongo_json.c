@@ -3,9 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "loader/upstream/mongo/bson_walk.h"
-
-// ---- text
+#include "loader/document/bson_walk.h"
 
 // Grows; `err` is sticky.
 struct out {
@@ -218,78 +216,5 @@ char *mongo_json_text(const bson_t *doc, size_t room, size_t *len)
 	if (!o.err)
 		return o.p;
 	free(o.p);
-	return NULL;
-}
-
-// ---- tree
-
-static json_t *tree_container(struct slice bytes, bool array, unsigned depth, bool security);
-
-static json_t *tree_value(const struct bson_walk *w, unsigned depth, bool security)
-{
-	double d;
-	uint64_t bits;
-	switch (w->type) {
-	case BW_TEXT:
-		return json_stringn((const char *)w->value.p, w->value.len);
-	case BW_INT32:
-		return json_integer((int32_t)bson_u32(w->value.p));
-	case BW_INT64:
-		return json_integer((int64_t)bson_u64(w->value.p));
-	case BW_DOUBLE:
-		bits = bson_u64(w->value.p);
-		memcpy(&d, &bits, sizeof(d));
-		// NaN and the infinities are no JSON: what stands for them is no number either
-		return isfinite(d) ? json_real(d) : json_object();
-	case BW_BOOL:
-		return json_boolean(w->value.p[0]);
-	case BW_NULL:
-		return json_null();
-	case BW_DOCUMENT:
-	case BW_ARRAY:
-		return depth ? tree_container(w->value, w->type == BW_ARRAY, depth - 1, security) : NULL;
-	default:
-		return json_object(); // a date, an id ...: "an object", which no field of the schema takes
-	}
-}
-
-static bool is_left_out(const struct bson_walk *w, bool security)
-{
-	return bson_walk_is(w, "_id") || bson_walk_is(w, "pcc_rule") || (security && bson_walk_is(w, "sqn"));
-}
-
-static json_t *tree_container(struct slice bytes, bool array, unsigned depth, bool security)
-{
-	struct bson_walk w = bson_walk_of(bytes);
-	json_t *j = array ? json_array() : json_object();
-	bool ok = j;
-	while (ok && bson_walk_next(&w)) {
-		if (!array && is_left_out(&w, security))
-			continue;
-		json_t *v = tree_value(&w, depth, false);
-		// these take `v` even when they fail
-		ok = v && (array ? json_array_append_new(j, v)
-				 : json_object_set_new(j, (const char *)w.key.p, v)) == 0;
-	}
-	if (ok && !w.err)
-		return j;
-	json_decref(j);
-	return NULL;
-}
-
-json_t *mongo_json_tree(const bson_t *doc)
-{
-	struct bson_walk w = bson_walk_of(slice_of(bson_get_data(doc), doc->len));
-	json_t *j = json_object();
-	bool ok = j;
-	while (ok && bson_walk_next(&w)) {
-		if (bson_walk_is(&w, "_id") || bson_walk_is(&w, "ifc") || bson_walk_is(&w, "corehss"))
-			continue;
-		json_t *v = tree_value(&w, MONGO_DEPTH_MAX, bson_walk_is(&w, "security"));
-		ok = v && json_object_set_new(j, (const char *)w.key.p, v) == 0;
-	}
-	if (ok && !w.err)
-		return j;
-	json_decref(j);
 	return NULL;
 }

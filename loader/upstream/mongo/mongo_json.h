@@ -1,8 +1,6 @@
-// BSON as JSON: the text that is kept (relaxed Extended JSON), and the tree that record.c reads. Pure
-// functions; loader process, the feed and the ask thread.
+// BSON as JSON: the text that is kept (relaxed Extended JSON). Pure; loader process, the feed and the ask thread.
 #pragma once
 #include <bson/bson.h>
-#include <jansson.h>
 #include "lib/base/err.h"
 #include "lib/base/wire.h"
 
@@ -11,5 +9,3 @@
 // The document's text and a NUL, followed by `room` octets for the caller; *len without either. Heap. NULL:
 // broken, not UTF-8, too deep, or no memory.
 char *mongo_json_text(const bson_t *doc, size_t room, size_t *len) MUST_USE;
-// Its fields, without bookkeeping (_id), what only other programs read, and security.sqn. NULL: as above.
-json_t *mongo_json_tree(const bson_t *doc) MUST_USE;

@@ -1,7 +1,6 @@
-// Most documents of a collection differ in who the subscriber is, not in what it may do. Those parts are
-// kept, octet by octet, with the profile that record.c made of them; a further document with the same parts,
-// and nothing unusual in the others, is read without making JSON of it. Whatever is not quite plain is left
-// to record.c. Loader process, feed and ask thread.
+// Most documents of a collection differ in who the subscriber is, not in what it may do. The members that make the
+// profile (the schema knows which) are kept, octet by octet, with the profile that record.c made of them; a further
+// document with the same ones takes that profile. Loader process, feed and ask thread.
 #pragma once
 #include <bson/bson.h>
 #include "loader/document/record.h"
@@ -21,6 +20,7 @@ struct mongo_kind {
 struct profile_memo {
 	struct mongo_kind kind[MONGO_KINDS];
 	// of the last document
+	struct wr out;
 	uint64_t hash;
 	uint32_t len;
 	bool whole; // all its parts were plain BSON and found room
@@ -28,10 +28,12 @@ struct profile_memo {
 };
 
 void profile_memo_fini(struct profile_memo *q);
-// Reads what is the subscriber's own into `s` (which then holds no APNs; its keys are the caller's to wipe,
-// in any case). NULL: not plain, or its kind is not known.
-const struct mongo_kind *profile_memo_parse(struct profile_memo *q, struct record_ctx *c, const bson_t *doc,
-					   struct subscription *s) MUST_USE;
+// A document begins; its members that belong to the profile follow one by one, then the question whether it is known.
+void profile_memo_begin(struct profile_memo *q);
+void profile_memo_add(struct profile_memo *q, const struct doc_schema *schema, const struct doc_node *node,
+		      const struct bson_walk *w);
+// NULL: its kind is not known.
+const struct mongo_kind *profile_memo_find(struct profile_memo *q) MUST_USE;
 // The last document's parts make this profile. Copies. Without memory it is not learned.
 void profile_memo_learn(struct profile_memo *q, const struct cache_profile *profile, const uint8_t digest[16],
 		       uint8_t flags);

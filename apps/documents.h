@@ -1,0 +1,21 @@
+// The tables of a subscriber's document that the core and the applications have (lib/document/schema.h). Linked by
+// whoever reads, checks or describes documents: the loader and hssctl.
+#pragma once
+#include "lib/document/schema.h"
+
+enum doc_owner { DOC_OWNER_CORE, DOC_OWNER_S6A, DOC_OWNER_CNT };
+
+// What the rows of each table count.
+enum doc_core_row {
+#define MEMBER(NAME, ...) CORE_##NAME,
+#include "lib/document/core.def"
+#undef MEMBER
+};
+enum doc_s6a_row {
+#define MEMBER(NAME, ...) S6A_##NAME,
+#include "apps/s6a/document.def"
+#undef MEMBER
+};
+
+// All tables in one tree; made once, then read-only and shared by all threads.
+const struct doc_schema *documents_schema(void);
