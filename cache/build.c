@@ -12,7 +12,8 @@
 #include "cache/segment.h"
 #include "lib/base/secret.h"
 
-#define DRAIN_EVERY 512 // retired things, when the caller's batch is longer than that
+#define DRAIN_EVERY 512  // retired things, when the caller's batch is longer than that
+#define ROOM_LOW    8192 // slots or words that are left: time to look whether readers have gone on
 
 void (*cache_step_hook)(void);
 
@@ -219,6 +220,20 @@ static void maybe_drain(struct builder *b)
 {
 	if (b->retired_since >= DRAIN_EVERY)
 		builder_drain(b);
+}
+
+static uint32_t room(const struct builder *b)
+{
+	uint32_t slots = pool_left(&b->slots), words = pool_left(&b->sqns);
+	return slots < words ? slots : words;
+}
+
+uint32_t builder_room(struct builder *b)
+{
+	uint32_t n = room(b);
+	if (n < ROOM_LOW && builder_drain(b))
+		n = room(b);
+	return n;
 }
 
 int builder_put(struct builder *b, const struct cache_record *r)

@@ -32,6 +32,8 @@ struct cache_header *builder_header(struct builder *b);
 // nothing changed: -ENOSPC the cache holds max_subscribers; -EAGAIN no slot is free since a reader stays
 // pinned (try after some time; hssd clears the words of dead workers); -EINVAL `r` names what is not there.
 int builder_put(struct builder *b, const struct cache_record *r) MUST_USE;
+// How many records with fresh SQN words could be put now, at least: 0 while a pinned reader keeps what is free.
+uint32_t builder_room(struct builder *b);
 // Removes; false when not there. Its SQN words go back after the epochs.
 bool builder_delete(struct builder *b, imsi_t imsi);
 

@@ -24,6 +24,7 @@ struct pool {
 	uint64_t *some; // one bit a word of `free`: not zero
 	uint32_t *high; // in the header: numbers from here on were never used
 	uint32_t cnt;
+	uint32_t given; // back, and not out again: on the stack or in `free`
 	uint32_t stack_cnt;
 	uint32_t stack[POOL_STACK];
 };
@@ -114,6 +115,7 @@ int pool_init(struct pool *p, uint32_t cnt, uint32_t *high) MUST_USE;
 void pool_fini(struct pool *p);
 uint32_t pool_take(struct pool *p);
 void pool_give(struct pool *p, uint32_t i);
+uint32_t pool_left(const struct pool *p); // how many pool_take would find now
 void builder_retire(struct builder *b, enum retired_kind kind, uint32_t at, uint32_t len);
 // Gives back what every reader has left behind; true when something came back.
 bool builder_drain(struct builder *b);

@@ -26,8 +26,10 @@ void pool_fini(struct pool *p)
 
 uint32_t pool_take(struct pool *p)
 {
-	if (p->stack_cnt)
+	if (p->stack_cnt) {
+		p->given--;
 		return p->stack[--p->stack_cnt];
+	}
 	for (uint32_t s = 0; s <= p->cnt / 4096; s++) {
 		if (!p->some[s])
 			continue;
@@ -36,6 +38,7 @@ uint32_t pool_take(struct pool *p)
 		p->free[word] &= p->free[word] - 1;
 		if (!p->free[word])
 			p->some[s] &= ~(1ull << word % 64);
+		p->given--;
 		return i;
 	}
 	uint32_t high = __atomic_load_n(p->high, __ATOMIC_RELAXED);
@@ -46,8 +49,14 @@ uint32_t pool_take(struct pool *p)
 	return high;
 }
 
+uint32_t pool_left(const struct pool *p)
+{
+	return p->given + (p->cnt - __atomic_load_n(p->high, __ATOMIC_RELAXED));
+}
+
 void pool_give(struct pool *p, uint32_t i)
 {
+	p->given++;
 	if (p->stack_cnt < POOL_STACK) {
 		p->stack[p->stack_cnt++] = i;
 		return;

@@ -359,6 +359,10 @@ void change_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr,
 		ack(l, worker, hdr->id, CHANGE_BUSY, 0);
 		return;
 	}
+	if (!txn_has_slot(l)) {
+		ack(l, worker, hdr->id, CHANGE_BUSY, 0);
+		return;
+	}
 	*ch.op = (struct op){.done = on_done,
 			     .what = OP_PUT,
 			     .rec = *ch.rec,

@@ -191,13 +191,14 @@ int own_load(struct loader *l)
 static void finish_request(struct loader *l, struct own_request **at)
 {
 	struct own_request *r = *at;
+	// Unlinked first: txn_begin may commit a full batch, whose new requests go to the head of this very bucket.
+	*at = r->next;
+	l->own->cnt--;
 	struct op *op = txn_begin(l, 0, 64);
 	struct wr w = txn_entry(l);
 	entry_put_u64(&w, r->id);
 	txn_entry_end(l, &w, ENTRY_OWN_DONE, r->imsi);
 	(void)txn_add(l, op);
-	*at = r->next;
-	l->own->cnt--;
 	own_request_free(&r);
 }
 

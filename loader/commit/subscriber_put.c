@@ -131,6 +131,8 @@ static void write_document(struct putting *u)
 static bool has_room(struct putting *u)
 {
 	struct loader *l = u->l;
+	if (!u->feed && !txn_has_slot(l))
+		return refuse(u, "the cache waits for a worker that stands still; try again");
 	if (u->old || l->header->subscriber_cnt + txn_waiting(l) < l->header->max_subscribers)
 		return true;
 	loader_stat(l, STAT_CACHE_FULL, 1);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 #include "loader/commit/load.h"
 #include "loader/upstream/outbox.h"
 #include "loader/commit/hss_request.h"
@@ -16,8 +15,6 @@
 #define TXN_BYTES     (16u << 20) // address space; memory only as far as a batch goes
 #define TXN_KEEP      (4u << 20)
 #define TXN_KEYS      16384u
-#define PUT_TRIES     400 // x 250 us: a reader that is still pinned after 100 ms is stopped, not slow
-#define REPUBLISH_MAX 65536u
 #define LATER_KEYS    4096u
 #define LATER_BYTES   (32u << 20) // of all frames that wait
 
@@ -45,9 +42,10 @@ struct txn {
 	uint32_t batch;
 	struct event *event;
 	bool scheduled, failing;
+	bool broken; // an entry of the operation that is being composed did not fit
 	struct log_limit limit;
 	uint64_t *republish; // subscribers whose publication failed after the commit
-	unsigned republish_cnt;
+	unsigned republish_cnt, republish_cap;
 	struct later *later, **later_tail; // in the order of their arrival
 	size_t later_bytes;
 	uint16_t later_cnt[LATER_KEYS]; // frames a hash of their keys
@@ -207,6 +205,7 @@ static void rewind_to_mark(struct txn *t)
 {
 	t->entry_cnt = t->entry_mark;
 	t->used = t->used_mark;
+	t->broken = false;
 }
 
 struct op *txn_begin(struct loader *l, uint64_t key, size_t room)
@@ -237,10 +236,10 @@ struct wr txn_entry(struct loader *l)
 void txn_entry_end(struct loader *l, const struct wr *w, enum entry_kind kind, imsi_t imsi)
 {
 	struct txn *t = l->txn;
-	if (w->err || t->entry_cnt == TXN_ENTRIES) {
-		t->entry_cnt = UINT32_MAX; // txn_add refuses
+	if (w->err || t->entry_cnt == TXN_ENTRIES)
+		t->broken = true; // txn_add refuses
+	if (t->broken)
 		return;
-	}
 	t->entry[t->entry_cnt++] = (struct entry){.imsi = imsi.v, .kind = kind, .body = wr_done(w)};
 	t->used += wr_len(w);
 }
@@ -254,7 +253,7 @@ void txn_forget(struct loader *l, struct op *op)
 bool txn_add(struct loader *l, struct op *op)
 {
 	struct txn *t = l->txn;
-	if (t->entry_cnt == UINT32_MAX) {
+	if (t->broken) {
 		txn_forget(l, op);
 		return false;
 	}
@@ -274,14 +273,9 @@ bool txn_add(struct loader *l, struct op *op)
 	return true;
 }
 
-static int put_record(struct loader *l, const struct cache_record *rec)
+bool txn_has_slot(struct loader *l)
 {
-	int rc = builder_put(l->builder, rec);
-	for (unsigned i = 0; rc == -EAGAIN && i < PUT_TRIES; i++) {
-		nanosleep(&(struct timespec){.tv_nsec = 250000}, NULL);
-		rc = builder_put(l->builder, rec);
-	}
-	return rc;
+	return builder_room(l->builder) > l->txn->op_cnt;
 }
 
 static int publish_put(struct loader *l, struct op *op)
@@ -294,7 +288,7 @@ static int publish_put(struct loader *l, struct op *op)
 		if (op->rec.sqn == UINT32_MAX)
 			return -ENOSPC;
 	}
-	int rc = put_record(l, &op->rec);
+	int rc = builder_put(l->builder, &op->rec);
 	if (rc && fresh)
 		builder_sqn_return(l->builder, op->rec.sqn);
 	else if (fresh && l->outbox)
@@ -338,17 +332,22 @@ static int publish(struct loader *l, struct op *op)
 	return rc;
 }
 
-// Durable but not visible: that is put right from the database as soon as there is room. The asker is
+// Durable but not visible: with each later batch it is tried to put that right from the database. The asker is
 // refused; its repetition finds the change done.
 static void publish_later(struct loader *l, imsi_t imsi, int error)
 {
 	struct txn *t = l->txn;
 	if (log_limit_pass(&t->limit, 5))
-		log_error("cache_update_failed", LOG_STR("reason", err_text(error)));
-	if (!t->republish)
-		t->republish = calloc(REPUBLISH_MAX, sizeof(*t->republish));
-	if (!t->republish || t->republish_cnt == REPUBLISH_MAX)
-		bug("more updates of the cache failed than can be kept");
+		log_error("cache_update_failed",
+			  LOG_STR("reason", error == -EAGAIN ? "a worker that stands still keeps all free slots" : err_text(error)));
+	if (t->republish_cnt == t->republish_cap) {
+		unsigned cap = t->republish_cap ? t->republish_cap * 2 : 1024;
+		uint64_t *p = realloc(t->republish, cap * sizeof(*p));
+		if (!p)
+			bug("no memory for the subscribers whose update of the cache failed");
+		t->republish = p;
+		t->republish_cap = cap;
+	}
 	t->republish[t->republish_cnt++] = imsi.v;
 }
 
@@ -378,14 +377,15 @@ static void commit_failed(struct loader *l, int rc)
 	t->failing = true;
 }
 
+// Until one fails again: that it has no room is true of the others, too, and this is done with each batch.
 static void republish(struct loader *l)
 {
 	struct txn *t = l->txn;
-	unsigned n = t->republish_cnt;
-	t->republish_cnt = 0;
-	for (unsigned i = 0; i < n; i++)
-		if (load_one(l, (imsi_t){t->republish[i]}) < 0)
-			t->republish[t->republish_cnt++] = t->republish[i];
+	unsigned done = 0;
+	while (done < t->republish_cnt && builder_room(l->builder) && load_one(l, (imsi_t){t->republish[done]}) >= 0)
+		done++;
+	t->republish_cnt -= done;
+	memmove(t->republish, t->republish + done, t->republish_cnt * sizeof(*t->republish));
 }
 
 static void commit_batch(struct loader *l)

@@ -55,6 +55,9 @@ void txn_entry_end(struct loader *l, const struct wr *w, enum entry_kind kind, i
 bool txn_add(struct loader *l, struct op *op);
 // Gives an operation up that was begun and not added.
 void txn_forget(struct loader *l, struct op *op);
+// Whether one more record can be published with this batch. false: a reader that never leaves its epoch (a worker
+// that stands still) keeps all free slots; who needs one is refused for now, everything else goes on.
+bool txn_has_slot(struct loader *l);
 enum txn_later { TXN_NOW, TXN_LATER, TXN_REFUSE };
 // Asks before a worker's frame about `key` is handled. LATER: it was copied and will be given to loader_frame
 // again. REFUSE: too many wait.

@@ -214,7 +214,12 @@ static void owe(struct loader *l, imsi_t imsi, uint64_t *side)
 	struct op *op = txn_begin(l, 0, 64);
 	struct wr e = txn_entry(l);
 	txn_entry_end(l, &e, ENTRY_OUTBOX, imsi);
-	if (txn_add(l, op))
+	if (!txn_add(l, op))
+		return;
+	// txn_begin may have committed a full batch, after which the subscriber has other words, or is gone
+	const struct cache_record *r = cache_find(l->cache, imsi);
+	side = r ? side_of(l, r) : NULL;
+	if (side)
 		*side |= OWED;
 }
 
