@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "admin/health.h"
 #include "admin/metrics.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -58,11 +59,25 @@ static bool take_method(const char **line, size_t *len, const char *method)
 	return true;
 }
 
+// Whether the target of the request is this path, with or without a query behind it.
+static bool target_is(const char *line, size_t len, const char *path)
+{
+	size_t n = strlen(path);
+
+	return len > n && memcmp(line, path, n) == 0 && (line[n] == ' ' || line[n] == '?');
+}
+
+static void answer_health(struct scraper *s, bool good, struct evbuffer *why, bool head)
+{
+	if (good)
+		evbuffer_add_printf(why, "ok\n");
+	answer(s, good ? "200 OK" : "503 Service Unavailable", "text/plain; charset=utf-8", why, head);
+}
+
 static void serve(struct scraper *s, const char *line, size_t len)
 {
-	static const char path[] = "/metrics";
+	const struct control *c = s->server->control;
 	struct evbuffer *body = evbuffer_new();
-	size_t n = sizeof(path) - 1;
 
 	if (!body) {
 		scraper_close(s);
@@ -70,11 +85,15 @@ static void serve(struct scraper *s, const char *line, size_t len)
 	}
 	bool head = take_method(&line, &len, "HEAD");
 	bool known = head || take_method(&line, &len, "GET");
-	if (known && len > n && memcmp(line, path, n) == 0 && (line[n] == ' ' || line[n] == '?')) {
-		metrics_write(body, s->server->control);
+	if (known && target_is(line, len, "/metrics")) {
+		metrics_write(body, c);
 		answer(s, "200 OK", "text/plain; version=0.0.4; charset=utf-8", body, head);
+	} else if (known && target_is(line, len, "/healthz")) {
+		answer_health(s, health_alive(c, body), body, head);
+	} else if (known && target_is(line, len, "/readyz")) {
+		answer_health(s, health_ready(c, body), body, head);
 	} else {
-		evbuffer_add_printf(body, "GET /metrics is all that is here.\n");
+		evbuffer_add_printf(body, "There are /metrics, /healthz and /readyz, to be read with GET.\n");
 		answer(s, "404 Not Found", "text/plain; charset=utf-8", body, head);
 	}
 	evbuffer_free(body);

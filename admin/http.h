@@ -1,4 +1,4 @@
-// The metrics endpoint: GET and HEAD of /metrics, and nothing else. hss-admin.
+// The metrics endpoint: GET and HEAD of /metrics, /healthz and /readyz, and nothing else. hss-admin.
 #pragma once
 #include "cache/control.h"
 #include "lib/ipc/channel.h"

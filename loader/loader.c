@@ -211,6 +211,8 @@ void loader_tick(struct loader *l)
 	if (!l->stats)
 		return;
 	stat_set(l->stats, STAT_JOURNAL_ROWS, local_seq(l->local) - local_folded(l->local));
+	stat_set(l->stats, STAT_LOADED,
+		 __atomic_load_n((const uint32_t *)&l->header->load_state, __ATOMIC_ACQUIRE) == CACHE_COMPLETE);
 	stat_set(l->stats, STAT_SUBSCRIBERS, l->header->subscriber_cnt);
 	stat_set(l->stats, STAT_SUBSCRIBERS_MAX, l->header->max_subscribers);
 	stat_set(l->stats, STAT_PROFILES, l->header->profile_cnt);

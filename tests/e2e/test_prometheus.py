@@ -119,6 +119,11 @@ class Scraped(unittest.TestCase):
             with self.subTest(panel, expression=expression):
                 self.check(expression)
 
+    def test_health(self):
+        for path in ("healthz", "readyz"):
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.hss.metrics_port}/{path}", timeout=hss.TIMEOUT) as answer:
+                self.assertEqual((answer.status, answer.read()), (200, b"ok\n"))
+
     def test_panels_show_what_happened(self):
         by_title = dict(queries())
         self.assertEqual(self.prometheus.query(by_title["Subscribers"])[0]["value"][1], "1")

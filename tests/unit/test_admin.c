@@ -16,6 +16,7 @@
 #include "admin/client.h"
 #include "admin/http.h"
 #include "admin/lines.h"
+#include "admin/health.h"
 #include "admin/metrics.h"
 
 // --- requests
@@ -671,6 +672,39 @@ static void stats_and_metrics(void **state)
 	tester_free(&t);
 }
 
+static void assert_health(bool (*check)(const struct control *, struct evbuffer *), const struct control *c, const char *why)
+{
+	struct evbuffer *out = evbuffer_new();
+
+	assert_int_equal(check(c, out), why[0] == 0);
+	evbuffer_add(out, "", 1);
+	assert_string_equal((const char *)evbuffer_pullup(out, -1), why);
+	evbuffer_free(out);
+}
+
+static void health_names_what_is_missing(void **state)
+{
+	static struct control c;
+	struct control_role *loader = &c.role[control_instance(ROLE_LOADER, 0)];
+	struct control_role *worker = &c.role[control_instance(ROLE_WORKER, 1)];
+
+	(void)state;
+	c.worker_cnt = 2;
+	c.frontend_cnt = 1;
+	for (unsigned i = 0; i < ROLE_INSTANCE_MAX; i++)
+		c.role[i] = (struct control_role){.pid = 1, .ready = 1};
+	assert_health(health_alive, &c, "");
+	assert_health(health_ready, &c, "not every record is served yet\n");
+	stat_set(&c.stats[control_instance(ROLE_LOADER, 0)], STAT_LOADED, 1);
+	assert_health(health_ready, &c, "");
+	worker->ready = 0;
+	assert_health(health_alive, &c, "");
+	assert_health(health_ready, &c, "worker 1 is not ready\n");
+	worker->pid = 0;
+	loader->pid = 0;
+	assert_health(health_alive, &c, "loader 0 does not run\nworker 1 does not run\n");
+}
+
 static void endpoint(void **state)
 {
 	static const struct {
@@ -679,6 +713,9 @@ static void endpoint(void **state)
 	    {"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\n"},
 	    {"GET /metrics?x=1 HTTP/1.0\n\n", "HTTP/1.1 200 OK\r\n"},
 	    {"HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\n"},
+	    {"GET /healthz HTTP/1.1\r\n\r\n", "HTTP/1.1 503 Service Unavailable\r\n"}, // no process was started
+	    {"HEAD /readyz HTTP/1.1\r\n\r\n", "HTTP/1.1 503 Service Unavailable\r\n"},
+	    {"GET /readyzz HTTP/1.1\r\n\r\n", "HTTP/1.1 404 Not Found\r\n"},
 	    {"HEAD / HTTP/1.1\r\n\r\n", "HTTP/1.1 404 Not Found\r\n"},
 	    {"GET /metricsx HTTP/1.1\r\n\r\n", "HTTP/1.1 404 Not Found\r\n"},
 	    {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 404 Not Found\r\n"},
@@ -744,6 +781,7 @@ int main(void)
 	    WITH_LOADER(too_many_clients),
 	    WITH_LOADER(status_without_a_loader),
 	    WITH_LOADER(stats_and_metrics),
+	    cmocka_unit_test(health_names_what_is_missing),
 	    WITH_LOADER(endpoint),
 	};
 	signal(SIGPIPE, SIG_IGN); // as in every role
