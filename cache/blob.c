@@ -258,23 +258,23 @@ static bool entry_idle(struct builder *b, uint32_t i)
 	return true;
 }
 
-uint32_t builder_profile(struct builder *b, const struct cache_profile *p)
+// The blob with this content: `body`, and before it the whole length when `headed`; otherwise the body begins
+// with that.
+static uint32_t intern(struct builder *b, struct slice body, bool headed)
 {
-	if (p->len < sizeof(*p) || p->len > CACHE_BLOB_MAX ||
-	    (uint64_t)p->head_len + p->epc_len + p->gprs_len > p->len - sizeof(*p))
-		return 0;
-	uint64_t hash = content_hash(p, p->len);
+	uint32_t head = headed ? (uint32_t)sizeof(struct cache_shared) : 0, len = head + body.len;
+	uint64_t hash = content_hash(body.p, body.len);
 	for (uint32_t i = b->profile_buckets ? *bucket_of(b, (uint32_t)hash) : 0; i;
 	     i = b->profile[i - 1].next) {
 		const struct profile_entry *e = &b->profile[i - 1];
-		const struct cache_profile *have =
-		    (const void *)(b->blob + (uint64_t)e->blob * CACHE_BLOB_ALIGN);
-		if (e->hash == (uint32_t)hash && have->len == p->len && memcmp(have, p, p->len) == 0)
+		const struct cache_shared *have = (const void *)(b->blob + (uint64_t)e->blob * CACHE_BLOB_ALIGN);
+		if (e->hash == (uint32_t)hash && have->len == len &&
+		    memcmp((const uint8_t *)have + head, body.p, body.len) == 0)
 			return e->blob;
 	}
 	if (!profile_grow(b))
 		return 0;
-	uint32_t value = blob_take(b, p->len);
+	uint32_t value = blob_take(b, len);
 	if (!value)
 		return 0;
 	struct cache_blob *blob = blob_header(b, value);
@@ -282,11 +282,29 @@ uint32_t builder_profile(struct builder *b, const struct cache_profile *p)
 	blob->hash = hash;
 	blob->owner = i;
 	cache_step();
-	memcpy(b->blob + (uint64_t)value * CACHE_BLOB_ALIGN, p, p->len);
+	uint8_t *to = b->blob + (uint64_t)value * CACHE_BLOB_ALIGN;
+	if (headed)
+		memcpy(to, &len, sizeof(len));
+	memcpy(to + head, body.p, body.len);
 	cache_step();
 	entry_link(b, i, value, hash);
 	entry_idle(b, i);
 	return value;
+}
+
+uint32_t builder_profile(struct builder *b, const struct cache_profile *p)
+{
+	if (p->len < sizeof(*p) || p->len > CACHE_BLOB_MAX ||
+	    (uint64_t)p->head_len + p->epc_len + p->gprs_len > p->len - sizeof(*p))
+		return 0;
+	return intern(b, slice_of(p, p->len), false);
+}
+
+uint32_t builder_shared(struct builder *b, struct slice bytes)
+{
+	if (bytes.len == 0 || bytes.len > CACHE_BLOB_MAX - sizeof(struct cache_shared))
+		return 0;
+	return intern(b, bytes, true);
 }
 
 static struct profile_entry *entry_of(struct builder *b, uint32_t value)
@@ -312,14 +330,14 @@ void profile_unref(struct builder *b, uint32_t value)
 		entry_idle(b, (uint32_t)(e - b->profile));
 }
 
-int profile_adopt(struct builder *b, uint32_t value)
+int profile_adopt(struct builder *b, uint32_t value, uint32_t len_min)
 {
 	if (value == 0 || profile_ref(b, value))
 		return 0;
-	if (!blob_valid(b, value, sizeof(struct cache_profile)))
+	if (!blob_valid(b, value, len_min))
 		return -EPROTO;
-	const struct cache_profile *p = (const void *)(b->blob + (uint64_t)value * CACHE_BLOB_ALIGN);
-	if (!blob_valid(b, value, p->len))
+	const struct cache_shared *p = (const void *)(b->blob + (uint64_t)value * CACHE_BLOB_ALIGN);
+	if (p->len < len_min || !blob_valid(b, value, p->len))
 		return -EPROTO;
 	if (!profile_grow(b))
 		return -ENOMEM;

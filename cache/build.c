@@ -118,6 +118,7 @@ static int builder_map(struct builder *b, int records_fd, int sqn_fd, const stru
 	b->blob = b->base + want->blob_off;
 	b->imsi_index = (uint32_t *)(void *)(b->base + want->imsi_index_off);
 	b->msisdn_index = (uint32_t *)(void *)(b->base + want->msisdn_index_off);
+	b->identity_index = (uint64_t *)(void *)(b->base + want->identity_index_off);
 	b->record = (struct cache_record *)(void *)(b->base + want->record_off);
 	b->node = (struct cache_node *)(void *)(b->base + want->node_off);
 	b->ind = (uint64_t *)(void *)(b->base + want->ind_off);
@@ -125,7 +126,7 @@ static int builder_map(struct builder *b, int records_fd, int sqn_fd, const stru
 }
 
 struct builder *builder_open(int records_fd, int sqn_fd, struct control *control, uint32_t max_subscribers,
-			     bool *fresh)
+			     uint32_t max_identities, bool *fresh)
 {
 	struct cache_header want;
 	int rc;
@@ -139,7 +140,7 @@ struct builder *builder_open(int records_fd, int sqn_fd, struct control *control
 	if (!b)
 		return NULL;
 	b->fd = -1;
-	segment_geometry(max_subscribers, &want);
+	segment_geometry(max_subscribers, max_identities, &want);
 	rc = builder_map(b, records_fd, sqn_fd, &want);
 	if (rc < 0)
 		goto out;
@@ -211,6 +212,14 @@ static void record_unref(struct builder *b, const struct cache_record *r)
 	node_unref(b, r->sgsn);
 }
 
+// Takes back what was counted for a copy that is not published after all.
+static int put_undo(struct builder *b, const struct cache_record *r, uint32_t slot, int rc)
+{
+	record_unref(b, r);
+	pool_give(&b->slots, slot);
+	return rc;
+}
+
 static void count_set(_Atomic uint32_t *count, uint32_t v)
 {
 	__atomic_store_n((uint32_t *)count, v, __ATOMIC_RELAXED);
@@ -238,6 +247,11 @@ uint32_t builder_room(struct builder *b)
 
 int builder_put(struct builder *b, const struct cache_record *r)
 {
+	return builder_put_with(b, r, NULL);
+}
+
+int builder_put_with(struct builder *b, const struct cache_record *r, const struct builder_extra *extra)
+{
 	if (r->imsi.v == 0 || r->sqn >= __atomic_load_n(b->sqns.high, __ATOMIC_RELAXED) ||
 	    !node_valid(b, r->mme) || !node_valid(b, r->sgsn))
 		return -EINVAL;
@@ -260,15 +274,24 @@ int builder_put(struct builder *b, const struct cache_record *r)
 	uint32_t old_slot = entry ? index_slot(&b->c, *entry) : 0;
 	const struct cache_record *old = entry ? &b->record[old_slot] : NULL;
 	struct cache_record *copy = &b->record[slot];
+	uint32_t parts = old ? old->parts : 0;
+	int rc = extra ? parts_compose(b, old, extra, &parts) : 0;
+	if (rc < 0)
+		return put_undo(b, r, slot, rc);
 	memcpy(copy, r, sizeof(*copy) / 2);
 	cache_step();
 	memcpy((uint8_t *)copy + sizeof(*copy) / 2, (const uint8_t *)r + sizeof(*copy) / 2,
 	       sizeof(*copy) / 2);
+	copy->parts = parts;
 	cache_step();
 	builder_imsi_point(b, entry, r->imsi, slot);
 	numbers_point(b, copy, slot, old, old_slot);
+	identities_point(b, copy, slot, old, old_slot);
 	if (old) {
 		numbers_remove(b, old, old_slot, copy);
+		identities_remove(b, old, old_slot);
+		if (old->parts != parts)
+			parts_retire(b, old);
 		record_unref(b, old);
 		if (old->sqn != r->sqn)
 			builder_retire(b, RETIRED_SQN, old->sqn, 0);
@@ -289,6 +312,8 @@ bool builder_delete(struct builder *b, imsi_t imsi)
 	const struct cache_record *old = &b->record[slot];
 	builder_imsi_remove(b, entry);
 	numbers_remove(b, old, slot, NULL);
+	identities_remove(b, old, slot);
+	parts_retire(b, old);
 	record_unref(b, old);
 	builder_retire(b, RETIRED_SQN, old->sqn, 0);
 	builder_retire(b, RETIRED_SLOT, slot, 0);

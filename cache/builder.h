@@ -1,7 +1,7 @@
-// Inside of the builder, shared by build.c (records), index.c (indices), blob.c (profiles and their memory),
-// node.c and reclaim.c (epochs, free lists, attaching). The loader's private memory: bitmaps for slots and
-// SQN words (about a third of an octet a subscriber), 16 octets a distinct profile, 16 a serving node;
-// nothing else grows with subscribers.
+// Inside of the builder, shared by build.c (records), index.c and identity.c (indices), build_parts.c, blob.c
+// (profiles and their memory), node.c and reclaim.c (epochs, free lists, attaching). The loader's private
+// memory: bitmaps for slots and SQN words (about a third of an octet a subscriber), 16 octets a distinct
+// profile, 16 a serving node; nothing else grows with subscribers.
 #pragma once
 #include "cache/build.h"
 #include "cache/index.h"
@@ -29,7 +29,7 @@ struct pool {
 	uint32_t stack[POOL_STACK];
 };
 
-enum retired_kind { RETIRED_SLOT, RETIRED_SQN, RETIRED_BLOB, RETIRED_GAP, RETIRED_NODE };
+enum retired_kind { RETIRED_SLOT, RETIRED_SQN, RETIRED_BLOB, RETIRED_PARTS, RETIRED_GAP, RETIRED_NODE };
 
 struct retired {
 	uint64_t epoch;
@@ -69,6 +69,7 @@ struct builder {
 	struct cache_header *h;
 	uint8_t *base, *blob;
 	uint32_t *imsi_index, *msisdn_index;
+	uint64_t *identity_index;
 	struct cache_record *record;
 	struct cache_node *node;
 	uint64_t *ind;
@@ -110,6 +111,33 @@ int builder_msisdn_each(const struct builder *b, bool (*fn)(void *ctx, uint32_t 
 // Finishes the removal that a killed loader had begun.
 int builder_index_tidy(struct builder *b) MUST_USE;
 
+// The next committed piece of the records file in [at, end): 1 and its bounds, 0 when there is none, negative
+// errno.
+int builder_data_next(const struct builder *b, uint64_t at, uint64_t end, uint64_t *from, uint64_t *to) MUST_USE;
+
+// identity.c: entries of the identity index. A key is a hash and the slot of the record that lists it.
+uint64_t *builder_identity_entry(const struct builder *b, uint64_t hash, uint32_t slot); // NULL when absent
+void builder_identity_point(struct builder *b, uint64_t *entry, uint64_t hash, uint32_t slot); // NULL: a new one
+void builder_identity_remove(struct builder *b, uint64_t *entry);
+int builder_identity_each(const struct builder *b, bool (*fn)(void *ctx, uint64_t *entry), void *ctx) MUST_USE;
+int builder_identity_tidy(struct builder *b) MUST_USE;  // as builder_index_tidy
+int builder_identity_count(struct builder *b) MUST_USE; // attaching: puts identity_cnt right
+
+// build_parts.c. `old`: the record that is replaced, or NULL.
+// The blob for the new copy, its references counted; old->parts when nothing changes, 0 when nothing is left.
+int parts_compose(struct builder *b, const struct cache_record *old, const struct builder_extra *x,
+		  uint32_t *value) MUST_USE;
+void parts_retire(struct builder *b, const struct cache_record *r); // its blob and references, when it has one
+void parts_give(struct builder *b, uint32_t value);		    // wipes it; the epochs have passed
+// Lets the identities of a copy lead to it; removes entries that still lead to the old one.
+void identities_point(struct builder *b, const struct cache_record *r, uint32_t slot,
+		      const struct cache_record *old, uint32_t old_slot);
+void identities_remove(struct builder *b, const struct cache_record *old, uint32_t old_slot);
+// Attaching: counts the references of a published record's parts; puts the index right; adds what it lacks.
+int parts_adopt(struct builder *b, const struct cache_record *r) MUST_USE;
+int identities_adopt(struct builder *b) MUST_USE;
+void identities_adopt_missing(struct builder *b, uint32_t slot);
+
 // reclaim.c
 int pool_init(struct pool *p, uint32_t cnt, uint32_t *high) MUST_USE;
 void pool_fini(struct pool *p);
@@ -130,7 +158,8 @@ bool blob_valid(const struct builder *b, uint32_t value, uint32_t len_min);
 // References of published records. profile_ref: false when no such profile is held.
 bool profile_ref(struct builder *b, uint32_t value);
 void profile_unref(struct builder *b, uint32_t value);
-int profile_adopt(struct builder *b, uint32_t value) MUST_USE; // attaching: one more record names it
+// attaching: one more record or part names it; len_min: the head of what it must be at least
+int profile_adopt(struct builder *b, uint32_t value, uint32_t len_min) MUST_USE;
 void profile_sweep(struct builder *b);
 bool node_valid(const struct builder *b, uint32_t node);
 void node_ref(struct builder *b, uint32_t node);

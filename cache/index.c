@@ -1,5 +1,6 @@
-// The writer's side of the two indices. One writer, so that reading back what it wrote needs no order; every
-// store that a reader may see is sequentially consistent (layout.h). Loops are bounded by the table's size.
+// The writer's side of the indices of IMSIs and MSISDNs. One writer, so that reading back what it wrote needs
+// no order; every store that a reader may see is sequentially consistent (layout.h). Loops are bounded by the
+// table's size.
 #include "cache/builder.h"
 #include <errno.h>
 #include <unistd.h>
@@ -130,24 +131,31 @@ void builder_msisdn_remove(struct builder *b, uint32_t *entry)
 	index_remove(b, msisdn_index(b), entry);
 }
 
+int builder_data_next(const struct builder *b, uint64_t at, uint64_t end, uint64_t *from, uint64_t *to)
+{
+	off_t data = at < end ? lseek(b->fd, (off_t)at, SEEK_DATA) : (off_t)end;
+	if (data < 0)
+		return errno == ENXIO ? 0 : -errno;
+	if (data >= (off_t)end)
+		return 0;
+	off_t hole = lseek(b->fd, data, SEEK_HOLE);
+	if (hole < 0)
+		return -errno;
+	*from = (uint64_t)data;
+	*to = hole < (off_t)end ? (uint64_t)hole : end;
+	return 1;
+}
+
 // Calls `fn` for what is not EMPTY, again when `fn` put something else there. Holes of the file are left
 // alone: looking at them would commit them.
 static int index_walk(const struct builder *b, const struct index *x, bool (*fn)(void *ctx, uint32_t *entry),
 		      void *ctx)
 {
-	off_t begin = (off_t)((const uint8_t *)x->e - b->base);
-	off_t end = begin + (off_t)(((uint64_t)x->mask + 1) * sizeof(uint32_t));
-	for (off_t at = begin; at < end;) {
-		off_t data = lseek(b->fd, at, SEEK_DATA);
-		if (data < 0)
-			return errno == ENXIO ? 0 : -errno;
-		if (data >= end)
-			return 0;
-		off_t hole = lseek(b->fd, data, SEEK_HOLE);
-		if (hole < 0)
-			return -errno;
-		at = hole < end ? hole : end;
-		for (off_t o = data; o < at; o += (off_t)sizeof(uint32_t)) {
+	uint64_t from = (uint64_t)((const uint8_t *)x->e - b->base), to = from;
+	uint64_t end = from + ((uint64_t)x->mask + 1) * sizeof(uint32_t);
+	int rc;
+	while ((rc = builder_data_next(b, to, end, &from, &to)) > 0)
+		for (uint64_t o = from; o < to; o += sizeof(uint32_t)) {
 			uint32_t *entry = (uint32_t *)(void *)(b->base + o);
 			for (uint32_t e = INDEX_EMPTY; *entry != INDEX_EMPTY && *entry != e;) {
 				e = *entry;
@@ -155,8 +163,7 @@ static int index_walk(const struct builder *b, const struct index *x, bool (*fn)
 					return 0;
 			}
 		}
-	}
-	return 0;
+	return rc;
 }
 
 int builder_imsi_each(const struct builder *b, bool (*fn)(void *ctx, uint32_t *entry), void *ctx)
@@ -201,5 +208,7 @@ int builder_index_tidy(struct builder *b)
 		t.x = msisdn_index(b);
 		rc = index_walk(b, &t.x, tidy_entry, &t);
 	}
+	if (rc == 0)
+		rc = builder_identity_tidy(b);
 	return rc;
 }

@@ -13,6 +13,8 @@
 //   |              |                  Open addressing, linear probing
 //   +--------------+ msisdn_index_off the same over both MSISDNs of a record (2^msisdn_bits entries)
 //   | MSISDN index |
+//   +--------------+ identity_index_off   2^identity_bits entries: u64 = high bits of the hash | slot + 1
+//   | identities   |                      the same for what a record is known by beside IMSI and numbers
 //   +--------------+ node_off         NODE_MAX x cache_node: serving nodes, interned by host and realm
 //   | nodes        |
 //   +--------------+ ind_off          IND_HOST_MAX x u64: hashes of hosts that have an IND of their own
@@ -20,7 +22,7 @@
 //   +--------------+ record_off       slot_cnt x cache_record, 128 octets each, 64-aligned
 //   | records      |
 //   +--------------+ blob_off         blob_len octets: profiles and names, found by offset / 16
-//   | blobs        |
+//   | blobs        |                  and parts, one a record at most
 //   +--------------+ total_len        (sparse: memory is committed as it fills)
 #pragma once
 #include <assert.h>
@@ -70,6 +72,26 @@
 // records claim belongs to the one that claimed it last; an update that leaves the number as it was is no new
 // claim.
 //
+// Identities (hashes of lib/base/subject.h) that do not follow from IMSI, numbers and domain have an index of
+// their own; subscribers without them have no entry in it and no other cost. An entry holds the high bits of
+// the hash, and the highest of them are its home: so the writer knows from the entry alone where it may
+// stand, closes gaps without a look at records, and moves are counted in `identity_moves`. One store of 64
+// bits swings an entry, after the IMSI entry and before the old slot is retired, so what was said of MSISDN
+// entries holds: an entry may lag behind for some instructions, never longer, and never names a slot that is
+// written again. Hashes are no proof, and two records may claim one identity: there may be several entries
+// with the same bits, one a record. A reader takes each one in turn, goes by its record's IMSI to the current
+// record, asks whether that lists the hash, and then its caller whether the record really owns the identity:
+// the first that does is the answer. Attaching swings, removes or adds entries until each lists what current
+// records list.
+//
+// Parts: the further state of applications, and the hashes of a record's identities, are one blob that this
+// record alone names. It is written whole before the copy of the record that names it, never changed, and
+// retired with the slot when the next copy names another one: the swing of the one IMSI entry publishes both.
+// A copy that leaves the parts as they are names the same blob; a reader that still looks at the older copy
+// is in an epoch that is not greater than the tag which the blob gets in the end. Parts may hold secrets and
+// are wiped like records before their memory is used again. Nodes and shared blobs that a part names are
+// counted like those that a record names.
+//
 // SQN (law 5). next and limit are SEQ values. A worker that wants n vectors loads next, then limit, moves
 // next to next + n by compare-and-swap if next + n <= limit, and loads limit once more: if that still covers
 // them, the SEQs next .. next + n - 1 are its own, nobody else's, ever: no later draw starts below, and limit
@@ -82,16 +104,20 @@
 // subscriber only after the epochs have passed.
 
 #define CACHE_MAGIC           0x0031305353485243ull // "CRHSS01"
-#define CACHE_VERSION         1
+#define CACHE_VERSION         2
 #define NODE_MAX              65536
 #define IND_HOST_MAX          1024
 #define CACHE_BLOB_ALIGN      16
 #define INDEX_EMPTY           0u
 #define INDEX_TOMBSTONE       0xffffffffu
 #define CACHE_SUBSCRIBERS_MAX (1u << 28)
+#define CACHE_IDENTITIES_MAX  (1u << 30)
 #define CACHE_SEQ_MAX         ((1ull << 43) - 1) // next never passes it: `next << 5` always fits in 48 bits
 #define CACHE_SQN_LOW         128                // SEQs left below the limit: time to ask for a block
 #define CACHE_BLOB_MAX        (256u * 1024)
+#define CACHE_PARTS_MAX       (UINT16_MAX * 4u) // octets of all parts of a record, heads included
+#define CACHE_PART_CNT_MAX    32
+#define CACHE_IDENTITY_CNT_MAX 255 // of one record
 
 struct cache_header {
 	uint64_t magic;
@@ -104,9 +130,12 @@ struct cache_header {
 	uint32_t index_bits;
 	uint32_t msisdn_bits;
 	uint32_t sqn_cnt;
-	uint64_t imsi_index_off, msisdn_index_off, node_off, ind_off, record_off, blob_off, blob_len;
-	// Above: a function of max_subscribers (segment.h), written by hssd when it makes the file. Below:
-	// written by the loader while running, read by everybody
+	uint32_t max_identities;
+	uint32_t identity_bits;
+	uint64_t imsi_index_off, msisdn_index_off, identity_index_off, node_off, ind_off, record_off, blob_off,
+	    blob_len;
+	// Above: a function of max_subscribers and max_identities (segment.h), written by hssd when it makes
+	// the file. Below: written by the loader while running, read by everybody
 	_Atomic uint32_t subscriber_cnt;
 	_Atomic uint32_t ind_host_cnt; // entries of the IND table that are valid
 	_Atomic uint32_t load_state;   // enum cache_load_state
@@ -116,11 +145,12 @@ struct cache_header {
 	uint64_t sqn_run; // run number under which the SQN words were filled
 	// high-water marks: what lies at or above has never been used
 	_Atomic uint32_t slot_high, sqn_high, node_high;
-	uint32_t spare;
+	_Atomic uint32_t identity_cnt; // entries of the identity index
 	_Atomic uint64_t blob_high; // octets
 	// a line of their own: every look-up reads one of them
 	_Alignas(64) _Atomic uint32_t imsi_moves;
 	_Atomic uint32_t msisdn_moves;
+	_Atomic uint32_t identity_moves;
 };
 
 enum cache_load_state { CACHE_EMPTY = 0, CACHE_LOADING = 1, CACHE_COMPLETE = 2 };
@@ -154,6 +184,7 @@ struct cache_record {
 	uint8_t sgsn_plmn[3];
 	uint8_t taken_ind; // with RECORD_IND_SPARE: an IND that others draw with
 	uint8_t spare;
+	uint32_t parts;       // blob offset / CACHE_BLOB_ALIGN of a cache_parts; 0 = none
 	uint64_t mme_time_us; // since 1970; when its last ULR was stored
 	uint64_t sgsn_time_us;
 	uint64_t imeisv;        // value in bits 0-59, digits - 1 in bits 60-63; 0 = unknown
@@ -206,4 +237,30 @@ struct cache_profile {
 	uint16_t gprs_len; // GPRS-Subscription-Data, whole AVP; 0 = none
 	uint16_t spare;
 	uint8_t avps[]; // head, epc, gprs; each padded to 4
+};
+
+// The further state of a record, and what else it is known by. 16 octets of cache_blob, 4 here, 8 a part.
+struct cache_parts {
+	uint16_t quads; // the whole length in units of 4 octets, this head included
+	uint8_t identity_cnt;
+	uint8_t part_cnt;
+	// identity_cnt x uint64_t: hashes, not aligned
+	// part_cnt x (struct cache_part_head, its octets, padded to 4)
+};
+static_assert(sizeof(struct cache_parts) == 4, "");
+
+struct cache_part_head {
+	uint8_t app;     // the application's number
+	uint8_t kind;    // the application's
+	uint8_t version; // of the encoding
+	uint8_t refs;    // the octets begin with (refs & 15) x uint32_t node index + 1 (0: none), then (refs >> 4)
+			 // x uint32_t shared blob (0: none): the builder counts them
+	uint32_t len;
+};
+static_assert(sizeof(struct cache_part_head) == 8, "");
+
+// What records share beside profiles, by content: anything that an application wants to keep once.
+struct cache_shared {
+	uint32_t len; // this head included
+	uint8_t bytes[];
 };

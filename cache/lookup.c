@@ -28,12 +28,13 @@ int cache_open(struct cache *c, int records_fd, int sqn_fd, struct control *cont
 	// The size has been checked against the file only when the whole layout equals what this program
 	// would make.
 	const struct cache_header *have = records;
-	uint32_t max = (uint64_t)st.st_size < sizeof(*have) ? 0 : have->max_subscribers;
+	bool header = (uint64_t)st.st_size >= sizeof(*have);
+	uint32_t max = header ? have->max_subscribers : 0, identities = header ? have->max_identities : 0;
 	if (max == 0 || max > CACHE_SUBSCRIBERS_MAX) {
 		munmap(records, (size_t)st.st_size);
 		return -EPROTO;
 	}
-	segment_geometry(max, &want);
+	segment_geometry(max, identities, &want);
 	if (!segment_same(&want, have) || want.total_len != (uint64_t)st.st_size) {
 		munmap(records, (size_t)st.st_size);
 		return -EPROTO;
@@ -126,6 +127,74 @@ const struct cache_record *cache_find_msisdn(const struct cache *c, msisdn_t msi
 			return r;
 	}
 	return NULL;
+}
+
+static bool lists(const struct cache *c, const struct cache_record *r, uint64_t hash)
+{
+	uint64_t have;
+	for (unsigned n = 0; cache_identity_at(c, r, n, &have); n++)
+		if (have == hash)
+			return true;
+	return false;
+}
+
+static const struct cache_record *find_identity_once(const struct cache *c, uint64_t hash,
+						     bool (*owns)(void *ctx, const struct cache_record *r),
+						     void *ctx)
+{
+	uint64_t want = index_identity_tag(c, hash);
+	uint32_t at = index_identity_home(c, hash);
+	for (uint64_t n = 0; n <= c->identity_mask; n++, at = (at + 1) & c->identity_mask) {
+		uint64_t e = index_load_wide(&c->identity_index[at]);
+		if (e == IDENTITY_EMPTY)
+			return NULL;
+		if (e == IDENTITY_TOMBSTONE || index_identity_tag(c, e) != want)
+			continue;
+		uint32_t slot = index_identity_slot(c, e);
+		if (slot >= c->slot_cnt)
+			continue;
+		// This may be a copy that has been replaced since: the IMSI index decides.
+		const struct cache_record *r = cache_find(c, c->record[slot].imsi);
+		if (r && lists(c, r, hash) && (!owns || owns(ctx, r)))
+			return r;
+	}
+	return NULL;
+}
+
+const struct cache_record *cache_find_identity(const struct cache *c, uint64_t hash,
+					       bool (*owns)(void *ctx, const struct cache_record *r), void *ctx)
+{
+	const uint32_t *moves = (const uint32_t *)&c->h->identity_moves;
+	for (unsigned n = 0; n < LOOKS; n++) {
+		uint32_t before = index_load(moves);
+		const struct cache_record *r = find_identity_once(c, hash, owns, ctx);
+		if (r || index_load(moves) == before)
+			return r;
+	}
+	return NULL;
+}
+
+void cache_prefetch_identity(const struct cache *c, uint64_t hash)
+{
+	__builtin_prefetch(&c->identity_index[index_identity_home(c, hash)]);
+}
+
+void cache_prefetch_identity_record(const struct cache *c, uint64_t hash)
+{
+	uint32_t at = index_identity_home(c, hash);
+	for (unsigned n = 0; n < 8; n++, at = (at + 1) & c->identity_mask) {
+		uint64_t e = index_load_wide(&c->identity_index[at]);
+		if (e == IDENTITY_EMPTY)
+			return;
+		if (e == IDENTITY_TOMBSTONE || index_identity_tag(c, e) != index_identity_tag(c, hash))
+			continue;
+		uint32_t slot = index_identity_slot(c, e);
+		if (slot < c->slot_cnt) {
+			__builtin_prefetch(&c->record[slot]);
+			__builtin_prefetch((const uint8_t *)&c->record[slot] + 64);
+		}
+		return;
+	}
 }
 
 void cache_prefetch(const struct cache *c, imsi_t imsi)

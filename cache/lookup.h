@@ -13,8 +13,9 @@ struct cache {
 	unsigned worker;
 	// private copies of the layout: look-ups never depend on what the header says later
 	uint32_t slot_bits, slot_cnt, sqn_cnt;
-	uint32_t imsi_mask, msisdn_mask;
+	uint32_t imsi_mask, msisdn_mask, identity_mask, identity_shift;
 	const uint32_t *imsi_index, *msisdn_index;
+	const uint64_t *identity_index;
 	const struct cache_record *record;
 	const struct cache_node *node;
 	const uint64_t *ind;
@@ -46,10 +47,23 @@ static inline void cache_unpin(struct cache *c)
 // the loader.
 const struct cache_record *cache_find(const struct cache *c, imsi_t imsi);
 const struct cache_record *cache_find_msisdn(const struct cache *c, msisdn_t msisdn);
+// By the hash of an identity (lib/base/subject.h) that is kept with the record; one that follows from IMSI or
+// MSISDN is not. A hash is no proof: `owns` says whether the record really has the identity; the first that
+// has is returned. `owns` may use the look-ups. NULL: the record lists the hash, and that is enough.
+const struct cache_record *cache_find_identity(const struct cache *c, uint64_t hash,
+					       bool (*owns)(void *ctx, const struct cache_record *r), void *ctx);
 // For batches: prefetch every IMSI (its index line), then prefetch_record every IMSI, then find them; the
 // misses overlap.
 void cache_prefetch(const struct cache *c, imsi_t imsi);
 void cache_prefetch_record(const struct cache *c, imsi_t imsi);
+// The same for identities; of the parts of a record that was found.
+void cache_prefetch_identity(const struct cache *c, uint64_t hash);
+void cache_prefetch_identity_record(const struct cache *c, uint64_t hash);
+static inline void cache_prefetch_parts(const struct cache *c, const struct cache_record *r)
+{
+	if (r->parts)
+		__builtin_prefetch(c->blob + (uint64_t)r->parts * CACHE_BLOB_ALIGN);
+}
 // The SQN words of a record that will be drawn from soon.
 static inline void cache_prefetch_sqn(const struct cache *c, const struct cache_record *r)
 {
@@ -59,6 +73,21 @@ static inline void cache_prefetch_sqn(const struct cache *c, const struct cache_
 
 // NULL when the record has none.
 const struct cache_profile *cache_profile(const struct cache *c, const struct cache_record *r);
+
+// A part of a record, as the application had it put. `bytes` is aligned to 4 and begins with the references.
+struct cache_part {
+	uint8_t app, kind, version;
+	uint8_t node_cnt, shared_cnt; // uint32_t references at the beginning of the bytes
+	struct slice bytes;
+};
+// False when the record has no such part.
+bool cache_part_find(const struct cache *c, const struct cache_record *r, unsigned app, unsigned kind,
+		     struct cache_part *out);
+// The parts and identities of a record by number; false from the last one on.
+bool cache_part_at(const struct cache *c, const struct cache_record *r, unsigned n, struct cache_part *out);
+bool cache_identity_at(const struct cache *c, const struct cache_record *r, unsigned n, uint64_t *hash);
+// What builder_shared gave out; empty when it makes no sense.
+struct slice cache_shared_get(const struct cache *c, uint32_t value);
 
 // A node by its index + 1 as records hold it; false for 0 or nonsense.
 bool cache_node_get(const struct cache *c, uint32_t node, struct slice *host, struct slice *realm);

@@ -97,6 +97,9 @@ static void give_back(struct builder *b, const struct retired *r)
 	case RETIRED_BLOB:
 		blob_give(b, r->at);
 		break;
+	case RETIRED_PARTS:
+		parts_give(b, r->at);
+		break;
 	case RETIRED_GAP:
 		blob_give_gap(b, r->at, r->len);
 		break;
@@ -167,6 +170,7 @@ struct attach {
 	struct builder *b;
 	int rc;
 	uint32_t cnt;
+	uint32_t parts; // records that have some
 };
 
 static bool marked(const struct pool *p, uint32_t i)
@@ -205,7 +209,10 @@ static bool attach_record(void *ctx, uint32_t *entry)
 	if (r->imsi.v == 0 || builder_imsi_entry(b, r->imsi) != entry || !mark(&b->sqns, r->sqn) ||
 	    !node_valid(b, r->mme) || !node_valid(b, r->sgsn))
 		return false;
-	a->rc = profile_adopt(b, r->profile);
+	a->rc = profile_adopt(b, r->profile, sizeof(struct cache_profile));
+	if (a->rc == 0)
+		a->rc = parts_adopt(b, r);
+	a->parts += r->parts != 0;
 	node_ref(b, r->mme);
 	node_ref(b, r->sgsn);
 	a->cnt++;
@@ -242,7 +249,7 @@ static bool attach_number(void *ctx, uint32_t *entry)
 	return true;
 }
 
-static void attach_missing_numbers(struct builder *b)
+static void attach_missing(struct builder *b)
 {
 	uint32_t high = *b->slots.high;
 	for (uint32_t slot = 0; slot < high; slot++) {
@@ -253,6 +260,7 @@ static void attach_missing_numbers(struct builder *b)
 			if (m.v && !builder_msisdn_entry(b, m))
 				builder_msisdn_point(b, NULL, m, slot, i);
 		}
+		identities_adopt_missing(b, slot);
 	}
 }
 
@@ -287,10 +295,10 @@ static void gap_retire(struct builder *b, uint64_t from, uint64_t to)
 }
 
 // Everything between the blobs that are named.
-static int attach_gaps(struct builder *b)
+static int attach_gaps(struct builder *b, uint32_t parts)
 {
 	uint32_t cnt = 0;
-	uint32_t *live = malloc(((size_t)b->profile_cnt + *b->nodes.high + 1) * sizeof(*live));
+	uint32_t *live = malloc(((size_t)b->profile_cnt + *b->nodes.high + parts + 1) * sizeof(*live));
 	if (!live)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < b->profile_cnt; i++)
@@ -298,6 +306,9 @@ static int attach_gaps(struct builder *b)
 	for (uint32_t i = 0; i < *b->nodes.high; i++)
 		if (marked(&b->nodes, i))
 			live[cnt++] = b->node[i].host;
+	for (uint32_t i = 0; parts && i < *b->slots.high; i++)
+		if (marked(&b->slots, i) && b->record[i].parts)
+			live[cnt++] = b->record[i].parts;
 	qsort(live, cnt, sizeof(*live), u32_order);
 	uint64_t at = 0, used = 0;
 	int rc = 0;
@@ -340,10 +351,14 @@ int builder_attach(struct builder *b)
 		rc = builder_msisdn_each(b, attach_number, &a);
 	if (rc == 0)
 		rc = a.rc;
+	if (rc == 0)
+		rc = identities_adopt(b);
 	if (rc < 0)
 		return rc;
-	attach_missing_numbers(b);
-	rc = attach_gaps(b);
+	attach_missing(b);
+	rc = builder_identity_count(b);
+	if (rc == 0)
+		rc = attach_gaps(b, a.parts);
 	if (rc < 0)
 		return rc;
 	unmarked_retire(b, &b->slots, RETIRED_SLOT);

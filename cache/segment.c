@@ -26,7 +26,7 @@ static uint64_t page_up(uint64_t v)
 	return (v + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 }
 
-void segment_geometry(uint32_t max_subscribers, struct cache_header *h)
+void segment_geometry(uint32_t max_subscribers, uint32_t max_identities, struct cache_header *h)
 {
 	memset(h, 0, sizeof(*h));
 	h->magic = CACHE_MAGIC;
@@ -40,11 +40,17 @@ void segment_geometry(uint32_t max_subscribers, struct cache_header *h)
 	if (h->index_bits < 10)
 		h->index_bits = 10;
 	h->msisdn_bits = h->index_bits + 1;
+	uint64_t identities = max_identities ? max_identities : (uint64_t)max_subscribers * 2;
+	h->max_identities = identities < CACHE_IDENTITIES_MAX ? (uint32_t)identities : CACHE_IDENTITIES_MAX;
+	h->identity_bits = bits_above((uint64_t)h->max_identities * 2 - 1);
+	if (h->identity_bits < 10)
+		h->identity_bits = 10;
 	h->sqn_cnt = h->slot_cnt;
 
 	h->imsi_index_off = page_up(sizeof(*h));
 	h->msisdn_index_off = h->imsi_index_off + page_up(4ull << h->index_bits);
-	h->node_off = h->msisdn_index_off + page_up(4ull << h->msisdn_bits);
+	h->identity_index_off = h->msisdn_index_off + page_up(4ull << h->msisdn_bits);
+	h->node_off = h->identity_index_off + page_up(8ull << h->identity_bits);
 	h->ind_off = h->node_off + page_up((uint64_t)NODE_MAX * sizeof(struct cache_node));
 	h->record_off = h->ind_off + page_up(IND_HOST_MAX * 8ull);
 	h->blob_off = h->record_off + page_up((uint64_t)h->slot_cnt * sizeof(struct cache_record));
@@ -66,7 +72,9 @@ bool segment_same(const struct cache_header *a, const struct cache_header *b)
 	       a->total_len == b->total_len && a->slot_cnt == b->slot_cnt &&
 	       a->max_subscribers == b->max_subscribers && a->slot_bits == b->slot_bits &&
 	       a->index_bits == b->index_bits && a->msisdn_bits == b->msisdn_bits &&
-	       a->sqn_cnt == b->sqn_cnt && a->imsi_index_off == b->imsi_index_off &&
+	       a->sqn_cnt == b->sqn_cnt && a->max_identities == b->max_identities &&
+	       a->identity_bits == b->identity_bits && a->identity_index_off == b->identity_index_off &&
+	       a->imsi_index_off == b->imsi_index_off &&
 	       a->msisdn_index_off == b->msisdn_index_off && a->node_off == b->node_off &&
 	       a->ind_off == b->ind_off && a->record_off == b->record_off && a->blob_off == b->blob_off &&
 	       a->blob_len == b->blob_len;
@@ -119,6 +127,9 @@ void segment_bind(struct cache *c, const struct cache_header *g, const void *rec
 	c->sqn_cnt = g->sqn_cnt;
 	c->imsi_mask = (uint32_t)((1ull << g->index_bits) - 1);
 	c->msisdn_mask = (uint32_t)((1ull << g->msisdn_bits) - 1);
+	c->identity_shift = 64 - g->identity_bits;
+	c->identity_mask = (uint32_t)((1ull << g->identity_bits) - 1);
+	c->identity_index = (const uint64_t *)(const void *)(base + g->identity_index_off);
 	c->imsi_index = (const uint32_t *)(const void *)(base + g->imsi_index_off);
 	c->msisdn_index = (const uint32_t *)(const void *)(base + g->msisdn_index_off);
 	c->record = (const struct cache_record *)(const void *)(base + g->record_off);
@@ -130,7 +141,7 @@ void segment_bind(struct cache *c, const struct cache_header *g, const void *rec
 	c->sqn_len = segment_sqn_len(g);
 }
 
-int cache_create(uint32_t max_subscribers, int *records, int *records_ro, int *sqn)
+int cache_create(uint32_t max_subscribers, uint32_t max_identities, int *records, int *records_ro, int *sqn)
 {
 	struct cache_header h;
 	char path[32];
@@ -139,7 +150,7 @@ int cache_create(uint32_t max_subscribers, int *records, int *records_ro, int *s
 	*records = *records_ro = *sqn = -1;
 	if (max_subscribers == 0 || max_subscribers > CACHE_SUBSCRIBERS_MAX)
 		return -EINVAL;
-	segment_geometry(max_subscribers, &h);
+	segment_geometry(max_subscribers, max_identities, &h);
 	*records = segment_create("hss-records", h.total_len);
 	if (*records < 0) {
 		err = *records;

@@ -3,9 +3,9 @@
 #pragma once
 #include "cache/lookup.h"
 
-// Fills in everything of a header that follows from max_subscribers (1 .. CACHE_SUBSCRIBERS_MAX), zeroes the
-// rest.
-void segment_geometry(uint32_t max_subscribers, struct cache_header *h);
+// Fills in everything of a header that follows from max_subscribers (1 .. CACHE_SUBSCRIBERS_MAX) and
+// max_identities (0: twice as many as subscribers), zeroes the rest.
+void segment_geometry(uint32_t max_subscribers, uint32_t max_identities, struct cache_header *h);
 
 // The size of the SQN file that goes with it.
 uint64_t segment_sqn_len(const struct cache_header *h);

@@ -92,6 +92,7 @@ struct config {
 	char store_path[CONFIG_PATH_MAX];
 	char state_dir[CONFIG_PATH_MAX];
 	uint32_t max_subscribers;
+	uint32_t max_identities; // 0: twice max_subscribers
 	// s6a
 	uint32_t max_vectors;	  // a request gets at most this many (5)
 	bool allow_xor;		  // serve subscribers with the XOR test algorithm of TS 34.108

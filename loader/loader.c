@@ -63,7 +63,8 @@ static int read_op(struct loader *l, int fd)
 static int open_stores(struct loader *l, const struct loader_options *o, bool *fresh)
 {
 	uint32_t max = l->config ? l->config->max_subscribers : 0;
-	l->builder = builder_open(o->records_fd, o->sqn_fd, o->control, max, fresh);
+	l->builder = builder_open(o->records_fd, o->sqn_fd, o->control, max, l->config ? l->config->max_identities : 0,
+				  fresh);
 	if (!l->builder) {
 		log_error("cache_open_failed", LOG_STR("reason", err_text(errno)));
 		return -errno;

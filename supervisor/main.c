@@ -59,7 +59,8 @@ static bool state_dir_open(struct hssd *h)
 static bool memory_make(struct hssd *h)
 {
 	char path[48];
-	int rc = cache_create(h->config.max_subscribers, &h->records_fd, &h->records_ro_fd, &h->sqn_fd);
+	int rc = cache_create(h->config.max_subscribers, h->config.max_identities, &h->records_fd,
+			      &h->records_ro_fd, &h->sqn_fd);
 	if (rc < 0) {
 		fprintf(stderr, "hssd: cache: memory for %u subscribers: %s\n", h->config.max_subscribers,
 			err_text(rc));

@@ -100,13 +100,13 @@ static void measure(uint32_t cnt)
 	struct cache c;
 	char name[64];
 
-	if (cache_create(cnt, &records, &records_ro, &sqn) < 0)
+	if (cache_create(cnt, 0, &records, &records_ro, &sqn) < 0)
 		die("create");
 	int control_fd = control_create(1, 1);
 	struct control *control = control_map(control_fd, true);
 	if (!control)
 		die("control");
-	struct builder *b = builder_open(records, sqn, control, cnt, &fresh);
+	struct builder *b = builder_open(records, sqn, control, cnt, 0, &fresh);
 	if (!b || cache_open(&c, records_ro, sqn, control, 0) < 0)
 		die("open");
 	snprintf(name, sizeof(name), "%u subscribers: insert", cnt);
@@ -141,7 +141,7 @@ static void measure(uint32_t cnt)
 
 	builder_free(&b);
 	start = clock_mono_us();
-	b = builder_open(records, sqn, control, cnt, &fresh);
+	b = builder_open(records, sqn, control, cnt, 0, &fresh);
 	if (!b || fresh)
 		die("attach");
 	report("attach, a subscriber", clock_mono_us() - start, cnt);

@@ -136,7 +136,7 @@ int main(int argc, char **argv)
 	for (int start = 0; start < 2; start++) {
 		struct loader_options o = {.dir = argv[1], .op_fd = -1, .control = control};
 		int ro;
-		if (cache_create(n, &o.records_fd, &ro, &o.sqn_fd))
+		if (cache_create(n, 0, &o.records_fd, &ro, &o.sqn_fd))
 			return 1;
 		uint64_t t = clock_mono_us();
 		if (loader_init(&l, &o))

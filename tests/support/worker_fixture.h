@@ -284,11 +284,11 @@ static inline struct wf *wf_new(uint32_t subscribers)
 	f->host = WF_HOST;
 	f->next_id = 1;
 	f->head_flags = HEADER_R | HEADER_P;
-	CHECK(cache_create(subscribers, &f->records, &f->records_ro, &f->sqn) == 0);
+	CHECK(cache_create(subscribers, 0, &f->records, &f->records_ro, &f->sqn) == 0);
 	CHECK((f->control_fd = control_create(WF_FRONTENDS, 1)) >= 0);
 	CHECK((f->control = control_map(f->control_fd, true)) != NULL);
 	f->stats = &f->control->stats[control_instance(ROLE_WORKER, 0)];
-	CHECK((f->b = builder_open(f->records, f->sqn, f->control, subscribers, &fresh)) != NULL);
+	CHECK((f->b = builder_open(f->records, f->sqn, f->control, subscribers, 0, &fresh)) != NULL);
 	CHECK(worker_init(&f->w, &f->config, f->stats) == 0);
 	CHECK(cache_open(&f->w.cache, f->records_ro, f->sqn, f->control, 0) == 0);
 	CHECK((f->base = event_base_new()) != NULL);

@@ -34,14 +34,14 @@ static inline void fixture_open(struct fixture *f, uint32_t max)
 {
 	bool fresh;
 	f->max = max;
-	assert_int_equal(cache_create(max, &f->records, &f->records_ro, &f->sqn), 0);
+	assert_int_equal(cache_create(max, 0, &f->records, &f->records_ro, &f->sqn), 0);
 	f->control_fd = control_create(1, 4);
 	assert_true(f->control_fd >= 0);
 	f->control = control_map(f->control_fd, true);
 	assert_non_null(f->control);
 	assert_int_equal(cache_open(&f->reader, f->records_ro, f->sqn, f->control, 0), 0);
 	assert_null(cache_find(&f->reader, (imsi_t){1}));
-	f->b = builder_open(f->records, f->sqn, f->control, max, &fresh);
+	f->b = builder_open(f->records, f->sqn, f->control, max, 0, &fresh);
 	assert_non_null(f->b);
 	assert_true(fresh);
 }
@@ -61,7 +61,7 @@ static inline void fixture_attach(struct fixture *f)
 {
 	bool fresh;
 	builder_free(&f->b);
-	f->b = builder_open(f->records, f->sqn, f->control, f->max, &fresh);
+	f->b = builder_open(f->records, f->sqn, f->control, f->max, 0, &fresh);
 	assert_non_null(f->b);
 	assert_false(fresh);
 }

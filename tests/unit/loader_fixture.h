@@ -67,7 +67,7 @@ static inline void world_send(struct loader *l, enum role role, unsigned index, 
 
 static inline void world_memory(uint32_t max)
 {
-	assert_int_equal(cache_create(max, &world.records, &world.records_ro, &world.sqn), 0);
+	assert_int_equal(cache_create(max, 0, &world.records, &world.records_ro, &world.sqn), 0);
 	world.control_fd = control_create(1, 4);
 	world.control = control_map(world.control_fd, true);
 	assert_non_null(world.control);

@@ -399,7 +399,7 @@ static void test_rebuilt_when_foreign(void **state)
 	struct cache other;
 	assert_int_equal(cache_open(&other, f.records_ro, f.sqn, f.control, 1), -EPROTO);
 	builder_free(&f.b);
-	f.b = builder_open(f.records, f.sqn, f.control, 8, &fresh);
+	f.b = builder_open(f.records, f.sqn, f.control, 8, 0, &fresh);
 	assert_non_null(f.b);
 	assert_true(fresh);
 	assert_int_equal(builder_header(f.b)->subscriber_cnt, 0);
@@ -408,7 +408,7 @@ static void test_rebuilt_when_foreign(void **state)
 	assert_int_equal(put_plain(f.b, 1, 1, 1, 0), 0);
 	f.b->imsi_index[5] = 4001;
 	builder_free(&f.b);
-	f.b = builder_open(f.records, f.sqn, f.control, 8, &fresh);
+	f.b = builder_open(f.records, f.sqn, f.control, 8, 0, &fresh);
 	assert_non_null(f.b);
 	assert_true(fresh);
 	assert_null(cache_find(&f.reader, imsi_no(1)));
@@ -435,13 +435,13 @@ static void test_files(void **state)
 	assert_int_equal(cache_open(&c, f.sqn, f.sqn, f.control, 0), -EPROTO);
 	assert_int_equal(cache_open(&c, f.records_ro, f.sqn, f.control, WORKER_MAX), -EINVAL);
 	int a, b, d;
-	assert_int_equal(cache_create(0, &a, &b, &d), -EINVAL);
-	assert_int_equal(cache_create(CACHE_SUBSCRIBERS_MAX + 1, &a, &b, &d), -EINVAL);
+	assert_int_equal(cache_create(0, 0, &a, &b, &d), -EINVAL);
+	assert_int_equal(cache_create(CACHE_SUBSCRIBERS_MAX + 1, 0, &a, &b, &d), -EINVAL);
 	fixture_close(&f);
 	// every size has a layout whose numbers fit
 	for (uint64_t max = 1; max <= CACHE_SUBSCRIBERS_MAX; max = max * 3 / 2 + 1) {
 		struct cache_header h;
-		segment_geometry((uint32_t)max, &h);
+		segment_geometry((uint32_t)max, 0, &h);
 		assert_true((1ull << h.slot_bits) > (uint64_t)h.slot_cnt + 1 && h.slot_bits <= 29);
 		assert_true((1ull << h.index_bits) >= 2 * max && h.msisdn_bits < 32);
 		assert_true(h.blob_len / CACHE_BLOB_ALIGN <= UINT32_MAX && h.record_off % 4096 == 0);

@@ -15,6 +15,7 @@ static uint32_t steps_left;
 // move.
 static imsi_t imsis[CNT];
 static msisdn_t msisdns[NUMBERS];
+static uint64_t identities[NUMBERS];
 
 static void identities_choose(const struct cache *c)
 {
@@ -24,6 +25,64 @@ static void identities_choose(const struct cache *c)
 	for (uint32_t n = 0, i = 0; n < NUMBERS; i++)
 		if ((((uint32_t)ident_hash(msisdn_no(i).v) + 30) & c->msisdn_mask) < 70)
 			msisdns[n++] = msisdn_no(i);
+	// the home is in the upper bits
+	for (uint32_t n = 0; n < NUMBERS; n++)
+		identities[n] = ident_hash(n + 1) >> 20 | (uint64_t)(n % 70 - 30) << c->identity_shift;
+}
+
+// Parts and identities of a version; every fourth has none.
+static struct builder_extra extra_no(struct builder *b, uint32_t n, uint32_t version, struct cache_part *part,
+				     uint64_t *identity)
+{
+	static uint32_t words[2][64];
+	struct builder_extra x = {.part = part, .identity = identity};
+	if (version % 4 == 0)
+		return x;
+	for (unsigned kind = 0; kind <= version % 2; kind++) {
+		words[kind][0] = node_no(b, version % 5);
+		words[kind][1] = builder_shared(b, slice_of(&version, sizeof version));
+		for (unsigned i = 2; i < 64; i++)
+			words[kind][i] = version * 3 + i;
+		part[x.part_cnt++] = (struct cache_part){.app = 3,
+							 .kind = (uint8_t)kind,
+							 .version = (uint8_t)version,
+							 .node_cnt = 1,
+							 .shared_cnt = 1,
+							 .bytes = slice_of(words[kind], 8 + version % 200)};
+	}
+	for (unsigned i = 0; i < version % 4; i++)
+		identity[x.identity_cnt++] = identities[n * 8 + (i * 3 + version) % 8];
+	return x;
+}
+
+static void parts_look(const struct fixture *f, const struct cache_record *r, uint32_t n, uint32_t version,
+		       bool attached)
+{
+	struct cache_part p;
+	struct slice host, realm;
+	bool has[8] = {false};
+	for (unsigned kind = 0; kind < 2; kind++) {
+		bool want = version % 4 && kind <= version % 2;
+		assert_int_equal(cache_part_find(&f->reader, r, 3, kind, &p), want);
+		if (!want)
+			continue;
+		uint32_t words[64];
+		assert_int_equal(p.version, (uint8_t)version);
+		assert_int_equal(p.bytes.len, 8 + version % 200);
+		memcpy(words, p.bytes.p, p.bytes.len);
+		assert_true(cache_node_get(&f->reader, words[0], &host, &realm));
+		assert_int_equal(host.p[3], '0' + version % 5);
+		assert_true(slice_eq(cache_shared_get(&f->reader, words[1]), slice_of(&version, sizeof version)));
+		for (unsigned i = 2; i < p.bytes.len / 4; i++)
+			assert_int_equal(words[i], version * 3 + i);
+	}
+	assert_false(cache_part_find(&f->reader, r, 2, 0, &p));
+	for (unsigned i = 0; i < version % 4; i++)
+		has[(i * 3 + version) % 8] = true;
+	for (unsigned i = 0; i < 8; i++) {
+		const struct cache_record *by = cache_find_identity(&f->reader, identities[n * 8 + i], NULL, NULL);
+		assert_true(has[i] ? by == r || (!by && !attached) : !by);
+	}
 }
 
 static void step(void)
@@ -43,7 +102,10 @@ static uint32_t put(struct builder *b, uint32_t n, uint32_t version)
 	r.profile = profile_no(b, version);
 	r.mme = node_no(b, version % 7);
 	keys_fill(&r, version);
-	assert_int_equal(builder_put(b, &r), 0);
+	struct cache_part part[2];
+	uint64_t identity[3];
+	struct builder_extra x = extra_no(b, n, version, part, identity);
+	assert_int_equal(builder_put_with(b, &r, &x), 0);
 	return r.sqn;
 }
 
@@ -67,6 +129,7 @@ static uint32_t look(const struct fixture *f, uint32_t n, bool attached)
 		bool has = r->msisdn[0].v == m.v || r->msisdn[1].v == m.v;
 		assert_true(has ? by == r || (!by && !attached) : !by);
 	}
+	parts_look(f, r, n, version, attached);
 	return version;
 }
 
@@ -107,7 +170,7 @@ static bool killed_at(struct fixture *f, enum change what, uint32_t n, uint32_t 
 		bool fresh;
 		steps_left = k;
 		cache_step_hook = step;
-		struct builder *b = builder_open(f->records, f->sqn, f->control, f->max, &fresh);
+		struct builder *b = builder_open(f->records, f->sqn, f->control, f->max, 0, &fresh);
 		if (!b || fresh)
 			_exit(2);
 		change(b, what, n, version);
@@ -150,6 +213,11 @@ static bool kill_one(struct fixture *f, enum change what, uint32_t n, uint32_t k
 	cache_pin(&f->reader);
 	const struct cache_record *held = cache_find(&f->reader, imsis[n]);
 	struct cache_record copy = *held;
+	struct cache_part part;
+	uint8_t bytes[256];
+	bool has_part = cache_part_find(&f->reader, held, 3, 0, &part);
+	if (has_part)
+		memcpy(bytes, part.bytes.p, part.bytes.len);
 	uint32_t held_version = version[n];
 	if (what == CHANGE_INSERT) {
 		builder_delete(f->b, imsis[n]);
@@ -166,6 +234,8 @@ static bool kill_one(struct fixture *f, enum change what, uint32_t n, uint32_t k
 		put(f->b, (n + 1) % CNT, version[(n + 1) % CNT] = (*next)++);
 	builder_reclaim(f->b);
 	assert_memory_equal(held, &copy, sizeof(copy));
+	if (has_part)
+		assert_memory_equal(part.bytes.p, bytes, part.bytes.len);
 	assert_true(profile_is(cache_profile(&f->reader, &copy), held_version));
 	cache_unpin(&f->reader);
 	if (!version[n])
@@ -198,6 +268,7 @@ static void kill_all_steps(enum change what)
 	assert_true(steps > 30);
 	// removals had something to move
 	assert_true(f.reader.h->imsi_moves + f.reader.h->msisdn_moves > 0 || what == CHANGE_KEYS);
+	assert_true(f.reader.h->identity_moves > 0 || what == CHANGE_KEYS);
 	fixture_close(&f);
 }
 
@@ -250,7 +321,7 @@ static void test_kill_anywhere(void **state)
 			struct itimerval timer = {.it_value = {.tv_usec = delay_us}};
 			signal(SIGALRM, SIG_DFL);
 			setitimer(ITIMER_REAL, &timer, NULL);
-			struct builder *b = builder_open(f.records, f.sqn, f.control, f.max, &fresh);
+			struct builder *b = builder_open(f.records, f.sqn, f.control, f.max, 0, &fresh);
 			if (!b || fresh)
 				_exit(2);
 			rng_state += round;

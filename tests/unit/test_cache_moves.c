@@ -13,15 +13,25 @@ static uint32_t hooked_load(const uint32_t *entry)
 	return index_load(entry);
 }
 
-#define index_load hooked_load
+static uint64_t hooked_load_wide(const uint64_t *entry)
+{
+	if (load_hook)
+		load_hook();
+	return index_load_wide(entry);
+}
+
+#define index_load      hooked_load
+#define index_load_wide hooked_load_wide
 #include "cache/lookup.c"
 #undef index_load
+#undef index_load_wide
 
 enum { CNT = 20 };
 
 static struct fixture f;
 static imsi_t imsis[CNT];
 static msisdn_t numbers[CNT];
+static uint64_t identities[CNT];
 
 static uint32_t loads_left, victim;
 static bool removed;
@@ -40,7 +50,8 @@ static void put(uint32_t n)
 {
 	struct cache_record r = {.imsi = imsis[n], .msisdn = {numbers[n]}};
 	r.sqn = builder_sqn_take(f.b, 1, 257);
-	assert_int_equal(builder_put(f.b, &r), 0);
+	struct builder_extra x = {.identity = &identities[n], .identity_cnt = 1};
+	assert_int_equal(builder_put_with(f.b, &r, &x), 0);
 }
 
 // All homes within the last and first entries of the index: one run, over the end.
@@ -54,7 +65,16 @@ static void crowd_open(void)
 		if ((((uint32_t)ident_hash(msisdn_no(i).v) + 4) & f.reader.msisdn_mask) < 8)
 			numbers[n++] = msisdn_no(i);
 	for (uint32_t n = 0; n < CNT; n++)
+		identities[n] = ident_hash(n + 1) >> 20 | (uint64_t)(n % 8 - 4) << f.reader.identity_shift;
+	for (uint32_t n = 0; n < CNT; n++)
 		put(n);
+}
+
+static const struct cache_record *find_by(unsigned key, uint32_t n)
+{
+	return key == 0	  ? cache_find(&f.reader, imsis[n])
+	       : key == 1 ? cache_find_msisdn(&f.reader, numbers[n])
+			  : cache_find_identity(&f.reader, identities[n], NULL, NULL);
 }
 
 static void test_removal_within_a_lookup(void **state)
@@ -71,23 +91,22 @@ static void test_removal_within_a_lookup(void **state)
 				assert_true(builder_delete(f.b, imsis[n]));
 				put(n);
 				removed = false;
-				loads_left = at / 2;
+				loads_left = at / 3;
 				load_hook = remove_now;
-				const struct cache_record *r = at % 2
-								   ? cache_find(&f.reader, imsis[n])
-								   : cache_find_msisdn(&f.reader, numbers[n]);
+				const struct cache_record *r = find_by(at % 3, n);
 				load_hook = NULL;
 				assert_non_null(r);
 				assert_int_equal(r->imsi.v, imsis[n].v);
 				builder_reclaim(f.b);
 				if (removed)
 					put(victim);
-				else if (at > 120)
+				else if (at > 180)
 					break;
 				met += removed;
 			}
 	assert_true(met > 1000);
-	assert_true(f.reader.h->imsi_moves > 100 && f.reader.h->msisdn_moves > 100);
+	assert_true(f.reader.h->imsi_moves > 100 && f.reader.h->msisdn_moves > 100 &&
+		    f.reader.h->identity_moves > 100);
 	assert_nothing_lost(f.b);
 	fixture_close(&f);
 }
@@ -97,8 +116,8 @@ static void look_for_all(void)
 	for (uint32_t n = 0; n < CNT; n++) {
 		if (n == victim)
 			continue;
-		assert_non_null(cache_find(&f.reader, imsis[n]));
-		assert_non_null(cache_find_msisdn(&f.reader, numbers[n]));
+		for (unsigned key = 0; key < 3; key++)
+			assert_non_null(find_by(key, n));
 	}
 }
 
@@ -128,7 +147,8 @@ static void test_looks_are_bounded(void **state)
 		loads_left = round % 3;
 		victim = round % CNT;
 		load_hook = remove_now;
-		assert_null(cache_find(&f.reader, absent));
+		assert_null(round % 2 ? cache_find(&f.reader, absent)
+				      : cache_find_identity(&f.reader, identities[0] ^ 1 << 25, NULL, NULL));
 		load_hook = NULL;
 		if (removed)
 			put(victim);
