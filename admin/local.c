@@ -1,11 +1,17 @@
 // status, stats, log level: what hss-admin answers from the control segment and, for the load, from the
 // loader.
 #include "admin/local.h"
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "admin/metrics.h"
+#include "config/config.h"
 #include "lib/base/clock.h"
 
 #define SILENCE_MS 1000
+#define RELOAD_MS  10000
+#define RELOAD_IDS 1000u // above the marks of `status`
 
 static json_t *role_row(const struct control *c, enum role role, unsigned index)
 {
@@ -137,6 +143,76 @@ static void log_level(struct admin_client *cl, const json_t *args)
 	admin_client_end(cl, 0, NULL);
 }
 
+// --- the configuration
+
+static void config_show(struct admin_client *cl)
+{
+	char *text = config_text(&admin_client_env(cl)->config), *save = NULL;
+
+	for (char *line = text ? strtok_r(text, "\n", &save) : NULL; line; line = strtok_r(NULL, "\n", &save))
+		admin_client_row(cl, json_pack("{s:s}", "line", line));
+	free(text);
+	admin_client_end(cl, text ? 0 : 1, text ? NULL : "no memory");
+}
+
+// Who waits for a reload. The client's mark is the number of its question: a client that went away, and whose place another
+// one has now, has another mark.
+static struct {
+	struct admin_client *cl;
+	unsigned id;
+} asked;
+
+static void on_no_reload(struct admin_client *cl)
+{
+	asked.cl = NULL;
+	admin_client_end(cl, 1, "hssd does not answer");
+}
+
+static void reload_ask(struct admin_client *cl)
+{
+	static unsigned last = RELOAD_IDS;
+
+	if (asked.cl && *admin_client_mark(asked.cl) == asked.id) {
+		admin_client_end(cl, 1, "another reload is under way");
+		return;
+	}
+	last = last == UINT_MAX ? RELOAD_IDS : last + 1;
+	*admin_client_mark(cl) = asked.id = last;
+	asked.cl = cl;
+	if (role_ask_reload(admin_client_env(cl), last))
+		admin_client_timeout(cl, RELOAD_MS, on_no_reload);
+	else
+		on_no_reload(cl);
+}
+
+void admin_local_reload_told(uint64_t id, struct slice lines)
+{
+	struct admin_client *cl = asked.cl;
+	char error[1100] = "", line[1100];
+
+	if (!cl || id != asked.id || *admin_client_mark(cl) != asked.id)
+		return;
+	asked.cl = NULL;
+	*admin_client_mark(cl) = 0;
+	while (lines.len) {
+		const uint8_t *at = memchr(lines.p, '\n', lines.len);
+		size_t n = at ? (size_t)(at - lines.p) : lines.len;
+
+		snprintf(line, sizeof(line), "%.*s", (int)(n < sizeof(line) ? n : sizeof(line) - 1), (const char *)lines.p);
+		lines = slice_of(lines.p + n + (at ? 1 : 0), lines.len - n - (at ? 1 : 0));
+		char *value = strchr(line, ' ');
+		if (!value)
+			continue;
+		*value++ = 0;
+		if (strcmp(line, "error") == 0)
+			snprintf(error, sizeof(error), "%s", value);
+		else
+			admin_client_row(cl, json_pack("{s:s,s:s}", "option", value, "change",
+						       strcmp(line, "live") == 0 ? "applied" : "needs a restart"));
+	}
+	admin_client_end(cl, error[0] ? 1 : 0, error[0] ? error : NULL);
+}
+
 void admin_local(struct admin_client *cl, const struct admin_request *request)
 {
 	const char *words = request->command->words;
@@ -146,6 +222,10 @@ void admin_local(struct admin_client *cl, const struct admin_request *request)
 	} else if (strcmp(words, "stats") == 0) {
 		metrics_rows(admin_client_env(cl)->control, stats_row, cl);
 		admin_client_end(cl, 0, NULL);
+	} else if (strcmp(words, "config show") == 0) {
+		config_show(cl);
+	} else if (strcmp(words, "reload") == 0) {
+		reload_ask(cl);
 	} else if (strcmp(words, "log level") == 0) {
 		log_level(cl, request->args);
 	} else {

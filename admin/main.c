@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "admin/client.h"
 #include "admin/http.h"
+#include "admin/local.h"
 #include "admin/memory.h"
 #include "lib/base/log.h"
 
@@ -38,6 +39,13 @@ static void edge(struct role_env *env, enum role role, unsigned index, int fd)
 		close(fd);
 }
 
+static void reload_told(struct role_env *env, uint64_t id, struct slice lines)
+{
+	(void)env;
+	if (admin.server) // not stopped
+		admin_local_reload_told(id, lines);
+}
+
 static void stop(struct role_env *env)
 {
 	admin_server_free(&admin.server);
@@ -48,7 +56,7 @@ static void stop(struct role_env *env)
 
 int main(int argc, char **argv)
 {
-	static const struct role_ops ops = {.init = init, .edge = edge, .stop = stop};
+	static const struct role_ops ops = {.init = init, .edge = edge, .reload_told = reload_told, .stop = stop};
 
 	admin_memory_init();
 	return role_main(argc, argv, ROLE_ADMIN, &ops);

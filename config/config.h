@@ -122,8 +122,12 @@ int config_load(const char *path, struct config *out, struct config_error *e) MU
 int config_parse(const char *text, size_t len, const char *name, struct config *out, struct config_error *e) MUST_USE;
 // The effective configuration as YAML, secrets masked (a uri's password).
 void config_print(const struct config *c, int fd);
+// The same as text, to be freed. NULL: no memory.
+char *config_text(const struct config *c);
 // What differs between two configurations and can't be reloaded: the key's name, or NULL when all can.
 const char *config_not_reloadable(const struct config *old, const struct config *new_);
+// The next option that differs, from row *at on; *at is then the row behind it. NULL: no more. *live: a reload applies it.
+const char *config_changed(const struct config *old, const struct config *fresh, unsigned *at, bool *live);
 // Gives `fresh` the old value of this key, one that config_not_reloadable named.
 void config_keep(const struct config *old, struct config *fresh, const char *key);
 // The realm is ours (identity.realm or realms, case ignored).

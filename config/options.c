@@ -109,18 +109,30 @@ bool config_identity_valid(const char *text)
 	return label > 0 && i < CONFIG_NAME_MAX && text[i - 1] != '-';
 }
 
-const char *config_not_reloadable(const struct config *old, const struct config *new_)
+const char *config_changed(const struct config *old, const struct config *fresh, unsigned *at, bool *live)
 {
-	for (unsigned i = 0; i < option_cnt; i++) {
-		const struct option_row *o = &option_rows[i];
+	while (*at < option_cnt) {
+		const struct option_row *o = &option_rows[(*at)++];
 
 		// A list's row covers its items. Members are zero-filled behind their value: bytes compare.
-		if (o->live || strstr(o->path, "[]"))
+		if (strstr(o->path, "[]"))
 			continue;
-		if (memcmp((const char *)old + o->offset, (const char *)new_ + o->offset, o->size) != 0)
+		*live = o->live;
+		if (memcmp((const char *)old + o->offset, (const char *)fresh + o->offset, o->size) != 0)
 			return o->path;
 	}
 	return NULL;
+}
+
+const char *config_not_reloadable(const struct config *old, const struct config *new_)
+{
+	unsigned at = 0;
+	bool live;
+	const char *path;
+
+	while ((path = config_changed(old, new_, &at, &live)) && live)
+		continue;
+	return path;
 }
 
 void config_keep(const struct config *old, struct config *fresh, const char *key)

@@ -106,15 +106,15 @@ static void print_list(FILE *f, const struct config *c, unsigned row, int indent
 	}
 }
 
-void config_print(const struct config *c, int fd)
+char *config_text(const struct config *c)
 {
 	char *text = NULL;
-	size_t len = 0, section_len = 0, done = 0;
+	size_t len = 0, section_len = 0;
 	const char *section = "";
 	FILE *f = open_memstream(&text, &len);
 
 	if (!f)
-		return;
+		return NULL;
 	for (unsigned i = 0; i < option_cnt; i++) {
 		const struct option_row *o = &option_rows[i];
 		const char *dot = strchr(o->path, '.');
@@ -136,14 +136,23 @@ void config_print(const struct config *c, int fd)
 		print_value(f, c, o, 0);
 		fputc('\n', f);
 	}
-	if (fclose(f) == 0) {
-		while (done < len) {
-			ssize_t n = write(fd, text + done, len - done);
+	if (fclose(f) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
 
-			if (n < 0 && errno != EINTR)
-				break;
-			done += n > 0 ? (size_t)n : 0;
-		}
+void config_print(const struct config *c, int fd)
+{
+	char *text = config_text(c);
+	size_t len = text ? strlen(text) : 0, done = 0;
+
+	while (done < len) {
+		ssize_t n = write(fd, text + done, len - done);
+
+		if (n < 0 && errno != EINTR)
+			break;
+		done += n > 0 ? (size_t)n : 0;
 	}
 	free(text);
 }

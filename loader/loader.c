@@ -8,7 +8,7 @@
 #include <time.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "loader/admin/admin.h"
+#include "loader/admin/backup.h"
 #include "loader/commit/load.h"
 #include "loader/upstream/feed.h"
 #include "loader/commit/hss_request.h"
@@ -71,13 +71,15 @@ static int open_stores(struct loader *l, const struct loader_options *o, bool *f
 	}
 	l->cache = builder_cache(l->builder);
 	l->header = builder_header(l->builder);
-	return local_open(&(struct local_options){.dir = o->dir, .vfs = o->vfs}, &l->local);
+	int rc = *fresh ? restore_take(o->dir) : 0; // not beside a cache that was filled from what is there
+	return rc ? rc : local_open(&(struct local_options){.dir = o->dir, .vfs = o->vfs}, &l->local);
 }
 
 int loader_init(struct loader *l, const struct loader_options *o)
 {
 	bool fresh = true;
 	umask(077);
+	snprintf(l->dir, sizeof(l->dir), "%s", o->dir);
 	l->lock_fd = -1;
 	l->journal_max = JOURNAL_MAX;
 	l->control = o->control;

@@ -57,6 +57,7 @@ struct loader {
 	struct event *tick;  // once a second: gauges, retries, trimming
 	struct event *flush; // writes out what was composed
 	bool flush_pending;
+	char dir[CONFIG_PATH_MAX + 32]; // state_dir
 	int lock_fd;
 	uint64_t journal_max; // entries not folded yet; above it changes are refused (3004)
 	// How a message leaves; tests listen here.

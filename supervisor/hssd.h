@@ -9,6 +9,7 @@
 //   log_pump.c the log's way out
 //   probe.c    whether peers are served, for systemd's watchdog
 //   check.c    --check of the upstream
+//   reload.c   a new configuration while it runs
 //   reap.c     what follows a death: clean-up, restart, orderly stop
 #pragma once
 #include <event2/event.h>
@@ -118,6 +119,10 @@ int log_pump_start(_Atomic uint64_t *lost) MUST_USE;
 int log_pump_fd(void);
 // The last lines go out, as far as somebody takes them within a second. Only when no role runs any more.
 void log_pump_finish(void);
+
+// --- reload.c
+// Reads the configuration again and applies it. `asker`: the hss-admin that is told what came of it under this id, or NULL.
+void reload(struct hssd *h, const struct instance *asker, uint64_t id);
 
 // --- notify.c
 // To systemd, when it started us; also starts the looks whether peers are served (probe.c) that feed its watchdog, when it

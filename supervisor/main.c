@@ -165,34 +165,6 @@ void hssd_progress(struct hssd *h)
 	}
 }
 
-static void reload(struct hssd *h)
-{
-	static struct config fresh; // 70 KiB: not for the stack
-	static struct config_error e;
-	const char *key;
-
-	if (h->phase != PHASE_SERVING) {
-		log_warn("reload_ignored", LOG_STR("why", "starting or stopping"));
-		return;
-	}
-	notify_send("RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)clock_mono_us());
-	if (config_load(h->config_path, &fresh, &e) < 0) {
-		log_error("reload_refused", LOG_STR("why", e.text));
-	} else {
-		while ((key = config_not_reloadable(&h->config, &fresh))) {
-			log_warn("reload_needs_restart", LOG_STR("key", key));
-			config_keep(&h->config, &fresh, key);
-		}
-		if (files_reopen(h, &fresh)) {
-			h->config = fresh;
-			log_set_level(h->config.log_level);
-			spawn_reload(h);
-			log_info("reloaded");
-		}
-	}
-	notify_send("READY=1");
-}
-
 static void on_signal(evutil_socket_t signal, short what, void *arg)
 {
 	struct hssd *h = arg;
@@ -202,7 +174,7 @@ static void on_signal(evutil_socket_t signal, short what, void *arg)
 		reap_children(h);
 		break;
 	case SIGHUP:
-		reload(h);
+		reload(h, NULL, 0);
 		break;
 	default:
 		log_info("stopping", LOG_INT("signal", signal));

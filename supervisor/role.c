@@ -212,6 +212,10 @@ static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, c
 	case IPC_RELOAD:
 		handle_reload(body, len, ch);
 		break;
+	case IPC_RELOAD_TOLD:
+		if (run.running && run.ops->reload_told)
+			run.ops->reload_told(&run.env, hdr->id, slice_of(body, len));
+		break;
 	case IPC_LOG_LEVEL:
 		handle_log_level(body);
 		break;
@@ -349,4 +353,13 @@ void role_send_log_level(struct role_env *env, uint32_t level)
 	(void)env;
 	if (channel_send(run.hssd, IPC_LOG_LEVEL, 0, &level, sizeof(level)))
 		channel_flush(run.hssd);
+}
+
+bool role_ask_reload(struct role_env *env, uint64_t id)
+{
+	(void)env;
+	if (!channel_send(run.hssd, IPC_RELOAD_ASK, id, NULL, 0))
+		return false;
+	channel_flush(run.hssd);
+	return true;
 }

@@ -34,6 +34,8 @@ struct role_ops {
 	void (*edge)(struct role_env *env, enum role role, unsigned index, int fd);
 	// A new configuration, already checked; reloadable keys only differ.
 	void (*reload)(struct role_env *env, const struct config *fresh);
+	// What came of role_ask_reload (hss-admin); NULL elsewhere.
+	void (*reload_told)(struct role_env *env, uint64_t id, struct slice lines);
 	// Finish in order; call role_stopped when done. hssd kills after 10 s.
 	void (*stop)(struct role_env *env);
 };
@@ -46,5 +48,7 @@ struct role_ops {
 // hssd decides.
 int role_main(int argc, char **argv, enum role role, const struct role_ops *ops);
 void role_stopped(struct role_env *env);
+// Asks hssd to read the configuration again (hss-admin); `reload_told` follows. false: hssd does not listen.
+bool role_ask_reload(struct role_env *env, uint64_t id);
 // Passes a log level on to hssd, which tells every role (hss-admin).
 void role_send_log_level(struct role_env *env, uint32_t level);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "config/uri.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "supervisor/hssd.h"
@@ -67,6 +68,9 @@ static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, c
 		in->h->config.log_level = (uint8_t)level; // for those that start later
 		spawn_log_level(in->h, level);
 		break;
+	case IPC_RELOAD_ASK:
+		reload(in->h, in, hdr->id);
+		break;
 	default:
 		channel_fail(ch, -EPROTO);
 	}
@@ -104,8 +108,11 @@ static void not_listening(struct instance *in)
 static void config_for(const struct hssd *h, enum role role, struct config *out)
 {
 	*out = h->config;
-	if (role != ROLE_LOADER)
-		memset(out->store_uri, 0, sizeof(out->store_uri));
+	if (role == ROLE_LOADER)
+		return;
+	memset(out->store_uri, 0, sizeof(out->store_uri));
+	if (role == ROLE_ADMIN && h->config.store_uri[0]) // for `config show`
+		config_uri_mask(h->config.store_uri, out->store_uri, sizeof(out->store_uri));
 }
 
 static bool boot_send(struct instance *in)

@@ -46,6 +46,8 @@ int cli_session_open(struct cli_session *s, const struct cli_args *a) MUST_USE;
 void cli_session_close(struct cli_session *s);
 // Sends the command. false: told on stderr.
 bool cli_session_request(struct cli_session *s, const struct cli_args *a) MUST_USE;
+// Sends what follows a request. false: told on stderr.
+bool cli_session_send(struct cli_session *s, const char *text, size_t len) MUST_USE;
 // The next line: the text of its row or end object (NUL-terminated, in the session's buffer, valid until the
 // next call). `wait` false: CLI_LINE_NONE when there is no whole line yet. BROKEN: told on stderr.
 enum cli_line cli_session_next(struct cli_session *s, bool wait, char **text, size_t *len);
@@ -57,6 +59,14 @@ int cli_session_end(const char *text, const struct admin_command *command);
 // --- transfer.c, export.c: import and export, from the request to the end
 int cli_import(struct cli_session *s, const struct cli_args *a);
 int cli_export(struct cli_session *s, const struct cli_args *a);
+
+// --- backup.c
+int cli_backup(struct cli_session *s, const struct cli_args *a);
+int cli_restore(struct cli_session *s, const struct cli_args *a);
+
+// --- service.c: the HSS as a service
+int cli_config_show(struct cli_session *s, const struct cli_args *a);
+int cli_reload(struct cli_session *s, const struct cli_args *a);
 
 // --- output: rows as text or as JSON lines
 struct cli_output; // opaque

@@ -32,6 +32,23 @@ static int show(struct cli_session *s, const struct cli_args *a)
 	return fflush(stdout) == 0 ? rc : CLI_REFUSED;
 }
 
+// Commands that are more than a request and its rows.
+static int run(struct cli_session *s, const struct cli_args *a)
+{
+	static const struct {
+		const char *words;
+		int (*run)(struct cli_session *s, const struct cli_args *a);
+	} own[] = {
+	    {"subscriber import", cli_import}, {"subscriber export", cli_export}, {"backup", cli_backup},
+	    {"restore", cli_restore},	       {"config show", cli_config_show},  {"reload", cli_reload},
+	};
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (strcmp(a->command->words, own[i].words) == 0)
+			return own[i].run(s, a);
+	return show(s, a);
+}
+
 int main(int argc, char **argv)
 {
 	struct cli_session session = {.fd = -1};
@@ -59,12 +76,7 @@ int main(int argc, char **argv)
 	rc = cli_session_open(&session, &args);
 	if (rc != CLI_DONE)
 		goto out;
-	if (strcmp(args.command->words, "subscriber import") == 0)
-		rc = cli_import(&session, &args);
-	else if (strcmp(args.command->words, "subscriber export") == 0)
-		rc = cli_export(&session, &args);
-	else
-		rc = show(&session, &args);
+	rc = run(&session, &args);
 out:
 	cli_session_close(&session);
 	cli_args_fini(&args);

@@ -61,7 +61,7 @@ void cli_session_close(struct cli_session *s)
 	*s = (struct cli_session){.fd = -1};
 }
 
-static bool send_all(struct cli_session *s, const char *text, size_t len)
+bool cli_session_send(struct cli_session *s, const char *text, size_t len)
 {
 	while (len > 0) {
 		ssize_t n = send(s->fd, text, len, MSG_NOSIGNAL);
@@ -87,7 +87,7 @@ bool cli_session_request(struct cli_session *s, const struct cli_args *a)
 	const struct admin_request request = {.command = a->command, .args = a->args};
 	char *text = admin_request_text(&request);
 	size_t len = text ? strlen(text) : 0;
-	bool ok = text && send_all(s, text, len) && send_all(s, "\n", 1);
+	bool ok = text && cli_session_send(s, text, len) && cli_session_send(s, "\n", 1);
 
 	if (text)
 		secret_wipe(text, len);

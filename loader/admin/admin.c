@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "loader/admin/backup.h"
 #include "loader/document/csv.h"
 #include "loader/document/import_doc.h"
 #include "loader/upstream/upstream_csv.h"
@@ -28,6 +29,7 @@ static void call_free(struct call **c)
 	json_decref((*c)->args);
 	import_docs_free(&(*c)->docs);
 	csv_free(&(*c)->csv);
+	backup_free(&(*c)->backup);
 	free(*c);
 	*c = NULL;
 }
@@ -181,7 +183,10 @@ void admin_frame(struct loader *l, const struct ipc_hdr *hdr, const uint8_t *bod
 		call_free(c);
 		break;
 	case IPC_ADMIN_DATA:
-		import_data(l, *c, slice_of(body, len));
+		if ((*c)->backup)
+			restore_data(l, *c, slice_of(body, len));
+		else
+			import_data(l, *c, slice_of(body, len));
 		break;
 	case IPC_ADMIN_MORE:
 		if (len == sizeof(rows))
@@ -212,7 +217,12 @@ void admin_folded(struct loader *l)
 void admin_tick(struct loader *l)
 {
 	admin_folded(l);
-	for (unsigned i = 0; i < ADMIN_CALLS_MAX; i++)
-		if (l->admin->call[i])
-			import_tick(l, l->admin->call[i]);
+	for (unsigned i = 0; i < ADMIN_CALLS_MAX; i++) {
+		struct call *c = l->admin->call[i];
+
+		if (c && c->backup)
+			backup_tick(l, c);
+		else if (c)
+			import_tick(l, c);
+	}
 }

@@ -13,6 +13,7 @@ enum admin_status { ADMIN_OK = 0, ADMIN_REFUSED = 1, ADMIN_USAGE = 2 };
 
 struct csv;
 struct import_docs;
+struct backup;
 
 struct call {
 	uint64_t id;     // hss-admin's
@@ -30,6 +31,7 @@ struct call {
 	bool ended, failed;
 	struct import_docs *docs; // owned; NULL: rows of CSV
 	struct csv *csv;	  // owned; NULL: documents
+	struct backup *backup;	  // owned; NULL: neither a backup nor a restore
 };
 
 struct admin_command {

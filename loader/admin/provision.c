@@ -1,6 +1,7 @@
 // `subscriber ...` commands of hss-admin: see README.md and provision.h. Loader process, main thread.
 #include "loader/admin/provision.h"
 #include "apps/documents.h"
+#include "loader/admin/backup.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,8 @@ const struct admin_command admin_commands[] = {
     {"store status", store_status, NULL},
     {"store verify", feed_verify, NULL},
     {"store index", feed_index, NULL},
+    {"backup", backup_begin, backup_pump},
+    {"restore", restore_begin, NULL},
     {NULL, NULL, NULL},
 };
 
