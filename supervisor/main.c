@@ -69,7 +69,7 @@ static bool memory_make(struct hssd *h)
 	}
 	h->control_fd = control_create(h->config.frontends, h->config.workers);
 	if (h->control_fd >= 0) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", h->control_fd);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", h->control_fd); // lint: only opened
 		h->control_ro_fd = open(path, O_RDONLY | O_CLOEXEC);
 		h->control = control_map(h->control_fd, true);
 	}
