@@ -15,17 +15,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 LIST = os.path.join(HERE, "arrows.list")
 
 # What each folder may use besides itself. Folders that are not named here belong to the nearest one above them.
-LIBS = {"lib/base", "lib/diameter", "lib/auth", "lib/ipc", "lib/document", "lib/sip"}
+LIBS = {"lib/base", "lib/diameter", "lib/auth", "lib/ipc", "lib/document", "lib/sip", "lib/ng"}
 BELOW = LIBS | {"cache", "config"}
 ROLE_HALF = "supervisor/role"  # role.c and sandbox.c: what every role links of the supervisor's folder
 ROLE = BELOW | {"apps", ROLE_HALF}
 MAY_USE = {
+    **{folder: {"lib/base"} for folder in LIBS},
     "lib/base": set(),
-    "lib/diameter": {"lib/base"},
-    "lib/auth": {"lib/base"},
-    "lib/ipc": {"lib/base"},
-    "lib/document": {"lib/base"},
-    "lib/sip": {"lib/base"},
     "config": LIBS,
     "cache": LIBS,
     "apps": BELOW,
