@@ -1,3 +1,4 @@
+// What each admin socket lets its clients do (rights.h).
 #include "admin/rights.h"
 #include <string.h>
 

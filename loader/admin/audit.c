@@ -1,3 +1,4 @@
+// Writes the audit log: one line for each change that an operator asked for (audit.h).
 #include "loader/admin/audit.h"
 #include <errno.h>
 #include <fcntl.h>
