@@ -92,7 +92,7 @@ void cli_help(FILE *f, const struct admin_command *command)
 	      "  --json         rows as JSON, one a line\n"
 	      "  --timeout SECONDS\n"
 	      "                 give up when nothing has come for so long (30; 0: never, as\n"
-	      "                 store index and store verify do)\n"
+	      "                 store index, verify and accept-loss do)\n"
 	      "  --help         this text; with a command, what that takes\n"
 	      "  --version      version of this program\n\nCommands:\n",
 	      f);

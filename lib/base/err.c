@@ -1,4 +1,3 @@
-// Texts of error codes, and the end of a process that has found a bug of ours (err.h).
 #include "lib/base/err.h"
 #include "lib/base/log.h"
 #include <stdarg.h>

@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "loader/admin/audit.h"
 #include "loader/admin/backup.h"
 #include "loader/document/csv.h"
 #include "loader/document/import_doc.h"
@@ -23,11 +22,10 @@ int admin_new(struct loader *l)
 	return l->admin ? 0 : -ENOMEM;
 }
 
-static void call_free(struct loader *l, struct call **c)
+static void call_free(struct call **c)
 {
 	if (!*c)
 		return;
-	audit_end(l, &(*c)->audit, ADMIN_REFUSED, "nobody waited for the end: it may have been done or not");
 	json_decref((*c)->args);
 	import_docs_free(&(*c)->docs);
 	csv_free(&(*c)->csv);
@@ -39,7 +37,7 @@ static void call_free(struct loader *l, struct call **c)
 void admin_gone(struct loader *l)
 {
 	for (unsigned i = 0; i < ADMIN_CALLS_MAX; i++)
-		call_free(l, &l->admin->call[i]);
+		call_free(&l->admin->call[i]);
 }
 
 void admin_free(struct loader *l)
@@ -93,12 +91,10 @@ void admin_row_take(struct loader *l, struct call *c, json_t *row, bool secret)
 
 static void end(struct loader *l, struct call *c, const json_t *members)
 {
-	audit_end(l, &c->audit, (int)json_integer_value(json_object_get(members, "status")),
-		  json_string_value(json_object_get(members, "error")));
 	send_json(l, IPC_ADMIN_END, c->id, members, false);
 	struct call **at = by_id(l, c->id);
 	if (at)
-		call_free(l, at);
+		call_free(at);
 }
 
 void admin_end(struct loader *l, struct call *c, enum admin_status status, const char *error, ...)
@@ -161,7 +157,6 @@ static void call_begin(struct loader *l, uint64_t id, const uint8_t *body, uint3
 				       .window = ADMIN_WINDOW,
 				       .cursor = LOCAL_SCAN_START,
 				       .need_seq = local_seq(l->local)};
-		(*slot)->audit = audit_begin(l, command->name, (*slot)->args, json_object_get(v, "by"));
 		command->run(l, *slot);
 	}
 	json_decref(v);
@@ -185,7 +180,7 @@ void admin_frame(struct loader *l, const struct ipc_hdr *hdr, const uint8_t *bod
 		return;
 	switch (hdr->type) {
 	case IPC_ADMIN_CANCEL:
-		call_free(l, c);
+		call_free(c);
 		break;
 	case IPC_ADMIN_DATA:
 		if ((*c)->backup)

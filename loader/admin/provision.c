@@ -1,7 +1,6 @@
 // `subscriber ...` commands of hss-admin: see README.md and provision.h. Loader process, main thread.
 #include "loader/admin/provision.h"
 #include "apps/documents.h"
-#include "loader/admin/audit.h"
 #include "loader/admin/backup.h"
 #include <errno.h>
 #include <stdio.h>
@@ -29,11 +28,10 @@ const struct admin_command admin_commands[] = {
     {"location cancel", location_cancel, NULL},
     {"store status", store_status, NULL},
     {"store verify", feed_verify, NULL},
+    {"store accept-loss", feed_accept_loss, NULL},
     {"store index", feed_index, NULL},
     {"backup", backup_begin, backup_pump},
     {"restore", restore_begin, NULL},
-    {"audit", audit_show, audit_pump},
-    {"audit note", audit_note, NULL},
     {NULL, NULL, NULL},
 };
 

@@ -1,5 +1,5 @@
-// See feed.h. Loader process, main thread.
-#include "loader/upstream/feed.h"
+// What the feed brings, and what the upstream is asked: see feed.h. Loader process, main thread.
+#include "loader/upstream/feed_priv.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,41 +9,13 @@
 #include "loader/upstream/problems.h"
 #include "loader/admin/provision.h"
 #include "lib/base/clock.h"
-#include "lib/base/log.h"
 
 #define PIECE	  2000u	 // items between two looks at the sockets
 #define ASKS_MAX  65536u // a power of two
 
-enum asked { ASKED_NOTHING, ASKED_READ_THROUGH, ASKED_CALL, ASKED_FIELD, ASKED_CHANGE };
-
-struct asking {
-	enum asked what;
-	uint64_t number;
-	imsi_t imsi;
-	uint64_t deletes; // of the feed when it was asked
-	struct feed_change change;
-	uint64_t call; // ASKED_CALL: its serial
-};
-
-struct feed {
-	struct upstream *up;
-	struct event *event;
-	struct up_item *held; // taken, the fold thread is behind
-	struct asking *asking; // by number
-	unsigned asking_cnt;
-	uint64_t number, deletes;
-	struct read_through *read_through;
-	struct up_figures figures;
-	uint64_t doubt; // something that the feed brought is not on disk: positions wait for this comparison. 0: none
-	uint64_t changed, verify_changed; // documents that changed something
-	uint64_t verify_serial; // of the call, 0: none
-	uint64_t verify_wish;	// the comparison that it waits for
-	struct log_limit limit;
-};
-
 // ---- questions
 
-static struct asking *ask(struct loader *l, enum asked what, enum up_ask_kind kind, imsi_t imsi, json_t *json)
+struct asking *feed_ask(struct loader *l, enum asked what, enum up_ask_kind kind, imsi_t imsi, json_t *json)
 {
 	struct feed *m = l->feed;
 	struct up_ask *a = m->asking_cnt < ASKS_MAX / 2 ? calloc(1, sizeof(*a)) : NULL;
@@ -62,13 +34,14 @@ static struct asking *ask(struct loader *l, enum asked what, enum up_ask_kind ki
 	return k;
 }
 
-static void forget(struct feed *m, struct asking *k)
+void feed_forget(struct feed *m, struct asking *k)
 {
+	m->refreshing -= k->what == ASKED_REFRESH;
 	k->what = ASKED_NOTHING;
 	m->asking_cnt--;
 }
 
-static struct asking *asking_of(struct feed *m, uint64_t number)
+struct asking *feed_asking_of(struct feed *m, uint64_t number)
 {
 	struct asking *k = &m->asking[number & (ASKS_MAX - 1)];
 	return k->what != ASKED_NOTHING && k->number == number ? k : NULL;
@@ -76,12 +49,12 @@ static struct asking *asking_of(struct feed *m, uint64_t number)
 
 bool feed_learn(struct loader *l, imsi_t imsi)
 {
-	return ask(l, ASKED_FIELD, UP_LOOKUP, imsi, NULL) != NULL;
+	return feed_ask(l, ASKED_FIELD, UP_LOOKUP, imsi, NULL) != NULL;
 }
 
 bool feed_look_up(struct loader *l, struct call *c, imsi_t imsi)
 {
-	struct asking *k = ask(l, ASKED_CALL, UP_LOOKUP, imsi, NULL);
+	struct asking *k = feed_ask(l, ASKED_CALL, UP_LOOKUP, imsi, NULL);
 	if (!k)
 		return false;
 	k->call = c->serial;
@@ -93,7 +66,7 @@ bool feed_change_take(struct loader *l, struct feed_change *c)
 {
 	json_t *json = c->json;
 	c->json = NULL;
-	struct asking *k = ask(l, ASKED_CHANGE, c->kind, c->imsi, json);
+	struct asking *k = feed_ask(l, ASKED_CHANGE, c->kind, c->imsi, json);
 	if (k)
 		k->change = *c;
 	return k != NULL;
@@ -124,7 +97,7 @@ void feed_miss(struct loader *l, imsi_t imsi, unsigned worker, uint64_t id)
 		return;
 	case READ_THROUGH_ASK:
 		loader_stat(l, STAT_UPSTREAM_LOOKUPS, 1);
-		if (ask(l, ASKED_READ_THROUGH, UP_LOOKUP, imsi, NULL))
+		if (feed_ask(l, ASKED_READ_THROUGH, UP_LOOKUP, imsi, NULL))
 			return;
 		read_through_end(l, m->read_through, imsi, READ_THROUGH_BUSY);
 		return;
@@ -143,10 +116,10 @@ static void where_text(uint64_t id, char out[64])
 	snprintf(out, 64, "document %016" PRIx64, id);
 }
 
-static void on_fed(struct loader *l, struct op *op, int error)
+void feed_stored(struct loader *l, struct op *op, int error)
 {
 	struct feed *m = l->feed;
-	struct asking *k = m ? asking_of(m, op->id) : NULL;
+	struct asking *k = m ? feed_asking_of(m, op->id) : NULL;
 	if (!m)
 		return;
 	if (error) {
@@ -154,6 +127,8 @@ static void on_fed(struct loader *l, struct op *op, int error)
 			log_error("upstream_change_not_stored", LOG_STR("reason", err_text(error)));
 		if (op->answer[0] == 0)
 			m->doubt = upstream_compare(m->up); // one that begins later
+		if (op->answer[1] & OUTBOX_ASKED)
+			outbox_unlearned(l, op->rec.imsi, false);
 	} else {
 		m->changed++;
 		if (op->what & OP_DELETE)
@@ -161,29 +136,69 @@ static void on_fed(struct loader *l, struct op *op, int error)
 		outbox_field(l, op->rec.imsi, op->answer[1]);
 	}
 	if (k && k->what == ASKED_READ_THROUGH) {
-		forget(m, k);
+		feed_forget(m, k);
 		read_through_end(l, m->read_through, k->imsi, error ? READ_THROUGH_BUSY : READ_THROUGH_FOUND);
 	}
 }
 
-static void problem(struct loader *l, imsi_t imsi, uint64_t id, const char *text)
+void feed_problem(struct loader *l, imsi_t imsi, uint64_t id, const char *text)
 {
 	char where[64];
 	where_text(id, where);
 	problems_add(l, where, imsi, text);
 }
 
+// It is served, and nothing of it was left out.
+void feed_no_problem(struct loader *l, const struct up_doc *d)
+{
+	char where[64];
+	if (d->flawed || problems_count(l) == 0)
+		return;
+	where_text(d->id, where);
+	(void)problems_clear_one(l, where);
+}
+
+// Somebody was answered from a later image, as far as anybody can tell, and this one says something else.
+static bool may_be_older(struct loader *l, const struct up_doc *d)
+{
+	uint64_t id = 0, digest = 0;
+	if (!answered_after(l->feed->answered, d->imsi, d->read_us))
+		return false;
+	return local_read_upstream(l->local, d->imsi, &id, &digest) != 1 || id != d->id || digest != d->digest;
+}
+
+// Asks for the document as it is now; the feed's position is held until the answer is stored.
+static void refresh(struct loader *l, const struct up_item *i)
+{
+	struct feed *m = l->feed;
+	struct asking *k = feed_ask(l, ASKED_REFRESH, UP_LOOKUP, i->doc->imsi, NULL);
+	if (!k) {
+		m->doubt = upstream_compare(m->up);
+		return;
+	}
+	k->takes_over = i->takes_over;
+	m->refreshing++;
+}
+
 static void feed_document(struct loader *l, const struct up_item *i)
 {
 	struct record_error e;
+	if (may_be_older(l, i->doc)) {
+		refresh(l, i);
+		return;
+	}
 	enum put_result r = provision_put_feed(l,
 					       &(struct put_feed){.doc = i->doc,
 								  .takes_over = i->takes_over,
-								  .done = on_fed,
+								  .done = feed_stored,
 								  .note = outbox_note(i->doc)},
 					       &e);
 	if (r == PUT_REFUSED)
-		problem(l, i->doc->imsi, i->doc->id, e.text);
+		feed_problem(l, i->doc->imsi, i->doc->id, e.text);
+	else
+		feed_no_problem(l, i->doc);
+	if (r == PUT_BEGUN)
+		answered_note(l->feed->fed, i->doc->imsi, clock_mono_us());
 	else if (r == PUT_NOTHING)
 		outbox_field(l, i->doc->imsi, outbox_note(i->doc));
 }
@@ -194,13 +209,14 @@ static void feed_delete(struct loader *l, const struct up_item *i)
 	l->feed->deletes++;
 	txn_settle(l, i->imsi.v); // it may be of the document that came just before
 	int rc = local_read_upstream(l->local, i->imsi, &id, &digest);
-	if (rc == 1 && id == i->id && !provision_remove(l, i->imsi, on_fed, 0))
-		problem(l, i->imsi, id, "could not be removed");
+	outbox_forget(l, i->imsi);
+	if (rc == 1 && id == i->id && !provision_remove(l, i->imsi, feed_stored, 0))
+		feed_problem(l, i->imsi, id, "could not be removed");
 }
 
 static void feed_position(struct loader *l, const struct up_item *i)
 {
-	if (l->feed->doubt)
+	if (l->feed->doubt || l->feed->refreshing)
 		return;
 	struct op *op = txn_begin(l, 0, i->len + 64);
 	if (!op)
@@ -235,6 +251,17 @@ static void verify_end(struct loader *l)
 		admin_end(l, c, ADMIN_OK, NULL);
 }
 
+static void accept_end(struct loader *l)
+{
+	struct feed *m = l->feed;
+	struct call *c = admin_call(l, m->accept_serial);
+	m->accept_serial = 0;
+	if (!c)
+		return;
+	admin_row_take(l, c, json_pack("{s:I}", "removed", (json_int_t)(m->deletes - m->accept_deletes)), false);
+	admin_end(l, c, ADMIN_OK, NULL);
+}
+
 static void feed_complete(struct loader *l, uint64_t wish)
 {
 	struct feed *m = l->feed;
@@ -246,6 +273,8 @@ static void feed_complete(struct loader *l, uint64_t wish)
 		verify_end(l);
 	else
 		m->verify_changed = m->changed; // what the one before it found
+	if (m->accept_serial && wish >= m->accept_wish)
+		accept_end(l);
 }
 
 static void feed_item(struct loader *l, const struct up_item *i)
@@ -259,7 +288,7 @@ static void feed_item(struct loader *l, const struct up_item *i)
 		feed_delete(l, i);
 		break;
 	case UP_BAD:
-		problem(l, i->imsi, i->id, i->text ? i->text : "can't be served");
+		feed_problem(l, i->imsi, i->id, i->text ? i->text : "can't be served");
 		break;
 	case UP_GOOD:
 		where_text(i->id, where);
@@ -277,131 +306,6 @@ static void feed_item(struct loader *l, const struct up_item *i)
 	}
 }
 
-// ---- answers
-
-// What was found for a call may wait for its commit; the call is not begun inside of one.
-static void call_goes_on(struct loader *l, const struct asking *k, const struct up_item *i)
-{
-	txn_commit(l);
-	struct call *c = admin_call(l, k->call);
-	if (!c)
-		return; // nobody waits any more
-	c->looked_up = true;
-	if (loader_find(l, k->imsi))
-		c->command->run(l, c);
-	else if (i->status == UP_DONE)
-		admin_end(l, c, ADMIN_REFUSED, "it is in the upstream, but can't be served: see subscriber problems");
-	else if (i->status == UP_AWAY)
-		admin_end(l, c, ADMIN_REFUSED, "no such subscriber here, and the upstream does not answer: %s",
-			  i->text ? i->text : "");
-	else
-		admin_end(l, c, ADMIN_REFUSED, "%s", i->text ? i->text : "no such subscriber");
-}
-
-// It was found, and something was deleted since: is it still there?
-static void ask_again(struct loader *l, struct asking *k)
-{
-	struct asking was = *k;
-	forget(l->feed, k);
-	struct asking *again = ask(l, was.what, UP_LOOKUP, was.imsi, NULL);
-	struct call *c = was.what == ASKED_CALL ? admin_call(l, was.call) : NULL;
-	if (again)
-		again->call = was.call;
-	else if (was.what == ASKED_READ_THROUGH)
-		read_through_end(l, l->feed->read_through, was.imsi, READ_THROUGH_BUSY);
-	else if (c)
-		admin_end(l, c, ADMIN_REFUSED, "too much waits for the upstream already");
-}
-
-static void answer_lookup(struct loader *l, struct asking *k, struct up_item *i)
-{
-	struct record_error e;
-	struct feed *m = l->feed;
-	imsi_t imsi = k->imsi;
-	bool call = k->what == ASKED_CALL, reading = k->what == ASKED_READ_THROUGH || call;
-	enum put_result r = PUT_NOTHING;
-	enum read_through_status told = i->status == UP_AWAY ? READ_THROUGH_BUSY : READ_THROUGH_UNKNOWN;
-	txn_settle(l, imsi.v);
-	// what the feed has brought meanwhile is newer; what it has taken away may be what was found
-	bool stale = k->deletes != m->deletes && !loader_find(l, imsi);
-	if (i->doc && stale && reading) {
-		ask_again(l, k);
-		return;
-	}
-	if (i->doc && !stale && (!reading || !loader_find(l, imsi)))
-		r = provision_put_feed(
-		    l,
-		    &(struct put_feed){.doc = i->doc,
-				       .done = on_fed,
-				       .id = k->number,
-				       .answer = reading,
-				       .note = outbox_note(i->doc)},
-		    &e);
-	if (i->doc)
-		told = r == PUT_REFUSED ? READ_THROUGH_UNKNOWN : READ_THROUGH_FOUND;
-	if (i->status == UP_AWAY)
-		outbox_unlearned(l, imsi);
-	else if (r == PUT_NOTHING)
-		outbox_field(l, imsi, outbox_note(i->doc));
-	if (r == PUT_REFUSED)
-		problem(l, imsi, i->doc->id, e.text);
-	if (reading && !call && r == PUT_BEGUN)
-		return; // on_fed goes on
-	struct asking was = *k;
-	forget(m, k);
-	if (call)
-		call_goes_on(l, &was, i);
-	else if (reading)
-		read_through_end(l, m->read_through, imsi, told);
-}
-
-static void answer_change(struct loader *l, const struct feed_change *c, const struct up_item *i)
-{
-	struct record_error e = {""};
-	const char *text = i->text ? i->text : i->status == UP_AWAY ? "the upstream can't be reached" : "refused";
-	struct op nothing = {.id = c->id, .answer = {c->answer}};
-	enum put_result r = PUT_NOTHING;
-	if (i->status != UP_DONE) {
-		c->refused(l, c->id, c->answer, text);
-		return;
-	}
-	if (i->doc) {
-		r = provision_put_feed(l,
-				       &(struct put_feed){.doc = i->doc,
-							  .takes_over = true,
-							  .done = c->done,
-							  .id = c->id,
-							  .answer = c->answer},
-				       &e);
-	} else if (c->kind == UP_REMOVE) {
-		l->feed->deletes++; // a lookup that is under way may have found it
-		r = provision_remove(l, c->imsi, c->done, c->id) ? PUT_BEGUN : PUT_NOTHING;
-	}
-	if (r == PUT_REFUSED)
-		c->refused(l, c->id, c->answer, e.text);
-	else if (r == PUT_NOTHING)
-		c->done(l, &nothing, 0);
-}
-
-static void answer(struct loader *l, struct up_item *i)
-{
-	struct feed *m = l->feed;
-	struct asking *k = i->kind == UP_ANSWER ? asking_of(m, i->ask) : NULL;
-	if (i->kind == UP_WRITTEN) {
-		outbox_written_take(l, &i->batch);
-		return;
-	}
-	if (!k)
-		return;
-	if (k->what != ASKED_CHANGE) {
-		answer_lookup(l, k, i);
-		return;
-	}
-	struct feed_change c = k->change;
-	forget(m, k);
-	answer_change(l, &c, i);
-}
-
 // ---- the flow
 
 static void handle(struct loader *l)
@@ -410,7 +314,7 @@ static void handle(struct loader *l)
 	struct up_item *i = upstream_take(m->up, true), *next;
 	for (; i; i = next) {
 		next = i->next;
-		answer(l, i);
+		feed_answer(l, i);
 		up_item_free(&i);
 	}
 	if (!m->held && !local_is_behind(l->local))
@@ -452,6 +356,7 @@ static void set_gauges(struct loader *l)
 	stat_set(l->stats, STAT_UPSTREAM_OUTBOX, outbox_waiting(l));
 	stat_set(l->stats, STAT_UPSTREAM_OUTBOX_AGE, outbox_age_s(l));
 	stat_set(l->stats, STAT_UPSTREAM_REFUSED, outbox_refused(l));
+	stat_set(l->stats, STAT_UPSTREAM_HELD, f->held);
 }
 
 void feed_tick(struct loader *l)
@@ -476,6 +381,22 @@ void feed_verify(struct loader *l, struct call *c)
 	m->verify_serial = c->serial;
 	m->verify_changed = m->changed;
 	m->verify_wish = upstream_compare(m->up);
+}
+
+void feed_accept_loss(struct loader *l, struct call *c)
+{
+	struct feed *m = l->feed;
+	if (m)
+		upstream_figures(m->up, &m->figures);
+	if (!m || !m->figures.held || admin_call(l, m->accept_serial)) {
+		admin_end(l, c, ADMIN_REFUSED, !m		 ? "store.type has no upstream"
+					       : !m->figures.held ? "no loss of subscribers is held back"
+								  : "somebody accepts it already");
+		return;
+	}
+	m->accept_serial = c->serial;
+	m->accept_deletes = m->deletes;
+	m->accept_wish = upstream_accept_loss(m->up);
 }
 
 void feed_index(struct loader *l, struct call *c)
@@ -511,8 +432,14 @@ json_t *feed_status(struct loader *l)
 		json_object_set_new(j, "load_left_s", rate ? json_integer((json_int_t)(left / rate)) : json_null());
 	}
 	json_object_set_new(j, "last_error", f->last_error[0] ? json_string(f->last_error) : json_null());
-	if (f->empty_held)
-		json_object_set_new(j, "held", json_string("the collection is empty or missing: subscribers are kept"));
+	if (f->held) {
+		char text[160];
+		snprintf(text, sizeof(text),
+			 "%" PRIu64 " of %" PRIu64 " subscribers are not in MongoDB any more, and are kept: hssctl store "
+			 "accept-loss removes them",
+			 f->held, f->held_of);
+		json_object_set_new(j, "held", json_string(text));
+	}
 	return j;
 }
 
@@ -530,7 +457,9 @@ int feed_start(struct loader *l, const char *uri, const char *dir)
 	l->feed = m;
 	m->asking = calloc(ASKS_MAX, sizeof(*m->asking));
 	m->read_through = read_through_new(l->config->store_lookup_rate);
-	int rc = m->asking && m->read_through ? outbox_new(l) : -ENOMEM;
+	m->answered = calloc(1, sizeof(*m->answered));
+	m->fed = calloc(1, sizeof(*m->fed));
+	int rc = m->asking && m->read_through && m->answered && m->fed ? outbox_new(l) : -ENOMEM;
 	if (rc == 0)
 		rc = local_feed_position(l->local, &position);
 	if (rc >= 0)
@@ -566,6 +495,8 @@ void feed_stop(struct loader *l)
 	}
 	outbox_free(l);
 	read_through_free(&m->read_through);
+	free(m->answered);
+	free(m->fed);
 	free(m->asking);
 	free(m);
 	l->feed = NULL;

@@ -38,5 +38,7 @@ void feed_tick(struct loader *l);
 json_t *feed_status(struct loader *l);
 // `store index`: makes the index that every write and look-up needs.
 void feed_index(struct loader *l, struct call *c);
+// `store accept-loss`: who is gone from MongoDB, and was kept because it were so many, is removed.
+void feed_accept_loss(struct loader *l, struct call *c);
 // `store verify`: a whole comparison; what differs is put right and counted.
 void feed_verify(struct loader *l, struct call *c);

@@ -46,6 +46,15 @@ static inline int imsi_set_add(struct imsi_set *s, imsi_t imsi)
 	return 1;
 }
 
+// Adds it, or takes the mark of a member away.
+static inline int imsi_set_add_unmarked(struct imsi_set *s, imsi_t imsi)
+{
+	int rc = imsi_set_add(s, imsi);
+	if (rc == 0)
+		*imsi_set_slot(s, imsi.v) &= ~IMSI_SET_MARK;
+	return rc;
+}
+
 static inline bool imsi_set_has(const struct imsi_set *s, imsi_t imsi)
 {
 	return s->cap && *imsi_set_slot(s, imsi.v);
@@ -54,11 +63,23 @@ static inline bool imsi_set_has(const struct imsi_set *s, imsi_t imsi)
 // Marks a member. false: it was marked, or is none.
 static inline bool imsi_set_mark(struct imsi_set *s, imsi_t imsi)
 {
-	uint64_t *at = s->cap ? imsi_set_slot(s, imsi.v) : NULL;
+	uint64_t *at = s->cap && imsi.v ? imsi_set_slot(s, imsi.v) : NULL;
 	if (!at || !*at || *at & IMSI_SET_MARK)
 		return false;
 	*at |= IMSI_SET_MARK;
 	return true;
+}
+
+// A member that has no mark.
+static inline bool imsi_set_has_unmarked(const struct imsi_set *s, imsi_t imsi)
+{
+	return s->cap && imsi.v && *imsi_set_slot(s, imsi.v) == imsi.v;
+}
+
+// Takes the mark that an added member does not have yet. true: it was a member and had none; the next call says false.
+static inline bool imsi_set_take(struct imsi_set *s, imsi_t imsi)
+{
+	return s->cnt && imsi_set_mark(s, imsi);
 }
 
 static inline void imsi_set_free(struct imsi_set *s)

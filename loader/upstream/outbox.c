@@ -1,101 +1,24 @@
-// See outbox.h. Eight octets a subscriber (beside its SQN words), and twelve for each one that waits.
-#include "loader/upstream/outbox.h"
+// Who waits, batches and their outcomes: see outbox.h. Loader process, main thread. Eight octets a subscriber (beside its SQN
+// words), and twelve for each one that waits.
+#include "loader/upstream/outbox_priv.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include "loader/commit/txn.h"
 #include "loader/upstream/feed.h"
 #include "loader/upstream/problems.h"
-#include "loader/commit/txn.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-#define BATCHES	    2u	  // under way
-#define SQN_PER_S   4000u // SQNs written a second: the field follows, it is in nobody's way
-#define SCAN_SHARE  50u	  // all records in so many ticks
-#define OWED_AT_END 100000u // rows that an orderly end may take the time for
+#define BATCHES	    2u	   // under way
+#define SQN_PER_S   4000u  // SQNs written a second: the field follows, it is in nobody's way
+#define LATE_MS	    2000u  // until a document that was held back is tried again, twice as long each time
+#define LATE_MAX_MS 30000u
+#define LATE_CNT    8u	   // of those in one batch: each may cost it a second or two
 
-// Of one subscriber, by the index of its SQN words: what its field has, and what is going on.
-#define FIELD_SQN   ((1ull << 48) - 1) // with KNOWN: the field; else SEQ << 5 as it was when first looked at
-#define KNOWN	    (1ull << 48)
-#define SEEN	    (1ull << 49)
-#define UNUSABLE    (1ull << 50) // nobody can raise the field: a problem of the document, or there is none
-#define QUEUED	    (1ull << 51) // for its state
-#define QUEUED_SQN  (1ull << 52)
-#define FLIGHT	    (1ull << 53)
-#define AGAIN	    (1ull << 54) // its state changed meanwhile
-#define ODD	    (1ull << 55) // the field is missing, int32 or double: Open5GS takes that for 0
-#define MISSING	    (1ull << 56)
-#define LEARNING    (1ull << 57) // the document is asked for
-#define FLIGHT_STATE (1ull << 58) // what is under way holds its state
-#define OWED	    (1ull << 61) // it has a row in the table because its field may lag
-#define IDLE	    (1ull << 62) // nothing was drawn in this run when the field was learned; lower there is as it should be
-#define UNDER_WAY   (QUEUED | QUEUED_SQN | FLIGHT | FLIGHT_STATE | AGAIN | OWED)
-
-struct ring {
-	uint64_t *imsi;
-	uint32_t *since_s;
-	uint32_t cap, head, cnt; // cap: a power of two
-};
-
-struct outbox {
-	uint64_t *side;
-	uint32_t side_cnt;
-	struct ring state, sqn;
-	unsigned batches;
-	uint32_t flight_states, flight_since_s;
-	uint32_t again; // subscribers whose state waits behind an SQN of theirs
-	uint32_t scan_slot;
-	uint64_t sqn_budget;
-	uint64_t refused;
-};
-
-static uint32_t now_s(void)
+uint32_t outbox_now_s(void)
 {
 	return (uint32_t)(clock_mono_ms() / 1000);
-}
-
-// ---- rings
-
-static bool ring_grow(struct ring *r)
-{
-	uint32_t cap = r->cap ? r->cap * 2 : 1024;
-	uint64_t *imsi = malloc(cap * sizeof(*imsi));
-	uint32_t *since = malloc(cap * sizeof(*since));
-	if (!imsi || !since || cap == 0) {
-		free(imsi);
-		free(since);
-		return false;
-	}
-	for (uint32_t i = 0; i < r->cnt; i++) {
-		imsi[i] = r->imsi[(r->head + i) & (r->cap - 1)];
-		since[i] = r->since_s[(r->head + i) & (r->cap - 1)];
-	}
-	free(r->imsi);
-	free(r->since_s);
-	*r = (struct ring){.imsi = imsi, .since_s = since, .cap = cap, .cnt = r->cnt};
-	return true;
-}
-
-static void ring_push(struct ring *r, imsi_t imsi, uint32_t since_s)
-{
-	if (r->cnt == r->cap && !ring_grow(r))
-		bug("no memory for the outbox");
-	uint32_t at = (r->head + r->cnt++) & (r->cap - 1);
-	r->imsi[at] = imsi.v;
-	r->since_s[at] = since_s;
-}
-
-static imsi_t ring_pop(struct ring *r, uint32_t *since_s)
-{
-	imsi_t imsi = {r->imsi[r->head]};
-	*since_s = r->since_s[r->head];
-	r->head = (r->head + 1) & (r->cap - 1);
-	if (--r->cnt == 0 && r->cap > 65536) {
-		free(r->imsi);
-		free(r->since_s);
-		*r = (struct ring){0};
-	}
-	return imsi;
 }
 
 // ---- start and end
@@ -103,13 +26,13 @@ static imsi_t ring_pop(struct ring *r, uint32_t *since_s)
 static bool load_one_waiting(void *ctx, imsi_t imsi)
 {
 	struct loader *l = ctx;
-	ring_push(&l->outbox->state, imsi, now_s());
-	return true;
+	return imsi_ring_push(&l->outbox->location, imsi, outbox_now_s());
 }
 
 int outbox_new(struct loader *l)
 {
 	struct outbox *o = l->outbox = calloc(1, sizeof(*o));
+	_Static_assert(sizeof(*o->side) == 8, "eight octets a subscriber");
 	if (!o)
 		return -ENOMEM;
 	o->side_cnt = l->header->sqn_cnt;
@@ -129,24 +52,35 @@ void outbox_free(struct loader *l)
 		return;
 	if (o->side)
 		munmap(o->side, (size_t)o->side_cnt * sizeof(*o->side));
-	free(o->state.imsi);
-	free(o->state.since_s);
-	free(o->sqn.imsi);
-	free(o->sqn.since_s);
+	imsi_ring_free(&o->location);
+	imsi_ring_free(&o->sqn);
+	free(o->late);
 	free(o);
 }
 
+// Those that are queued are counted by the queue: the ones of the start have no record yet that could be marked.
 uint64_t outbox_waiting(const struct loader *l)
 {
-	return l->outbox->state.cnt + l->outbox->flight_states + l->outbox->again;
+	const struct outbox *o = l->outbox;
+	uint64_t n = o->location.cnt;
+	for (unsigned s = 0; s < OUTBOX_STATE_CNT; s++)
+		if (s != OUTBOX_QUEUED && outbox_has_location((enum outbox_state)s))
+			n += o->state_cnt[s];
+	return n;
 }
 
 uint64_t outbox_age_s(const struct loader *l)
 {
 	const struct outbox *o = l->outbox;
-	if (o->flight_states)
-		return now_s() - o->flight_since_s;
-	return o->state.cnt ? now_s() - o->state.since_s[o->state.head] : 0;
+	uint32_t now = outbox_now_s(), oldest = now;
+	if (o->state_cnt[OUTBOX_SENT] + o->state_cnt[OUTBOX_SENT_DUE])
+		oldest = o->sent_since_s;
+	if (o->location.cnt && o->location.since_s[o->location.head] < oldest)
+		oldest = o->location.since_s[o->location.head];
+	for (uint32_t i = 0; o->state_cnt[OUTBOX_LATE] && i < o->late_cnt; i++)
+		if (o->late[i].since_s < oldest)
+			oldest = o->late[i].since_s;
+	return now - oldest;
 }
 
 uint64_t outbox_refused(const struct loader *l)
@@ -156,60 +90,80 @@ uint64_t outbox_refused(const struct loader *l)
 
 // ---- who waits
 
-static uint64_t *side_of(struct loader *l, const struct cache_record *r)
+static void set_state(struct outbox *o, struct outbox_side *side, enum outbox_state state)
 {
-	return r->sqn < l->outbox->side_cnt ? &l->outbox->side[r->sqn] : NULL;
+	if (side->state != OUTBOX_IDLE)
+		o->state_cnt[side->state]--;
+	if (state != OUTBOX_IDLE)
+		o->state_cnt[state]++;
+	side->state = (uint64_t)state & 15;
+}
+
+static void push(struct imsi_ring *r, imsi_t imsi, uint32_t since_s)
+{
+	if (!imsi_ring_push(r, imsi, since_s))
+		bug("no memory for the outbox");
+}
+
+static void push_late(struct outbox *o, imsi_t imsi, uint32_t since_s)
+{
+	if (o->late_cnt == o->late_cap) {
+		uint32_t cap = o->late_cap ? o->late_cap * 2 : 64;
+		struct outbox_late *grown = realloc(o->late, cap * sizeof(*grown));
+		if (!grown)
+			bug("no memory for the outbox");
+		o->late = grown;
+		o->late_cap = cap;
+	}
+	o->late[o->late_cnt++] = (struct outbox_late){.imsi = imsi, .since_s = since_s};
+}
+
+void outbox_event(struct loader *l, imsi_t imsi, struct outbox_side *side, enum outbox_event event, uint32_t since_s)
+{
+	struct outbox *o = l->outbox;
+	struct outbox_row row = outbox_step(side->state, event);
+	if (row.action != OUTBOX_DO_BUG)
+		set_state(o, side, row.next);
+	switch (row.action) {
+	case OUTBOX_DO_NOTHING:
+		break;
+	case OUTBOX_DO_QUEUE:
+		push(&o->location, imsi, since_s);
+		break;
+	case OUTBOX_DO_QUEUE_SQN:
+		push(&o->sqn, imsi, since_s);
+		break;
+	case OUTBOX_DO_WAIT:
+		push_late(o, imsi, since_s);
+		break;
+	case OUTBOX_DO_BUG:
+		bug("outbox: event %d in state %d", (int)event, (int)side->state);
+	}
 }
 
 bool outbox_has(const struct loader *l, const struct cache_record *r)
 {
 	const struct outbox *o = l->outbox;
-	return r->sqn < o->side_cnt && o->side[r->sqn] & (QUEUED | FLIGHT_STATE | AGAIN);
-}
-
-static void set_again(struct outbox *o, uint64_t *side)
-{
-	o->again += !(*side & (AGAIN | FLIGHT_STATE));
-	*side |= AGAIN;
-}
-
-static void want_state(struct loader *l, imsi_t imsi, uint64_t *side, uint32_t since_s)
-{
-	if (*side & FLIGHT)
-		set_again(l->outbox, side);
-	else if (!(*side & QUEUED)) {
-		*side |= QUEUED;
-		ring_push(&l->outbox->state, imsi, since_s);
-	}
+	return r->sqn < o->side_cnt && outbox_has_location(o->side[r->sqn].state);
 }
 
 void outbox_state(struct loader *l, imsi_t imsi)
 {
 	const struct cache_record *r = cache_find(l->cache, imsi);
-	uint64_t *side = r ? side_of(l, r) : NULL;
+	struct outbox_side *side = r ? outbox_side_of(l, r) : NULL;
 	if (side)
-		want_state(l, imsi, side, now_s());
+		outbox_event(l, imsi, side, OUTBOX_EV_LOCATION, outbox_now_s());
 }
 
-static void want_sqn(struct loader *l, imsi_t imsi, uint64_t *side)
+void outbox_want_sqn(struct loader *l, imsi_t imsi, struct outbox_side *side)
 {
-	if (*side & (QUEUED_SQN | QUEUED | FLIGHT | LEARNING | UNUSABLE))
-		return; // goes with what is under way, or is looked at again
-	*side |= QUEUED_SQN;
-	ring_push(&l->outbox->sqn, imsi, now_s());
+	if (!side->learning && side->field != FIELD_UNUSABLE)
+		outbox_event(l, imsi, side, OUTBOX_EV_SQN, outbox_now_s());
 }
 
-// Has anything been drawn from its words, or a block been reserved, in this run? (An AIR that used up just its block is
-// missed: the next one tells.)
-static bool has_drawn(const struct loader *l, const struct cache_record *r)
+void outbox_owe(struct loader *l, imsi_t imsi, struct outbox_side *side)
 {
-	return loader_seq_next(l, r->sqn) + SQN_BLOCK_MIN != loader_seq_limit(l, r->sqn);
-}
-
-// Not within the end of another operation.
-static void owe(struct loader *l, imsi_t imsi, uint64_t *side)
-{
-	if (*side & (OWED | UNUSABLE))
+	if (side->owed || side->field == FIELD_UNUSABLE)
 		return;
 	struct op *op = txn_begin(l, 0, 64);
 	struct wr e = txn_entry(l);
@@ -218,66 +172,24 @@ static void owe(struct loader *l, imsi_t imsi, uint64_t *side)
 		return;
 	// txn_begin may have committed a full batch, after which the subscriber has other words, or is gone
 	const struct cache_record *r = cache_find(l->cache, imsi);
-	side = r ? side_of(l, r) : NULL;
+	side = r ? outbox_side_of(l, r) : NULL;
 	if (side)
-		*side |= OWED;
-}
-
-uint64_t outbox_note(const struct up_doc *d)
-{
-	if (!d || d->sqn_unusable)
-		return KNOWN | SEEN | UNUSABLE;
-	return KNOWN | SEEN | (d->sqn & FIELD_SQN) | (d->has_sqn ? 0 : MISSING) | (d->sqn_int64 ? 0 : ODD);
-}
-
-void outbox_field(struct loader *l, imsi_t imsi, uint64_t note)
-{
-	static struct log_limit limit;
-	const struct cache_record *r = cache_find(l->cache, imsi);
-	uint64_t *side = r ? side_of(l, r) : NULL;
-	char text[16];
-	if (!side)
-		return;
-	bool idle = !(*side & KNOWN) || *side & IDLE;
-	uint64_t before = *side & KNOWN ? *side & FIELD_SQN : 0;
-	*side &= UNDER_WAY;
-	*side |= note & ~(OUTBOX_RESTORE | OUTBOX_RAISE);
-	if (note & OUTBOX_RESTORE)
-		want_state(l, imsi, side, now_s());
-	if (note & UNUSABLE)
-		return;
-	if ((note & FIELD_SQN) < before && log_limit_pass(&limit, 5)) {
-		imsi_text(imsi, text);
-		log_warn("upstream_sqn_lowered", LOG_IMSI("imsi", text), LOG_INT("from", before),
-			 LOG_INT("to", note & FIELD_SQN));
-	}
-	// after a start everybody's SEQ is a block further; a field follows when something was drawn
-	idle = idle && (note & FIELD_SQN) >= before && !has_drawn(l, r) && !(*side & OWED || note & OUTBOX_RAISE);
-	*side |= idle ? IDLE : 0;
-	if (*side & ODD || (!idle && loader_seq_next(l, r->sqn) > (*side & FIELD_SQN) >> 5))
-		want_sqn(l, imsi, side);
-}
-
-void outbox_unlearned(struct loader *l, imsi_t imsi)
-{
-	const struct cache_record *r = cache_find(l->cache, imsi);
-	uint64_t *side = r ? side_of(l, r) : NULL;
-	if (!side)
-		return;
-	*side &= ~LEARNING; // the next look at its words asks again
-	owe(l, imsi, side);
+		side->owed = true;
 }
 
 void outbox_moved(struct loader *l, uint32_t from, uint32_t to, uint64_t next)
 {
 	struct outbox *o = l->outbox;
-	uint64_t goes_on = from < o->side_cnt ? o->side[from] & UNDER_WAY : 0;
-	if ((goes_on & (AGAIN | FLIGHT_STATE)) == AGAIN && to >= o->side_cnt)
-		o->again--; // gone
-	if (to < o->side_cnt)
-		o->side[to] = SEEN | (next << 5 & FIELD_SQN) | goes_on;
-	if (from < o->side_cnt)
-		o->side[from] = 0;
+	struct outbox_side was = from < o->side_cnt ? o->side[from] : (struct outbox_side){0};
+	if (from < o->side_cnt) {
+		set_state(o, &o->side[from], OUTBOX_IDLE);
+		o->side[from] = (struct outbox_side){0};
+	}
+	if (to >= o->side_cnt)
+		return;
+	o->side[to] = (struct outbox_side){
+	    .sqn = next << 5 & ((1ull << 48) - 1), .field = FIELD_BASELINE, .owed = was.owed, .aside = was.aside};
+	set_state(o, &o->side[to], was.state);
 }
 
 // ---- batches
@@ -289,7 +201,7 @@ static void put_name(char out[256], struct slice s)
 	out[n] = 0;
 }
 
-static void compose_state(struct loader *l, const struct cache_record *r, struct up_write *w)
+static void compose_location(struct loader *l, const struct cache_record *r, struct up_write *w)
 {
 	struct slice host, realm;
 	w->what |= UP_WRITE_STATE;
@@ -310,91 +222,129 @@ static void compose_state(struct loader *l, const struct cache_record *r, struct
 	w->sgsn_purged = r->flags & RECORD_SGSN_PURGED;
 }
 
-static void compose_sqn(struct loader *l, const struct cache_record *r, uint64_t side, struct up_write *w)
+static void compose_sqn(struct loader *l, const struct cache_record *r, const struct outbox_side *side, struct up_write *w)
 {
-	uint64_t field = side & FIELD_SQN, next = loader_seq_next(l, r->sqn);
-	if (!(side & KNOWN) || side & UNUSABLE || (next <= field >> 5 && !(side & ODD)))
+	uint64_t next = loader_seq_next(l, r->sqn);
+	bool odd = outbox_field_odd(side), lags = next > side->sqn >> 5;
+	if (!outbox_field_known(side) || side->field == FIELD_UNUSABLE || (!lags && !odd))
 		return;
-	w->what |= side & ODD ? UP_WRITE_NORMALISE : UP_WRITE_SQN;
-	w->sqn = next > field >> 5 ? next << 5 | (field & 31) : field;
-	w->seen = field;
-	w->seen_missing = side & MISSING;
+	w->what |= odd ? UP_WRITE_NORMALISE : UP_WRITE_SQN;
+	w->sqn = lags ? next << 5 | (side->sqn & 31) : side->sqn;
+	w->seen = side->sqn;
+	w->seen_missing = side->field == FIELD_MISSING;
 }
 
-static bool compose(struct loader *l, imsi_t imsi, bool state, struct up_write *w)
+// Its turn has come, for its location or for its SQN alone. false: nothing is to be sent now.
+static bool compose(struct loader *l, imsi_t imsi, bool location, struct up_write *w)
 {
 	const struct cache_record *r = loader_find(l, imsi); // at the start it may not be in the cache yet
-	uint64_t *side = r ? side_of(l, r) : NULL;
+	struct outbox_side *side = r ? outbox_side_of(l, r) : NULL;
 	*w = (struct up_write){.imsi = imsi, .seq = local_seq(l->local)};
 	if (!side)
 		return false; // deleted since; its row went with it
-	*side &= ~(state ? QUEUED | QUEUED_SQN : QUEUED_SQN);
-	if (*side & FLIGHT) {
-		if (state)
-			set_again(l->outbox, side);
+	if (outbox_is_sent(side->state)) {
+		if (location) // behind what is under way
+			outbox_event(l, imsi, side, OUTBOX_EV_LOCATION, outbox_now_s());
 		return false;
 	}
-	if (!state && !(*side & KNOWN)) {
-		// what the field holds is not known since the start: the document says it
-		if (!(*side & LEARNING) && feed_learn(l, imsi))
-			*side |= LEARNING;
-		return false;
+	if (!location && side->state != OUTBOX_SQN_QUEUED && side->state != OUTBOX_SQN_LATE)
+		return false; // it went with its location, or will
+	// what the field holds is not known since the start: the document says it
+	if (!outbox_field_known(side)) {
+		if (location)
+			side->owed = true; // its row may be from before the start, when its SQN had not been written either
+		outbox_learn(l, imsi, side);
 	}
-	if (state)
-		compose_state(l, r, w);
-	if (!(*side & KNOWN)) {
-		*side |= OWED; // its row may be from before the start, when its SQN had not been written either
-		if (!(*side & LEARNING) && feed_learn(l, imsi))
-			*side |= LEARNING;
-	}
-	compose_sqn(l, r, *side, w);
-	if (w->what)
-		*side |= state ? FLIGHT | FLIGHT_STATE : FLIGHT;
+	if (location)
+		compose_location(l, r, w);
+	compose_sqn(l, r, side, w);
+	enum outbox_event event = !w->what ? OUTBOX_EV_NOTHING : location ? OUTBOX_EV_SEND : OUTBOX_EV_SEND_SQN;
+	outbox_event(l, imsi, side, event, 0);
 	return w->what;
 }
 
-static void send_batch(struct loader *l)
+// Those whose document was held back, and whose time has come.
+static void take_late(struct loader *l, struct up_batch *b)
 {
 	struct outbox *o = l->outbox;
-	struct up_batch *b = malloc(sizeof(*b) + UP_BATCH_MAX * sizeof(b->write[0]));
-	uint32_t since, oldest = now_s();
-	if (!b)
-		return;
-	*b = (struct up_batch){0};
-	while (o->state.cnt && b->cnt < UP_BATCH_MAX) {
-		imsi_t imsi = ring_pop(&o->state, &since);
+	uint64_t now = clock_mono_ms();
+	for (uint32_t i = 0, n = 0; i < o->late_cnt && n < LATE_CNT;) {
+		struct outbox_late one = o->late[i];
+		if (one.due_ms > now) {
+			i++;
+			continue;
+		}
+		o->late[i] = o->late[--o->late_cnt];
+		const struct cache_record *r = loader_find(l, one.imsi);
+		const struct outbox_side *side = r ? outbox_side_of(l, r) : NULL;
+		if (!side || (side->state != OUTBOX_LATE && side->state != OUTBOX_SQN_LATE))
+			continue; // deleted since
+		struct up_write *w = &b->write[b->cnt];
+		if (compose(l, one.imsi, side->state == OUTBOX_LATE, w)) {
+			w->tries = one.tries;
+			b->cnt++;
+			n++;
+		}
+	}
+}
+
+static void fill_batch(struct loader *l, struct up_batch *b)
+{
+	struct outbox *o = l->outbox;
+	uint32_t since, oldest = outbox_now_s();
+	while (o->location.cnt && b->cnt < UP_BATCH_MAX - LATE_CNT) {
+		imsi_t imsi = imsi_ring_pop(&o->location, &since);
 		if (compose(l, imsi, true, &b->write[b->cnt])) {
 			b->cnt++;
-			o->flight_states++;
 			oldest = since < oldest ? since : oldest;
 		}
 	}
-	while (o->sqn.cnt && b->cnt < UP_BATCH_MAX && o->sqn_budget) {
-		imsi_t imsi = ring_pop(&o->sqn, &since);
+	while (o->sqn.cnt && b->cnt < UP_BATCH_MAX - LATE_CNT && o->sqn_budget) {
+		imsi_t imsi = imsi_ring_pop(&o->sqn, &since);
 		o->sqn_budget--;
 		if (compose(l, imsi, false, &b->write[b->cnt]))
 			b->cnt++;
 	}
+	take_late(l, b); // at the end: nobody waits behind them
+	if (b->cnt && o->batches == 0)
+		o->sent_since_s = oldest;
+}
+
+static bool has_late(const struct outbox *o)
+{
+	uint64_t now = clock_mono_ms();
+	for (uint32_t i = 0; i < o->late_cnt; i++)
+		if (o->late[i].due_ms <= now)
+			return true;
+	return false;
+}
+
+// false: nothing was sent.
+static bool send_batch(struct loader *l)
+{
+	struct up_batch *b = malloc(sizeof(*b) + UP_BATCH_MAX * sizeof(b->write[0]));
+	if (!b)
+		return false;
+	*b = (struct up_batch){0};
+	fill_batch(l, b);
 	if (b->cnt == 0) {
 		free(b);
-		return;
+		return false;
 	}
-	if (o->batches++ == 0)
-		o->flight_since_s = oldest;
+	l->outbox->batches++;
 	feed_write_take(l, &b);
+	return true;
 }
 
 static void pump(struct loader *l)
 {
 	struct outbox *o = l->outbox;
-	unsigned before = BATCHES + 1;
-	while (o->batches < BATCHES && o->batches != before && (o->state.cnt || (o->sqn.cnt && o->sqn_budget))) {
-		before = o->batches;
-		send_batch(l);
-	}
+	while (o->batches < BATCHES && (o->location.cnt || (o->sqn.cnt && o->sqn_budget) || has_late(o)))
+		if (!send_batch(l))
+			break;
 }
 
-static void done_entry(struct loader *l, imsi_t imsi, uint64_t seq)
+void outbox_done_entry(struct loader *l, imsi_t imsi, uint64_t seq)
 {
 	// when this can't be written it is told again after the next start, which changes nothing
 	struct op *op = txn_begin(l, 0, 64);
@@ -404,44 +354,92 @@ static void done_entry(struct loader *l, imsi_t imsi, uint64_t seq)
 	(void)txn_add(l, op);
 }
 
-static void set_aside(struct loader *l, const struct up_write *w, const char *error)
+// ---- outcomes
+
+// A place in the list of problems, without the IMSI: that is masked in the log, this is not.
+static void where_text(imsi_t imsi, char out[64])
 {
-	char where[64]; // a place in the list, without the IMSI: that is masked in the log, this is not
-	snprintf(where, sizeof(where), "write-back %016llx", (unsigned long long)ident_hash(w->imsi.v));
+	snprintf(out, 64, "write-back %016llx", (unsigned long long)ident_hash(imsi.v));
+}
+
+static void set_aside(struct loader *l, const struct up_write *w, struct outbox_side *side, const char *error)
+{
+	char where[64];
+	where_text(w->imsi, where);
 	l->outbox->refused++;
+	l->outbox->aside_cnt += !side->aside;
+	side->aside = true;
+	side->field = w->what & ~(unsigned)UP_WRITE_STATE ? FIELD_UNUSABLE : side->field;
 	problems_add(l, where, w->imsi, error);
+}
+
+void outbox_forget(struct loader *l, imsi_t imsi)
+{
+	char where[64];
+	if (l->outbox->aside_cnt == 0)
+		return;
+	where_text(imsi, where);
+	if (problems_clear_one(l, where))
+		l->outbox->aside_cnt--;
+}
+
+static void is_written(struct loader *l, const struct up_write *w, struct outbox_side *side)
+{
+	if (side->aside) { // what was in its way is gone
+		side->aside = false;
+		outbox_forget(l, w->imsi);
+		if (side->field == FIELD_UNUSABLE && !(w->what & ~(unsigned)UP_WRITE_STATE)) {
+			side->field = FIELD_BASELINE; // maybe for its SQN, too: the document is asked
+			side->sqn = 0;
+		}
+	}
+	if (!(w->what & (UP_WRITE_SQN | UP_WRITE_NORMALISE)))
+		return;
+	side->relearn = side->learning;
+	if (!outbox_field_known(side) || side->field == FIELD_UNUSABLE)
+		return; // a document said something else meanwhile
+	if (side->sqn < w->sqn) {
+		side->sqn = w->sqn & ((1ull << 48) - 1);
+		side->field = FIELD_INT64;
+	} else if (w->what & UP_WRITE_NORMALISE) {
+		side->field = FIELD_INT64;
+	}
+}
+
+// MongoDB holds this document back, for example for a transaction of somebody else: the others go on.
+static void try_later(struct outbox *o, const struct up_write *w)
+{
+	struct outbox_late *late = o->late_cnt ? &o->late[o->late_cnt - 1] : NULL;
+	if (!late || late->imsi.v != w->imsi.v)
+		return;
+	uint64_t ms = (uint64_t)LATE_MS << (w->tries < 8 ? w->tries : 8);
+	late->tries = w->tries + 1;
+	late->due_ms = clock_mono_ms() + (ms < LATE_MAX_MS ? ms : LATE_MAX_MS);
 }
 
 static void written(struct loader *l, const struct up_write *w, const struct up_batch *b)
 {
 	const struct cache_record *r = cache_find(l->cache, w->imsi);
-	uint64_t *side = r ? side_of(l, r) : NULL;
-	bool state = w->what & UP_WRITE_STATE, away = b->status == UP_AWAY;
-	if (state)
-		l->outbox->flight_states--;
+	struct outbox_side *side = r ? outbox_side_of(l, r) : NULL;
+	bool away = b->status == UP_AWAY || w->result == UP_WRITE_AGAIN, busy = !away && w->result == UP_WRITE_BUSY;
+	bool sqn = w->what & ~(unsigned)UP_WRITE_STATE;
 	if (!side)
+		return; // deleted since
+	bool due = side->state == OUTBOX_SENT_DUE || side->state == OUTBOX_SQN_SENT_DUE;
+	enum outbox_event event = away ? OUTBOX_EV_AWAY : busy ? OUTBOX_EV_BUSY : OUTBOX_EV_DONE;
+	outbox_event(l, w->imsi, side, event, away || busy ? l->outbox->sent_since_s : outbox_now_s());
+	if (busy)
+		try_later(l->outbox, w);
+	if ((away || busy) && sqn)
+		outbox_owe(l, w->imsi, side);
+	if (away || busy)
 		return;
-	bool again = *side & AGAIN || (away && state);
-	l->outbox->again -= (*side & (AGAIN | FLIGHT_STATE)) == AGAIN;
-	*side &= ~(FLIGHT | FLIGHT_STATE | AGAIN);
-	if (again)
-		want_state(l, w->imsi, side, away ? l->outbox->flight_since_s : now_s());
-	else if (away && w->what)
-		want_sqn(l, w->imsi, side);
-	if (away && w->what & ~(unsigned)UP_WRITE_STATE)
-		owe(l, w->imsi, side);
-	if (away)
-		return;
-	if (w->result == UP_WRITE_REFUSED) {
-		set_aside(l, w, b->error);
-		*side |= w->what & ~(unsigned)UP_WRITE_STATE ? UNUSABLE : 0;
-	} else if (w->what & (UP_WRITE_SQN | UP_WRITE_NORMALISE) && (*side & FIELD_SQN) < w->sqn) {
-		*side = (*side & ~(FIELD_SQN | ODD | MISSING)) | w->sqn;
-	} else if (w->what & UP_WRITE_NORMALISE) {
-		*side &= ~(ODD | MISSING);
-	}
-	if (state && !again && !(*side & OWED))
-		done_entry(l, w->imsi, w->seq);
+	if (w->result == UP_WRITE_REFUSED)
+		set_aside(l, w, side, b->error);
+	else
+		is_written(l, w, side);
+	if (w->what & UP_WRITE_STATE && !due && !side->owed)
+		outbox_done_entry(l, w->imsi, w->seq);
 }
 
 void outbox_written_take(struct loader *l, struct up_batch **at)
@@ -457,60 +455,6 @@ void outbox_written_take(struct loader *l, struct up_batch **at)
 		pump(l); // else: the write thread waits, and so do we until the next tick
 }
 
-// ---- drawn SQNs
-
-static void look_at(struct loader *l, const struct cache_record *r)
-{
-	uint64_t *side = side_of(l, r);
-	if (!side || r->imsi.v == 0)
-		return;
-	uint64_t next = loader_seq_next(l, r->sqn);
-	if (*side & IDLE && has_drawn(l, r))
-		*side &= ~IDLE;
-	bool level = next <= (*side & FIELD_SQN) >> 5 || *side & IDLE;
-	if (level && (*side & (SEEN | OWED)) == SEEN)
-		return;
-	if (cache_find(l->cache, r->imsi) != r)
-		return; // a slot of former times
-	if (*side & KNOWN && (level || *side & UNUSABLE) && (*side & UNDER_WAY) == OWED) {
-		*side &= ~OWED;
-		done_entry(l, r->imsi, local_seq(l->local));
-	} else if (!(*side & SEEN) && !has_drawn(l, r)) {
-		*side |= SEEN | (next << 5 & FIELD_SQN);
-	} else if (!(*side & SEEN) || !level || !(*side & KNOWN)) {
-		*side |= SEEN;
-		want_sqn(l, r->imsi, side);
-	}
-}
-
-void outbox_stop(struct loader *l)
-{
-	struct outbox *o = l->outbox;
-	uint32_t high = __atomic_load_n((const uint32_t *)&l->header->slot_high, __ATOMIC_ACQUIRE);
-	for (uint32_t i = 0, n = 0; o && i < high && n < OWED_AT_END; i++) {
-		const struct cache_record *r = &l->cache->record[i];
-		uint64_t *side = side_of(l, r);
-		if (!side || r->imsi.v == 0 || loader_seq_next(l, r->sqn) <= (*side & FIELD_SQN) >> 5 ||
-		    ((*side & IDLE || !(*side & KNOWN)) && !has_drawn(l, r)) || cache_find(l->cache, r->imsi) != r)
-			continue;
-		owe(l, r->imsi, side);
-		n++;
-	}
-	txn_commit(l);
-}
-
-static void scan(struct loader *l)
-{
-	struct outbox *o = l->outbox;
-	uint32_t high = __atomic_load_n((const uint32_t *)&l->header->slot_high, __ATOMIC_ACQUIRE);
-	uint32_t n = high / SCAN_SHARE + 1;
-	for (; n && high; n--) {
-		if (o->scan_slot >= high)
-			o->scan_slot = 0;
-		look_at(l, &l->cache->record[o->scan_slot++]);
-	}
-}
-
 void outbox_tick(struct loader *l)
 {
 	struct outbox *o = l->outbox;
@@ -518,6 +462,6 @@ void outbox_tick(struct loader *l)
 	if (o->sqn_budget > SQN_PER_S)
 		o->sqn_budget = SQN_PER_S;
 	if (o->sqn.cnt < SQN_PER_S * 10)
-		scan(l);
+		outbox_scan(l);
 	pump(l);
 }

@@ -87,6 +87,19 @@ void problems_clear(struct loader *l, const char *where)
 	}
 }
 
+bool problems_clear_one(struct loader *l, const char *where)
+{
+	struct problems *p = l->problems;
+	uint64_t hash = p && p->cnt ? ident_hash_bytes(slice_str(where), false) : 0;
+	for (unsigned i = 0; p && i < p->cnt; i++) {
+		if (p->hash[i] != hash || strcmp(p->item[i]->where, where) != 0)
+			continue;
+		free(take_out(p, i));
+		return true;
+	}
+	return false;
+}
+
 void problems_free(struct loader *l)
 {
 	for (unsigned i = 0; l->problems && i < l->problems->cnt; i++)

@@ -11,6 +11,8 @@ void problems_add(struct loader *l, const char *where, imsi_t imsi, const char *
 // It is good again, or gone. Also takes away what is further inside: those that begin with `where` and a
 // colon.
 void problems_clear(struct loader *l, const char *where);
+// Only that place. true: it was listed.
+bool problems_clear_one(struct loader *l, const char *where);
 unsigned problems_count(const struct loader *l);
 void problems_free(struct loader *l);
 

@@ -13,6 +13,7 @@
 
 #define THREADS 4
 #define STOP_MS 1500u
+#define UP_OWN_CNT 2
 
 struct life {
 	struct upstream *u;
@@ -43,6 +44,8 @@ struct upstream {
 	struct up_figures figures;
 	struct up_known *known;
 	size_t known_cnt, known_cap;
+	struct imsi_set own[UP_OWN_CNT];
+	bool loss_accepted;
 	uint64_t wish, taken; // comparisons: the last that was asked for, the last that was begun
 	bool ending;
 };
@@ -153,6 +156,8 @@ static void drop(struct upstream *u)
 		secret_wipe(u->uri, strlen(u->uri));
 	secret_wipe(u->op, sizeof(u->op));
 	free(u->known);
+	for (unsigned i = 0; i < UP_OWN_CNT; i++)
+		imsi_set_free(&u->own[i]);
 	free(u->uri);
 	free(u->dir);
 	free(u->position);
@@ -319,10 +324,50 @@ uint64_t upstream_compare(struct upstream *u)
 	return wish;
 }
 
+uint64_t upstream_accept_loss(struct upstream *u)
+{
+	pthread_mutex_lock(&u->lock);
+	u->loss_accepted = true;
+	uint64_t wish = ++u->wish;
+	pthread_cond_broadcast(&u->wake);
+	pthread_mutex_unlock(&u->lock);
+	return wish;
+}
+
 // ---- the threads
 
+void upstream_note_own(struct upstream *u, enum up_own what, const imsi_t imsi[], size_t cnt)
+{
+	pthread_mutex_lock(&u->lock);
+	for (size_t i = 0; i < cnt; i++)
+		if (imsi_set_add(&u->own[what], imsi[i]) < 0) // a comparison finds what is not noted
+			u->wish++;
+	pthread_mutex_unlock(&u->lock);
+}
+
+void upstream_take_own(struct upstream *u, enum up_own what, struct imsi_set *all)
+{
+	pthread_mutex_lock(&u->lock);
+	struct imsi_set taken = u->own[what];
+	u->own[what] = (struct imsi_set){0};
+	pthread_mutex_unlock(&u->lock);
+	for (uint64_t i = 0; i < taken.cap; i++)
+		if (taken.slot[i])
+			(void)imsi_set_add_unmarked(all, (imsi_t){taken.slot[i]});
+	imsi_set_free(&taken);
+}
+
+bool upstream_loss_accepted(struct upstream *u)
+{
+	pthread_mutex_lock(&u->lock);
+	bool accepted = u->loss_accepted;
+	u->loss_accepted = false;
+	pthread_mutex_unlock(&u->lock);
+	return accepted;
+}
+
 // An answer's document. Not more than there may be subscribers, but for those that are asked for again.
-static void note_known(struct upstream *u, const struct up_doc *d)
+static void note_known(struct upstream *u, uint64_t id, imsi_t imsi)
 {
 	size_t cap = u->known_cap ? u->known_cap * 2 : 64;
 	if (u->known_cnt == u->known_cap) {
@@ -333,7 +378,14 @@ static void note_known(struct upstream *u, const struct up_doc *d)
 		u->known = grown;
 		u->known_cap = cap;
 	}
-	u->known[u->known_cnt++] = (struct up_known){.id = d->id, .imsi = d->imsi};
+	u->known[u->known_cnt++] = (struct up_known){.id = id, .imsi = imsi};
+}
+
+void upstream_note_known(struct upstream *u, uint64_t id, imsi_t imsi)
+{
+	pthread_mutex_lock(&u->lock);
+	note_known(u, id, imsi);
+	pthread_mutex_unlock(&u->lock);
 }
 
 struct up_known *upstream_take_known(struct upstream *u, size_t *cnt)
@@ -364,7 +416,7 @@ bool upstream_give_take(struct upstream *u, struct up_item **at)
 	bool first = answer ? !u->answer : !u->item;
 	if (!ending && answer) {
 		if (i->doc)
-			note_known(u, i->doc);
+			note_known(u, i->doc->id, i->doc->imsi);
 		*u->answer_tail = i;
 		u->answer_tail = &i->next;
 	} else if (!ending) {

@@ -12,6 +12,7 @@
 #pragma once
 #include <jansson.h>
 #include "loader/document/record.h"
+#include "loader/upstream/imsi_set.h"
 #include "config/config.h"
 #include "lib/base/err.h"
 
@@ -27,6 +28,7 @@ struct up_doc {
 	size_t text_len;
 	uint64_t id;	 // hash of _id (mongo_doc.h)
 	uint64_t digest; // of the content without state (locations, SQN, bookkeeping of other programs)
+	uint64_t read_us; // monotonic: nothing that was there then is missing in it. 0: nobody knows how old it is
 	struct record_image image;
 	uint8_t profile_digest[16];
 	struct cache_profile *profile; // heap
@@ -40,6 +42,7 @@ struct up_doc {
 	struct slice mme_host, mme_realm;
 	uint64_t mme_time_us, imeisv;
 	bool purged;
+	bool flawed;   // it is served, but something of it can't be: that is told beside it
 	bool mme_gone; // there is no mme_host, not even an empty one: who writes nothing there has removed it
 	// from `corehss`, which only nodes of ours write
 	unsigned node; // 1 + node_id of the last one; 0: unknown
@@ -72,7 +75,7 @@ struct up_item {
 	struct up_item *next;
 	size_t size; // against UP_ITEMS_BYTES
 	enum up_kind kind;
-	bool takes_over;   // UP_DOC: seen when the document that had this IMSI before was gone
+	bool takes_over;   // UP_DOC, UP_ANSWER: read when no other document had this IMSI
 	imsi_t imsi;
 	uint64_t id;
 	uint64_t ask; // number of the question
@@ -108,12 +111,18 @@ enum up_write_what {
 	UP_WRITE_SQN = 2,	// security.sqn: $max
 	UP_WRITE_NORMALISE = 4, // security.sqn: where it still is `seen` (or missing), in whatever type: int64 max(seen, sqn)
 };
-enum up_write_result { UP_WRITE_OK = 0, UP_WRITE_REFUSED = 1 };
+enum up_write_result {
+	UP_WRITE_OK = 0,
+	UP_WRITE_REFUSED = 1, // for good: a validator, a foreign type
+	UP_WRITE_AGAIN = 2,   // nobody knows: again
+	UP_WRITE_BUSY = 3,    // the server holds this document back, others not: again after a while
+};
 
 struct up_write {
 	imsi_t imsi;
 	uint32_t what; // enum up_write_what
 	enum up_write_result result;
+	uint32_t tries; // that ended as busy: it goes alone, so that nobody waits for it
 	uint64_t seq;  // the main thread's: which state this is
 	// UP_WRITE_STATE. Empty hosts: none (cancelled): their fields are removed
 	char mme_host[256], mme_realm[256], sgsn_host[256], sgsn_realm[256];
@@ -150,7 +159,7 @@ struct up_figures {
 	uint64_t sweep_ms, sweep_cpu_ms; // the last sweep: how long it took, and its CPU time
 	char last_error[UP_ERROR_MAX];	// never with a password
 	uint64_t last_error_ms;		// monotonic
-	bool empty_held; // the collection was found empty while subscribers are known: they are kept
+	uint64_t held, held_of; // so many of so many went at once: they are kept until an operator accepts that
 };
 
 struct upstream;
@@ -178,6 +187,8 @@ struct up_item *upstream_take(struct upstream *u, bool answers);
 void upstream_ask_take(struct upstream *u, struct up_ask **a);	   // takes ownership; answered by exactly one UP_ANSWER
 void upstream_write_take(struct upstream *u, struct up_batch **b); // answered by exactly one UP_WRITTEN
 void upstream_figures(struct upstream *u, struct up_figures *out);
+// The loss that is held back is true: the next comparison, whose number this returns, removes who is gone.
+uint64_t upstream_accept_loss(struct upstream *u);
 // Asks the feed for a whole comparison that begins now (store verify, doubt). Returns the number of this wish.
 uint64_t upstream_compare(struct upstream *u);
 
@@ -198,6 +209,14 @@ struct up_known {
 	imsi_t imsi;
 };
 struct up_known *upstream_take_known(struct upstream *u, size_t *cnt); // heap, the caller's; NULL: none
+void upstream_note_known(struct upstream *u, uint64_t id, imsi_t imsi);
+// What we did there ourselves: documents that we write to, and those that we removed. The feed must look at the first even if
+// they seem unchanged (somebody may have put them back), and a loss that we made is nothing to wonder about.
+enum up_own { UP_OWN_WRITE, UP_OWN_REMOVAL };
+void upstream_note_own(struct upstream *u, enum up_own what, const imsi_t imsi[], size_t cnt);
+// Adds to `all` what was noted since the last call.
+void upstream_take_own(struct upstream *u, enum up_own what, struct imsi_set *all);
+bool upstream_loss_accepted(struct upstream *u); // and takes the word
 void upstream_set(struct upstream *u, void (*fn)(struct up_figures *f, const void *arg), const void *arg);
 void upstream_error(struct upstream *u, const char *text); // last_error
 const struct upstream_options *upstream_options(const struct upstream *u);

@@ -851,6 +851,7 @@ def wait_upstream(h, condition, what, timeout=TIMEOUT):
     last = {}
 
     def look():
+        last.clear()  # a member that is gone is gone
         last.update(upstream(h))
         return condition(last)
     try:

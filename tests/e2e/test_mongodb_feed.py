@@ -212,6 +212,86 @@ class Interrupted(Feed):
         mongo.wait_live(h, 15)
 
 
+
+class Losses(Feed):
+    """What other programs take away, and what they put back."""
+
+    def test_sudden_loss(self):
+        """M3: nearly everybody is deleted: nobody is cut off, an alarm says so, an operator's word lifts it."""
+        h, c = self.hss, self.c
+        c.insert_many([webui(n) for n in range(100, 600)])
+        mongo.wait_live(h, 520)
+        documents = list(c.find())
+        c.delete_many({"imsi": {"$ne": imsi(5)}})
+        c.insert_one(webui(700))
+        mongo.wait_upstream(h, lambda u: "519 of 521" in u.get("held", ""), "held")
+        for n in (1, 5, 100, 599, 700):
+            self.assertEqual(air(h, n), 2001)
+        self.assertIn("upstream_loss_held", h.log())
+        h.until(lambda: h.metric("hss_upstream_held") == 519, "the metric says so")
+        h.kill()  # and that is not forgotten
+        h.start()
+        mongo.wait_upstream(h, lambda u: "519 of 521" in u.get("held", ""), "held")
+        self.assertEqual(air(h, 1), 2001)
+        c.insert_many([x for x in documents if x["imsi"] != imsi(5)])  # they come back
+        mongo.wait_upstream(h, lambda u: not u.get("held"), "over", timeout=30)
+        self.assertEqual(air(h, 1), 2001)
+        c.delete_many({"imsi": {"$ne": imsi(5)}})
+        mongo.wait_upstream(h, lambda u: u.get("held"), "held")
+        self.assertEqual(h.ctl_json("store", "accept-loss")["removed"], 520)
+        self.becomes_unknown(1)
+        self.assertEqual(air(h, 5), 2001)
+        done = h.ctl("store", "accept-loss", check=False)
+        self.assertEqual((done.returncode, "no loss" in done.stderr), (1, True))
+
+    def test_sudden_loss_one_document_after_a_drop(self):
+        """M3: the database is dropped, then one document is inserted."""
+        h, c = self.hss, self.c
+        c.database.client.drop_database(mongo.DATABASE)
+        c.insert_one(webui(30))
+        self.becomes(30, "imsi", imsi(30))
+        mongo.wait_upstream(h, lambda u: "20 of 2" in u.get("held", ""), "held")
+        self.assertEqual((air(h, 1), air(h, 20)), (2001, 2001))
+
+    def test_many_are_deleted_on_purpose(self):
+        """Less than half, and by hssctl any number."""
+        h, c = self.hss, self.c
+        c.insert_many([webui(n) for n in range(100, 130)])
+        mongo.wait_live(h, 50)
+        c.delete_many({"imsi": {"$gte": imsi(110), "$lte": imsi(129)}})
+        self.becomes_unknown(129)
+        for n in [*range(1, 21), *range(100, 110)]:
+            h.ctl("subscriber", "delete", imsi(n))
+        mongo.wait_live(h, 0)
+        self.assertNotIn("upstream_loss_held", h.log())
+
+    def test_new_key_in_a_loop(self):
+        """M4: once the key that was set after the insert was used, the first one never is."""
+        h, c = self.hss, self.c
+        for n in range(50, 80):
+            c.insert_one(webui(n))
+            c.update_one({"imsi": imsi(n)}, {"$set": {"security.k": SECOND_K}})
+            h.until(lambda: air(h, n, SECOND_K) == 2001, "the new key is used")
+            for _ in range(3):
+                self.assertEqual(air(h, n, SECOND_K), 2001)
+
+    def test_put_back(self):
+        """M2: a document saved before the attach is put back, or the fields are taken away: written again."""
+        h, c = self.hss, self.c
+        saved = {n: c.find_one({"imsi": imsi(n)}) for n in range(1, 11)}
+        with d.Peer(h.port, "mme.test", "test") as mme:
+            for n in range(1, 21):
+                self.assertEqual(mme.call(mme.ulr(imsi(n))).result, 2001)
+        h.until(lambda: c.count_documents({"mme_host": "mme.test"}) == 20, "written")
+        mongo.wait_written(h)
+        for n in range(1, 21):
+            if n < 11:
+                c.replace_one({"imsi": imsi(n)}, saved[n])
+            else:
+                c.update_one({"imsi": imsi(n)}, {"$unset": {"mme_host": 1, "mme_realm": 1, "mme_timestamp": 1, "purge_flag": 1}})
+        h.until(lambda: c.count_documents({"mme_host": "mme.test", "mme_timestamp": {"$gt": 0}}) == 20, "written again")
+
+
 class Scripted(unittest.TestCase):
     """What a real server sends, told by the scripted one."""
 

@@ -110,9 +110,53 @@ class Polled(unittest.TestCase):
         mongo.wait_upstream(self.hss, lambda u: u.get("held"), "held")
         self.assertEqual(air(self.hss, 1), 2001)
         self.c.insert_many([webui(n) for n in range(1, 6)])
-        self.becomes_unknown(20)
+        self.becomes_unknown_after_word(20)
         self.assertEqual(air(self.hss, 1), 2001)
 
+    def becomes_unknown_after_word(self, n):
+        """Nearly all are gone: that is believed when an operator says so."""
+        self.hss.until(lambda: "15 of 2" in mongo.upstream(self.hss).get("held", ""), "held", timeout=10)
+        self.assertEqual(air(self.hss, n), 2001)
+        self.assertEqual(self.hss.ctl_json("store", "accept-loss")["removed"], 15)
+        self.becomes_unknown(n)
+        self.assertNotIn("held", mongo.upstream(self.hss))
+
+    def test_deleted_and_inserted_again(self):
+        """O5: the same IMSI under another _id, between two sweeps: served, and no complaint about two documents."""
+        self.begin(poll_interval_ms=500)
+        for turn in range(3):
+            for n in range(1, 11):
+                self.c.delete_one({"imsi": imsi(n)})
+                self.c.insert_one(webui(n, msisdn=[f"4915100{turn}{n}"]))
+            for n in range(1, 11):
+                self.becomes(n, "msisdn", [f"4915100{turn}{n}"])
+        self.assertNotIn("another document", self.hss.log())
+        self.assertNotIn("subscriber_refused", self.hss.log())
+        self.assertEqual(mongo.upstream(self.hss)["problems"], 0)
+        self.c.drop_index("imsi_1")
+        self.c.insert_one(webui(1, msisdn=["49"]))  # two at once: that one is named
+        self.hss.until(lambda: "another document" in self.hss.ctl("subscriber", "problems").stdout, "named")
+
+    def test_saved_a_second_before_the_attach(self):
+        """O3: what the WebUI saved is in the answer to the attach, although the interval is the default of 10 s."""
+        self.begin(poll_interval_ms=10000)
+        for turn in range(3):
+            self.c.update_one({"imsi": imsi(1)}, {"$set": {"slice.0.session.0.name": f"apn{turn}"}})
+            time.sleep(1)  # the attach comes then: it is not awaited
+            with d.Peer(self.hss.port, f"mme{turn}.test") as mme:
+                profile = mme.call(mme.ulr(imsi(1))).one(d.SUBSCRIPTION).one(d.APN_PROFILE)
+                self.assertEqual(profile.one(d.APN).one(d.SERVICE_SELECTION).text, f"apn{turn}")
+
+    def test_put_back_between_two_sweeps(self):
+        """M2: the document that was saved before the attach is put back before a sweep has seen the location in it."""
+        self.begin(poll_interval_ms=100)
+        saved = {n: self.c.find_one({"imsi": imsi(n)}) for n in range(1, 21)}
+        with d.Peer(self.hss.port, "mme.test", "test") as mme:
+            for n in range(1, 21):
+                self.assertEqual(mme.call(mme.ulr(imsi(n))).result, 2001)
+                self.hss.until(lambda: self.c.find_one({"imsi": imsi(n)}).get("mme_host") == "mme.test", "written")
+                self.c.replace_one({"imsi": imsi(n)}, saved[n])
+        self.hss.until(lambda: self.c.count_documents({"mme_host": "mme.test"}) == 20, "written again", timeout=20)
 
 class Flood(unittest.TestCase):
     def test_unknown(self):

@@ -123,8 +123,8 @@ class Locations(Base):
         form = {k: v for k, v in document.items() if k not in ("_id", "security", "notes", "__v", "slice")}
         security = {f"security.{k}": v for k, v in document["security"].items()}
         del document["slice"][0]["session"][0]["charging_characteristics"]
-        self.c.update_one({"imsi": imsi(1)}, {"$set": {**form, **security, "slice": document["slice"], "subscriber_status": 1}})
-        self.hss.until(lambda: self.hss.ctl_json("subscriber", "show", imsi(1))["subscriber_status"] == 1, "saved")
+        self.c.update_one({"imsi": imsi(1)}, {"$set": {**form, **security, "slice": document["slice"], "subscribed_rau_tau_timer": 13}})
+        self.hss.until(lambda: self.hss.ctl_json("subscriber", "show", imsi(1))["subscribed_rau_tau_timer"] == 13, "saved")
         after = self.written(1, lambda x: x["mme_host"] == "mme.test" and x["security"]["sqn"] >= 160, "again")
         for name in ("mme_host", "mme_realm", "mme_timestamp", "purge_flag", "imeisv", "corehss", "notes"):
             self.assertEqual(after[name], before[name], name)
@@ -133,8 +133,8 @@ class Locations(Base):
         self.assertEqual(mme.call(mme.ulr(imsi(1))).result, 2001)
         self.written(1, lambda x: x["mme_timestamp"] > after["mme_timestamp"], "the next attach")
         self.c.update_one({"imsi": imsi(1)}, {"$set": {"mme_host": ["old.test"], "mme_realm": ["test"], "purge_flag": [True],
-                                                       "subscriber_status": 0}})
-        self.hss.until(lambda: self.hss.ctl_json("subscriber", "show", imsi(1))["subscriber_status"] == 0, "saved")
+                                                       "subscribed_rau_tau_timer": 12}})
+        self.hss.until(lambda: self.hss.ctl_json("subscriber", "show", imsi(1))["subscribed_rau_tau_timer"] == 12, "saved")
         self.written(1, lambda x: x["mme_host"] == "mme.test" and x["purge_flag"] is False, "again")
         self.assertFalse(self.hss.location(imsi(1))["mme"]["purged"])
         self.assertEqual(self.hss.ctl("store", "verify").returncode, 0)
@@ -275,6 +275,7 @@ class Sqn(Base):
         self.c.update_one({"imsi": imsi(1)}, {"$set": {"security.sqn": Int64(1000000 << 5)}})
         self.hss.until(lambda: self.seq(1) >= 1000000, "followed")
         self.assertGreaterEqual(self.sqn_of(mme, 1) >> 5, 1000000)
+        self.written(1, lambda x: x["security"]["sqn"] > 1000000 << 5, "level, so that nothing raises it meanwhile")
         # lower without another key: not followed
         self.c.update_one({"imsi": imsi(1)}, {"$set": {"security.sqn": Int64(64), "msisdn": ["6"]}})
         self.hss.until(lambda: self.hss.ctl_json("subscriber", "show", imsi(1))["msisdn"] == ["6"], "seen")

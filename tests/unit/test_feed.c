@@ -3,7 +3,7 @@
 #include "tests/unit/loader_fixture.h"
 #include "loader/upstream/feed.h"
 #include "loader/upstream/read_through.h"
-#include "loader/upstream/outbox.h"
+#include "loader/upstream/outbox_priv.h"
 #include "lib/base/clock.h"
 
 #define IMSI "001010000000001"
@@ -58,6 +58,7 @@ static struct up_doc *doc(uint64_t id, const char *k, const char *more)
 	d->text = strdup(text);
 	d->text_len = strlen(text);
 	d->id = id;
+	d->read_us = clock_mono_us();
 	d->digest = id * 1000 + strlen(more) * 256 + (uint8_t)k[0];
 	d->imsi = s.imsi;
 	d->sqn_int64 = true;
@@ -530,6 +531,104 @@ static void what_is_refused_is_set_aside(void **state)
 	assert_null(batch());
 }
 
+// M6: what MongoDB refused is listed until it takes a write of that subscriber again.
+static void what_was_in_the_way_of_a_write_leaves_the_list(void **state)
+{
+	(void)state;
+	give_doc(doc(7, K1, ""));
+	change("mme-1", 1);
+	struct up_batch *b = batch();
+	b->write[0].result = UP_WRITE_REFUSED;
+	outcome(b, UP_DONE);
+	assert_int_equal(problems_count(l), 1);
+	change("mme-2", 2);
+	outcome(batch(), UP_DONE);
+	assert_int_equal(problems_count(l), 0);
+	// or until the subscriber goes
+	change("mme-3", 3);
+	b = batch();
+	b->write[0].result = UP_WRITE_REFUSED;
+	outcome(b, UP_DONE);
+	assert_int_equal(problems_count(l), 1);
+	struct up_item *i = item(UP_DELETE, NULL);
+	i->id = 7;
+	give(i);
+	assert_int_equal(problems_count(l), 0);
+	assert_int_equal(outbox_refused(l), 2);
+}
+
+// The same for a document that could not be served for a while, however it became good.
+static void a_document_that_is_served_is_no_problem_any_more(void **state)
+{
+	(void)state;
+	struct up_item *i = item(UP_BAD, NULL);
+	i->id = 7;
+	i->text = strdup("security.k: expected 32 hex digits, got nothing");
+	give(i);
+	assert_int_equal(problems_count(l), 1);
+	give_doc(doc(7, K1, ""));
+	assert_int_equal(problems_count(l), 0);
+	// one that is served in part says so itself
+	struct up_doc *d = doc(7, K1, ",\"x\":1");
+	d->flawed = true;
+	i = item(UP_BAD, NULL);
+	i->id = 7;
+	i->text = strdup("security.sqn: expected a number");
+	give(i);
+	give_doc(d);
+	assert_int_equal(problems_count(l), 1);
+}
+
+// M8: somebody's open transaction holds one document back. It is tried again later and alone; what happens meanwhile is told with it.
+static void a_document_that_is_held_back_waits_alone(void **state)
+{
+	(void)state;
+	give_doc(doc(7, K1, ""));
+	change("mme-1", 1);
+	struct up_batch *b = batch();
+	assert_int_equal(b->write[0].tries, 0);
+	b->write[0].result = UP_WRITE_BUSY;
+	outcome(b, UP_DONE);
+	assert_int_equal(outbox_waiting(l), 1);
+	change("mme-2", 2);
+	assert_null(batch());
+	assert_int_equal(outbox_waiting(l), 1);
+	clock_freeze_us(clock_mono_us() + 3000000);
+	b = batch();
+	assert_non_null(b);
+	assert_int_equal(b->write[0].tries, 1);
+	assert_string_equal(b->write[0].mme_host, "mme-2");
+	b->write[0].result = UP_WRITE_BUSY;
+	outcome(b, UP_DONE);
+	clock_freeze_us(clock_mono_us() + 3000000);
+	assert_null(batch()); // longer each time
+	clock_freeze_us(clock_mono_us() + 3000000);
+	b = batch();
+	assert_non_null(b);
+	outcome(b, UP_DONE);
+	clock_freeze_us(0);
+	assert_int_equal(outbox_waiting(l), 0);
+	// nobody knows of this one alone
+	change("mme-3", 3);
+	b = batch();
+	b->write[0].result = UP_WRITE_AGAIN;
+	outcome(b, UP_DONE);
+	b = batch();
+	assert_int_equal(b->write[0].tries, 0);
+	assert_string_equal(b->write[0].mme_host, "mme-3");
+	outcome(b, UP_DONE);
+	// deleted and added anew while it waits, and while it is under way
+	change("mme-4", 4);
+	b = batch();
+	struct up_item *i = item(UP_DELETE, NULL);
+	i->id = 7;
+	give(i);
+	give_doc(doc(7, K1, ""));
+	b->write[0].result = UP_WRITE_BUSY;
+	outcome(b, UP_DONE);
+	assert_int_equal(outbox_waiting(l), 0);
+}
+
 static void drawn_sqns_reach_the_field_with_its_ind(void **state)
 {
 	(void)state;
@@ -621,7 +720,9 @@ static void a_start_writes_to_nobody_who_has_not_drawn(void **state)
 	struct up_batch *b = batch_soon();
 	assert_int_equal(b->write[0].sqn, seq() * 32);
 	outcome(b, UP_DONE);
-	give_doc(with_sqn(doc(7, K1, ""), 64)); // a form from long ago
+	give_doc(with_sqn(doc(7, K1, ""), 64)); // a form from long ago, or an image from before: it is asked
+	assert_null(batch_soon());
+	answer_lookup(UP_DONE, with_sqn(doc(7, K1, ""), 64));
 	b = batch_soon();
 	assert_int_equal(b->write[0].sqn, seq() * 32);
 	outcome(b, UP_DONE);
@@ -714,13 +815,6 @@ static void an_answer_behind_a_deletion_that_is_not_committed(void **state)
 	assert_int_equal(told(1), READ_THROUGH_UNKNOWN);
 }
 
-static void call(uint64_t id, const char *cmd)
-{
-	char text[256];
-	snprintf(text, sizeof(text), "{\"cmd\":\"%s\",\"args\":{\"imsi\":\"" IMSI "\"}}", cmd);
-	world_frame(ROLE_ADMIN, IPC_ADMIN_CALL, id, 0, text, strlen(text));
-}
-
 static const char *end_of(uint64_t id)
 {
 	const struct sent *s = sent_find(IPC_ADMIN_END, id);
@@ -728,6 +822,114 @@ static const char *end_of(uint64_t id)
 }
 
 // Between two sweeps of a server without change streams.
+static void call(uint64_t id, const char *cmd)
+{
+	char text[256];
+	snprintf(text, sizeof(text), "{\"cmd\":\"%s\",\"args\":{\"imsi\":\"" IMSI "\"}}", cmd);
+	world_frame(ROLE_ADMIN, IPC_ADMIN_CALL, id, 0, text, strlen(text));
+}
+
+// M5: what the load read before our write was acknowledged says less than we know. Nobody has lowered anything.
+static void an_image_from_before_our_write_lowers_nothing(void **state)
+{
+	(void)state;
+	give_doc(with_sqn(doc(7, K1, ""), 64));
+	builder_sqn_raise(l->builder, record()->sqn, 40, 40);
+	struct up_batch *b = batch_soon();
+	assert_int_equal(b->write[0].sqn, 40 * 32);
+	struct up_doc *before = with_sqn(doc(7, K1, ""), 64);
+	outcome(b, UP_DONE);
+	give_doc(before);
+	answer_lookup(UP_DONE, with_sqn(doc(7, K1, ""), 40 * 32)); // MongoDB has it
+	assert_null(batch_soon());
+	assert_int_equal(l->outbox->lowered, 0);
+	// while it is asked for a further one is written: that answer says nothing, either
+	give_doc(with_sqn(doc(7, K1, ""), 64));
+	struct up_ask *a = upstream_next_ask(up(), 0);
+	builder_sqn_raise(l->builder, record()->sqn, 50, 50);
+	assert_null(batch_soon()); // it waits for the answer
+	struct up_item *i = item(UP_ANSWER, with_sqn(doc(7, K1, ""), 40 * 32));
+	i->ask = a->number;
+	up_ask_free(&a);
+	give(i);
+	b = batch_soon();
+	assert_int_equal(b->write[0].sqn, 50 * 32);
+	outcome(b, UP_DONE);
+	assert_int_equal(l->outbox->lowered, 0);
+	// and this time it is true
+	give_doc(with_sqn(doc(7, K1, ""), 64));
+	answer_lookup(UP_DONE, with_sqn(doc(7, K1, ""), 64));
+	b = batch_soon();
+	assert_int_equal(b->write[0].sqn, 50 * 32);
+	outcome(b, UP_DONE);
+	assert_int_equal(l->outbox->lowered, 1);
+	// nobody can be asked: it stays in doubt, and is asked again
+	give_doc(with_sqn(doc(7, K1, ""), 64));
+	answer_lookup(UP_AWAY, NULL);
+	assert_null(batch_soon());
+	answer_lookup(UP_DONE, with_sqn(doc(7, K1, ""), 64));
+	outcome(batch_soon(), UP_DONE);
+}
+
+// M4: an insert's image of the document is older than what a request was answered from.
+static void a_key_that_was_replaced_is_not_used_again(void **state)
+{
+	(void)state;
+	struct up_doc *inserted = doc(7, K1, "");
+	miss(1);
+	answer_lookup(UP_DONE, doc(7, K2, "")); // with the key that was set after the insert
+	assert_int_equal(told(1), READ_THROUGH_FOUND);
+	assert_int_equal(record()->k[1], 0x11);
+	inserted->read_us = 0;
+	give_doc(inserted);
+	assert_int_equal(record()->k[1], 0x11);
+	struct up_item *i = item(UP_POSITION, NULL);
+	i->text = strdup("token");
+	i->len = 5;
+	uint64_t before = local_seq(l->local);
+	give(i); // not before it is known what the document is now
+	assert_int_equal(local_seq(l->local), before);
+	answer_lookup(UP_DONE, doc(7, K2, ""));
+	assert_int_equal(record()->k[1], 0x11);
+	assert_null(upstream_next_ask(up(), 0));
+	// an update that was looked up before the answer was there, and is newer all the same
+	struct up_doc *updated = doc(7, K1, ",\"x\":1");
+	updated->read_us = 0;
+	give_doc(updated);
+	answer_lookup(UP_DONE, doc(7, K1, ",\"x\":1"));
+	assert_int_equal(record()->k[0], 0x46);
+	// of before what somebody removed
+	call(5, "subscriber delete");
+	struct up_ask *a = upstream_next_ask(up(), 0);
+	assert_int_equal(a->kind, UP_REMOVE);
+	i = item(UP_ANSWER, NULL);
+	i->ask = a->number;
+	up_ask_free(&a);
+	give(i);
+	assert_null(record());
+	updated = doc(7, K1, ",\"x\":1");
+	updated->read_us = 0;
+	give_doc(updated);
+	assert_null(record());
+	answer_lookup(UP_REFUSED, NULL);
+	assert_null(record());
+}
+
+// The other way round: the feed has brought a later image while the answer was on its way.
+static void an_answer_that_the_feed_has_overtaken(void **state)
+{
+	(void)state;
+	give_doc(with_sqn(doc(7, K1, ""), 64));
+	assert_true(feed_learn(l, imsi_of(IMSI)));
+	struct up_doc *early = with_sqn(doc(7, K1, ""), 64);
+	give_doc(with_sqn(doc(7, K2, ""), 64));
+	assert_int_equal(record()->k[1], 0x11);
+	answer_lookup(UP_DONE, early);
+	assert_int_equal(record()->k[1], 0x11);
+	answer_lookup(UP_DONE, with_sqn(doc(7, K2, ""), 64));
+	assert_int_equal(record()->k[1], 0x11);
+}
+
 static void an_operator_names_one_that_is_not_here_yet(void **state)
 {
 	(void)state;
@@ -913,6 +1115,12 @@ int main(void)
 	    T(the_newest_sgsn_wins),
 	    T(a_location_that_another_node_removed),
 	    T(what_is_refused_is_set_aside),
+	    T(what_was_in_the_way_of_a_write_leaves_the_list),
+	    T(a_document_that_is_served_is_no_problem_any_more),
+	    T(a_document_that_is_held_back_waits_alone),
+	    T(an_image_from_before_our_write_lowers_nothing),
+	    T(a_key_that_was_replaced_is_not_used_again),
+	    T(an_answer_that_the_feed_has_overtaken),
 	    T(drawn_sqns_reach_the_field_with_its_ind),
 	    T(an_sqn_that_waited_outlives_a_kill),
 	    T(an_sqn_that_was_drawn_before_an_end),

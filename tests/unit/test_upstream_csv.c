@@ -49,9 +49,7 @@ static void now(const char *text)
 static int setup(void **state)
 {
 	(void)state;
-	char name[40];
-	snprintf(name, sizeof(name), "hss-test-csv-%d.csv", getpid());
-	tmp_path(path, sizeof(path), name);
+	snprintf(path, sizeof(path), "/tmp/hss-test-csv-%d.csv", getpid());
 	unlink(path);
 	world.config.store = STORE_CSV;
 	snprintf(world.config.store_path, sizeof(world.config.store_path), "%s", path);

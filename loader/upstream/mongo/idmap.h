@@ -13,11 +13,14 @@
 #include "lib/base/err.h"
 #include "lib/base/ident.h"
 
+#define IDMAP_SEEN_MAX 0x3fffffffu
+
 struct idmap_entry {
 	uint64_t id;        // 0: empty place
 	imsi_t imsi;        // 0: the document tells none
 	uint32_t full;      // 0: not known
-	uint32_t seen : 31; // generation of the sweep that saw it last
+	uint32_t seen : 30; // generation of the sweep that saw it last
+	uint32_t gone : 1;  // a deletion was seen, and is not believed yet
 	uint32_t bad : 1;   // it was told as one that can't be served
 };
 

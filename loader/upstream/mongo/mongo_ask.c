@@ -28,6 +28,8 @@ struct asked {
 	struct up_ask *ask;
 	char imsi[16];
 	bson_t *before, *after; // NULL: no such document
+	unsigned after_cnt;     // documents that have the IMSI now
+	uint64_t read_us;       // when `after` was asked for
 	struct mongo_change change;
 	bool composed;   // `change` holds something
 	bool existed;    // before any try
@@ -137,6 +139,8 @@ static void keep(struct asker *a, const bson_t *doc, bool after)
 {
 	struct asked *q = asked_of(a, doc);
 	bson_t **slot = q ? (after ? &q->after : &q->before) : NULL;
+	if (q && after)
+		q->after_cnt++;
 	if (slot && !*slot)
 		*slot = bson_copy(doc);
 }
@@ -148,6 +152,10 @@ static bool find(struct asker *a, bool after, bson_error_t *e)
 	unsigned n = compose_find(a, after, &filter);
 	for (unsigned i = 0; i < a->cnt; i++)
 		drop(after ? &a->asked[i].after : &a->asked[i].before);
+	for (unsigned i = 0; i < a->cnt && after; i++) {
+		a->asked[i].after_cnt = 0;
+		a->asked[i].read_us = clock_mono_us();
+	}
 	bool ok = true;
 	if (n) {
 		mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(a->m.coll, &filter, NULL, NULL);
@@ -198,6 +206,8 @@ static void append(struct asker *a, mongoc_bulk_operation_t *bulk, struct asked 
 	bson_error_t e;
 	bson_t filter = BSON_INITIALIZER, opts = BSON_INITIALIZER;
 	BSON_APPEND_UTF8(&filter, "imsi", q->imsi);
+	if (!q->composed)
+		upstream_note_own(a->u, UP_OWN_REMOVAL, &q->ask->imsi, 1);
 	if (q->composed && q->change.upsert)
 		BSON_APPEND_BOOL(&opts, "upsert", true);
 	bool ok = q->composed ? mongoc_bulk_operation_update_one_with_opts(bulk, &filter, &q->change.update,
@@ -268,12 +278,13 @@ static struct up_item *item_of_kind(struct asked *q, enum up_kind kind)
 	return item;
 }
 
-// A document that is there and can't be served: a problem that is listed, beside the answer.
-static void give_bad(struct asker *a, struct asked *q, uint64_t id)
+// A document that can't be served, or not all of it: a problem that is listed, beside the answer.
+static void give_bad(struct asker *a, struct asked *q, uint64_t id, const char *text)
 {
 	struct up_item *item = item_of_kind(q, UP_BAD);
+	upstream_note_known(a->u, id, q->ask->imsi); // the feed must notice when it goes
 	item->id = id;
-	item->text = strdup(q->reason);
+	item->text = strdup(text);
 	if (!upstream_give_take(a->u, &item))
 		return; // the end
 }
@@ -284,10 +295,14 @@ static struct up_doc *read_after(struct asker *a, struct asked *q)
 	struct record_error e = {""};
 	mongo_doc_digests(q->after, &digests);
 	struct up_doc *doc = mongo_doc_read(&a->docs, q->after, &digests, &e);
-	if (!doc) {
-		decide(q, UP_REFUSED, e.text);
-		give_bad(a, q, digests.id);
+	if (doc) {
+		doc->read_us = q->read_us;
+		doc->flawed = e.text[0] != 0;
 	}
+	if (!doc)
+		decide(q, UP_REFUSED, e.text);
+	if (!doc || doc->flawed)
+		give_bad(a, q, digests.id, e.text);
 	return doc;
 }
 
@@ -316,6 +331,7 @@ static void answer(struct asker *a, struct asked *q)
 	struct up_item *item = item_of_kind(q, UP_ANSWER);
 	item->status = q->status;
 	item->doc = doc;
+	item->takes_over = q->after_cnt == 1;
 	item->text = q->reason[0] ? strdup(q->reason) : NULL;
 	if (!upstream_give_take(a->u, &item))
 		return; // the end

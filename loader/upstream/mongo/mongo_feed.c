@@ -53,7 +53,7 @@ static bool moved_away(struct mongo_feed *f, struct idmap_entry *e, imsi_t now)
 	       mongo_feed_give(f, &(struct up_item){.kind = UP_DELETE, .id = e->id, .imsi = e->imsi});
 }
 
-bool mongo_feed_document(struct mongo_feed *f, const bson_t *doc, bool force, bool takes_over)
+bool mongo_feed_document(struct mongo_feed *f, const bson_t *doc, const struct mongo_feed_how *how)
 {
 	struct mongo_digests g;
 	struct record_error error;
@@ -62,7 +62,8 @@ bool mongo_feed_document(struct mongo_feed *f, const bson_t *doc, bool force, bo
 	if (!e)
 		return g.id == 0; // a view may have none: nothing that could be kept in step
 	e->seen = f->generation;
-	if (!force && e->full == g.full)
+	mongo_gone_not(f, e);
+	if (!how->force && e->full == g.full && !imsi_set_take(&f->written, e->imsi))
 		return true;
 	f->changes++;
 	e->full = g.full;
@@ -76,7 +77,10 @@ bool mongo_feed_document(struct mongo_feed *f, const bson_t *doc, bool force, bo
 		return give_bad(f, g.id, e->imsi, error.text);
 	}
 	imsi_t imsi = d->imsi;
-	struct up_item item = {.kind = UP_DOC, .id = g.id, .imsi = imsi, .doc = d, .takes_over = takes_over};
+	d->read_us = how->read_us;
+	d->flawed = e->bad;
+	struct up_item item = {.kind = UP_DOC, .id = g.id, .imsi = imsi, .doc = d, .takes_over = how->takes_over};
+	item.takes_over |= e->imsi.v == 0 && mongo_gone_is_replaced(f, imsi);
 	if (!moved_away(f, e, imsi)) {
 		up_doc_free(&d);
 		return false;
@@ -90,7 +94,7 @@ bool mongo_feed_document(struct mongo_feed *f, const bson_t *doc, bool force, bo
 	return !was_bad || give_good(f, g.id);
 }
 
-// ---- deletions
+// ---- what the other threads did
 
 void mongo_feed_learn_known(struct mongo_feed *f)
 {
@@ -102,6 +106,13 @@ void mongo_feed_learn_known(struct mongo_feed *f)
 			e->imsi = known[i].imsi;
 	}
 	free(known);
+	mongo_feed_learn_own(f);
+}
+
+void mongo_feed_learn_own(struct mongo_feed *f)
+{
+	upstream_take_own(f->u, UP_OWN_WRITE, &f->written);
+	upstream_take_own(f->u, UP_OWN_REMOVAL, &f->removed);
 }
 
 void mongo_feed_forget_known(struct mongo_feed *f)
@@ -112,75 +123,8 @@ void mongo_feed_forget_known(struct mongo_feed *f)
 		return;
 	f->known_ms = now;
 	free(upstream_take_known(f->u, &cnt));
-}
-
-static bool find_others(struct mongo_feed *f, mongoc_cursor_t *cursor)
-{
-	const bson_t *doc;
-	while (mongoc_cursor_next(cursor, &doc)) {
-		imsi_t imsi = mongo_doc_imsi(doc);
-		uint64_t id = mongo_doc_id(doc);
-		for (unsigned i = 0; i < f->gone_cnt; i++) {
-			f->gone[i].found |= f->gone[i].imsi.v == imsi.v;
-			f->gone[i].again |= f->gone[i].id == id;
-		}
-		if (!mongo_feed_document(f, doc, true, true) || !give_good(f, id))
-			return false;
-	}
-	return true;
-}
-
-static enum feed_result look_up_gone(struct mongo_feed *f)
-{
-	bson_t filter = BSON_INITIALIZER, in, list;
-	bson_error_t error;
-	char key[16], text[16];
-	const char *name;
-	BSON_APPEND_DOCUMENT_BEGIN(&filter, "imsi", &in);
-	BSON_APPEND_ARRAY_BEGIN(&in, "$in", &list);
-	for (unsigned i = 0; i < f->gone_cnt; i++) {
-		imsi_text(f->gone[i].imsi, text);
-		bson_uint32_to_string(i, &name, key, sizeof(key));
-		bson_append_utf8(&list, name, -1, text, -1);
-	}
-	bson_append_array_end(&in, &list);
-	bson_append_document_end(&filter, &in);
-	mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(f->m.coll, &filter, NULL, NULL);
-	enum feed_result r = find_others(f, cursor) ? FEED_OK : FEED_END;
-	if (r == FEED_OK && mongoc_cursor_error(cursor, &error)) {
-		mongo_failed(&f->m, "look for who else has an IMSI", &error);
-		r = FEED_AWAY;
-	}
-	mongoc_cursor_destroy(cursor);
-	bson_destroy(&filter);
-	return r;
-}
-
-enum feed_result mongo_feed_gone_flush(struct mongo_feed *f)
-{
-	if (f->gone_cnt == 0)
-		return FEED_OK;
-	enum feed_result r = look_up_gone(f);
-	for (unsigned i = 0; i < f->gone_cnt && r == FEED_OK; i++) {
-		const struct mongo_feed_gone *g = &f->gone[i];
-		if (g->again)
-			continue;
-		f->changes++;
-		if (!g->found &&
-		    !mongo_feed_give(f, &(struct up_item){.kind = UP_DELETE, .id = g->id, .imsi = g->imsi}))
-			r = FEED_END;
-		if (r == FEED_OK && !give_good(f, g->id))
-			r = FEED_END;
-		idmap_remove(&f->map, g->id);
-	}
-	f->gone_cnt = 0;
-	return r;
-}
-
-enum feed_result mongo_feed_gone_add(struct mongo_feed *f, uint64_t id, imsi_t imsi)
-{
-	f->gone[f->gone_cnt++] = (struct mongo_feed_gone){.id = id, .imsi = imsi};
-	return f->gone_cnt < FEED_GONE_MAX ? FEED_OK : mongo_feed_gone_flush(f);
+	imsi_set_free(&f->written);
+	imsi_set_free(&f->removed);
 }
 
 // ---- figures
@@ -213,7 +157,7 @@ void feed_state(struct mongo_feed *f, enum up_state state, enum up_mode mode)
 static void set_count(struct up_figures *figures, const void *arg)
 {
 	const struct told *t = arg;
-	figures->documents = t->f->held ? t->f->held_seen : t->f->map.cnt;
+	figures->documents = t->f->map.cnt - t->f->loss.pending;
 	figures->events = t->f->changes;
 	if (t->level)
 		figures->live_ms = clock_mono_ms();
@@ -320,6 +264,9 @@ void *mongo_feed_main(void *upstream)
 		mongo_close(&f->m);
 		mongo_docs_fini(&f->docs);
 		idmap_fini(&f->map);
+		imsi_set_free(&f->gone_imsi);
+		imsi_set_free(&f->written);
+		imsi_set_free(&f->removed);
 	}
 	free(f);
 	return NULL;

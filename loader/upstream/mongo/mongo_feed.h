@@ -7,10 +7,12 @@
 //wait, sweep ...
 #pragma once
 #include "loader/upstream/mongo/idmap.h"
+#include "loader/upstream/mongo/loss.h"
 #include "loader/upstream/mongo/mongo.h"
 #include "loader/upstream/mongo/mongo_doc.h"
 
 #define FEED_GONE_MAX 500u // deletions that are looked up together
+#define FEED_HELD_MS  5000u // until it is looked whether those are back whose loss is not believed
 
 enum feed_result {
 	FEED_OK,
@@ -39,8 +41,15 @@ struct mongo_feed {
 	bool loaded;         // the first comparison is through
 	enum up_mode told;   // of the log
 	bool streamless; // the server said that it has no change streams, not only that it would not open one
-	bool held;       // the collection was found empty, or nearly: who is known is kept
-	uint64_t held_seen;  // and so many were there
+	struct loss loss;
+	bool held;       // so many went that it is not believed: who is known is kept
+	bool removing;   // it is believed, and those who are gone are being removed
+	bool accepted;   // an operator says that it is true
+	uint64_t held_seen;	 // documents that the last comparison found
+	struct imsi_set written; // by us lately: looked at even when they seem unchanged
+	struct imsi_set removed; // by us lately
+	struct imsi_set gone_imsi; // of entries that are gone (idmap.h); marked: there again
+	uint64_t sweep_ms;   // the last sweep, without its pauses
 	uint64_t changes;    // told
 	uint64_t known_ms;   // when the answers' documents were let go last
 	uint64_t compare_ms; // when the next attempt may be, after one that found nothing
@@ -52,6 +61,7 @@ struct mongo_feed {
 	mongoc_client_session_t *session;
 	bson_t *position; // behind which it goes on; NULL: unknown
 	bool moved;       // since the last UP_POSITION
+	uint64_t asked_us, level_us; // when events were asked for last; and when it was for the last time that none came
 	bool changed;     // and something was told
 	uint64_t told_ms;
 	bson_oid_t election;
@@ -61,8 +71,13 @@ struct mongo_feed {
 // ---- mongo_feed.c: every one gives items, and so waits while the main thread is behind. false: the end, or
 // no memory.
 
-// A document as it is now. `force`: even if it is what was sent last.
-bool mongo_feed_document(struct mongo_feed *f, const bson_t *doc, bool force, bool takes_over) MUST_USE;
+// A document as it is now.
+struct mongo_feed_how {
+	bool force;	  // send it even if it is what was sent last
+	bool takes_over;  // as in struct up_item
+	uint64_t read_us; // as in struct up_doc
+};
+bool mongo_feed_document(struct mongo_feed *f, const bson_t *doc, const struct mongo_feed_how *how) MUST_USE;
 // A document went; who else has its IMSI is looked up by mongo_feed_gone_flush, at the latest before the next
 // document is sent.
 enum feed_result mongo_feed_gone_add(struct mongo_feed *f, uint64_t id, imsi_t imsi) MUST_USE;
@@ -71,17 +86,35 @@ enum feed_result mongo_feed_gone_flush(struct mongo_feed *f) MUST_USE;
 // all the same.
 // For a comparison's beginning: it takes away again what is gone. A stream lets them go once its events have told of them.
 void mongo_feed_learn_known(struct mongo_feed *f);
+void mongo_feed_learn_own(struct mongo_feed *f); // what we wrote and removed there ourselves
 void mongo_feed_forget_known(struct mongo_feed *f);
 bool mongo_feed_give(struct mongo_feed *f, const struct up_item *item) MUST_USE;     // of a copy
 bool mongo_feed_complete(struct mongo_feed *f) MUST_USE;                              // a comparison is through
 void feed_state(struct mongo_feed *f, enum up_state state, enum up_mode mode); // logs a new mode
 void mongo_feed_count(struct mongo_feed *f, bool level); // documents, events; level: with the upstream, now
 
+// ---- mongo_gone.c (beside mongo_feed_gone_add and mongo_feed_gone_flush above)
+
+// This document is there after all.
+void mongo_gone_not(struct mongo_feed *f, struct idmap_entry *e);
+// The document that had this IMSI is gone, though that may not be believed yet: another one takes over.
+bool mongo_gone_is_replaced(const struct mongo_feed *f, imsi_t imsi);
+// All that a comparison did not see are gone.
+void mongo_gone_mark_unseen(struct mongo_feed *f);
+void mongo_gone_forget(struct mongo_feed *f); // nobody is gone any more
+// Removes those who are gone: the ones that a comparison did not see, or the ones whose loss waited to be believed.
+enum feed_result mongo_gone_remove(struct mongo_feed *f, bool unseen) MUST_USE;
+// Holds the loss of `missing`, or none any more (0): figures and log.
+void mongo_gone_hold(struct mongo_feed *f, uint64_t missing, uint64_t known);
+// Decides about a loss that waited.
+enum feed_result mongo_gone_settle(struct mongo_feed *f) MUST_USE;
+
 // ---- mongo_sweep.c
 
-// Everything once: sends what differs, deletes what is gone, UP_COMPLETE. An empty collection deletes
-// nothing.
+// Everything once: sends what differs, deletes what is gone, unless that is too much to be believed.
 enum feed_result mongo_feed_compare(struct mongo_feed *f, bool paced) MUST_USE;
+// A glance at a loss that is held: is it plain that they are not back?
+bool mongo_feed_still_missing(struct mongo_feed *f);
 enum feed_result mongo_feed_poll(struct mongo_feed *f) MUST_USE; // until something is wrong
 
 // ---- mongo_stream.c

@@ -13,6 +13,7 @@
 #define BATCH       1000
 #define POSITION_MS 100u   // between two stored positions
 #define IDLE_MS     10000u // and when nothing but the time went on
+#define LAG_US      10000000u // that a majority may need at most to have a change
 
 // ---- position
 
@@ -76,7 +77,7 @@ static void set_position(struct mongo_feed *f, const bson_iter_t *token, const b
 static bool give_position(struct mongo_feed *f)
 {
 	uint64_t now = clock_mono_ms();
-	if (!f->position || !f->moved || f->compare || f->position->len > UP_TOKEN_MAX)
+	if (!f->position || !f->moved || f->compare || f->loss.pending || f->position->len > UP_TOKEN_MAX)
 		return true;
 	char *copy = bson_malloc(f->position->len);
 	memcpy(copy, bson_get_data(f->position), f->position->len);
@@ -186,7 +187,16 @@ static enum feed_result on_delete(struct mongo_feed *f, const bson_t *event)
 	return e ? mongo_feed_gone_add(f, id, e->imsi) : FEED_OK;
 }
 
-static enum feed_result on_document(struct mongo_feed *f, const bson_t *event)
+// How old the document of an event may be. That of an update was looked up when the question was answered; that of an insert or
+// a replacement is from the moment of the change, which comes after the last time that there was nothing to tell. Both may lag
+// behind what the primary shows to others, since a stream tells what the majority has.
+static uint64_t event_read_us(const struct mongo_feed *f, bool looked_up)
+{
+	uint64_t us = looked_up ? f->asked_us : f->level_us;
+	return us > LAG_US ? us - LAG_US : 0;
+}
+
+static enum feed_result on_document(struct mongo_feed *f, const bson_t *event, bool looked_up)
 {
 	bson_t doc;
 	// null: it is gone by now, and its deletion follows
@@ -195,7 +205,7 @@ static enum feed_result on_document(struct mongo_feed *f, const bson_t *event)
 	enum feed_result r = mongo_feed_gone_flush(f);
 	if (r != FEED_OK)
 		return r;
-	return mongo_feed_document(f, &doc, false, false) ? FEED_OK : FEED_END;
+	return mongo_feed_document(f, &doc, &(struct mongo_feed_how){.read_us = event_read_us(f, looked_up)}) ? FEED_OK : FEED_END;
 }
 
 static enum feed_result on_event(struct mongo_feed *f, const bson_t *event)
@@ -205,7 +215,7 @@ static enum feed_result on_event(struct mongo_feed *f, const bson_t *event)
 			       ? bson_iter_utf8(&at, NULL)
 			       : "";
 	if (strcmp(type, "insert") == 0 || strcmp(type, "update") == 0 || strcmp(type, "replace") == 0)
-		return on_document(f, event);
+		return on_document(f, event, type[0] == 'u');
 	if (strcmp(type, "delete") == 0)
 		return on_delete(f, event);
 	if (strcmp(type, "drop") == 0 || strcmp(type, "rename") == 0 || strcmp(type, "dropDatabase") == 0 ||
@@ -220,8 +230,9 @@ static enum feed_result on_event(struct mongo_feed *f, const bson_t *event)
 static enum feed_result take_batch(struct mongo_feed *f, const bson_t *reply)
 {
 	bson_iter_t cursor, in, at, token, last, time;
-	bool has_token = false, has_last = false;
+	bool has_token = false, has_last = false, some = false;
 	enum feed_result r = FEED_OK;
+	mongo_feed_learn_own(f);
 	if (!bson_iter_init_find(&cursor, reply, "cursor") || !bson_iter_recurse(&cursor, &in))
 		return FEED_AWAY;
 	f->cursor = 0;
@@ -246,6 +257,7 @@ static enum feed_result take_batch(struct mongo_feed *f, const bson_t *reply)
 			if (!bson_init_static(&event, data, len))
 				continue;
 			r = on_event(f, &event);
+			some = true;
 			has_last = bson_iter_init_find(&last, &event, "_id") || has_last;
 		}
 	}
@@ -253,6 +265,8 @@ static enum feed_result take_batch(struct mongo_feed *f, const bson_t *reply)
 		r = mongo_feed_gone_flush(f);
 	if (r != FEED_OK)
 		return r;
+	if (!some)
+		f->level_us = f->asked_us;
 	bool has_time =
 	    bson_iter_init_find(&time, reply, "operationTime") && BSON_ITER_HOLDS_TIMESTAMP(&time);
 	set_position(f, has_token ? &token : has_last ? &last : NULL, has_time ? &time : NULL);
@@ -307,6 +321,7 @@ enum feed_result stream_open(struct mongo_feed *f)
 	}
 	f->compare |= !f->position; // nothing says what happened before this stream
 	compose_open(f, &cmd);
+	f->asked_us = clock_mono_us();
 	enum feed_result r =
 	    command(f, &cmd, &reply, &error) ? FEED_OK : on_failure(f, "open a change stream", &error);
 	if (r == FEED_OK && went_back(f, &reply))
@@ -328,6 +343,7 @@ static enum feed_result stream_next(struct mongo_feed *f)
 	BSON_APPEND_UTF8(&cmd, "collection", upstream_options(f->u)->config->store_collection);
 	BSON_APPEND_INT32(&cmd, "batchSize", BATCH);
 	BSON_APPEND_INT32(&cmd, "maxTimeMS", AWAIT_MS);
+	f->asked_us = clock_mono_us();
 	enum feed_result r = FEED_OK;
 	if (command(f, &cmd, &reply, &error)) {
 		r = take_batch(f, &reply);
@@ -348,6 +364,10 @@ static enum feed_result compare(struct mongo_feed *f)
 	bool first = !f->loaded;
 	if (f->compare_ms && clock_mono_ms() < f->compare_ms)
 		return FEED_OK;
+	if (f->held && !f->resend && mongo_feed_still_missing(f)) {
+		f->compare_ms = clock_mono_ms() + FEED_HELD_MS;
+		return FEED_OK;
+	}
 	if (first)
 		feed_state(f, UP_LOADING, UP_STREAM);
 	enum feed_result r = mongo_feed_compare(f, false);
@@ -374,6 +394,8 @@ enum feed_result stream_run(struct mongo_feed *f)
 		mongo_feed_forget_known(f);
 		if (r == FEED_OK)
 			r = stream_next(f);
+		if (r == FEED_OK)
+			r = mongo_gone_settle(f);
 		if (r != FEED_OK)
 			break;
 		mongo_feed_count(f, true);

@@ -2,28 +2,36 @@
 // sent, and finds what is gone. See mongo_feed.h. Loader process, the feed thread; law 8.
 #include "loader/upstream/mongo/mongo_feed.h"
 #include <malloc.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
 #define BATCH       10000
 #define FIGURES_MS  200u
-#define HELD_MS     5000u // until a collection that was empty is looked at again
-#define FEW         1000u // that may be missing without a second look
 #define RETRY_MS    60000u
+#define STAMP_EACH  1000u // documents
+#define STAMPS      (BATCH / STAMP_EACH + 2)
+#define LATER_MAX   1000u // new documents of one sweep that wait for its end
+#define SHARE       20u	  // of the time, at most one part of so many is spent sweeping
+#define DOCUMENTS_MS 50u   // documents that a server sends in a millisecond, at least
+#define POLL_MIN_MS 250u
 #define PROGRESS_MS 10000u
 
 struct sweep {
 	struct mongo_feed *f;
 	bool paced;
+	uint64_t known; // documents when it began
 	uint64_t seen, total;
-	uint64_t begun_ms, told_ms, logged_ms, cpu_ms;
+	uint64_t begun_ms, told_ms, logged_ms, cpu_ms, waited_ms;
+	uint64_t stamp_us[STAMPS]; // when the last documents were asked for, one of STAMP_EACH
+	bson_t *later[LATER_MAX];
+	unsigned later_cnt;
 };
 
 struct sweep_figures {
 	uint64_t done, total, begun_ms, ms, cpu_ms;
-	bool held, end;
+	bool end;
 };
 
 static void set_figures(struct up_figures *figures, const void *arg)
@@ -36,7 +44,6 @@ static void set_figures(struct up_figures *figures, const void *arg)
 		return;
 	figures->sweep_ms = s->ms;
 	figures->sweep_cpu_ms = s->cpu_ms;
-	figures->empty_held = s->held;
 }
 
 static uint64_t thread_cpu_ms(void)
@@ -59,7 +66,7 @@ static void log_progress(struct sweep *w, uint64_t now, bool end)
 	w->logged_ms = now;
 }
 
-static void tell(struct sweep *w, bool end, bool held)
+static void tell(struct sweep *w, bool end)
 {
 	uint64_t now = clock_mono_ms();
 	if (!w->f->loaded && (end || now - w->logged_ms >= PROGRESS_MS))
@@ -72,19 +79,64 @@ static void tell(struct sweep *w, bool end, bool held)
 				  .begun_ms = w->begun_ms,
 				  .ms = now - w->begun_ms,
 				  .cpu_ms = thread_cpu_ms() - w->cpu_ms,
-				  .held = held,
 				  .end = end};
 	upstream_set(w->f->u, set_figures, &s);
 }
 
-// A sweep that nobody waits for takes half of the interval, so that the server and this machine notice little
-// of it.
-static bool pace(const struct sweep *w)
+// How often the collection is swept: store.poll_interval_ms is the longest that a change may wait. A small collection is swept
+// sooner, so that what the WebUI saved is served when the phone attaches a second later. What a document costs the server is an
+// estimate, since how long a sweep took says as much about what else the machine did; a server that is slow gets its rest, too.
+static uint64_t poll_ms(const struct mongo_feed *f)
 {
-	uint64_t now = clock_mono_ms() - w->begun_ms;
+	uint64_t longest = upstream_options(f->u)->config->store_poll_ms;
+	uint64_t ms = f->map.cnt * SHARE / DOCUMENTS_MS;
+	if (f->loaded && ms < f->sweep_ms * 2)
+		ms = f->sweep_ms * 2;
+	if (ms < POLL_MIN_MS)
+		ms = POLL_MIN_MS;
+	return ms < longest ? ms : longest;
+}
+
+// A sweep that nobody waits for takes half of the longest interval, so that the server and this machine notice little of it.
+static bool pace(struct sweep *w)
+{
+	uint64_t now = clock_mono_ms(), spent = now - w->begun_ms;
 	uint64_t half = upstream_options(w->f->u)->config->store_poll_ms / 2;
 	uint64_t due = w->total ? half * w->seen / w->total : 0;
-	return due > now && upstream_wait(w->f->u, (unsigned)(due - now));
+	if (due <= spent)
+		return false;
+	bool end = upstream_wait(w->f->u, (unsigned)(due - spent));
+	w->waited_ms += clock_mono_ms() - now;
+	return end;
+}
+
+// The server has sent a document at the earliest when the one that came a whole batch before it was asked for.
+static uint64_t read_us(struct sweep *w)
+{
+	if (w->seen % STAMP_EACH == 0)
+		w->stamp_us[w->seen / STAMP_EACH % STAMPS] = clock_mono_us();
+	return w->seen >= STAMP_EACH * (STAMPS - 1) ? w->stamp_us[(w->seen / STAMP_EACH + 1) % STAMPS] : w->begun_ms * 1000;
+}
+
+// A document that was not there before may have the IMSI of one that is gone: it is told when it is known who is gone.
+static bool keep_for_later(struct sweep *w, const bson_t *doc)
+{
+	if (w->known == 0 || w->later_cnt == LATER_MAX || idmap_find(&w->f->map, mongo_doc_id(doc)))
+		return false;
+	w->later[w->later_cnt++] = bson_copy(doc);
+	return true;
+}
+
+static bool tell_later(struct sweep *w)
+{
+	bool ok = true;
+	struct mongo_feed_how how = {.force = w->f->resend, .read_us = w->begun_ms * 1000};
+	for (unsigned i = 0; i < w->later_cnt; i++) {
+		ok = ok && mongo_feed_document(w->f, w->later[i], &how);
+		bson_destroy(w->later[i]);
+	}
+	w->later_cnt = 0;
+	return ok;
 }
 
 static enum feed_result read_all(struct sweep *w, mongoc_cursor_t *cursor)
@@ -92,13 +144,15 @@ static enum feed_result read_all(struct sweep *w, mongoc_cursor_t *cursor)
 	const bson_t *doc;
 	bson_error_t error;
 	struct mongo_feed *f = w->f;
+	struct mongo_feed_how how = {.force = f->resend, .read_us = read_us(w)};
 	while (mongoc_cursor_next(cursor, &doc)) {
-		if (!mongo_feed_document(f, doc, f->resend, false))
+		if (!keep_for_later(w, doc) && !mongo_feed_document(f, doc, &how))
 			return FEED_END;
 		w->seen++;
-		if (w->seen % 1000)
+		how.read_us = read_us(w);
+		if (w->seen % STAMP_EACH)
 			continue;
-		tell(w, false, false);
+		tell(w, false);
 		if (upstream_ending(f->u) || (w->paced && w->seen % BATCH == 0 && pace(w)))
 			return FEED_END;
 	}
@@ -106,28 +160,6 @@ static enum feed_result read_all(struct sweep *w, mongoc_cursor_t *cursor)
 		return FEED_OK;
 	mongo_failed(&f->m, "read the collection", &error);
 	return FEED_AWAY;
-}
-
-static enum feed_result remove_unseen(struct mongo_feed *f)
-{
-	enum feed_result r = FEED_OK;
-	size_t at = 0;
-	const struct idmap_entry *e;
-	// removing changes places: those of a round are taken out first, then looked up
-	while (r == FEED_OK && (e = idmap_next(&f->map, &at))) {
-		if (e->seen != f->generation) {
-			f->gone[f->gone_cnt++] = (struct mongo_feed_gone){.id = e->id, .imsi = e->imsi};
-			if (f->gone_cnt == FEED_GONE_MAX) {
-				r = mongo_feed_gone_flush(f);
-				// each removal moves others by one place at most; who is looked at again is
-				// seen
-				at = at > FEED_GONE_MAX ? at - FEED_GONE_MAX : 0;
-				continue;
-			}
-		}
-		at++;
-	}
-	return r == FEED_OK ? mongo_feed_gone_flush(f) : r;
 }
 
 static enum feed_result sweep(struct sweep *w)
@@ -146,45 +178,107 @@ static enum feed_result sweep(struct sweep *w)
 	return r;
 }
 
-// Dropped, renamed, a wrong name: nobody is cut off for that. Nor for a restore that is under way: when most
-// are missing, they are gone if a second look finds no more than the first.
-static bool must_hold(const struct mongo_feed *f, uint64_t seen)
+// Those whom the sweep did not find under any _id, and whom it was not us who removed.
+static uint64_t count_missing(const struct sweep *w)
 {
-	if (seen == 0)
-		return f->map.cnt > 0;
-	uint64_t missing = f->map.cnt > seen ? f->map.cnt - seen : 0;
-	return missing > FEW && missing > seen && !(f->held && f->held_seen == seen);
+	const struct mongo_feed *f = w->f;
+	const struct idmap_entry *e;
+	struct imsi_set missing = {0};
+	uint64_t n = 0;
+	if (f->map.cnt + w->later_cnt <= w->seen)
+		return 0;
+	for (size_t at = 0; (e = idmap_next(&f->map, &at)); at++)
+		if (e->seen != f->generation && !imsi_set_has(&f->removed, e->imsi))
+			n += imsi_set_add(&missing, e->imsi) != 0;
+	for (size_t at = 0; n && (e = idmap_next(&f->map, &at)); at++)
+		n -= e->seen == f->generation && imsi_set_mark(&missing, e->imsi);
+	for (unsigned i = 0; n && i < w->later_cnt; i++)
+		n -= imsi_set_mark(&missing, mongo_doc_imsi(w->later[i]));
+	imsi_set_free(&missing);
+	return n;
+}
+
+// Dropped, renamed, a wrong name, a restore that is under way: nobody is cut off for that. When it looks well again, another
+// look must find no more, or it is still being filled.
+static bool must_hold(const struct sweep *w, uint64_t missing)
+{
+	struct mongo_feed *f = w->f;
+	if (f->accepted)
+		return false;
+	if (loss_is_sudden(&f->loss, missing, w->known, clock_mono_ms()))
+		return true;
+	return f->held && missing && w->seen != f->held_seen;
+}
+
+static enum feed_result settle(struct sweep *w)
+{
+	struct mongo_feed *f = w->f;
+	uint64_t missing = count_missing(w);
+	bool held = must_hold(w, missing);
+	enum feed_result r = held ? FEED_OK : mongo_gone_remove(f, true);
+	if (held)
+		mongo_gone_mark_unseen(f);
+	if (r == FEED_OK && !tell_later(w))
+		r = FEED_END;
+	if (r != FEED_OK)
+		return r;
+	mongo_gone_hold(f, held ? missing : 0, w->known);
+	f->held_seen = w->seen;
+	f->accepted = f->resend = false;
+	f->compare = held;
+	f->compare_ms = held ? clock_mono_ms() + FEED_HELD_MS : 0;
+	imsi_set_free(&f->written);
+	imsi_set_free(&f->removed);
+	if (!held)
+		mongo_gone_forget(f);
+	return FEED_OK;
+}
+
+static enum feed_result compare(struct sweep *w)
+{
+	struct mongo_feed *f = w->f;
+	f->generation = (f->generation + 1) & IDMAP_SEEN_MAX;
+	if (f->generation == 0)
+		f->generation = 1;
+	f->accepted |= upstream_loss_accepted(f->u);
+	mongo_feed_learn_known(f);
+	w->known = f->map.cnt;
+	tell(w, false);
+	enum feed_result r = sweep(w);
+	if (r == FEED_OK) {
+		mongo_worked(&f->m);
+		r = settle(w);
+	}
+	for (unsigned i = 0; i < w->later_cnt; i++)
+		bson_destroy(w->later[i]);
+	if (r != FEED_OK)
+		return r;
+	f->sweep_ms = clock_mono_ms() - w->begun_ms - w->waited_ms;
+	tell(w, true);
+	mongo_feed_count(f, false);
+	return FEED_OK;
 }
 
 enum feed_result mongo_feed_compare(struct mongo_feed *f, bool paced)
 {
-	struct sweep w = {.f = f, .paced = paced, .begun_ms = clock_mono_ms(), .cpu_ms = thread_cpu_ms()};
-	w.logged_ms = w.begun_ms;
-	f->generation = (f->generation + 1) & 0x7fffffff;
-	if (f->generation == 0)
-		f->generation = 1;
-	mongo_feed_learn_known(f);
-	tell(&w, false, false);
-	enum feed_result r = sweep(&w);
-	if (r != FEED_OK)
-		return r;
-	mongo_worked(&f->m);
-	bool held = must_hold(f, w.seen);
-	if (held && !f->held)
-		log_warn("upstream_is_empty", LOG_INT("documents", w.seen), LOG_INT("kept", f->map.cnt));
-	f->held_seen = w.seen;
-	if (!held)
-		r = remove_unseen(f);
-	if (r != FEED_OK)
-		return r;
-	f->held = f->compare = held;
-	f->resend = false;
-	f->compare_ms = held ? clock_mono_ms() + HELD_MS : 0;
-	tell(&w, true, held);
-	mongo_feed_count(f, false);
-	if (!paced) // a load or a comparison took batches and documents that nobody needs any more
+	struct sweep *w = calloc(1, sizeof(*w));
+	if (!w)
+		return FEED_AWAY;
+	*w = (struct sweep){.f = f, .paced = paced, .begun_ms = clock_mono_ms(), .cpu_ms = thread_cpu_ms()};
+	w->logged_ms = w->begun_ms;
+	enum feed_result r = compare(w);
+	free(w);
+	if (r == FEED_OK && !paced) // a load or a comparison took batches and documents that nobody needs any more
 		malloc_trim(0);
-	return FEED_OK;
+	return r;
+}
+
+bool mongo_feed_still_missing(struct mongo_feed *f)
+{
+	bson_error_t error;
+	int64_t total = mongoc_collection_estimated_document_count(f->m.coll, NULL, NULL, NULL, &error);
+	uint64_t known = f->map.cnt, there = total > 0 ? (uint64_t)total : 0;
+	return total >= 0 && there < known && loss_is_sudden(&f->loss, known - there, known, clock_mono_ms());
 }
 
 static bool poll_once(struct mongo_feed *f, enum feed_result *r)
@@ -195,12 +289,12 @@ static bool poll_once(struct mongo_feed *f, enum feed_result *r)
 	*r = mongo_feed_compare(f, f->loaded && !asked);
 	if (*r != FEED_OK)
 		return false;
+	uint64_t due = begun + poll_ms(f);
 	if (!f->loaded || asked)
 		*r = mongo_feed_complete(f) ? FEED_OK : FEED_END;
 	f->loaded = true;
 	feed_state(f, UP_LIVE, UP_POLL);
 	mongo_feed_count(f, true);
-	uint64_t due = begun + upstream_options(f->u)->config->store_poll_ms;
 	while (*r == FEED_OK && !f->resend && clock_mono_ms() < due) {
 		if (upstream_wait(f->u, (unsigned)(due - clock_mono_ms())))
 			*r = FEED_END;
