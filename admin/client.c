@@ -19,6 +19,7 @@
 #include <unistd.h>
 #include "admin/lines.h"
 #include "admin/local.h"
+#include "admin/rights.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 
@@ -40,6 +41,9 @@ struct admin_client {
 	struct admin_lines lines;
 	bool eof;      // no further requests will come
 	bool closing;  // close when the output is out
+	uid_t uid;     // who is at the other end
+	pid_t pid;
+	json_t *note;  // owned: what the audit log is told when the command ends; NULL: nothing, or the loader does it
 	unsigned mark; // local.c's
 	struct event *again, *timer;
 	void (*on_time)(struct admin_client *cl);
@@ -50,6 +54,7 @@ struct admin_server {
 	struct admin_calls *calls;
 	struct evconnlistener *listener;
 	gid_t gid;
+	bool read_only;
 	struct admin_client client[ADMIN_CLIENT_MAX];
 };
 
@@ -58,6 +63,7 @@ static void client_work(struct admin_client *cl);
 static void client_close(struct admin_client *cl)
 {
 	admin_call_cancel(cl->server->calls, cl->call);
+	json_decref(cl->note);
 	event_free(cl->again);
 	event_free(cl->timer);
 	bufferevent_free(cl->bev);
@@ -98,6 +104,19 @@ static void put_row(struct admin_client *cl, struct slice row)
 		cl->closing = true; // no memory: half an answer must not look like a whole one
 }
 
+static void drop_row(void *ctx, struct slice row)
+{
+	(void)ctx;
+	(void)row;
+}
+
+static void drop_end(void *ctx, int status, json_t *end)
+{
+	(void)ctx;
+	(void)status;
+	(void)end;
+}
+
 static void on_row(void *ctx, struct slice row)
 {
 	struct admin_client *cl = ctx;
@@ -106,8 +125,26 @@ static void on_row(void *ctx, struct slice row)
 		put_row(cl, row); // on_write says so when it is out
 }
 
+// What this process or a frontend did for an operator goes into the audit log, too; the answer does not wait for that.
+static void note_end(struct admin_client *cl, const json_t *end)
+{
+	static const struct admin_command note = {.words = "audit note", .served = ADMIN_SERVED_LOADER};
+	static const struct admin_call_ops nobody = {.on_row = drop_row, .on_end = drop_end};
+	struct admin_request request = {.command = &note, .args = cl->note};
+	const char *why = NULL;
+
+	if (!cl->note)
+		return;
+	json_object_update(cl->note, (json_t *)end);
+	if (!admin_call_start(cl->server->calls, &request, &nobody, NULL, &why))
+		log_error("audit_write_failed", LOG_STR("reason", why));
+	json_decref(cl->note);
+	cl->note = NULL;
+}
+
 static void put_end(struct admin_client *cl, const json_t *end)
 {
+	note_end(cl, end);
 	char *text = json_dumps(end, JSON_COMPACT);
 
 	if (!text || evbuffer_add_printf(bufferevent_get_output(cl->bev), "{\"end\":%s}\n", text) < 0)
@@ -182,6 +219,17 @@ unsigned *admin_client_mark(struct admin_client *cl)
 
 // --- requests
 
+// The loader writes down what it does itself, with what was before and after; of other commands it is told when they end.
+static void audited(struct admin_client *cl, struct admin_request *request)
+{
+	json_t *by = json_pack("{s:I, s:I}", "uid", (json_int_t)cl->uid, "pid", (json_int_t)cl->pid);
+
+	if (request->command->served == ADMIN_SERVED_LOADER)
+		request->by = by;
+	else
+		cl->note = json_pack("{s:s, s:O, s:o}", "command", request->command->words, "args", request->args, "by", by);
+}
+
 static void request_start(struct admin_client *cl, struct slice line)
 {
 	struct admin_request request;
@@ -198,6 +246,13 @@ static void request_start(struct admin_client *cl, struct slice line)
 		log_info("admin_command", LOG_STR("command", request.command->words), LOG_IMSI("imsi", imsi));
 	else
 		log_info("admin_command", LOG_STR("command", request.command->words));
+	if (cl->server->read_only && !rights_only_looks(&request)) {
+		admin_client_end(cl, 1, "this socket is for looking only (admin.readonly_socket)");
+		admin_request_fini(&request);
+		return;
+	}
+	if (rights_audited(&request))
+		audited(cl, &request);
 	if (request.command->served == ADMIN_SERVED_ADMIN) {
 		admin_local(cl, &request);
 	} else {
@@ -403,11 +458,13 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	static const char full[] = "{\"end\":{\"status\":1,\"error\":\"too many clients\"}}\n";
 	struct admin_server *server = ctx;
 	struct admin_client *cl = client_slot(server);
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
 
 	(void)listener;
 	(void)from;
 	(void)from_len;
-	if (!admin_peer_allowed(fd, server->gid)) {
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || !admin_peer_allowed(fd, server->gid)) {
 		static struct log_limit limit;
 
 		if (log_limit_pass(&limit, 1))
@@ -419,7 +476,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 		refuse(fd, full);
 		return;
 	}
-	*cl = (struct admin_client){.server = server};
+	*cl = (struct admin_client){.server = server, .uid = peer.uid, .pid = peer.pid};
 	cl->bev = bufferevent_socket_new(server->env->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	cl->again = event_new(server->env->base, -1, 0, on_again, cl);
 	cl->timer = event_new(server->env->base, -1, 0, on_time, cl);
@@ -466,6 +523,11 @@ struct admin_server *admin_server_new(struct role_env *env, struct admin_calls *
 		admin_server_free(&server);
 	}
 	return server;
+}
+
+void admin_server_read_only(struct admin_server *server)
+{
+	server->read_only = true;
 }
 
 void admin_server_stop(struct admin_server *server)

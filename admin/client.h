@@ -14,6 +14,8 @@ struct admin_client; // opaque
 // NULL: logged.
 struct admin_server *admin_server_new(struct role_env *env, struct admin_calls *calls, int listener,
 				      const char *group);
+// Its clients may only look (rights.h).
+void admin_server_read_only(struct admin_server *server);
 void admin_server_free(struct admin_server **server);
 // Takes no more clients; those who are there are cut off.
 void admin_server_stop(struct admin_server *server);

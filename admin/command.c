@@ -227,12 +227,13 @@ out:
 void admin_request_fini(struct admin_request *r)
 {
 	json_decref(r->args);
+	json_decref(r->by);
 	*r = (struct admin_request){0};
 }
 
 char *admin_request_text(const struct admin_request *r)
 {
-	json_t *root = json_pack("{s:s, s:O}", "cmd", r->command->words, "args", r->args);
+	json_t *root = json_pack("{s:s, s:O, s:O*}", "cmd", r->command->words, "args", r->args, "by", r->by);
 	char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
 
 	json_decref(root);

@@ -57,6 +57,7 @@ extern const unsigned admin_command_cnt;
 struct admin_request {
 	const struct admin_command *command;
 	json_t *args; // owned, always an object
+	json_t *by;   // owned: who asks, for the audit log; NULL: it is not written down
 };
 
 // "sqn show" -> its row, or NULL.

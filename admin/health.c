@@ -1,3 +1,4 @@
+// Reads the table of processes in the control segment, and says what does not run or is not ready (health.h).
 #include "admin/health.h"
 #include <stdatomic.h>
 

@@ -10,7 +10,7 @@
 
 static struct {
 	struct admin_calls *calls;
-	struct admin_server *server;
+	struct admin_server *server, *looking; // looking: of the read-only socket
 	struct metrics_server *metrics;
 } admin;
 
@@ -24,9 +24,18 @@ static int init(struct role_env *env)
 	admin.server = admin_server_new(env, admin.calls, env->listener[0], env->config.admin_group);
 	if (!admin.server)
 		return -EIO;
-	if (env->listener_cnt < 2)
+	unsigned next = 1;
+	if (env->config.admin_readonly_socket[0] && next < env->listener_cnt) {
+		const char *group = env->config.admin_readonly_group[0] ? env->config.admin_readonly_group
+									  : env->config.admin_group;
+		admin.looking = admin_server_new(env, admin.calls, env->listener[next++], group);
+		if (!admin.looking)
+			return -EIO;
+		admin_server_read_only(admin.looking);
+	}
+	if (next == env->listener_cnt)
 		return 0;
-	admin.metrics = metrics_server_new(env->base, env->listener[1], env->control);
+	admin.metrics = metrics_server_new(env->base, env->listener[next], env->control);
 	return admin.metrics ? 0 : -EIO;
 }
 
@@ -49,6 +58,7 @@ static void reload_told(struct role_env *env, uint64_t id, struct slice lines)
 static void stop(struct role_env *env)
 {
 	admin_server_free(&admin.server);
+	admin_server_free(&admin.looking);
 	metrics_server_free(&admin.metrics);
 	admin_calls_free(&admin.calls);
 	role_stopped(env);

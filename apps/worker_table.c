@@ -1,3 +1,4 @@
+// The table from commands to handlers: how a worker finds the application of a request.
 #include "apps/worker_table.h"
 #include "apps/s6a/s6a.h"
 #include "worker/request.h"

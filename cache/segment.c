@@ -163,7 +163,7 @@ int cache_create(uint32_t max_subscribers, uint32_t max_identities, int *records
 	}
 	// The read-only descriptor is another open file of the same memory. Its mode (0400, hssd's user) lets
 	// a worker of another user open neither of them again.
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", *records);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", *records); // lint: only opened
 	*records_ro = open(path, O_RDONLY | O_CLOEXEC);
 	if (*records_ro < 0) {
 		err = -errno;

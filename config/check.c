@@ -194,6 +194,17 @@ static int check_store(const struct check *k)
 	return 0;
 }
 
+static int check_admin(const struct check *k)
+{
+	const struct config *c = k->c;
+
+	if (c->admin_readonly_socket[0] && strcmp(c->admin_readonly_socket, c->admin_socket) == 0)
+		return refuse(k, "admin.readonly_socket", "another path than admin.socket", c->admin_readonly_socket);
+	if (c->admin_readonly_group[0] && !c->admin_readonly_socket[0])
+		return refuse(k, "admin.readonly_group", "a socket, admin.readonly_socket", "none");
+	return 0;
+}
+
 static int check_metrics(const struct check *k)
 {
 	const struct config *c = k->c;
@@ -221,6 +232,8 @@ int config_check(const struct config *c, const struct config_lines *lines, const
 		rc = check_peers(&k);
 	if (!rc)
 		rc = check_store(&k);
+	if (!rc)
+		rc = check_admin(&k);
 	if (!rc)
 		rc = check_metrics(&k);
 	return rc;

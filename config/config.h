@@ -103,6 +103,8 @@ struct config {
 	// admin, metrics, log
 	char admin_socket[CONFIG_PATH_MAX];
 	char admin_group[64];
+	char admin_readonly_socket[CONFIG_PATH_MAX]; // empty: none
+	char admin_readonly_group[64];
 	char metrics_address[64]; // empty: off
 	uint16_t metrics_port;
 	uint8_t log_level; // enum log_level

@@ -140,7 +140,7 @@ static int init(struct role_env *env)
 	l->send = send_frame;
 	env->ctx = l;
 	// the directory that hssd opened, whatever its path means by now
-	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", env->state_dir_fd);
+	snprintf(dir, sizeof(dir), "/proc/self/fd/%d", env->state_dir_fd); // lint: only opened
 	snprintf(uri, sizeof(uri), "%s", env->config.store_uri);
 	// without one the upstream is away, and all that is here is served
 	if (env->uri_fd >= 0 && config_uri_read(env->uri_fd, uri))

@@ -54,7 +54,7 @@ struct hssd {
 	int tls_fd[CONFIG_TLS_FILES]; // certificate, key, authorities, revocation lists; -1: none
 	int diameter_fd[CONFIG_LISTEN_MAX];
 	unsigned diameter_cnt;
-	int admin_fd, metrics_fd; // -1: none
+	int admin_fd, readonly_fd, metrics_fd; // -1: none
 	char program[ROLE_CNT][CONFIG_PATH_MAX + 32];
 	struct instance instance[ROLE_INSTANCE_MAX];
 	unsigned instance_cnt;

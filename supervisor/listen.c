@@ -214,6 +214,17 @@ static bool diameter_open(struct hssd *h)
 	return true;
 }
 
+// Negative: told. `kind`: what the names of its options begin with.
+static int admin_open(const char *kind, const char *path, const char *group)
+{
+	int fd = admin_listen(path, group);
+	if (fd < 0)
+		fprintf(stderr, "hssd: admin: { %ssocket: %s%s%s%s%s }: %s\n", kind, path, group[0] ? ", " : "",
+			group[0] ? kind : "", group[0] ? "group: " : "", group,
+			fd == -ENOENT && group[0] ? "no such directory or group" : err_text(fd));
+	return fd;
+}
+
 bool listen_open(struct hssd *h)
 {
 	const struct config *c = &h->config;
@@ -228,15 +239,12 @@ bool listen_open(struct hssd *h)
 			return false;
 		}
 	}
-	h->admin_fd = admin_listen(c->admin_socket, c->admin_group);
-	if (h->admin_fd < 0) {
-		fprintf(stderr, "hssd: admin: { socket: %s%s%s }: %s\n", c->admin_socket,
-			c->admin_group[0] ? ", group: " : "", c->admin_group,
-			h->admin_fd == -ENOENT && c->admin_group[0] ? "no such directory or group"
-								    : err_text(h->admin_fd));
-		return false;
-	}
-	return true;
+	h->admin_fd = admin_open("", c->admin_socket, c->admin_group);
+	if (h->admin_fd < 0 || !c->admin_readonly_socket[0])
+		return h->admin_fd >= 0;
+	h->readonly_fd = admin_open("readonly_", c->admin_readonly_socket,
+				    c->admin_readonly_group[0] ? c->admin_readonly_group : c->admin_group);
+	return h->readonly_fd >= 0;
 }
 
 void listen_unlink(const struct hssd *h)
@@ -244,4 +252,6 @@ void listen_unlink(const struct hssd *h)
 	// May fail once the user was changed; the next start then finds it stale and removes it.
 	if (h->admin_fd >= 0)
 		(void)unlink(h->config.admin_socket);
+	if (h->readonly_fd >= 0)
+		(void)unlink(h->config.admin_readonly_socket);
 }

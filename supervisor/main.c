@@ -35,6 +35,7 @@ static struct hssd hssd = {
     .uri_fd = -1,
     .tls_fd = {-1, -1, -1, -1},
     .admin_fd = -1,
+    .readonly_fd = -1,
     .metrics_fd = -1,
 };
 
@@ -68,7 +69,7 @@ static bool memory_make(struct hssd *h)
 	}
 	h->control_fd = control_create(h->config.frontends, h->config.workers);
 	if (h->control_fd >= 0) {
-		snprintf(path, sizeof(path), "/proc/self/fd/%d", h->control_fd);
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", h->control_fd); // lint: only opened
 		h->control_ro_fd = open(path, O_RDONLY | O_CLOEXEC);
 		h->control = control_map(h->control_fd, true);
 	}
@@ -96,6 +97,12 @@ static bool user_change(struct hssd *h)
 		return false;
 	}
 	gid_t group = pw->pw_gid;
+	const char *looking = h->config.admin_readonly_socket;
+	bool grouped = h->config.admin_readonly_group[0] || h->config.admin_group[0];
+	if (looking[0] && chown(looking, pw->pw_uid, grouped ? (gid_t)-1 : group) < 0) {
+		fprintf(stderr, "hssd: user: %s: %s: %s\n", user, looking, err_text(errno));
+		return false;
+	}
 	if (chown(h->config.admin_socket, pw->pw_uid, h->config.admin_group[0] ? (gid_t)-1 : group) < 0 ||
 	    initgroups(user, group) < 0 || setgid(group) < 0 || setuid(pw->pw_uid) < 0) {
 		fprintf(stderr, "hssd: user: %s: %s\n", user, err_text(errno));

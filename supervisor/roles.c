@@ -125,6 +125,8 @@ unsigned roles_fds(const struct hssd *h, enum role role, struct ipc_boot *boot, 
 			fds[cnt++] = h->diameter_fd[i];
 	} else if (row->listeners == LISTEN_ADMIN) {
 		fds[cnt++] = h->admin_fd;
+		if (h->readonly_fd >= 0)
+			fds[cnt++] = h->readonly_fd;
 		if (h->metrics_fd >= 0)
 			fds[cnt++] = h->metrics_fd;
 	}

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What a compiler doesn't refuse and we do. Prints file:line for each finding; exit 1 when there is one.
+# What a compiler doesn't refuse and we do. Prints file:line for each finding; exit 1 when there is one. What needs the
+# objects of a build (which folder uses which) is in tools/gates/arrows.py.
 set -u
 cd "$(dirname "$0")/.."
 status=0
@@ -24,11 +25,45 @@ forbid '#include "(frontend|worker|apps|loader|admin|supervisor)/' 'includes go 
 forbid '#include "(frontend|worker|apps|loader|admin|supervisor)/' 'includes go downward only' 'cache/*.[ch]'
 forbid '#include <(sqlite3|openssl/ssl)' 'only the loader speaks SQL, only a transport speaks TLS' 'worker/*.[ch]' 'frontend/*.[ch]' 'admin/*.[ch]'
 forbid '#include "cache/(lookup|build|layout)' 'frontends never see the subscriber cache' 'frontend/*.[ch]'
+forbid '"[^"]*/proc/self/fd' 'a path for opening only, no message shows it; say so in the line with "lint: "' "${product[@]}"
 for header in $(git ls-files -- '*.h'); do
 	if ! head -40 "$header" | grep -q '#pragma once'; then
 		echo "$header: no #pragma once"
 		status=1
 	fi
 done
+
+# The core knows applications by a table, never by name. names.list has the files that still name one; it can only shrink.
+core=(lib frontend worker loader cache admin config supervisor)
+named=$(git ls-files -- "${core[@]/%//*.[ch]}" "${core[@]/%//*.def}" ':!lib/diameter/*.def' |
+	xargs grep -liE '(^|[^[:alnum:]])(s6a|mme|sgsn|clr)([^[:alnum:]]|$)' | LC_ALL=C sort)
+listed=$(grep -v '^#' tools/gates/names.list | LC_ALL=C sort)
+for file in $(LC_ALL=C comm -23 <(echo "$named") <(echo "$listed")); do
+	grep -niEH '(^|[^[:alnum:]])(s6a|mme|sgsn|clr)([^[:alnum:]]|$)' "$file" | head -3
+	echo "    ^ the core names an application; only apps/ and lib/diameter/*.def may (tools/gates/names.list)"
+	status=1
+done
+for file in $(LC_ALL=C comm -13 <(echo "$named") <(echo "$listed")); do
+	echo "$file: names no application any more: delete its line from tools/gates/names.list"
+	status=1
+done
+
+# The head of each .c says what the file owns.
+for file in $(git ls-files -- '*.c'); do
+	case $(head -c 2 "$file") in
+	'//' | '/*') ;;
+	*)
+		echo "$file:1: no head comment"
+		status=1
+		;;
+	esac
+done
+
+comment_share() { # FILES...
+	git ls-files -- "$@" | xargs cat |
+		awk 'NF { all++ } /^[ \t]*(\/\/|\/\*|\*)/ { own++ } END { printf "%.0f %%", 100 * own / all }'
+}
+echo "comments: $(comment_share "${core[@]/%//*.c}" 'apps/*.c') of the lines of .c, $(comment_share "${core[@]/%//*.h}" 'apps/*.h') of .h"
+
 [ "$status" = 0 ] && echo "lint: clean"
 exit "$status"

@@ -1,3 +1,5 @@
+// Requests of our own in a worker (hss_request.h): composes each, sends it through the frontend that holds the peer,
+// and tells the loader how it ended.
 #include "worker/hss_request.h"
 #include "lib/base/log.h"
 #include "lib/diameter/avp.h"

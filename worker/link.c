@@ -1,3 +1,4 @@
+// The worker's half of its channel to the loader (link.h): what it asks and how requests wait for the answers.
 #include "worker/link.h"
 #include "lib/base/log.h"
 #include "worker/hss_request.h"

@@ -1,3 +1,4 @@
+// Requests that wait for a block of sequence numbers (sqn_block.h): one question for all who wait for the same.
 #include "worker/sqn_block.h"
 #include "lib/base/ident.h"
 #include "worker/link.h"

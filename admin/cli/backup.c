@@ -89,7 +89,7 @@ static int publish(struct backup *b)
 {
 	char from[48], temporary[4096];
 
-	snprintf(from, sizeof(from), "/proc/self/fd/%d", b->fd);
+	snprintf(from, sizeof(from), "/proc/self/fd/%d", b->fd); // lint: only opened
 	if (fsync(b->fd) < 0)
 		return tell(b, err_text(errno));
 	if (linkat(AT_FDCWD, from, AT_FDCWD, b->name, AT_SYMLINK_FOLLOW) == 0)

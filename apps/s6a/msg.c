@@ -1,3 +1,4 @@
+// Reads the AVPs of S6a requests and writes those of answers (msg.h). It owns no state and decides nothing.
 #include "apps/s6a/msg.h"
 #include "lib/diameter/avp.h"
 

@@ -1,3 +1,4 @@
+// The memory of one request: a block, and how much of it is taken (arena.h).
 #include "lib/base/arena.h"
 #include "lib/base/secret.h"
 #include <errno.h>

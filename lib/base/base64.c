@@ -1,3 +1,4 @@
+// Octets to Base64 and back (base64.h); what is not exactly Base64 is refused.
 #include "lib/base/base64.h"
 #include <string.h>
 

@@ -1,3 +1,4 @@
+// The clocks of the system, or the one that a test has frozen (clock.h).
 #include "lib/base/clock.h"
 #include <time.h>
 

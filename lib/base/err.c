@@ -1,3 +1,4 @@
+// Texts of error codes, and the end of a process that has found a bug of ours (err.h).
 #include "lib/base/err.h"
 #include "lib/base/log.h"
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+// Reads and writes IMSIs and MSISDNs (ident.h): digits packed into one 64-bit number, the count above the value.
 #include "lib/base/ident.h"
 #include "lib/base/secret.h"
 

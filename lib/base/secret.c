@@ -1,3 +1,4 @@
+// Wipes, compares and shows key material (secret.h). The only place where two secrets are compared.
 #include "lib/base/secret.h"
 #include <openssl/crypto.h>
 

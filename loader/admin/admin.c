@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "loader/admin/audit.h"
 #include "loader/admin/backup.h"
 #include "loader/document/csv.h"
 #include "loader/document/import_doc.h"
@@ -22,10 +23,11 @@ int admin_new(struct loader *l)
 	return l->admin ? 0 : -ENOMEM;
 }
 
-static void call_free(struct call **c)
+static void call_free(struct loader *l, struct call **c)
 {
 	if (!*c)
 		return;
+	audit_end(l, &(*c)->audit, ADMIN_REFUSED, "nobody waited for the end: it may have been done or not");
 	json_decref((*c)->args);
 	import_docs_free(&(*c)->docs);
 	csv_free(&(*c)->csv);
@@ -37,7 +39,7 @@ static void call_free(struct call **c)
 void admin_gone(struct loader *l)
 {
 	for (unsigned i = 0; i < ADMIN_CALLS_MAX; i++)
-		call_free(&l->admin->call[i]);
+		call_free(l, &l->admin->call[i]);
 }
 
 void admin_free(struct loader *l)
@@ -91,10 +93,12 @@ void admin_row_take(struct loader *l, struct call *c, json_t *row, bool secret)
 
 static void end(struct loader *l, struct call *c, const json_t *members)
 {
+	audit_end(l, &c->audit, (int)json_integer_value(json_object_get(members, "status")),
+		  json_string_value(json_object_get(members, "error")));
 	send_json(l, IPC_ADMIN_END, c->id, members, false);
 	struct call **at = by_id(l, c->id);
 	if (at)
-		call_free(at);
+		call_free(l, at);
 }
 
 void admin_end(struct loader *l, struct call *c, enum admin_status status, const char *error, ...)
@@ -157,6 +161,7 @@ static void call_begin(struct loader *l, uint64_t id, const uint8_t *body, uint3
 				       .window = ADMIN_WINDOW,
 				       .cursor = LOCAL_SCAN_START,
 				       .need_seq = local_seq(l->local)};
+		(*slot)->audit = audit_begin(l, command->name, (*slot)->args, json_object_get(v, "by"));
 		command->run(l, *slot);
 	}
 	json_decref(v);
@@ -180,7 +185,7 @@ void admin_frame(struct loader *l, const struct ipc_hdr *hdr, const uint8_t *bod
 		return;
 	switch (hdr->type) {
 	case IPC_ADMIN_CANCEL:
-		call_free(c);
+		call_free(l, c);
 		break;
 	case IPC_ADMIN_DATA:
 		if ((*c)->backup)

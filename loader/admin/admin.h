@@ -14,6 +14,7 @@ enum admin_status { ADMIN_OK = 0, ADMIN_REFUSED = 1, ADMIN_USAGE = 2 };
 struct csv;
 struct import_docs;
 struct backup;
+struct audit;
 
 struct call {
 	uint64_t id;     // hss-admin's
@@ -31,6 +32,7 @@ struct call {
 	bool ended, failed;
 	struct import_docs *docs; // owned; NULL: rows of CSV
 	struct csv *csv;	  // owned; NULL: documents
+	struct audit *audit;	  // owned; NULL: it is not written down
 	struct backup *backup;	  // owned; NULL: neither a backup nor a restore
 };
 

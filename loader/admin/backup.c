@@ -1,3 +1,4 @@
+// Copies the rows of the local database into one file, and takes such a file back (backup.h).
 #include "loader/admin/backup.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -220,7 +221,7 @@ static void *copy_thread(void *arg)
 	return worked(b);
 }
 
-// SQNs drawn since the backup must not come again; locations may be old, but nobody is detached by an old CLR.
+// SQNs drawn since the backup must not come again; locations may be old, but no stored request may detach a phone.
 static void *restore_thread(void *arg)
 {
 	char text[160], from[sizeof(((struct backup *)0)->dir) + 32], to[sizeof(from)];

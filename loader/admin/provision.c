@@ -1,6 +1,7 @@
 // `subscriber ...` commands of hss-admin: see README.md and provision.h. Loader process, main thread.
 #include "loader/admin/provision.h"
 #include "apps/documents.h"
+#include "loader/admin/audit.h"
 #include "loader/admin/backup.h"
 #include <errno.h>
 #include <stdio.h>
@@ -32,6 +33,8 @@ const struct admin_command admin_commands[] = {
     {"store index", feed_index, NULL},
     {"backup", backup_begin, backup_pump},
     {"restore", restore_begin, NULL},
+    {"audit", audit_show, audit_pump},
+    {"audit note", audit_note, NULL},
     {NULL, NULL, NULL},
 };
 

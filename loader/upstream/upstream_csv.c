@@ -436,7 +436,7 @@ static void watch_file(struct upstream_csv *u)
 	char at[64 + CONFIG_PATH_MAX];
 	if (u->file_watch >= 0)
 		(void)inotify_rm_watch(u->inotify_fd, u->file_watch);
-	snprintf(at, sizeof(at), "/proc/self/fd/%d", u->lines.fd);
+	snprintf(at, sizeof(at), "/proc/self/fd/%d", u->lines.fd); // lint: only opened
 	u->file_watch =
 	    inotify_add_watch(u->inotify_fd, at, IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF);
 }

@@ -1,6 +1,5 @@
-"""Connections that the HSS opens to peers of peers.list: capabilities, back-off, elections, reasons to stay away, TLS, and
+"""Connections that the HSS opens to peers of peers.list: capabilities, elections, reasons to stay away, TLS, and
 requests of its own that go through a relay and survive a failover."""
-import datetime
 import re
 import select
 import shutil
@@ -154,21 +153,6 @@ class Dial(unittest.TestCase):
             with self.assertRaises(d.Closed):
                 s.read()
         self.hss.wait_log('peer_connect_failed peer="dra.test" .*reason="protocol error"')
-
-    def test_back_off(self):
-        """The waits grow: about 1 s, 2 s (each a quarter more or less)."""
-        at = self.listener()
-        self.start(("dra.test", at, {}))
-        for _ in range(3):
-            at.accept()[0].close()
-
-        def failures():
-            return [datetime.datetime.fromisoformat(line.split()[0].rstrip("Z"))
-                    for line in self.hss.log().splitlines() if 'peer_connect_failed peer="dra.test"' in line]
-        self.hss.until(lambda: len(failures()) >= 3, "three failures")
-        first, second, third = failures()[:3]
-        self.assertGreater((second - first).total_seconds(), 0.74)
-        self.assertGreater((third - second).total_seconds(), 1.49)
 
     def test_shown_while_not_connected(self):
         """What hssctl says of a peer of the list on its way: never reached, being set up, there, gone, given up."""

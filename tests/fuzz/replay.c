@@ -1,5 +1,8 @@
-// Runs a fuzz target without libFuzzer: every file of the corpus directories given, and every truncation of
-// the small ones, each in a heap block of its exact size so that AddressSanitizer sees one octet too many.
+// Runs a fuzz target without libFuzzer: every file of the corpus directories given, and truncations of the small ones,
+// each in a heap block of its exact size so that AddressSanitizer sees one octet too many.
+//
+// REPLAY_STEP says which truncations: 1 all of them; n every n-th, beginning at another length in each file, so that
+// the corpus as a whole has all of them; 0 none, for targets whose runs take long.
 #include <dirent.h>
 #include <errno.h>
 #include <stdint.h>
@@ -8,11 +11,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#ifdef REPLAY_WHOLE // each run has handshakes: thousands of truncations would take minutes
-#define SMALL 0
-#else
-#define SMALL 4096
+#ifndef REPLAY_STEP
+#define REPLAY_STEP 1
 #endif
+#define SMALL 4096
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -27,7 +29,7 @@ static void run(const uint8_t *data, size_t size)
 	free(copy);
 }
 
-static int run_file(const char *path)
+static int run_file(const char *path, unsigned number)
 {
 	FILE *f = fopen(path, "rb");
 	struct stat st;
@@ -40,8 +42,12 @@ static int run_file(const char *path)
 	if (!data || fread(data, 1, (size_t)st.st_size, f) != (size_t)st.st_size)
 		goto out;
 	run(data, (size_t)st.st_size);
-	for (off_t n = 0; st.st_size <= SMALL && n < st.st_size; n++)
+#if REPLAY_STEP
+	for (off_t n = number % REPLAY_STEP; st.st_size <= SMALL && n < st.st_size; n += REPLAY_STEP)
 		run(data, (size_t)n);
+#else
+	(void)number;
+#endif
 	rc = 0;
 out:
 	if (rc)
@@ -57,21 +63,19 @@ int main(int argc, char **argv)
 	unsigned files = 0;
 
 	for (int i = 1; i < argc; i++) {
-		DIR *dir = opendir(argv[i]);
-		struct dirent *entry;
+		struct dirent **entry;
+		int cnt = scandir(argv[i], &entry, NULL, alphasort);
 
-		while (dir && (entry = readdir(dir))) {
+		for (int k = 0; k < cnt; k++) {
 			char path[4096];
 
-			if (entry->d_name[0] == '.')
-				continue;
-			snprintf(path, sizeof(path), "%s/%s", argv[i], entry->d_name);
-			if (run_file(path) != 0)
+			snprintf(path, sizeof(path), "%s/%s", argv[i], entry[k]->d_name);
+			if (entry[k]->d_name[0] != '.' && run_file(path, files++) != 0)
 				return 1;
-			files++;
+			free(entry[k]);
 		}
-		if (dir)
-			closedir(dir);
+		if (cnt >= 0)
+			free(entry);
 	}
 	printf("%u files\n", files);
 	return files ? 0 : 1; // an empty corpus is a mistake in the build

@@ -20,6 +20,7 @@
 #include "loader/upstream/problems.h"
 #include "loader/commit/txn.h"
 #include "loader/upstream/upstream_csv.h"
+#include "tests/support/tmp.h"
 
 #define SENT_MAX 20000
 
@@ -100,8 +101,7 @@ static inline int world_attach(void)
 static inline void world_open(uint32_t max)
 {
 	log_init("test", LOG_LEVEL_ERROR, false, false);
-	snprintf(world.dir, sizeof(world.dir), "/tmp/hss-test-XXXXXX");
-	assert_non_null(mkdtemp(world.dir));
+	tmp_dir(world.dir, sizeof(world.dir), "hss-test-XXXXXX");
 	world.config.max_subscribers = max;
 	world.config.clr_lifetime_s = 3600;
 	world_memory(max);

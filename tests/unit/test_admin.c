@@ -18,6 +18,7 @@
 #include "admin/lines.h"
 #include "admin/health.h"
 #include "admin/metrics.h"
+#include "tests/support/tmp.h"
 
 // --- requests
 
@@ -289,9 +290,9 @@ static int setup(void **state)
 	fd = control_create(1, 1);
 	k->env.control = control_map(fd, true);
 	close(fd);
-	strcpy(k->dir, "/tmp/hss-admin-test-XXXXXX");
-	if (!k->env.control || !mkdtemp(k->dir))
+	if (!k->env.control)
 		return -1;
+	tmp_dir(k->dir, sizeof(k->dir), "hss-admin-test-XXXXXX");
 	snprintf(k->path, sizeof(k->path), "%s/s", k->dir);
 	strcpy(name.sun_path, k->path);
 	k->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include "lib/base/ident.h"
 #include "tests/support/guard.h"
+#include "tests/support/tmp.h"
 #include "tools/hss-load/latency.h"
 #include "tools/hss-load/message.h"
 #include "tools/hss-load/subscribers.h"
@@ -340,8 +341,9 @@ static void test_order_visits_everyone(void **state)
 
 static bool load_keys(struct hl_subscribers *s, struct sim *sim, const char *content, const char *more)
 {
-	char path[] = "/tmp/hss-load-keys-XXXXXX", line[400];
+	char path[200], line[400];
 	struct hl_options o;
+	tmp_path(path, sizeof path, "hss-load-keys-XXXXXX");
 	int fd = mkstemp(path);
 
 	assert_true(fd >= 0);

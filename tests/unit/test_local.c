@@ -14,8 +14,7 @@ static int setup(void **state)
 {
 	(void)state;
 	log_init("test", LOG_LEVEL_ERROR, false, false);
-	snprintf(dir, sizeof(dir), "/tmp/hss-local-XXXXXX");
-	assert_non_null(mkdtemp(dir));
+	tmp_dir(dir, sizeof(dir), "hss-local-XXXXXX");
 	assert_int_equal(local_open(&(struct local_options){.dir = dir}, &db), 0);
 	return 0;
 }

@@ -13,12 +13,13 @@
 #include <cmocka.h>
 #include "loader/upstream/mongo/mongo.h"
 #include "lib/base/clock.h"
+#include "tests/support/tmp.h"
 
 #define SECRET "s3cr%21t"
 #define PLAIN  "s3cr!t"
 
 static struct config config;
-static char dir[] = "/tmp/hss-away-XXXXXX";
+static char dir[64];
 static int silent = -1;
 static unsigned port;
 
@@ -31,7 +32,7 @@ static int setup(void **state)
 	snprintf(config.store_database, sizeof(config.store_database), "open5gs");
 	snprintf(config.store_collection, sizeof(config.store_collection), "subscribers");
 	config.store_poll_ms = 1000;
-	assert_non_null(mkdtemp(dir));
+	tmp_dir(dir, sizeof(dir), "hss-away-XXXXXX");
 	silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(silent, (struct sockaddr *)&a, sizeof(a)), 0);
 	assert_int_equal(listen(silent, 16), 0);

@@ -110,7 +110,9 @@ static void as_the_webui(void **state)
 	for (size_t i = 0; i < sizeof(empty) / sizeof(empty[0]); i++) {
 		char path[64];
 		snprintf(path, sizeof(path), "$setOnInsert.%s", empty[i]);
-		assert_string_equal(at(path), "[  ]");
+		// libbson 1.23 writes two spaces, later ones write one
+		const char *value = at(path);
+		assert_true(value[0] == '[' && value[strspn(value + 1, " ") + 1] == ']');
 	}
 	assert_string_equal(at("$setOnInsert.security.sqn"), "{ \"$numberLong\" : \"64\" }");
 	assert_string_equal(at("$setOnInsert.security.op"), "null");

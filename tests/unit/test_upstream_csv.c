@@ -49,7 +49,9 @@ static void now(const char *text)
 static int setup(void **state)
 {
 	(void)state;
-	snprintf(path, sizeof(path), "/tmp/hss-test-csv-%d.csv", getpid());
+	char name[40];
+	snprintf(name, sizeof(name), "hss-test-csv-%d.csv", getpid());
+	tmp_path(path, sizeof(path), name);
 	unlink(path);
 	world.config.store = STORE_CSV;
 	snprintf(world.config.store_path, sizeof(world.config.store_path), "%s", path);

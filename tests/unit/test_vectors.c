@@ -420,23 +420,28 @@ static void test_allocation_failures(void **state)
 	auth_fini(&a);
 }
 
-// libcrypto 3.0 allocates inside each start of a digest. When that fails the vector is refused and wiped, and
-// the next one is right again.
+// libcrypto 3.0 allocates inside each start of a digest, 3.5 does not. When that fails the vector is refused and
+// wiped, and the next one is right again.
 static void test_digest_failures(void **state)
 {
 	(void)state;
 	json_t *set = json_array_get(vector_group("kasme", 5), 0);
 	struct auth_keys keys = read_keys(set);
 	static const uint8_t plmn[3];
-	for (int n = 0; n < 2; n++) {
+	int failures = 0;
+	for (int err = -EIO; err != 0;) {
 		struct eutran_vector v = {.xres_len = 8};
-		allocations_left = n;
-		int err = auth_eutran_vector(&auth, &keys, 32, plmn, &v);
+		allocations_left = failures;
+		err = auth_eutran_vector(&auth, &keys, 32, plmn, &v);
 		allocations_left = -1;
-		assert_int_equal(err, -EIO);
-		assert_true(all_zero(&v, sizeof(v)));
+		assert_true(err == 0 || (err == -EIO && all_zero(&v, sizeof(v))));
 		expect_eutran(set, &keys);
+		failures += err != 0;
+		assert_in_range(failures, 0, 1000);
 	}
+	print_message("%d allocations failed\n", failures);
+	if (OPENSSL_version_major() == 3 && OPENSSL_version_minor() == 0)
+		assert_in_range(failures, 2, 1000);
 }
 
 int main(void)

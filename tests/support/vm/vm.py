@@ -96,11 +96,16 @@ def uml_modules():
     return {os.path.basename(path)[:-3]: path for path in glob.glob(found[-1] + "/**/*.ko", recursive=True)}
 
 
+def machine_directory():
+    """$VM_RW. Not in $TMPDIR, which may be below /dev: there a guest has a file system of its own."""
+    return tempfile.TemporaryDirectory(prefix="hss-vm-", dir="/tmp")
+
+
 def uml(argv, env=None, files=None, fetch=(), timeout=80):
     """Runs argv in user-mode Linux. No module is loaded yet: the guest calls load_sctp. files: {name: content} for VM_RW."""
     kernel = program("linux.uml", "user-mode-linux")
     uml_modules()
-    with tempfile.TemporaryDirectory(prefix="hss-vm-") as directory:
+    with machine_directory() as directory:
         copy(files, directory)
         script = write_script(directory, argv, env or {})
         return run([kernel, "mem=1G", f"uml_dir={directory}/uml", "umid=vm", "rootfstype=hostfs", "rootflags=/", "ro",
@@ -201,7 +206,7 @@ def qemu(argv, env=None, files=None, fetch=(), timeout=110, processors=2):
     emulator = program("qemu-system-x86_64", "qemu-system-x86")
     boot = kernel()
     modules = [m for m in SHARE_MODULES + SCTP_MODULES if os.path.exists(os.path.join(boot, m + ".ko"))]
-    with tempfile.TemporaryDirectory(prefix="hss-vm-") as directory:
+    with machine_directory() as directory:
         copy(files, directory)
         script = write_script(directory, argv, env or {})
         copy({"initramfs": initramfs(compile_init(directory), boot, modules)}, directory)
