@@ -43,7 +43,7 @@ struct im_command {
 	int (*run)(const struct im_args *a);
 };
 
-extern const struct im_command im_digest, im_ng, *const im_commands[];
+extern const struct im_command im_digest, im_ng, im_rtp, *const im_commands[];
 
 // --- args.c
 

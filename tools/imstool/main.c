@@ -3,7 +3,7 @@
 #include <string.h>
 #include "tools/imstool/imstool.h"
 
-const struct im_command *const im_commands[] = {&im_digest, &im_ng, NULL};
+const struct im_command *const im_commands[] = {&im_digest, &im_ng, &im_rtp, NULL};
 
 static const struct im_command *find(const char *name)
 {
