@@ -174,6 +174,52 @@ const struct cache_record *cache_find_identity(const struct cache *c, uint64_t h
 	return NULL;
 }
 
+void cache_prefetch(const struct cache *c, imsi_t imsi)
+{
+	// The index line first; on the second call for the same IMSI it is there, and the record itself is
+	// fetched.
+	uint64_t hash = ident_hash(imsi.v);
+	__builtin_prefetch(&c->imsi_index[(uint32_t)hash & c->imsi_mask]);
+}
+
+static void prefetch_slot(const struct cache *c, uint32_t slot)
+{
+	if (slot < c->slot_cnt) {
+		__builtin_prefetch(&c->record[slot]);
+		__builtin_prefetch((const uint8_t *)&c->record[slot] + 64);
+	}
+}
+
+// The first matching tag is nearly always the right one; a chain that leaves the line is not worth following.
+static void prefetch_by(const struct cache *c, const uint32_t *index, uint32_t mask, uint64_t hash, uint32_t ignore)
+{
+	uint32_t want = index_tag(c, hash) & ~ignore, at = (uint32_t)hash & mask;
+	for (unsigned n = 0; n < 8; n++, at = (at + 1) & mask) {
+		uint32_t e = index_load(&index[at]);
+		if (e == INDEX_EMPTY)
+			return;
+		if (e == INDEX_TOMBSTONE || (e & ~index_slot_mask(c) & ~ignore) != want)
+			continue;
+		prefetch_slot(c, index_slot(c, e));
+		return;
+	}
+}
+
+void cache_prefetch_record(const struct cache *c, imsi_t imsi)
+{
+	prefetch_by(c, c->imsi_index, c->imsi_mask, ident_hash(imsi.v), 0);
+}
+
+void cache_prefetch_msisdn(const struct cache *c, msisdn_t msisdn)
+{
+	__builtin_prefetch(&c->msisdn_index[(uint32_t)ident_hash(msisdn.v) & c->msisdn_mask]);
+}
+
+void cache_prefetch_msisdn_record(const struct cache *c, msisdn_t msisdn)
+{
+	prefetch_by(c, c->msisdn_index, c->msisdn_mask, ident_hash(msisdn.v), index_role_bit(c));
+}
+
 void cache_prefetch_identity(const struct cache *c, uint64_t hash)
 {
 	__builtin_prefetch(&c->identity_index[index_identity_home(c, hash)]);
@@ -188,41 +234,7 @@ void cache_prefetch_identity_record(const struct cache *c, uint64_t hash)
 			return;
 		if (e == IDENTITY_TOMBSTONE || index_identity_tag(c, e) != index_identity_tag(c, hash))
 			continue;
-		uint32_t slot = index_identity_slot(c, e);
-		if (slot < c->slot_cnt) {
-			__builtin_prefetch(&c->record[slot]);
-			__builtin_prefetch((const uint8_t *)&c->record[slot] + 64);
-		}
-		return;
-	}
-}
-
-void cache_prefetch(const struct cache *c, imsi_t imsi)
-{
-	// The index line first; on the second call for the same IMSI it is there, and the record itself is
-	// fetched.
-	uint64_t hash = ident_hash(imsi.v);
-	__builtin_prefetch(&c->imsi_index[(uint32_t)hash & c->imsi_mask]);
-}
-
-void cache_prefetch_record(const struct cache *c, imsi_t imsi)
-{
-	uint64_t hash = ident_hash(imsi.v);
-	uint32_t want = index_tag(c, hash);
-	uint32_t at = (uint32_t)hash & c->imsi_mask;
-	// The first matching tag is nearly always the right one; a chain that leaves the line is not worth
-	// following.
-	for (unsigned n = 0; n < 8; n++, at = (at + 1) & c->imsi_mask) {
-		uint32_t e = index_load(&c->imsi_index[at]);
-		if (e == INDEX_EMPTY)
-			return;
-		if (e == INDEX_TOMBSTONE || (e & ~index_slot_mask(c)) != want)
-			continue;
-		uint32_t slot = index_slot(c, e);
-		if (slot < c->slot_cnt) {
-			__builtin_prefetch(&c->record[slot]);
-			__builtin_prefetch((const uint8_t *)&c->record[slot] + 64);
-		}
+		prefetch_slot(c, index_identity_slot(c, e));
 		return;
 	}
 }

@@ -56,7 +56,9 @@ const struct cache_record *cache_find_identity(const struct cache *c, uint64_t h
 // misses overlap.
 void cache_prefetch(const struct cache *c, imsi_t imsi);
 void cache_prefetch_record(const struct cache *c, imsi_t imsi);
-// The same for identities; of the parts of a record that was found.
+// The same for numbers and identities; of the parts of a record that was found.
+void cache_prefetch_msisdn(const struct cache *c, msisdn_t msisdn);
+void cache_prefetch_msisdn_record(const struct cache *c, msisdn_t msisdn);
 void cache_prefetch_identity(const struct cache *c, uint64_t hash);
 void cache_prefetch_identity_record(const struct cache *c, uint64_t hash);
 static inline void cache_prefetch_parts(const struct cache *c, const struct cache_record *r)

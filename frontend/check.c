@@ -2,6 +2,7 @@
 #include "frontend/check.h"
 #include "frontend/frontend.h"
 #include "lib/diameter/avp.h"
+#include "lib/diameter/request.h"
 
 static struct check_slots slots_of[CMD_CNT];
 
@@ -18,9 +19,6 @@ static void note_slot(struct check_slots *s, enum avp_id id, uint8_t slot)
 	switch (id) {
 	case AVP_ID_Session_Id:
 		s->session_id = slot;
-		break;
-	case AVP_ID_User_Name:
-		s->user_name = slot;
 		break;
 	case AVP_ID_Origin_Host:
 		s->origin_host = slot;
@@ -60,25 +58,6 @@ const struct check_slots *check_slots_of(const struct command *cmd)
 	return &slots_of[cmd->id < CMD_CNT ? cmd->id : CMD_NONE];
 }
 
-// Requests that only an HSS sends: whoever sends them to one wants it as a reflector, or is wrong.
-static bool sent_by_hss(const struct command *cmd)
-{
-	switch (cmd->id) {
-	case CMD_CLR:
-	case CMD_IDR:
-	case CMD_DSR:
-	case CMD_RSR:
-	case CMD_RTR:
-	case CMD_PPR:
-	case CMD_PNR:
-	case CMD_SWX_RTR:
-	case CMD_SWX_PPR:
-		return true;
-	default:
-		return false;
-	}
-}
-
 const struct command *check_command(const struct frontend *fe, const struct conn *c, const struct header *h,
 				     struct verdict *v)
 {
@@ -96,7 +75,7 @@ const struct command *check_command(const struct frontend *fe, const struct conn
 	else if (app < 0 ||
 		 !(c->relay || c->app_mask >> app & 1)) // not served, or never agreed on with this peer
 		result = RESULT_APPLICATION_UNSUPPORTED;
-	else if (!(cmd = grammar_find(h->code, h->app, true)) || sent_by_hss(cmd))
+	else if (!(cmd = grammar_find(h->code, h->app, true)) || request_sent_by_hss(cmd))
 		result = RESULT_COMMAND_UNSUPPORTED;
 	if (result)
 		check_verdict(v, result);

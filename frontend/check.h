@@ -10,7 +10,7 @@ struct frontend;
 // Slots of the AVPs that routing looks at, by command; SCREEN_NONE where a command does not have it.
 #define SCREEN_NONE 0xff
 struct check_slots {
-	uint8_t session_id, user_name, origin_host, destination_host, destination_realm, route_record,
+	uint8_t session_id, origin_host, destination_host, destination_realm, route_record,
 	    proxy_info;
 };
 

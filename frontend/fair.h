@@ -4,8 +4,9 @@
 // What workers have not answered yet is a queue that everybody's next request stands in, and how long it is,
 // is what a flood costs the others. When it is as long as the window, a peer that has its share of it is not
 // read until half of that is answered: its further requests wait in its own connection, which costs the
-// others nothing. Counted by weight: FAIR_UNIT for an AIR, FAIR_VECTOR more for each of its vectors but the
-// first; 1 for a change, which waits for the disk most of the time, not for a worker.
+// others nothing. Counted by weight (request.def): FAIR_UNIT for a request whose whole work is done at
+// once, FAIR_ITEM more for each item that it asks for but the first (vectors); 1 for a change, which waits for
+// the disk most of the time, not for a worker.
 //
 // Long queues make large batches, which are cheap; short ones make short times. So the window is FAIR_WINDOW
 // a worker as long as nobody is there who would mind: every peer that asks is heavy, which is that it had to
@@ -18,7 +19,7 @@
 #include "lib/base/err.h"
 
 #define FAIR_UNIT         4u
-#define FAIR_VECTOR       2u
+#define FAIR_ITEM         2u
 #define FAIR_WINDOW       (128u * FAIR_UNIT)
 #define FAIR_WINDOW_SHORT (32u * FAIR_UNIT)
 #define FAIR_SHARE_MIN    (2u * FAIR_UNIT)

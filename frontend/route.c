@@ -7,6 +7,7 @@
 #include "lib/base/ident.h"
 #include "lib/base/log.h"
 #include "lib/diameter/avp.h"
+#include "lib/diameter/request.h"
 
 #define NONE       UINT32_MAX
 #define ERROR_ROOM 2048 // what an error answer needs beside the Proxy-Infos
@@ -192,29 +193,12 @@ static void compose(uint8_t *body, const struct ipc_request *q, const struct avp
 	memcpy(body + sizeof *q + slots_len, msg, q->msg_len);
 }
 
-static uint32_t vectors_wanted(struct slice group)
-{
-	struct avp a;
-	uint32_t cnt;
-	return avp_find(group, AVP_CODE_Number_Of_Requested_Vectors, VENDOR_3GPP, &a) && avp_u32(a.data, &cnt)
-		   ? cnt
-		   : 0;
-}
-
 // What a request costs its worker.
 static uint8_t weight_of(const struct frontend *fe, const struct command *cmd, const uint8_t *msg,
 			 const struct avp_slot *slots)
 {
-	static const uint8_t groups[] = {SLOT_AIR_Requested_EUTRAN_Authentication_Info,
-					 SLOT_AIR_Requested_UTRAN_GERAN_Authentication_Info};
-	uint64_t vectors = 0;
-	if (cmd->id != CMD_AIR)
-		return 1;
-	for (size_t i = 0; i < sizeof groups; i++)
-		if (slots[groups[i]].cnt)
-			vectors += vectors_wanted(check_data(msg, slots, groups[i]));
-	vectors = vectors < fe->config->max_vectors ? vectors : fe->config->max_vectors;
-	return (uint8_t)(FAIR_UNIT + (vectors ? vectors - 1 : 0) * FAIR_VECTOR);
+	uint32_t items = request_items(cmd, msg, slots, fe->config->max_vectors);
+	return (uint8_t)(request_weight(cmd) + (items ? items - 1 : 0) * FAIR_ITEM);
 }
 
 bool route_request(struct frontend *fe, struct conn *c, const struct command *cmd, const uint8_t *msg,
@@ -222,15 +206,16 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 {
 	struct route *r = fe->route;
 	const struct check_slots *s = check_slots_of(cmd);
-	struct slice user = check_data(msg, slots, s->user_name);
 	struct slice host = check_data(msg, slots, s->origin_host);
 	size_t size = sizeof(struct ipc_request) + cmd->slot_cnt * sizeof *slots + len;
-	imsi_t imsi = {0};
+	struct subject subject;
+	struct slice spelling;
 
-	imsi_parse(user, &imsi);
+	int slot = request_subject(cmd, msg, slots, &subject, &spelling);
+	if (spelling.len == 0)
+		spelling = check_data(msg, slots, s->session_id);
 	struct frontend_worker *w = worker_for(
-	    fe, imsi.v ? ident_hash(imsi.v)
-		       : ident_hash_bytes(user.len ? user : check_data(msg, slots, s->session_id), false));
+	    fe, slot >= 0 ? subject_meeting_hash(&subject) : ident_hash_bytes(spelling, false));
 	if (!w || size > IPC_BODY_MAX)
 		return false;
 	uint32_t i = entry_take(r);
@@ -250,7 +235,11 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 	    // most requests are the peer's own; only those through a relay carry another Origin-Host
 	    .host_hash =
 		slice_eq(host, slice_of(c->host, c->host_len)) ? c->host_hash : ident_hash_bytes(host, true),
-	    .imsi = imsi.v,
+	    .imsi = subject_imsi(&subject).v,
+	    .msisdn = subject_msisdn(&subject).v,
+	    .subject = subject.hash,
+	    .subject_type = subject.type,
+	    .subject_slot = slot < 0 ? 0 : (uint8_t)slot,
 	    .msg_len = len,
 	    .command = cmd->id,
 	    .slot_cnt = cmd->slot_cnt,

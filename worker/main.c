@@ -40,6 +40,18 @@ static void on_batch(void *ctx, struct channel *ch)
 	flush_all();
 }
 
+static void prefetch(const struct ipc_request *q, bool record)
+{
+	const struct cache *c = &worker.cache;
+	if (q->imsi)
+		record ? cache_prefetch_record(c, (imsi_t){q->imsi}) : cache_prefetch(c, (imsi_t){q->imsi});
+	else if (q->msisdn)
+		record ? cache_prefetch_msisdn_record(c, (msisdn_t){q->msisdn})
+		       : cache_prefetch_msisdn(c, (msisdn_t){q->msisdn});
+	else if (q->subject)
+		record ? cache_prefetch_identity_record(c, q->subject) : cache_prefetch_identity(c, q->subject);
+}
+
 // The look-ups of the next two requests are prefetched while this one is served: with many subscribers each would wait
 // for memory twice.
 static void look_ahead(const struct channel *ch)
@@ -52,10 +64,7 @@ static void look_ahead(const struct channel *ch)
 		if (hdr.type != IPC_REQUEST || hdr.len < sizeof hdr + sizeof q)
 			continue;
 		memcpy(&q, body, sizeof q);
-		if (n == 0)
-			cache_prefetch_record(&worker.cache, (imsi_t){q.imsi});
-		else
-			cache_prefetch(&worker.cache, (imsi_t){q.imsi});
+		prefetch(&q, n == 0);
 	}
 }
 

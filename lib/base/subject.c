@@ -485,6 +485,15 @@ static bool text_ok(enum subject_form form, struct slice s)
 	return utf8_valid(s);
 }
 
+void subject_none(struct subject *out)
+{
+	out->hash = out->digits = 0;
+	out->type = SUBJECT_NONE;
+	out->phone = false;
+	out->len = out->domain = 0;
+	out->text[0] = 0;
+}
+
 bool subject_read(enum subject_form form, struct slice spelling, struct subject *out)
 {
 	struct wr w = wr_of(out->text, SUBJECT_TEXT_MAX);
@@ -493,11 +502,7 @@ bool subject_read(enum subject_form form, struct slice spelling, struct subject 
 	out->domain = 0;
 	if (spelling.len == 0 || spelling.len > SUBJECT_INPUT_MAX || !text_ok(form, spelling) ||
 	    !read_form(form, spelling, &w, out) || w.err) {
-		out->hash = out->digits = 0;
-		out->type = SUBJECT_NONE;
-		out->phone = false;
-		out->len = out->domain = 0;
-		out->text[0] = 0;
+		subject_none(out);
 		return false;
 	}
 	out->len = (uint16_t)wr_len(&w);
@@ -520,9 +525,8 @@ struct slice subject_domain(const struct subject *s)
 
 imsi_t subject_imsi(const struct subject *s)
 {
-	bool tel = s->type == SUBJECT_PUBLIC && s->domain == 0;
 	bool may = s->type == SUBJECT_IMSI || s->type == SUBJECT_PRIVATE || s->type == SUBJECT_PUBLIC;
-	return (imsi_t){may && !tel && s->digits >> 60 >= 5 ? s->digits : 0};
+	return (imsi_t){may && !s->phone && s->digits >> 60 >= 5 ? s->digits : 0};
 }
 
 msisdn_t subject_msisdn(const struct subject *s)

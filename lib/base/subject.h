@@ -67,6 +67,9 @@ struct subject {
 // IMSI when it can, otherwise (pseudonyms, fast re-authentication) a private identity.
 bool subject_read(enum subject_form form, struct slice spelling, struct subject *out);
 
+// Makes *out nobody: SUBJECT_NONE, without digits and text.
+void subject_none(struct subject *out);
+
 // The canonical octets, and what of them follows '@' (without a port); empty when there is none.
 static inline struct slice subject_text(const struct subject *s)
 {
@@ -75,7 +78,8 @@ static inline struct slice subject_text(const struct subject *s)
 struct slice subject_domain(const struct subject *s);
 
 // The IMSI, the MSISDN that the subject is; that its user's part could be, when it is a private or public
-// identity: the caller checks the domain. 0 when it cannot be one.
+// identity (an IMSI not when it is spelled as a telephone number): the caller checks the domain. 0 when it
+// cannot be one.
 imsi_t subject_imsi(const struct subject *s);
 msisdn_t subject_msisdn(const struct subject *s);
 

@@ -42,14 +42,18 @@ struct ipc_request {
 	uint32_t generation; // of that connection number
 	uint64_t arrival_us; // monotonic
 	uint64_t host_hash;  // Origin-Host of the request (not of the peer: relays), case folded
-	uint64_t imsi;       // imsi_t.v of User-Name, 0 when absent or not an IMSI
+	uint64_t imsi;       // imsi_t.v of the subject, or of what its user could be: then it must be checked
+	uint64_t msisdn;     // the same as msisdn_t.v; both are 0 when there is none
+	uint64_t subject;    // struct subject's hash, 0 for none
 	uint32_t msg_len;
 	uint16_t command; // enum command_id
 	uint16_t slot_cnt;
 	uint32_t peer_flags; // enum ipc_peer_flag
-	uint32_t spare;
+	uint8_t subject_type; // enum subject_type
+	uint8_t subject_slot; // which of the slots holds it (the group, when it is inside of one)
+	uint16_t spare;
 };
-static_assert(sizeof(struct ipc_request) == 48, "");
+static_assert(sizeof(struct ipc_request) == 64, "");
 
 enum ipc_peer_flag {
 	IPC_PEER_REFUSE_IN_AIA = 1, // configured for this peer

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "cache/build.h"
+#include "lib/diameter/request.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "tests/support/check.h"
@@ -383,11 +384,16 @@ static inline size_t wf_request_body(const uint8_t *m, uint32_t len, uint8_t *ou
 				.slot_cnt = cmd->slot_cnt,
 				.peer_flags = peer_flags};
 	struct avp a;
-	imsi_t imsi;
+	struct subject subject;
+	struct slice spelling;
 	CHECK(avp_find(slice_of(m + 20, len - 20), AVP_CODE_Origin_Host, 0, &a));
 	q.host_hash = ident_hash_bytes(a.data, true);
-	if (avp_find(slice_of(m + 20, len - 20), AVP_CODE_User_Name, 0, &a) && imsi_parse(a.data, &imsi))
-		q.imsi = imsi.v;
+	int slot = request_subject(cmd, m, slots, &subject, &spelling);
+	q.imsi = subject_imsi(&subject).v;
+	q.msisdn = subject_msisdn(&subject).v;
+	q.subject = subject.hash;
+	q.subject_type = subject.type;
+	q.subject_slot = slot < 0 ? 0 : (uint8_t)slot;
 	struct wr w = wr_of(out, cap);
 	wr_bytes(&w, &q, sizeof q);
 	wr_bytes(&w, slots, cmd->slot_cnt * sizeof *slots);

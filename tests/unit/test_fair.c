@@ -332,7 +332,7 @@ static void test_weight(void **state)
 		header_finish(&w, 0);
 		air_len = (uint32_t)wr_len(&w);
 		ask(&light, 1);
-		assert_int_equal(light.conn->load, FAIR_UNIT + (i < 2 ? 0 : 4 * FAIR_VECTOR));
+		assert_int_equal(light.conn->load, FAIR_UNIT + (i < 2 ? 0 : 4 * FAIR_ITEM));
 		answer(1);
 		assert_int_equal(light.conn->load, 0);
 		assert_int_equal(fe->fair.load, 0);

@@ -315,6 +315,7 @@ static void test_derived(void **state)
 	assert_int_equal(subject_meeting_hash(&tel), subject_meeting_hash(&sip));
 	assert_true(tel.phone && sip.phone && msisdn.phone && !impu.phone);
 	assert_int_equal(subject_imsi(&tel).v, 0);
+	assert_int_equal(subject_imsi(&sip).v, 0);
 	assert_int_equal(subject_imsi(&msisdn).v, 0);
 	assert_int_equal(subject_msisdn(&imsi).v, 0);
 	assert_true(slice_eq(subject_domain(&sip), slice_str("[::1]")));

@@ -1,0 +1,20 @@
+// What the rows of request.def say of a request: its sender, its subject, its weight. Frontends use it in
+// place of any knowledge of applications. Pure functions over constant data; no allocation.
+#pragma once
+#include "lib/base/subject.h"
+#include "lib/diameter/grammar.h"
+
+// Whether only an HSS sends it: whoever sends it to one takes it for a reflector, or is wrong.
+bool request_sent_by_hss(const struct command *cmd);
+
+// Whom a request that grammar_check has passed is about: the first of the command's places that holds an
+// identity. Returns the slot where it is found, and the identity in *out. Without one: -1, SUBJECT_NONE in
+// *out, and in *spelling what is in the first place that is there at all (empty when none is), so that equal
+// requests can be told to meet.
+int request_subject(const struct command *cmd, const uint8_t *msg, const struct avp_slot *slots, struct subject *out,
+		    struct slice *spelling);
+
+// What it costs a worker, as request.def counts, for one item; commands without a row: 1.
+unsigned request_weight(const struct command *cmd);
+// How many items it asks for: at most `max`; 0 when it does not say.
+uint32_t request_items(const struct command *cmd, const uint8_t *msg, const struct avp_slot *slots, uint32_t max);
