@@ -18,8 +18,8 @@
 #define ARG(NAME, TYPE, HOW, HELP) {.name = NAME, .type = ADMIN_TYPE_##TYPE, .how = ADMIN_HOW_##HOW, .help = HELP},
 #define INPUT ADMIN_FLAG_INPUT
 #define SLOW  ADMIN_FLAG_SLOW
-#define COMMAND(WORDS, SERVED, FLAGS, HELP, ARGS)                                                            \
-	{.words = WORDS, .served = ADMIN_SERVED_##SERVED, .flags = FLAGS, .help = HELP, .arg = {ARGS}},
+#define COMMAND(WORDS, SERVED, FLAGS, HELP, EXAMPLE, ARGS)                                                            \
+	{.words = WORDS, .served = ADMIN_SERVED_##SERVED, .flags = FLAGS, .help = HELP, .example = EXAMPLE, .arg = {ARGS}},
 // clang-format on
 const struct admin_command admin_command_rows[] = {
 #include "admin/command.def"
@@ -103,6 +103,12 @@ bool admin_value_valid(enum admin_type type, const json_t *value, const char **e
 		*expected = "a whole number from 1 to 4294967295";
 		return json_is_integer(value) && json_integer_value(value) >= 1 &&
 		       json_integer_value(value) <= UINT32_MAX;
+	case ADMIN_TYPE_DIGITS:
+		*expected = "1 to 15 digits";
+		return text && s.len <= 15 && s.len > 0 && strspn(json_string_value(value), "0123456789") == s.len;
+	case ADMIN_TYPE_STATUS:
+		*expected = "granted or barred";
+		return text && (slice_eq(s, slice_str("granted")) || slice_eq(s, slice_str("barred")));
 	case ADMIN_TYPE_TEXT:
 		*expected = "1 to 512 octets of text without control characters";
 		return text && text_valid(s);

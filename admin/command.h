@@ -7,7 +7,7 @@
 #include "lib/base/err.h"
 #include "lib/base/wire.h"
 
-#define ADMIN_ARG_MAX     10
+#define ADMIN_ARG_MAX     12
 #define ADMIN_REQUEST_MAX (64u << 10) // octets of one request line
 
 enum admin_served { ADMIN_SERVED_LOADER, ADMIN_SERVED_FRONTENDS, ADMIN_SERVED_ADMIN };
@@ -20,9 +20,11 @@ enum admin_type {
 	ADMIN_TYPE_AMF,
 	ADMIN_TYPE_SQN,
 	ADMIN_TYPE_COUNT,
+	ADMIN_TYPE_DIGITS,
 	ADMIN_TYPE_TEXT,
 	ADMIN_TYPE_LEVEL,
 	ADMIN_TYPE_FORMAT,
+	ADMIN_TYPE_STATUS,
 	ADMIN_TYPE_BOOL,
 	ADMIN_TYPE_OBJECT,
 };
@@ -48,6 +50,7 @@ struct admin_command {
 	uint8_t served;    // enum admin_served
 	uint8_t flags;
 	const char *help;
+	const char *example; // without "hssctl"
 	struct admin_arg arg[ADMIN_ARG_MAX];
 };
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes docs/configuration.md and the man page hss.yaml(5) from the rows of config/options.def.
+"""Writes docs/configuration.md and the man page hss.yaml(5) from the rows of config/options.def, and docs/subscriber.md from
+those of lib/document/core.def and apps/*/document.def.
 
 gen-docs.py          write them
 gen-docs.py --check  exit 1 when one is not up to date
@@ -13,6 +14,7 @@ SOURCE = ROOT / "config" / "options.def"
 HEADER = ROOT / "config" / "config.h"
 PAGE = ROOT / "docs" / "configuration.md"
 MAN = ROOT / "packaging" / "man" / "hss.yaml.5"
+MEMBERS_PAGE = ROOT / "docs" / "subscriber.md"
 WORDS = {
     "TRANSPORT": "`tcp`, `sctp`, `tls`",
     "STORE": "`sqlite`, `mongodb`, `csv`",
@@ -132,6 +134,43 @@ Commented examples.
 """
 
 
+MEMBER_TABLES = (ROOT / "lib" / "document" / "core.def", ROOT / "apps" / "s6a" / "document.def")
+MEMBER_ROW = re.compile(r"^MEMBER\((.*?)\)$", re.M | re.S)
+PARTS = {"NAME": "name", "SUBSCRIBER": "subscriber", "PROFILE": "profile", "STATE": "state", "OTHERS": "others"}
+
+
+def member_value(kind, least, most):
+    number = {"UINT32_MAX": "4294967295", "UINT32_MAX / 60": "71582788", "INT64_MAX": "2^63 - 1", "(1ll << 48) - 1": "2^48 - 1"}
+    return {
+        "ANY": "not looked at", "OBJECT": "object", "BOOL": "true, false", "IPV4": "IPv4 address", "IPV6": "IPv6 address",
+        "LIST": f"list of at most {most}" if most != "0" else "list", "RATE": "bit rate",
+        "TEXT": f"text, at most {most} octets", "NUMBER": f"{least} to {number.get(most, most)}",
+    }.get(kind) or f"{int(most) * 2} hex digits"
+
+
+def members():
+    lines = [
+        "# A subscriber's document",
+        "",
+        "The members that corehss knows, in the shape of Open5GS's `subscribers` collection. `[]` is an element of a list;",
+        "`hssctl subscriber set` writes its number there (`slice.0.session.0.name`). Members that are not in this table are kept",
+        "and not looked at. *Whose*: the `subscriber`'s own; the `profile`, which subscribers share; the `state`, which changes by",
+        "itself; of `others`, that is, read by other programs only. *Wrong*: what happens to a value that is not as it should be.",
+        "",
+        "This page is made from `lib/document/core.def` and the applications' `document.def` by `tools/gen-docs.py`.",
+    ]
+    for table in MEMBER_TABLES:
+        owner = "core" if table.name == "core.def" else table.parent.name
+        lines += ["", f"## {owner}", "", "| member | value | whose | wrong | |", "|---|---|---|---|---|"]
+        for text in MEMBER_ROW.findall(table.read_text()):
+            _, path, kind, least, most, part, flags, help_text = fields(text)
+            wrong = "" if kind in ("ANY",) else "ignored" if "QUIET" in flags else "left out, named" if "DROP" in flags else "refused"
+            help_text = help_text + (" (secret)" if "SECRET" in flags else "")
+            help_text = help_text.replace("|", "\\|")
+            lines.append(f"| `{path}` | {member_value(kind, least, most)} | {PARTS[part]} | {wrong} | {help_text} |")
+    return "\n".join(lines) + "\n"
+
+
 def roff(text):
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "")
     return "\\&" + text if text[:1] in ".'" else text
@@ -152,7 +191,7 @@ def man():
 
 
 def main():
-    for target, text in ((PAGE, page()), (MAN, man())):
+    for target, text in ((PAGE, page()), (MAN, man()), (MEMBERS_PAGE, members())):
         if "--check" not in sys.argv[1:]:
             target.parent.mkdir(exist_ok=True)
             target.write_text(text)

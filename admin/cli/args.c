@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "admin/cli/cli.h"
+#include "apps/documents.h"
 #include "lib/base/secret.h"
+#include "lib/base/similar.h"
 
 #define KEY_FILE_MAX 512
 
@@ -85,18 +87,11 @@ static int arg_put(struct cli_args *a, const struct admin_arg *arg, const char *
 }
 
 // Members whose values are text although they may look like numbers.
-static bool member_is_text(const char *name)
+static bool member_is_text(const char *path)
 {
-	static const char *const texts[] = {"k",    "op",     "opc",    "amf", "sd",
-					    "imsi", "imeisv", "msisdn", "mcc", "mnc"};
-	const char *last = strrchr(name, '.');
+	const struct doc_node *n = schema_find(documents_schema(), path);
 
-	last = last ? last + 1 : name;
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		if (strcmp(last, texts[i]) == 0)
-			return true;
-	}
-	return false;
+	return n && doc_member_is_text(n->member);
 }
 
 static int pair_put(struct cli_args *a, const struct admin_arg *arg, char *word)
@@ -105,7 +100,7 @@ static int pair_put(struct cli_args *a, const struct admin_arg *arg, char *word)
 	json_t *object = json_object_get(a->args, arg->name), *value;
 
 	if (!eq || eq == word)
-		return usage(a, "a word without =", "expected KEY=VALUE");
+		return usage(a, word, "expected MEMBER=VALUE, like subscriber_status=1");
 	*eq = 0;
 	if (!object) {
 		object = json_object();
@@ -122,6 +117,23 @@ static int pair_put(struct cli_args *a, const struct admin_arg *arg, char *word)
 	return CLI_DONE;
 }
 
+// Names the option that may have been meant.
+static int option_unknown(struct cli_args *a, const char *shown)
+{
+	struct similar like = similar_to(shown + 2);
+	char why[200], name[ADMIN_ARG_MAX][40];
+
+	for (unsigned i = 0; i < ADMIN_ARG_MAX && a->command->arg[i].name; i++) {
+		if (!cli_is_option(&a->command->arg[i]))
+			continue;
+		cli_option_name(&a->command->arg[i], name[i]);
+		similar_offer(&like, name[i]);
+	}
+	snprintf(why, sizeof(why), "%s has no such option%s%s%s (hssctl %s --help)", a->command->words,
+		 like.best ? "; did you mean --" : "", like.best ? like.best : "", like.best ? "?" : "", a->command->words);
+	return usage(a, shown, why);
+}
+
 // --name or --name-file of the command; NULL: none of its options.
 static const struct admin_arg *option_find(const struct admin_command *c, const char *name, size_t len,
 					   bool *file)
@@ -129,11 +141,13 @@ static const struct admin_arg *option_find(const struct admin_command *c, const 
 	for (unsigned i = 0; i < ADMIN_ARG_MAX && c->arg[i].name; i++) {
 		const struct admin_arg *arg = &c->arg[i];
 		size_t n = strlen(arg->name);
+		char option[40];
 
-		if (arg->how != ADMIN_HOW_OPTION && arg->how != ADMIN_HOW_MANY && arg->how != ADMIN_HOW_FLAG)
+		if (!cli_is_option(arg))
 			continue;
+		cli_option_name(arg, option);
 		*file = arg->type == ADMIN_TYPE_KEY && len == n + 5 && memcmp(name + n, "-file", 5) == 0;
-		if ((len == n || *file) && memcmp(arg->name, name, n) == 0)
+		if ((len == n || *file) && memcmp(option, name, n) == 0)
 			return arg;
 	}
 	return NULL;
@@ -152,7 +166,7 @@ static int option_take(struct cli_args *a, int argc, char **argv, int *i)
 	snprintf(shown, sizeof(shown), "%.*s", (int)len, word);
 	arg = option_find(a->command, word + 2, len - 2, &file);
 	if (!arg)
-		return usage(a, a->command->words, "an option that it does not have (--help tells)");
+		return option_unknown(a, shown);
 	if (arg->how == ADMIN_HOW_FLAG)
 		return eq ? usage(a, shown, "takes no value") : arg_put(a, arg, shown, json_true());
 	if (!eq && *i + 1 >= argc)
@@ -176,7 +190,7 @@ static int word_take(struct cli_args *a, char *word)
 		const struct admin_arg *arg = &a->command->arg[i];
 
 		if (arg->how == ADMIN_HOW_NEEDED && !json_object_get(a->args, arg->name))
-			return arg_put(a, arg, arg->name, value_of(arg->type, word));
+			return arg_put(a, arg, cli_word_name(arg), value_of(arg->type, word));
 		if (arg->how == ADMIN_HOW_FILE && !a->file) {
 			a->file = word;
 			return CLI_DONE;
@@ -184,26 +198,35 @@ static int word_take(struct cli_args *a, char *word)
 		if (arg->how == ADMIN_HOW_PAIRS)
 			return pair_put(a, arg, word);
 	}
-	return usage(a, a->command->words, "a word too many");
+	return usage(a, word, "one word too many (hssctl COMMAND --help tells what it takes)");
 }
 
 static int complete(struct cli_args *a)
 {
+	char line[256], why[300], *end;
+
 	for (unsigned i = 0; i < ADMIN_ARG_MAX && a->command->arg[i].name; i++) {
 		const struct admin_arg *arg = &a->command->arg[i];
 		bool there = arg->how == ADMIN_HOW_FILE ? a->file != NULL
 							: json_object_get(a->args, arg->name) != NULL;
+		FILE *f;
 
-		if (!there && (arg->how == ADMIN_HOW_NEEDED || arg->how == ADMIN_HOW_PAIRS ||
-			       arg->how == ADMIN_HOW_FILE))
-			return usage(a, arg->name, "is missing (--help tells)");
+		if (there || (arg->how != ADMIN_HOW_NEEDED && arg->how != ADMIN_HOW_PAIRS && arg->how != ADMIN_HOW_FILE))
+			continue;
+		f = fmemopen(line, sizeof(line), "w");
+		if (f) {
+			cli_usage_line(f, a->command);
+			fclose(f);
+		}
+		line[sizeof(line) - 1] = 0;
+		end = strchr(line, '\n');
+		if (end)
+			*end = 0;
+		snprintf(why, sizeof(why), "is missing: %s", f ? line : a->command->words);
+		return usage(a, arg->how == ADMIN_HOW_PAIRS ? "MEMBER=VALUE" : cli_word_name(arg), why);
 	}
-	if (strcmp(a->command->words, "subscriber add") != 0)
-		return CLI_DONE;
-	if (!json_object_get(a->args, "k"))
+	if (strcmp(a->command->words, "subscriber add") == 0 && !json_object_get(a->args, "k"))
 		return usage(a, "subscriber add", "--k or --k-file is needed");
-	if (!json_object_get(a->args, "opc") == !json_object_get(a->args, "op"))
-		return usage(a, "subscriber add", "one of --opc, --opc-file, --op and --op-file is needed");
 	return CLI_DONE;
 }
 
@@ -260,6 +283,62 @@ static int command_take(struct cli_args *a, int left, char **argv)
 	return a->command ? 1 : 0;
 }
 
+// Is it the first word of commands?
+static bool is_noun(const char *word)
+{
+	for (unsigned i = 0; i < admin_command_cnt; i++) {
+		size_t n = strcspn(admin_command_rows[i].words, " ");
+
+		if (strlen(word) == n && memcmp(word, admin_command_rows[i].words, n) == 0)
+			return true;
+	}
+	return false;
+}
+
+// Of all commands, or of the verbs of a noun, the one that may have been meant; "" in both: none.
+static void no_such_command(struct cli_args *a, const char *noun, const char *verb)
+{
+	bool known = is_noun(noun);
+	size_t n = strlen(noun);
+	char words[64], why[160];
+	struct similar like;
+
+	snprintf(words, sizeof(words), "%.30s%s%.30s", noun, *verb ? " " : "", verb);
+	like = similar_to(known ? verb : words);
+	for (unsigned i = 0; i < admin_command_cnt; i++) {
+		const char *candidate = admin_command_rows[i].words;
+
+		if (!known)
+			similar_offer(&like, candidate);
+		else if (strncmp(candidate, noun, n) == 0 && candidate[n] == ' ')
+			similar_offer(&like, candidate + n + 1);
+	}
+	if (like.best)
+		snprintf(why, sizeof(why), "no such command; did you mean hssctl %.30s%s%.60s?", known ? noun : "",
+			 known ? " " : "", like.best);
+	else
+		snprintf(why, sizeof(why), "no such command (hssctl %.30s lists them)", known ? noun : "help");
+	(void)usage(a, known ? words : noun, why);
+}
+
+// Words that are no command: `help`, a noun alone, or a slip, with what may have been meant. Returns as command_take;
+// when it takes nothing a->error says why.
+static int other_take(struct cli_args *a, int left, char **argv)
+{
+	bool two = left > 1 && argv[1][0] != '-';
+
+	if (strcmp(argv[0], "help") == 0) {
+		a->help = true;
+		return 1;
+	}
+	if (is_noun(argv[0]) && (!two || a->help)) {
+		a->noun = argv[0];
+		return 1;
+	}
+	no_such_command(a, argv[0], two ? argv[1] : "");
+	return 0;
+}
+
 int cli_args_parse(int argc, char **argv, struct cli_args *a)
 {
 	const char *env = getenv("COREHSS_SOCKET");
@@ -276,12 +355,14 @@ int cli_args_parse(int argc, char **argv, struct cli_args *a)
 		if (taken) {
 			i += taken - 1;
 		} else if (!a->command) {
-			taken = argv[i][0] == '-' ? 0 : command_take(a, argc - i, argv + i);
-			if (!taken && !a->help)
-				return usage(a, argv[i],
-					     argv[i][0] == '-' ? "no such option (--help tells)"
-							       : "no such command (--help tells)");
-			i += taken ? taken - 1 : 0;
+			if (argv[i][0] == '-')
+				return usage(a, argv[i], "no such option (hssctl --help)");
+			taken = command_take(a, argc - i, argv + i);
+			if (!taken)
+				taken = other_take(a, argc - i, argv + i);
+			if (!taken)
+				return CLI_USAGE;
+			i += taken - 1;
 		} else if (!words_only && strcmp(argv[i], "--") == 0) {
 			words_only = true;
 		} else if (!words_only && strncmp(argv[i], "--", 2) == 0) {
@@ -290,6 +371,7 @@ int cli_args_parse(int argc, char **argv, struct cli_args *a)
 			rc = word_take(a, argv[i]);
 		}
 	}
+	a->help |= a->noun != NULL; // a noun alone
 	if (a->help || a->version || a->commands)
 		return CLI_DONE;
 	if (a->timeout_s == CLI_TIMEOUT_NONE) // an end is certain: the loader's, or hss-admin's when the loader goes
@@ -297,7 +379,7 @@ int cli_args_parse(int argc, char **argv, struct cli_args *a)
 	if (rc == CLI_DONE && a->timeout_s > CLI_TIMEOUT_S_MAX)
 		return usage(a, "--timeout", "expected seconds, 0 (for ever) to 86400");
 	if (rc == CLI_DONE && !a->command)
-		return usage(a, "hssctl", "a command is needed (--help tells)");
+		return usage(a, "hssctl", "a command is needed (hssctl help lists them)");
 	return rc == CLI_DONE ? complete(a) : rc;
 }
 

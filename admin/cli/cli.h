@@ -21,6 +21,7 @@ struct cli_args {
 	bool json, help, version, commands;
 	unsigned timeout_s;                  // nothing moves for so long: give up; 0: never
 	const struct admin_command *command; // NULL with help, version or commands
+	const char *noun;		     // help about "subscriber ..."; NULL: not about one
 	json_t *args;                        // owned
 	const char *file;                    // FILE of import and export
 	char error[512];
@@ -28,8 +29,15 @@ struct cli_args {
 // 0, or CLI_USAGE and a->error. Overwrites keys in argv. The caller calls cli_args_fini in every case.
 int cli_args_parse(int argc, char **argv, struct cli_args *a) MUST_USE;
 void cli_args_fini(struct cli_args *a);
-// Usage of one command, or of all with NULL.
-void cli_help(FILE *f, const struct admin_command *command);
+// Usage of one command, of all of a noun, or of all.
+void cli_help(FILE *f, const struct admin_command *command, const char *noun);
+// "hssctl sqn show IMSI" and a line feed.
+void cli_usage_line(FILE *f, const struct admin_command *c);
+// Is it given as --name? Then `out` gets the name as it is typed: dry_run is --dry-run.
+bool cli_is_option(const struct admin_arg *arg);
+void cli_option_name(const struct admin_arg *arg, char out[40]);
+// "IMSI": the word that stands for an argument. Valid until the next call.
+const char *cli_word_name(const struct admin_arg *arg);
 // One command a line with its options: what the completion of the shell reads.
 void cli_commands(FILE *f);
 
@@ -76,5 +84,7 @@ struct cli_output *cli_text_new(const struct admin_command *command, FILE *f);
 void cli_text_row(struct cli_output *o, const char *text, size_t len);
 // Writes out what is held back (the titles of an empty list only when that is the whole answer), frees it.
 void cli_text_end(struct cli_output **o, bool complete);
+// output_document.c: a member of a subscriber's document in words. false: it has none but its value.
+bool cli_document_value(const char *path, const json_t *v, char out[256]);
 // A row as it came, one a line.
 void cli_json_row(FILE *f, const char *text, size_t len);

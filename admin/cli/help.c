@@ -3,10 +3,26 @@
 #include <string.h>
 #include "admin/cli/cli.h"
 
-static void upper(FILE *f, const char *text)
+bool cli_is_option(const struct admin_arg *arg)
 {
-	for (; *text; text++)
-		fputc(toupper((unsigned char)*text), f);
+	return arg->how == ADMIN_HOW_OPTION || arg->how == ADMIN_HOW_MANY || arg->how == ADMIN_HOW_FLAG;
+}
+
+void cli_option_name(const struct admin_arg *arg, char out[40])
+{
+	snprintf(out, 40, "%s", arg->name);
+	for (char *p = out; (p = strchr(p, '_'));)
+		*p = '-';
+}
+
+const char *cli_word_name(const struct admin_arg *arg)
+{
+	static char name[40];
+
+	snprintf(name, sizeof(name), "%s", arg->name);
+	for (char *p = name; *p; p++)
+		*p = (char)toupper((unsigned char)*p);
+	return name;
 }
 
 static const char *type_word(enum admin_type type)
@@ -16,39 +32,44 @@ static const char *type_word(enum admin_type type)
 	case ADMIN_TYPE_AMF:
 		return "HEX";
 	case ADMIN_TYPE_FORMAT:
-		return "FORMAT";
+		return "mongo|csv";
+	case ADMIN_TYPE_STATUS:
+		return "granted|barred";
+	case ADMIN_TYPE_DIGITS:
+		return "DIGITS";
 	case ADMIN_TYPE_MSISDN:
 	case ADMIN_TYPE_SQN:
 	case ADMIN_TYPE_COUNT:
 		return "N";
 	default:
-		return "NAME";
+		return "TEXT";
 	}
 }
 
-static void usage_line(FILE *f, const struct admin_command *c)
+void cli_usage_line(FILE *f, const struct admin_command *c)
 {
+	char name[40];
+
 	fprintf(f, "hssctl %s", c->words);
 	for (unsigned i = 0; i < ADMIN_ARG_MAX && c->arg[i].name; i++) {
 		const struct admin_arg *arg = &c->arg[i];
 
+		cli_option_name(arg, name);
 		switch (arg->how) {
 		case ADMIN_HOW_NEEDED:
 		case ADMIN_HOW_FILE:
-			fputc(' ', f);
-			upper(f, arg->name);
+			fprintf(f, " %s", cli_word_name(arg));
 			break;
 		case ADMIN_HOW_PAIRS:
-			fputs(" KEY=VALUE...", f);
+			fputs(" MEMBER=VALUE...", f);
 			break;
 		case ADMIN_HOW_SENT:
 			break;
 		case ADMIN_HOW_FLAG:
-			fprintf(f, " [--%s]", arg->name);
+			fprintf(f, " [--%s]", name);
 			break;
 		default:
-			fprintf(f, " [--%s %s]%s", arg->name, type_word(arg->type),
-				arg->how == ADMIN_HOW_MANY ? "..." : "");
+			fprintf(f, " [--%s %s]%s", name, type_word(arg->type), arg->how == ADMIN_HOW_MANY ? "..." : "");
 			break;
 		}
 	}
@@ -58,32 +79,47 @@ static void usage_line(FILE *f, const struct admin_command *c)
 static void help_command(FILE *f, const struct admin_command *c)
 {
 	fputs("usage: ", f);
-	usage_line(f, c);
+	cli_usage_line(f, c);
 	fprintf(f, "\n%s\n", c->help);
 	if (c->arg[0].name)
 		fputc('\n', f);
 	for (unsigned i = 0; i < ADMIN_ARG_MAX && c->arg[i].name; i++) {
 		const struct admin_arg *arg = &c->arg[i];
-		bool option =
-		    arg->how == ADMIN_HOW_OPTION || arg->how == ADMIN_HOW_MANY || arg->how == ADMIN_HOW_FLAG;
-		char name[40];
+		char option[40], name[48];
 
 		if (arg->how == ADMIN_HOW_SENT)
 			continue;
-		snprintf(name, sizeof(name), "%s%s", option ? "--" : "",
-			 arg->how == ADMIN_HOW_PAIRS ? "KEY=VALUE" : arg->name);
-		if (!option && arg->how != ADMIN_HOW_PAIRS) {
-			for (char *p = name; *p; p++)
-				*p = (char)toupper((unsigned char)*p);
-		}
+		cli_option_name(arg, option);
+		snprintf(name, sizeof(name), "%s%s", cli_is_option(arg) ? "--" : "",
+			 cli_is_option(arg)		 ? option
+			 : arg->how == ADMIN_HOW_PAIRS ? "MEMBER=VALUE"
+						       : cli_word_name(arg));
 		fprintf(f, "  %-14s %s\n", name, arg->help);
+	}
+	fprintf(f, "\nexample: hssctl %s\n", c->example);
+}
+
+static void help_noun(FILE *f, const char *noun)
+{
+	size_t n = strlen(noun);
+
+	fprintf(f, "usage: hssctl %s VERB ...   (hssctl %s VERB --help tells more)\n\n", noun, noun);
+	for (unsigned i = 0; i < admin_command_cnt; i++) {
+		const struct admin_command *c = &admin_command_rows[i];
+
+		if (strncmp(c->words, noun, n) == 0 && c->words[n] == ' ')
+			fprintf(f, "  %-19s %s\n  %19s e.g. hssctl %s\n", c->words, c->help, "", c->example);
 	}
 }
 
-void cli_help(FILE *f, const struct admin_command *command)
+void cli_help(FILE *f, const struct admin_command *command, const char *noun)
 {
 	if (command) {
 		help_command(f, command);
+		return;
+	}
+	if (noun) {
+		help_noun(f, noun);
 		return;
 	}
 	fputs("usage: hssctl [--socket PATH] [--json] [--timeout SECONDS] COMMAND ...\n\n"
@@ -93,7 +129,7 @@ void cli_help(FILE *f, const struct admin_command *command)
 	      "  --timeout SECONDS\n"
 	      "                 give up when nothing has come for so long (30; 0: never, as\n"
 	      "                 store index, verify and accept-loss do)\n"
-	      "  --help         this text; with a command, what that takes\n"
+	      "  --help, help   this text; with a noun its verbs, with a command what that takes\n"
 	      "  --version      version of this program\n\nCommands:\n",
 	      f);
 	for (unsigned i = 0; i < admin_command_cnt; i++)
@@ -108,18 +144,17 @@ void cli_commands(FILE *f)
 		fprintf(f, "%s:", c->words);
 		for (unsigned n = 0; n < ADMIN_ARG_MAX && c->arg[n].name; n++) {
 			const struct admin_arg *arg = &c->arg[n];
+			char name[40];
 
-			if (arg->how == ADMIN_HOW_OPTION || arg->how == ADMIN_HOW_MANY ||
-			    arg->how == ADMIN_HOW_FLAG)
-				fprintf(f, " --%s", arg->name);
+			cli_option_name(arg, name);
+			if (cli_is_option(arg))
+				fprintf(f, " --%s", name);
 			if (arg->type == ADMIN_TYPE_KEY)
 				fprintf(f, " --%s-file", arg->name);
 			if (arg->how == ADMIN_HOW_FILE)
 				fputs(" FILE", f);
 			if (arg->type == ADMIN_TYPE_LEVEL)
 				fputs(" error warn info debug", f);
-			if (arg->type == ADMIN_TYPE_FORMAT)
-				fputs(" mongo csv", f);
 		}
 		fputc('\n', f);
 	}

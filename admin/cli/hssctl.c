@@ -71,7 +71,7 @@ int main(int argc, char **argv)
 		if (args.commands)
 			cli_commands(stdout);
 		else
-			cli_help(stdout, args.command);
+			cli_help(stdout, args.command, args.noun);
 		goto out;
 	}
 	rc = cli_session_open(&session, &args);

@@ -213,6 +213,7 @@ static void table_row(struct cli_output *o, json_t *row_taken)
 struct flat {
 	FILE *f; // NULL: measure
 	size_t width;
+	bool document; // a subscriber's
 };
 
 static void flat_walk(struct flat *w, const char *prefix, const json_t *v, unsigned depth);
@@ -221,10 +222,12 @@ static void flat_member(struct flat *w, const char *prefix, const char *name, co
 {
 	char shown[256], full[512], text[256];
 	const json_t *first = json_array_get(v, 0);
+	bool said;
 
 	printable(name, shown);
 	snprintf(full, sizeof(full), "%.250s%s%s", prefix, *prefix ? "." : "", shown);
-	if (depth < FLAT_DEPTH && (json_is_object(v) || json_is_object(first) || json_is_array(first))) {
+	said = w->document && cli_document_value(full, v, text);
+	if (!said && depth < FLAT_DEPTH && (json_is_object(v) || json_is_object(first) || json_is_array(first))) {
 		flat_walk(w, full, v, depth + 1);
 		return;
 	}
@@ -235,7 +238,8 @@ static void flat_member(struct flat *w, const char *prefix, const char *name, co
 			w->width = len < FLAT_NAME_MAX ? len : FLAT_NAME_MAX;
 		return;
 	}
-	cell(name, v, text);
+	if (!said)
+		cell(name, v, text);
 	fprintf(w->f, "%-*s  %s\n", (int)w->width, full, text);
 }
 
@@ -258,9 +262,9 @@ static void flat_walk(struct flat *w, const char *prefix, const json_t *v, unsig
 	}
 }
 
-static void flat(FILE *f, const json_t *v)
+static void flat(FILE *f, const json_t *v, bool document)
 {
-	struct flat w = {0};
+	struct flat w = {.document = document};
 
 	flat_walk(&w, "", v, 0);
 	w.f = f;
@@ -275,7 +279,7 @@ static void status_row(struct cli_output *o, json_t *row)
 	size_t i;
 
 	json_object_del(row, "roles");
-	flat(o->f, row);
+	flat(o->f, row, false);
 	fputc('\n', o->f);
 	json_array_foreach(roles, i, role)
 	{
@@ -305,6 +309,8 @@ void cli_text_row(struct cli_output *o, const char *text, size_t len)
 		json_decref(row);
 		return;
 	}
+	if (o->table && json_object_size(row) == 1 && json_object_get(row, "count"))
+		o->table = NULL; // of a list only how many
 	if (o->table) {
 		table_row(o, row);
 		return;
@@ -314,7 +320,7 @@ void cli_text_row(struct cli_output *o, const char *text, size_t len)
 	if (strcmp(o->command->words, "status") == 0)
 		status_row(o, row);
 	else
-		flat(o->f, row);
+		flat(o->f, row, strcmp(o->command->words, "subscriber show") == 0);
 	json_decref(row);
 }
 

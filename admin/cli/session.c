@@ -170,11 +170,14 @@ int cli_session_end(const char *text, const struct admin_command *command)
 	json_t *end = json_loads(text, 0, NULL);
 	json_int_t status = json_integer_value(json_object_get(end, "status"));
 	const char *error = json_string_value(json_object_get(end, "error"));
+	const char *warning = json_string_value(json_object_get(end, "warning"));
 
 	if (!json_is_object(end) || status < 0 || status > 2)
 		status = CLI_REFUSED;
 	if (status != CLI_DONE)
 		fprintf(stderr, "hssctl: %s: %s\n", command->words, error ? error : "refused");
+	else if (warning)
+		fprintf(stderr, "hssctl: %s: warning: %s\n", command->words, warning);
 	json_decref(end);
 	return (int)status;
 }

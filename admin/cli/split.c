@@ -2,6 +2,7 @@
 #include "admin/cli/split.h"
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define ROOM 64u // for the line before a document
 
@@ -13,20 +14,30 @@ static bool is_blank(char c)
 // Whether brackets are open at the end of this line.
 static bool unbalanced(const char *p, const char *end)
 {
-	bool string = false;
+	char string = 0; // the quote that ends it
 	int depth = 0;
 
 	for (; p < end; p++) {
 		if (string && *p == '\\')
 			p++;
-		else if (*p == '"')
-			string = !string;
+		else if (string ? *p == string : *p == '"' || *p == '\'')
+			string = string ? 0 : *p;
 		else if (!string && (*p == '{' || *p == '['))
 			depth++;
 		else if (!string && (*p == '}' || *p == ']'))
 			depth--;
 	}
 	return depth > 0;
+}
+
+// A header of CSV may begin with any of its columns.
+static bool has_imsi(const char *p, const char *end)
+{
+	for (; end - p >= 4; p++) {
+		if (strncasecmp(p, "imsi", 4) == 0)
+			return true;
+	}
+	return false;
 }
 
 enum cli_format cli_format_of(const char *p, size_t len, bool all)
@@ -41,12 +52,14 @@ enum cli_format cli_format_of(const char *p, size_t len, bool all)
 		return all ? CLI_FORMAT_LINES : CLI_FORMAT_MORE;
 	if (*p == '[')
 		return CLI_FORMAT_BLOCKS;
+	line = memchr(p, '\n', (size_t)(end - p));
 	if (*p != '{') {
 		bool csv = (*p >= '0' && *p <= '9') || *p == '"' || *p == '#' || *p == 'i' || *p == 'I';
 
-		return csv ? CLI_FORMAT_CSV : CLI_FORMAT_LINES;
+		if (!csv && !line && !all)
+			return CLI_FORMAT_MORE;
+		return csv || has_imsi(p, line ? line : end) ? CLI_FORMAT_CSV : CLI_FORMAT_LINES;
 	}
-	line = memchr(p, '\n', (size_t)(end - p));
 	if (!line || line + 1 == end)
 		return all ? CLI_FORMAT_LINES : CLI_FORMAT_MORE;
 	// a line that breaks off is one bad document when the next one begins a document
@@ -105,7 +118,7 @@ static void inside(struct cli_split *s, char c, struct sink *k)
 		// no string has a line feed in it: an unlike octet keeps the document wrong, and the next one
 		// is found
 		put(k, c == '\n' ? '\x01' : c);
-		if (c == '\n' || (c == '"' && !s->escaped))
+		if (c == '\n' || (c == s->quote && !s->escaped))
 			s->in_string = false;
 		s->escaped = c == '\\' && !s->escaped;
 		return;
@@ -113,12 +126,14 @@ static void inside(struct cli_split *s, char c, struct sink *k)
 	if (is_blank(c))
 		return;
 	put(k, c);
-	if (c == '"')
+	if (c == '"' || c == '\'') { // single quotes are those of MongoDB's shells
 		s->in_string = true;
-	else if (c == '{' || c == '[')
+		s->quote = c;
+	} else if (c == '{' || c == '[') {
 		s->depth++;
-	else if ((c == '}' || c == ']') && --s->depth == 0)
+	} else if ((c == '}' || c == ']') && --s->depth == 0) {
 		document_end(s, k);
+	}
 }
 
 size_t cli_split_next(struct cli_split *s, const char *p, size_t len, char *out, size_t cap, size_t *out_len)

@@ -17,6 +17,7 @@ enum cli_format cli_format_of(const char *p, size_t len, bool all);
 struct cli_split {
 	uint64_t line, document; // where we are, from 1; documents begun
 	unsigned depth;
+	char quote; // that the string began with
 	bool in_document, in_string, escaped,
 	    odd; // odd: not begun by a brace: taken up to the next comma or line
 	bool array, closed;

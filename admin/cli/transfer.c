@@ -70,46 +70,57 @@ static void import_row(struct import *im, const char *text)
 	json_t *progress = json_object_get(row, "progress"), *line = json_object_get(row, "line");
 	json_t *document = json_object_get(row, "document");
 	const char *error = json_string_value(json_object_get(row, "error"));
+	const char *warning = json_string_value(json_object_get(row, "warning"));
 
 	if (json_is_object(progress)) {
 		im->rows = json_integer_value(json_object_get(progress, "rows"));
 		im->errors = json_integer_value(json_object_get(progress, "errors"));
 		bar_show(im, false);
-	} else if (line && error) {
+	} else if (line && (error || warning)) {
 		bar_clear(im);
 		fprintf(stderr, "hssctl: %s:%lld: ", im->name, (long long)json_integer_value(line));
 		if (document)
 			fprintf(stderr, "document %lld: ", (long long)json_integer_value(document));
-		fprintf(stderr, "%s\n", error);
+		fprintf(stderr, "%s%s\n", error ? "" : "warning: ", error ? error : warning);
 	}
 	if (im->args->json && progress == NULL)
 		cli_json_row(stdout, text, strlen(text));
 	json_decref(row);
 }
 
+// Rows that were refused are told one by one; only what concerns the whole has an error of its own.
 static int import_end(struct import *im, const char *text)
 {
 	json_t *end = json_loads(text, 0, NULL);
 	json_t *rows = json_object_get(end, "rows"), *errors = json_object_get(end, "errors");
-	int status;
+	json_int_t warnings = json_integer_value(json_object_get(end, "warnings"));
+	bool whole = json_is_integer(rows) && !json_object_get(end, "error");
+	int status = CLI_REFUSED;
 
 	bar_show(im, true);
 	bar_clear(im);
-	status = cli_session_end(text, im->args->command);
+	if (!whole)
+		status = cli_session_end(text, im->args->command);
 	if (json_is_integer(rows))
 		im->rows = json_integer_value(rows);
 	if (json_is_integer(errors))
 		im->errors = json_integer_value(errors);
+	if (whole)
+		status = im->errors ? CLI_REFUSED : CLI_DONE;
 	if (im->args->json) {
 		cli_json_row(stdout, text, strlen(text));
-	} else if (status == CLI_DONE) {
+	} else if (whole) {
 		double seconds = (double)(clock_mono_us() - im->began_us) / 1e6;
+		bool dry = json_is_true(json_object_get(end, "dry_run"));
 
-		printf("%lld imported, %lld refused, %.1f s\n", (long long)im->rows, (long long)im->errors,
-		       seconds);
+		printf("%lld %s, %lld refused, ", (long long)im->rows, dry ? "would be imported" : "imported",
+		       (long long)im->errors);
+		if (warnings)
+			printf("%lld warnings, ", (long long)warnings);
+		printf("%.1f s\n", seconds);
 	}
 	json_decref(end);
-	return status == CLI_DONE && im->errors ? CLI_REFUSED : status;
+	return status;
 }
 
 // --- what goes out

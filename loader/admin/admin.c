@@ -1,6 +1,7 @@
 // Calls and rows: see admin.h. Loader process, main thread.
 #include "loader/admin/admin.h"
 #include <errno.h>
+#include <event2/event.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 
 struct admin {
 	struct call *call[ADMIN_CALLS_MAX];
+	struct event *again; // lists that go on after others had their turn
 	uint64_t serial;
 };
 
@@ -47,6 +49,8 @@ void admin_free(struct loader *l)
 	if (!l->admin)
 		return;
 	admin_gone(l);
+	if (l->admin->again)
+		event_free(l->admin->again);
 	free(l->admin);
 	l->admin = NULL;
 }
@@ -112,6 +116,8 @@ void admin_end(struct loader *l, struct call *c, enum admin_status status, const
 	json_t *m = json_pack("{s:i}", "status", (int)status);
 	if (error)
 		json_object_set_new(m, "error", json_string(text));
+	else if (c->warning[0])
+		json_object_set_new(m, "warning", json_string(c->warning));
 	end(l, c, m);
 	json_decref(m);
 }
@@ -171,6 +177,24 @@ static void pump(struct loader *l, struct call *c)
 {
 	if (c->command->pump && c->started && c->window)
 		c->command->pump(l, c);
+}
+
+static void on_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct loader *l = arg;
+	(void)fd;
+	(void)what;
+	for (unsigned i = 0; i < ADMIN_CALLS_MAX; i++)
+		if (l->admin->call[i])
+			pump(l, l->admin->call[i]);
+}
+
+void admin_again(struct loader *l)
+{
+	if (!l->admin->again && l->base)
+		l->admin->again = event_new(l->base, -1, 0, on_again, l);
+	if (l->admin->again)
+		event_add(l->admin->again, &(struct timeval){0});
 }
 
 void admin_frame(struct loader *l, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len)

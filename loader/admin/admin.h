@@ -16,6 +16,14 @@ struct import_docs;
 struct backup;
 struct audit;
 
+// How many digits the IMSIs of an import have: one that is shorter than most is likely a slip.
+#define IMSI_DIGITS_MAX 15u
+struct imsi_lengths {
+	uint64_t cnt[IMSI_DIGITS_MAX + 1];
+	uint64_t line[IMSI_DIGITS_MAX + 1]; // of the first one
+	imsi_t first[IMSI_DIGITS_MAX + 1];
+};
+
 struct call {
 	uint64_t id;     // hss-admin's
 	uint64_t serial; // ours
@@ -28,8 +36,14 @@ struct call {
 	imsi_t cursor;
 	// import
 	uint64_t line, rows, errors, in_flight, owed;
+	char warning[256]; // goes with the end; "": none
+	// a list: what is wanted, and how much was found
+	uint64_t found, limit;
 	uint64_t progress_ms;
-	bool ended, failed;
+	bool ended, failed, dry;
+	uint64_t warnings;
+	bool columns_told;
+	struct imsi_lengths lengths;
 	struct import_docs *docs; // owned; NULL: rows of CSV
 	struct csv *csv;	  // owned; NULL: documents
 	struct audit *audit;	  // owned; NULL: it is not written down
@@ -49,6 +63,9 @@ void admin_gone(struct loader *l); // hss-admin went away: all calls with it
 void admin_tick(struct loader *l);
 // The fold thread made a step: streams may begin, imports may go on.
 void admin_folded(struct loader *l);
+
+// A pump that stopped to let others have their turn is called again.
+void admin_again(struct loader *l);
 
 // The call of an operation, NULL when it is over.
 struct call *admin_call(struct loader *l, uint64_t serial);

@@ -1,5 +1,6 @@
 // Writes the audit log: one line for each change that an operator asked for (audit.h).
 #include "loader/admin/audit.h"
+#include "apps/documents.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,7 +26,8 @@ struct audit {
 
 static bool is_key(const char *name)
 {
-	return strcmp(name, "security.k") == 0 || strcmp(name, "security.op") == 0 || strcmp(name, "security.opc") == 0;
+	const struct doc_node *n = schema_find(documents_schema(), name);
+	return n && n->member->flags & DOC_F_SECRET;
 }
 
 static void flatten(json_t *out, const char *path, json_t *v)
@@ -134,7 +136,7 @@ static void now_text(char out[32])
 
 static bool text_argument(const char *name)
 {
-	static const char *const shown[] = {"imsi", "host", "level", "sqn", "by", "file", "secrets", "force"};
+	static const char *const shown[] = {"imsi", "host", "level", "sqn", "by", "file", "secrets", "force", "what", "dry_run"};
 
 	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
 		if (strcmp(name, shown[i]) == 0)

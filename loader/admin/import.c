@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "loader/document/csv.h"
 #include "loader/document/import_doc.h"
+#include "loader/document/shell.h"
 #include "loader/admin/provision.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -17,6 +18,7 @@ void import_begin(struct loader *l, struct call *c)
 {
 	const char *format = json_string_value(json_object_get(c->args, "format"));
 	c->progress_ms = clock_mono_ms();
+	c->dry = json_is_true(json_object_get(c->args, "dry_run"));
 	if (format && strcmp(format, "csv") == 0)
 		c->csv = csv_new();
 	else
@@ -29,14 +31,59 @@ void import_begin(struct loader *l, struct call *c)
 #define LINE_BITS 40
 #define LINE_MASK ((1ull << LINE_BITS) - 1)
 
-static void error_row(struct loader *l, struct call *c, uint64_t number, const char *text)
+static void told_row(struct loader *l, struct call *c, uint64_t number, const char *what, const char *text)
 {
-	if (++c->errors > ADMIN_ERRORS_MAX)
-		return;
-	json_t *row = json_pack("{s:I,s:s}", "line", (json_int_t)(number & LINE_MASK), "error", text);
+	json_t *row = json_pack("{s:I,s:s}", "line", (json_int_t)(number & LINE_MASK), what, text);
 	if (number > LINE_MASK)
 		json_object_set_new(row, "document", json_integer((json_int_t)(number >> LINE_BITS)));
 	admin_row_take(l, c, row, false);
+}
+
+static void error_row(struct loader *l, struct call *c, uint64_t number, const char *text)
+{
+	if (++c->errors <= ADMIN_ERRORS_MAX)
+		told_row(l, c, number, "error", text);
+}
+
+// The row is taken all the same.
+static void warning_row(struct loader *l, struct call *c, uint64_t number, const char *text)
+{
+	if (++c->warnings <= ADMIN_ERRORS_MAX)
+		told_row(l, c, number, "warning", text);
+}
+
+// ---- IMSIs that are shorter than the others
+
+static void length_seen(struct call *c, const json_t *doc)
+{
+	const json_t *text = json_object_get(doc, "imsi");
+	size_t digits = json_string_length(text);
+	struct imsi_lengths *n = &c->lengths;
+	imsi_t imsi;
+	if (digits == 0 || digits > IMSI_DIGITS_MAX || !imsi_parse(slice_of(json_string_value(text), digits), &imsi))
+		return;
+	if (n->cnt[digits]++ > 0)
+		return;
+	n->line[digits] = c->line;
+	n->first[digits] = imsi;
+}
+
+static void lengths_tell(struct loader *l, struct call *c)
+{
+	const struct imsi_lengths *n = &c->lengths;
+	unsigned usual = 0;
+	char text[200], imsi[16];
+	for (unsigned i = 1; i <= IMSI_DIGITS_MAX; i++)
+		if (n->cnt[i] >= n->cnt[usual])
+			usual = i;
+	for (unsigned i = 1; i < usual; i++) {
+		if (n->cnt[i] == 0)
+			continue;
+		imsi_text(n->first[i], imsi);
+		snprintf(text, sizeof(text), "IMSI %s has %u digits, most of this file have %u (%llu of %llu)", imsi, i, usual,
+			 (unsigned long long)n->cnt[i], (unsigned long long)(n->cnt[i] + n->cnt[usual]));
+		warning_row(l, c, n->line[i], text);
+	}
 }
 
 static void progress(struct loader *l, struct call *c)
@@ -52,9 +99,11 @@ static void finish_if_over(struct loader *l, struct call *c)
 {
 	if (!c->ended || c->in_flight)
 		return;
+	lengths_tell(l, c);
 	progress(l, c);
-	json_t *m = json_pack("{s:i,s:I,s:I}", "status", c->failed ? ADMIN_REFUSED : ADMIN_OK, "rows",
-			      (json_int_t)c->rows, "errors", (json_int_t)c->errors);
+	json_t *m = json_pack("{s:i,s:I,s:I,s:I,s:b}", "status", c->failed || c->errors ? ADMIN_REFUSED : ADMIN_OK,
+			      "rows", (json_int_t)c->rows, "errors", (json_int_t)c->errors, "warnings",
+			      (json_int_t)c->warnings, "dry_run", c->dry);
 	if (c->failed)
 		json_object_set_new(m, "error", json_string("some rows could not be made durable"));
 	admin_end_take(l, c, m);
@@ -88,10 +137,18 @@ static void row_refused(struct loader *l, uint64_t id, uint64_t answer, const ch
 // Checks and begins one row; what is wrong with it goes into its error row.
 static void import_row(struct loader *l, struct call *c, const json_t *doc, struct slice text)
 {
-	struct record_error e;
+	struct record_error e = {""};
+	uint64_t number = c->line;
+	length_seen(c, doc);
+	if (c->dry) {
+		if (!provision_check(l, doc, &e))
+			error_row(l, c, number, e.text);
+		else if (c->rows++, e.text[0])
+			warning_row(l, c, number, e.text);
+		return;
+	}
 	// before: with a full batch the commit may answer rows of this call
 	c->in_flight++;
-	uint64_t number = c->line;
 	bool ok = provision_change(l,
 				   &(struct put){.document = doc,
 						 .text = text,
@@ -101,24 +158,50 @@ static void import_row(struct loader *l, struct call *c, const json_t *doc, stru
 						 .id = c->serial,
 						 .answer = number},
 				   &e);
-	if (!ok) {
+	if (!ok)
 		c->in_flight--;
-		error_row(l, c, number, e.text);
-	}
+	if (e.text[0])
+		(ok ? warning_row : error_row)(l, c, number, e.text);
+}
+
+// As the shells of MongoDB print it. NULL: told.
+static json_t *import_shell(struct loader *l, struct call *c, struct slice line, json_error_t *where, struct wr *out)
+{
+	char text[220];
+	const char *why = shell_to_json(line, out);
+	json_t *doc = why ? NULL : import_docs_parse(c->docs, wr_done(out), where);
+	if (doc)
+		return doc;
+	if (line.len >= 4 && memcmp(line.p, "Type", 4) == 0)
+		snprintf(text, sizeof(text), "the shell stopped here, further documents are missing: export with mongoexport");
+	else if (why && line.p[0] == '{' && memchr(line.p, '(', line.len))
+		snprintf(text, sizeof(text), "not understood: %s", why);
+	else
+		snprintf(text, sizeof(text), "not JSON: %.150s (column %d)", where->text, where->column);
+	error_row(l, c, c->line, text);
+	return NULL;
 }
 
 static void import_json(struct loader *l, struct call *c, struct slice line)
 {
 	json_error_t where;
-	char text[200];
 	json_t *doc = import_docs_parse(c->docs, line, &where);
-	if (doc) {
-		import_row(l, c, doc, line);
-	} else {
-		snprintf(text, sizeof(text), "not JSON: %.150s (column %d)", where.text, where.column);
-		error_row(l, c, c->line, text);
+	struct wr out = {0};
+	size_t room = 0;
+	uint8_t *json = NULL;
+	if (!doc) {
+		room = 4 * (size_t)line.len + 256;
+		json = malloc(room);
+		out = wr_of(json, json ? room : 0);
+		doc = import_shell(l, c, line, &where, &out);
+		line = wr_done(&out);
 	}
+	if (doc)
+		import_row(l, c, doc, line);
 	json_decref(doc);
+	if (json)
+		secret_wipe(json, room);
+	free(json);
 }
 
 static void import_csv(struct loader *l, struct call *c, struct slice line)
@@ -128,6 +211,12 @@ static void import_csv(struct loader *l, struct call *c, struct slice line)
 	enum csv_line kind = csv_read(c->csv, line, &row, &e);
 	if (kind == CSV_BAD)
 		error_row(l, c, c->line, e.text);
+	if (!c->columns_told && csv_unused(c->csv)[0]) {
+		char text[300];
+		snprintf(text, sizeof(text), "columns that are not used: %s", csv_unused(c->csv));
+		c->columns_told = true;
+		warning_row(l, c, c->line, text);
+	}
 	if (kind != CSV_ROW)
 		return;
 	json_t *doc = csv_document(c->csv, &row);

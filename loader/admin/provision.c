@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "loader/document/extjson.h"
+#include "loader/document/new_document.h"
 #include "loader/upstream/feed.h"
 #include "loader/commit/hss_request.h"
 #include "loader/upstream/problems.h"
@@ -17,6 +18,8 @@ const struct admin_command admin_commands[] = {
     {"subscriber add", provision_add, NULL},
     {"subscriber show", provision_show, NULL},
     {"subscriber set", provision_set, NULL},
+    {"subscriber bar", provision_bar, NULL},
+    {"subscriber unbar", provision_unbar, NULL},
     {"subscriber delete", provision_delete, NULL},
     {"subscriber list", provision_stream, provision_list_pump},
     {"subscriber export", provision_stream, provision_export_pump},
@@ -74,6 +77,7 @@ void provision_refused(struct loader *l, uint64_t id, uint64_t answer, const cha
 
 static bool check_document(struct loader *l, const json_t *doc, imsi_t *imsi, struct record_error *e)
 {
+	e->text[0] = 0;
 	struct subscription *s = calloc(1, sizeof(*s));
 	struct record_image image;
 	bool ok = s && record_parse(&l->records, doc, s, e) && record_build(&l->records, s, &image, e);
@@ -86,7 +90,13 @@ static bool check_document(struct loader *l, const json_t *doc, imsi_t *imsi, st
 	return ok;
 }
 
-static bool upstream_change(struct loader *l, struct feed_change *m, struct record_error *e)
+bool provision_check(struct loader *l, const json_t *doc, struct record_error *e)
+{
+	imsi_t imsi;
+	return check_document(l, doc, &imsi, e);
+}
+
+bool provision_upstream(struct loader *l, struct feed_change *m, struct record_error *e)
 {
 	if (feed_change_take(l, m))
 		return true;
@@ -108,13 +118,14 @@ bool provision_change(struct loader *l, const struct put *p, struct record_error
 				  .refused = p->refused,
 				  .id = p->id,
 				  .answer = p->answer};
-	return upstream_change(l, &m, e);
+	return provision_upstream(l, &m, e);
 }
 
 // Text of a document, put, and wiped. false: *e says why.
-static bool put_document(struct loader *l, struct call *c, const json_t *doc, enum put_mode mode,
-			 struct record_error *e)
+bool provision_put_document(struct loader *l, struct call *c, const json_t *doc, enum put_mode mode,
+			    struct record_error *e)
 {
+	uint64_t serial = c->serial;
 	char *text = json_dumps(doc, JSON_COMPACT);
 	if (!text) {
 		snprintf(e->text, sizeof(e->text), "the document could not be written");
@@ -131,75 +142,33 @@ static bool put_document(struct loader *l, struct call *c, const json_t *doc, en
 				   e);
 	secret_wipe(text, len);
 	free(text);
+	c = admin_call(l, serial); // it may have ended with the commit of a full batch
+	if (ok && c && e->text[0])
+		snprintf(c->warning, sizeof(c->warning), "%s", e->text);
 	return ok;
 }
 
 // ---- add
 // -------------------------------------------------------------------------------------------------------
 
-static json_t *rate(int value, int unit)
+// What the options of `subscriber add` make: unlike a document of another system, nothing of it is left out.
+static bool add_options(struct loader *l, struct call *c, json_t **doc, struct record_error *e)
 {
-	return json_pack("{s:i,s:i}", "value", value, "unit", unit);
-}
-
-static json_t *both_rates(int value, int unit)
-{
-	return json_pack("{s:o,s:o}", "downlink", rate(value, unit), "uplink", rate(value, unit));
-}
-
-static json_t *session(const char *name, int qci)
-{
-	json_t *arp = json_pack("{s:i,s:i,s:i}", "priority_level", qci == 5 ? 1 : 8, "pre_emption_capability",
-				1, "pre_emption_vulnerability", 1);
-	return json_pack("{s:s,s:i,s:{s:i,s:o},s:o,s:[]}", "name", name, "type", 3, "qos", "index", qci,
-			 "arp", arp, "ambr", both_rates(1, 3), "pcc_rule");
-}
-
-static json_t *sessions(const json_t *apn)
-{
-	json_t *list = json_array();
-	for (size_t i = 0; i < json_array_size(apn); i++) {
-		const char *name = json_string_value(json_array_get(apn, i));
-		// QCI 5 is that of IMS signalling (TS 23.203 table 6.1.7)
-		if (name)
-			json_array_append_new(list, session(name, strcmp(name, "ims") == 0 ? 5 : 9));
-	}
-	if (json_array_size(list) == 0)
-		json_array_append_new(list, session("internet", 9));
-	return list;
-}
-
-json_t *provision_new_document(const json_t *args)
-{
-	static const char *const keys[] = {"k", "op", "opc", "amf", "sqn", "algorithm"};
-	json_t *sec = json_pack("{s:s}", "amf", "8000");
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (json_object_get(args, keys[i]))
-			json_object_set(sec, keys[i], json_object_get(args, keys[i]));
-	int64_t sqn;
-	// a shell passes text
-	if (ext_decimal(json_string_value(json_object_get(sec, "sqn")), &sqn) == EXT_OK)
-		json_object_set_new(sec, "sqn", json_integer(sqn));
-	json_t *msisdn = json_object_get(args, "msisdn");
-	msisdn = msisdn ? json_incref(msisdn) : json_array();
-	json_t *slice = json_pack("{s:i,s:b,s:o}", "sst", 1, "default_indicator", 1, "session",
-				  sessions(json_object_get(args, "apn")));
-	return json_pack("{s:i,s:O,s:o,s:o,s:o,s:[o],s:i,s:i,s:i,s:i,s:i}", "schema_version", 1, "imsi",
-			 json_object_get(args, "imsi"), "msisdn", msisdn, "security", sec, "ambr",
-			 both_rates(1, 3), "slice", slice, "access_restriction_data", 32, "subscriber_status",
-			 0, "operator_determined_barring", 0, "network_access_mode", 0,
-			 "subscribed_rau_tau_timer", 12);
+	*doc = new_document(c->args, e);
+	bool ok = *doc && provision_check(l, *doc, e) && e->text[0] == 0;
+	if (!ok && strncmp(e->text, "security: ", 10) == 0)
+		snprintf(e->text, sizeof(e->text), "--opc or --op is needed, since s6a.op_file is not set");
+	return ok;
 }
 
 void provision_add(struct loader *l, struct call *c)
 {
-	struct record_error e = {""};
+	struct record_error e = {"out of memory"};
 	imsi_t imsi;
-	json_t *given = json_object_get(c->args, "document");
+	json_t *given = json_object_get(c->args, "document"), *doc = given ? json_incref(given) : NULL;
 	if (!given && !provision_imsi(l, c, &imsi))
 		return;
-	json_t *doc = given ? json_incref(given) : provision_new_document(c->args);
-	if (!put_document(l, c, doc, PUT_ADD, &e))
+	if ((!given && !add_options(l, c, &doc, &e)) || !provision_put_document(l, c, doc, PUT_ADD, &e))
 		admin_end(l, c, ADMIN_REFUSED, "%s", e.text);
 	json_decref(doc);
 }
@@ -292,127 +261,6 @@ void provision_show(struct loader *l, struct call *c)
 	admin_end(l, c, ADMIN_OK, NULL);
 }
 
-// ---- set
-// -------------------------------------------------------------------------------------------------------
-
-// One step down a dotted path; makes the object that is missing.
-static json_t *step_down(json_t *at, const char *part, bool make)
-{
-	char *end;
-	if (json_is_array(at)) {
-		unsigned long i = strtoul(part, &end, 10);
-		return *end || !*part ? NULL : json_array_get(at, i);
-	}
-	json_t *next = json_object_get(at, part);
-	if (!next && make && json_is_object(at)) {
-		next = json_object();
-		json_object_set_new(at, part, next);
-	}
-	return next;
-}
-
-static bool set_last(json_t *at, const char *part, json_t *value)
-{
-	char *end;
-	bool remove = json_is_null(value);
-	if (json_is_object(at)) {
-		if (!remove)
-			return json_object_set(at, part, value) == 0;
-		json_object_del(at, part);
-		return true;
-	}
-	if (!json_is_array(at))
-		return false;
-	unsigned long i = strtoul(part, &end, 10);
-	if (*end || !*part)
-		return false;
-	if (remove)
-		return json_array_remove(at, i) == 0;
-	return i == json_array_size(at) ? json_array_append(at, value) == 0
-					: json_array_set(at, i, value) == 0;
-}
-
-static bool set_path(json_t *doc, const char *path, json_t *value)
-{
-	char copy[256];
-	json_t *at = doc;
-	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
-		return false;
-	char *part = copy, *dot;
-	while ((dot = strchr(part, '.'))) {
-		*dot = 0;
-		at = step_down(at, part, true);
-		if (!at)
-			return false;
-		part = dot + 1;
-	}
-	return *part && set_last(at, part, value);
-}
-
-// With an upstream only what was given is set there. `doc`: as it would be, to be checked.
-static bool set_upstream(struct loader *l, struct call *c, imsi_t imsi, const json_t *doc, json_t *fields,
-			 struct record_error *e)
-{
-	imsi_t same;
-	const char *path;
-	json_t *value, *set = json_object(), *unset = json_object();
-	json_object_foreach(fields, path, value)
-	{
-		if (json_is_null(value))
-			json_object_set_new(unset, path, json_integer(1));
-		else
-			json_object_set(set, path, value);
-	}
-	struct feed_change m = {.kind = UP_SET,
-				  .imsi = imsi,
-				  .json = json_pack("{s:o,s:o}", "$set", set, "$unset", unset),
-				  .done = provision_done,
-				  .refused = provision_refused,
-				  .id = c->serial};
-	if (check_document(l, doc, &same, e))
-		return upstream_change(l, &m, e);
-	json_decref(m.json);
-	return false;
-}
-
-void provision_set(struct loader *l, struct call *c)
-{
-	imsi_t imsi;
-	struct record_error e = {""};
-	const char *path;
-	json_t *value, *fields = json_object_get(c->args, "fields");
-	if (!provision_imsi(l, c, &imsi))
-		return;
-	if (!json_is_object(fields) || json_object_get(fields, "imsi")) {
-		admin_end(l, c, ADMIN_USAGE, "fields: expected an object without imsi");
-		return;
-	}
-	txn_commit(l);
-	struct slice text;
-	json_t *doc = local_read_document(l->local, imsi, &text) == 1
-			  ? json_loadb((const char *)text.p, text.len, 0, NULL)
-			  : NULL;
-	if (!doc) {
-		provision_absent(l, c, imsi);
-		return;
-	}
-	// what the document says about the SQN is from long ago
-	if (json_object_get(doc, "security"))
-		json_object_del(json_object_get(doc, "security"), "sqn");
-	json_object_foreach(fields, path, value)
-	{
-		if (set_path(doc, path, value))
-			continue;
-		admin_end(l, c, ADMIN_REFUSED, "%s: no such place in the document", path);
-		json_decref(doc);
-		return;
-	}
-	bool ok = l->feed ? set_upstream(l, c, imsi, doc, fields, &e) : put_document(l, c, doc, PUT_REPLACE, &e);
-	if (!ok)
-		admin_end(l, c, ADMIN_REFUSED, "%s", e.text);
-	json_decref(doc);
-}
-
 // ---- delete
 // ----------------------------------------------------------------------------------------------------
 
@@ -444,7 +292,7 @@ void provision_delete(struct loader *l, struct call *c)
 				  .done = provision_done,
 				  .refused = provision_refused,
 				  .id = c->serial};
-	bool ok = l->feed ? upstream_change(l, &m, &e) : provision_remove(l, imsi, provision_done, c->serial);
+	bool ok = l->feed ? provision_upstream(l, &m, &e) : provision_remove(l, imsi, provision_done, c->serial);
 	if (!ok)
 		admin_end(l, c, ADMIN_REFUSED, "%s", e.text);
 }
@@ -499,19 +347,73 @@ static bool next_subscriber(struct loader *l, struct call *c, imsi_t *imsi)
 	return false;
 }
 
-void provision_list_pump(struct loader *l, struct call *c)
+// Does this row have what was asked for? A node is any that the row names.
+static bool is_wanted(const struct call *c, const json_t *row)
 {
 	const char *prefix = json_string_value(json_object_get(c->args, "prefix"));
-	size_t prefix_len = prefix ? strlen(prefix) : 0;
-	char text[16];
-	imsi_t imsi;
-	// the call is gone once next_subscriber says false
-	while (c->window && next_subscriber(l, c, &imsi)) {
-		const struct cache_record *r = loader_find(l, imsi);
-		imsi_text(imsi, text);
-		if (r && (prefix_len == 0 || strncmp(text, prefix, prefix_len) == 0))
-			admin_row_take(l, c, list_row(l, r), false);
+	const char *status = json_string_value(json_object_get(c->args, "status"));
+	const char *node = json_string_value(json_object_get(c->args, "node")), *name;
+	const char *imsi = json_string_value(json_object_get(row, "imsi"));
+	json_t *member;
+	if (prefix && strncmp(imsi, prefix, strlen(prefix)) != 0)
+		return false;
+	if (status && strcmp(status, json_string_value(json_object_get(row, "status"))) != 0)
+		return false;
+	json_object_foreach((json_t *)row, name, member)
+	{
+		if (node && json_is_string(member) && strcmp(name, "imsi") != 0 && strcmp(name, "status") != 0 &&
+		    strcasecmp(json_string_value(member), node) == 0)
+			return true;
 	}
+	return node == NULL;
+}
+
+// The list is through.
+static void list_end(struct loader *l, struct call *c)
+{
+	if (json_is_true(json_object_get(c->args, "count")))
+		admin_row_take(l, c, json_pack("{s:I}", "count", (json_int_t)c->found), false);
+	admin_end(l, c, ADMIN_OK, NULL);
+}
+
+static void list_one(struct loader *l, struct call *c, const struct cache_record *r)
+{
+	json_t *row = r ? list_row(l, r) : NULL;
+	bool wanted = row && is_wanted(c, row);
+	c->found += wanted;
+	if (wanted && !json_is_true(json_object_get(c->args, "count")))
+		admin_row_take(l, c, row, false);
+	else
+		json_decref(row);
+}
+
+#define LIST_PIECE 2000u // subscribers that are looked at before others have their turn
+
+void provision_list_pump(struct loader *l, struct call *c)
+{
+	const json_t *number = json_object_get(c->args, "msisdn"), *limit = json_object_get(c->args, "limit");
+	uint64_t most = limit ? (uint64_t)json_integer_value(limit) : UINT64_MAX;
+	msisdn_t msisdn;
+	imsi_t imsi;
+	int rc = 1;
+	if (number && msisdn_parse(slice_str(json_string_value(number)), &msisdn)) { // found without a search
+		list_one(l, c, cache_find_msisdn(l->cache, msisdn));
+		list_end(l, c);
+		return;
+	}
+	for (unsigned n = 0; n < LIST_PIECE && c->window && c->found < most; n++) {
+		rc = local_next(l->local, c->cursor, &imsi);
+		if (rc != 1)
+			break;
+		c->cursor = imsi;
+		list_one(l, c, loader_find(l, imsi));
+	}
+	if (rc < 0)
+		admin_end(l, c, ADMIN_REFUSED, "the local database could not be read: %s", err_text(rc));
+	else if (rc == 0 || c->found >= most)
+		list_end(l, c);
+	else if (c->window)
+		admin_again(l);
 }
 
 void provision_export_pump(struct loader *l, struct call *c)

@@ -4,6 +4,8 @@
 #include "loader/commit/txn.h"
 #include "loader/upstream/upstream.h"
 
+struct feed_change;
+
 enum put_mode { PUT_ADD, PUT_REPLACE };
 
 struct put {
@@ -39,8 +41,13 @@ bool provision_remove(struct loader *l, imsi_t imsi, void (*done)(struct loader 
 
 // The document as it stands, with the current state and SQN in it. NULL: not there or unreadable.
 json_t *provision_document(struct loader *l, imsi_t imsi);
-// The document that the WebUI would write: args as those of `subscriber add`, of the right types. NULL: no memory.
-json_t *provision_new_document(const json_t *args);
+// Would this document be served? false: e->text says why not; true: e->text is empty, or names what would be left out.
+bool provision_check(struct loader *l, const json_t *doc, struct record_error *e) MUST_USE;
+// Puts a document that an operator gave; `c` ends with it. What is left out of it becomes the call's warning. false: *e.
+bool provision_put_document(struct loader *l, struct call *c, const json_t *doc, enum put_mode mode,
+			    struct record_error *e) MUST_USE;
+// A change for the upstream. false and *e: too much waits for it.
+bool provision_upstream(struct loader *l, struct feed_change *m, struct record_error *e) MUST_USE;
 // args.imsi; ends the call and returns false when it is none.
 bool provision_imsi(struct loader *l, struct call *c, imsi_t *imsi);
 // Not here: the call ends as refused, unless the upstream knows more; then it is begun again.
@@ -58,6 +65,8 @@ void location_withdraw(struct loader *l, struct op *op, const struct cache_recor
 void provision_add(struct loader *l, struct call *c);
 void provision_show(struct loader *l, struct call *c);
 void provision_set(struct loader *l, struct call *c);
+void provision_bar(struct loader *l, struct call *c);
+void provision_unbar(struct loader *l, struct call *c);
 void provision_delete(struct loader *l, struct call *c);
 void provision_stream(struct loader *l, struct call *c);
 void provision_list_pump(struct loader *l, struct call *c);

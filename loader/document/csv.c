@@ -3,22 +3,31 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "loader/admin/provision.h"
+#include "loader/document/new_document.h"
 #include "lib/base/secret.h"
 
-#define FIELD_MAX    8u
+#define FIELD_MAX    64u // of a SIM vendor's list
+#define OWN_CNT      8u	 // columns of a row without a header
 #define FIELD_MIN    5u // the first versions of PyHSS had no RAND and no APN
 #define APN_TEXT_MAX 4096u
 #define SQN_LIMIT    (1ll << 48)
 
-enum column { COL_IMSI, COL_K, COL_OP, COL_AMF, COL_SQN, COL_RAND, COL_APN, COL_OPC, COL_CNT };
+// The first OWN_CNT in the order in which they stand without a header.
+enum column { COL_IMSI, COL_K, COL_OP, COL_AMF, COL_SQN, COL_RAND, COL_APN, COL_OPC, COL_ICCID, COL_MSISDN, COL_CNT };
 
-static const char *const column_name[COL_CNT] = {"IMSI", "K", "OP", "AMF", "SQN", "RAND", "APN", "OPC"};
+static const struct {
+	const char *name;
+	enum column column;
+} column_names[] = {{"IMSI", COL_IMSI},	  {"K", COL_K},	      {"KI", COL_K},	{"OP", COL_OP},
+		    {"AMF", COL_AMF},	  {"SQN", COL_SQN},   {"RAND", COL_RAND}, {"APN", COL_APN},
+		    {"OPC", COL_OPC},	  {"ICCID", COL_ICCID}, {"MSISDN", COL_MSISDN}};
 
 struct csv {
 	bool first;              // no line was looked at yet
 	unsigned place[COL_CNT]; // where each column is; FIELD_MAX: nowhere
 	unsigned cnt;            // columns of the header, 0: there was none
+	uint8_t separator;
+	char unused[256]; // names of columns that are not looked at; "": none, or told
 	char apn[APN_TEXT_MAX];  // the column of `shared`
 	size_t apn_len;
 	json_t *shared; // a document with these APNs, without a subscriber's own members; NULL: none yet
@@ -28,9 +37,11 @@ struct csv *csv_new(void)
 {
 	struct csv *c = calloc(1, sizeof(*c));
 	for (unsigned i = 0; c && i < COL_CNT; i++)
-		c->place[i] = i;
-	if (c)
+		c->place[i] = i < OWN_CNT ? i : FIELD_MAX;
+	if (c) {
 		c->first = true;
+		c->separator = ',';
+	}
 	return c;
 }
 
@@ -68,38 +79,53 @@ static struct slice trim(struct slice s)
 	return s;
 }
 
+// A tab at a line's end may be its last, empty field.
+static struct slice trim_line(const struct csv *c, struct slice line)
+{
+	while (line.len && is_blank(line.p[0]) && line.p[0] != c->separator) {
+		line.p++;
+		line.len--;
+	}
+	while (line.len && is_blank(line.p[line.len - 1]) &&
+	       (line.p[line.len - 1] != c->separator || c->separator == ' '))
+		line.len--;
+	return line;
+}
+
 // ---- fields
 
 // One field; false: its quotes are wrong. *more: a comma follows it.
-static bool field_next(struct rd *r, struct slice *out, bool *more)
+static bool field_next(struct rd *r, uint8_t separator, struct slice *out, bool *more)
 {
-	while (rd_left(r) && is_blank(*r->p))
+	while (rd_left(r) && is_blank(*r->p) && *r->p != separator)
 		r->p++;
 	bool quoted = rd_left(r) && *r->p == '"';
 	(void)rd_take(r, quoted);
-	const uint8_t *end = rd_left(r) ? memchr(r->p, quoted ? '"' : ',', rd_left(r)) : NULL;
+	const uint8_t *end = rd_left(r) ? memchr(r->p, quoted ? '"' : separator, rd_left(r)) : NULL;
 	*more = false;
 	if (quoted && !end)
 		return false;
 	*out = rd_bytes(r, end ? (size_t)(end - r->p) : rd_left(r));
 	if (quoted)
 		(void)rd_take(r, 1);
-	while (quoted && rd_left(r) && is_blank(*r->p))
+	while (quoted && rd_left(r) && is_blank(*r->p) && *r->p != separator)
 		r->p++;
 	*out = trim(*out);
 	*more = rd_left(r) > 0;
-	return rd_left(r) == 0 || rd_u8(r) == ',';
+	return rd_left(r) == 0 || rd_u8(r) == separator;
 }
 
 // All fields; beyond FIELD_MAX they are only counted. 0: the quotes are wrong.
-static unsigned fields(struct slice line, struct slice f[FIELD_MAX])
+static unsigned fields(struct slice line, uint8_t separator, struct slice f[FIELD_MAX])
 {
 	struct rd r = rd_slice(line);
 	struct slice one;
 	unsigned n = 0;
 	for (bool more = true; more; n++) {
-		if (!field_next(&r, &one, &more))
+		if (!field_next(&r, separator, &one, &more))
 			return 0;
+		while (separator == ' ' && rd_left(&r) && *r.p == ' ') // blanks may stand in a row
+			r.p++;
 		if (n < FIELD_MAX)
 			f[n] = one;
 	}
@@ -108,28 +134,69 @@ static unsigned fields(struct slice line, struct slice f[FIELD_MAX])
 
 // ---- the header
 
+// COL_CNT: none of ours.
+static enum column column_of(struct slice name)
+{
+	for (size_t i = 0; i < sizeof(column_names) / sizeof(column_names[0]); i++)
+		if (slice_eq_nocase(name, slice_str(column_names[i].name)))
+			return column_names[i].column;
+	return COL_CNT;
+}
+
+static void not_used(struct csv *c, struct slice name)
+{
+	size_t used = strlen(c->unused);
+	if (name.len && used + name.len + 3 < sizeof(c->unused))
+		snprintf(c->unused + used, sizeof(c->unused) - used, "%s%.*s", used ? ", " : "", (int)name.len,
+			 (const char *)name.p);
+}
+
 static enum csv_line header(struct csv *c, const struct slice *f, unsigned n, struct record_error *e)
 {
 	unsigned place[COL_CNT];
 	for (unsigned i = 0; i < COL_CNT; i++)
 		place[i] = FIELD_MAX;
 	for (unsigned i = 0; i < n && i < FIELD_MAX; i++) {
-		unsigned col = 0;
-		while (col < COL_CNT && !slice_eq_nocase(f[i], slice_str(column_name[col])))
-			col++;
-		if (col == COL_CNT || place[col] != FIELD_MAX)
-			return bad(e,
-				   "header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got \"%.*s\"%s",
-				   (int)(f[i].len < 40 ? f[i].len : 40), (const char *)f[i].p,
-				   col == COL_CNT ? "" : " twice");
-		place[col] = i;
+		enum column col = column_of(f[i]);
+		if (col == COL_CNT)
+			not_used(c, f[i]);
+		else if (place[col] != FIELD_MAX)
+			return bad(e, "header: expected each column once, got \"%.*s\" twice",
+				   (int)(f[i].len < 40 ? f[i].len : 40), (const char *)f[i].p);
+		else
+			place[col] = i;
 	}
 	if (n > FIELD_MAX || place[COL_K] == FIELD_MAX)
 		return bad(e, "header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got %s",
-			   n > FIELD_MAX ? "more" : "none for K");
+			   n > FIELD_MAX ? "more" : "none for K (or Ki)");
 	memcpy(c->place, place, sizeof(place));
 	c->cnt = n;
+	c->first = false;
 	return CSV_NOTHING;
+}
+
+// Is this line a header? It is when one of its fields says IMSI, between whatever separates them.
+static bool is_header(struct csv *c, struct slice line, struct slice f[FIELD_MAX], unsigned *n)
+{
+	static const uint8_t separators[] = {',', ';', '\t', '|', ' '};
+	for (size_t s = 0; s < sizeof(separators); s++) {
+		*n = fields(line, separators[s], f);
+		bool imsi = false;
+		for (unsigned i = 0; i < *n && i < FIELD_MAX; i++)
+			imsi |= column_of(f[i]) == COL_IMSI;
+		// alone in its line it may be the first of a list with another separator
+		if (!imsi || (*n == 1 && s + 1 < sizeof(separators)))
+			continue;
+		c->separator = separators[s];
+		return true;
+	}
+	*n = fields(line, c->separator, f);
+	return false;
+}
+
+const char *csv_unused(struct csv *c)
+{
+	return c->unused;
 }
 
 // ---- the columns
@@ -185,7 +252,7 @@ static enum csv_line apns_check(struct slice column, struct record_error *e)
 		struct slice name = apn_next(&column);
 		bool good = name.len <= RECORD_APN_NAME_MAX;
 		for (uint32_t i = 0; good && i < name.len; i++)
-			good = name.p[i] > ' ' && name.p[i] < 0x7f;
+			good = name.p[i] > ' ' && name.p[i] < 0x7f && name.p[i] != ',';
 		if (!good)
 			return bad(e, "APN: expected names of up to %u printable characters, separated by ;",
 				   RECORD_APN_NAME_MAX);
@@ -211,6 +278,11 @@ static enum csv_line check(struct csv_row *row, struct slice sqn, struct record_
 	row->has_sqn = sqn.len > 0;
 	if (sqn.len && !sqn_parse(sqn, &row->sqn))
 		return bad(e, "SQN: expected a decimal number below 281474976710656");
+	if (row->iccid.len > 22)
+		return bad(e, "ICCID: expected at most 22 digits, got %u", row->iccid.len);
+	msisdn_t number;
+	if (row->msisdn.len && !msisdn_parse(row->msisdn, &number))
+		return bad(e, "MSISDN: expected 1 to %d digits, got other text", MSISDN_MAX_DIGITS);
 	return apns_check(row->apn, e);
 }
 
@@ -221,28 +293,30 @@ enum csv_line csv_read(struct csv *c, struct slice line, struct csv_row *row, st
 	*row = (struct csv_row){0};
 	if (first && line.len >= 3 && memcmp(line.p, "\xef\xbb\xbf", 3) == 0) // as some spreadsheets begin
 		line = slice_of(line.p + 3, line.len - 3);
-	line = trim(line);
+	line = trim_line(c, line);
 	if (line.len == 0)
 		return CSV_NOTHING;
-	c->first = false;
 	bool comment = line.p[0] == '#';
+	c->first = first && comment; // a header may stand behind remarks
 	if (comment)
 		line = trim(slice_of(line.p + 1, line.len - 1));
-	unsigned n = fields(line, f);
-	if (first && n && slice_eq_nocase(f[0], slice_str("IMSI")))
+	unsigned n = 0;
+	if (first && is_header(c, line, f, &n))
 		return header(c, f, n, e);
 	if (comment)
 		return CSV_NOTHING;
+	if (!first)
+		n = fields(line, c->separator, f);
 	if (n == 0)
 		return bad(e, "expected fields without quotes, or each in a pair of them");
-	if (n < (c->cnt && c->cnt < FIELD_MIN ? c->cnt : FIELD_MIN) || n > FIELD_MAX)
+	if (n < (c->cnt && c->cnt < FIELD_MIN ? c->cnt : FIELD_MIN) || n > (c->cnt ? FIELD_MAX : OWN_CNT))
 		return bad(e, "expected IMSI,K,OP,AMF,SQN,RAND,APN, got %u field%s", n, n == 1 ? "" : "s");
 	for (unsigned i = 0; i < COL_CNT; i++)
 		if (c->place[i] < n)
 			col[i] = f[c->place[i]];
 	// what a header with the seven doesn't name is still ours
-	if (c->cnt == FIELD_MAX - 1 && n == FIELD_MAX && c->place[COL_OPC] == FIELD_MAX)
-		col[COL_OPC] = f[FIELD_MAX - 1];
+	if (c->cnt == OWN_CNT - 1 && n == OWN_CNT && c->place[COL_OPC] == FIELD_MAX)
+		col[COL_OPC] = f[OWN_CNT - 1];
 	else if (c->cnt && n > c->cnt)
 		return bad(e, "expected %u fields as in the header, got %u", c->cnt, n);
 	row->imsi_text = col[COL_IMSI];
@@ -251,6 +325,8 @@ enum csv_line csv_read(struct csv *c, struct slice line, struct csv_row *row, st
 	row->opc = col[COL_OPC];
 	row->amf = col[COL_AMF];
 	row->apn = col[COL_APN];
+	row->iccid = col[COL_ICCID];
+	row->msisdn = col[COL_MSISDN];
 	(void)imsi_parse(row->imsi_text, &row->imsi);
 	return check(row, col[COL_SQN], e);
 }
@@ -278,7 +354,8 @@ static json_t *shared_document(struct csv *c, struct slice apn)
 	}
 	json_t *args = json_pack("{s:s,s:o}", "imsi", "", "apn", names);
 	json_decref(c->shared);
-	c->shared = args ? provision_new_document(args) : NULL;
+	struct record_error e;
+	c->shared = args ? new_document(args, &e) : NULL;
 	json_decref(args);
 	return c->shared;
 }
@@ -294,6 +371,10 @@ json_t *csv_document(struct csv *c, const struct csv_row *row)
 	json_object_set_new(sec, "opc", row->opc.len ? text_of(row->opc) : json_null());
 	if (row->has_sqn)
 		json_object_set_new(sec, "sqn", json_integer(row->sqn));
+	if (row->iccid.len)
+		json_object_set_new(doc, "iccid", text_of(row->iccid));
+	if (row->msisdn.len)
+		json_object_set_new(doc, "msisdn", json_pack("[o]", text_of(row->msisdn)));
 	if (json_object_set_new(doc, "security", sec) == 0 &&
 	    json_object_set_new(doc, "imsi", text_of(row->imsi_text)) == 0)
 		return doc;

@@ -411,6 +411,9 @@ static enum doc_result judge(struct record_reader *r)
 bool record_end(struct record_reader *r)
 {
 	bool ok = !r->walk.bad && judge(r) != DOC_BAD;
+	size_t used = strlen(r->walk.e->text), room = sizeof(r->walk.e->text);
+	if (ok && r->walk.left_out)
+		snprintf(r->walk.e->text + used, room - used, " (left out)");
 	secret_wipe(r->op, sizeof(r->op));
 	return ok;
 }

@@ -255,6 +255,12 @@ static bool take_one(struct shell *s)
 	}
 	if (begins_name(c))
 		return take_word(s);
+	if (c == '-' || c == '+' || (c >= '0' && c <= '9')) {
+		do
+			wr_u8(s->out, rd_u8(&s->in));
+		while (peek(s) && strchr("0123456789.eE+-", peek(s)));
+		return true;
+	}
 	s->in.p++;
 	if (c == '{' || c == '[') {
 		if (++s->depth > DEPTH_MAX)

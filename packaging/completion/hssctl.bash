@@ -12,7 +12,19 @@ _hssctl()
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	--timeout)
+	--format)
+		mapfile -t COMPREPLY < <(compgen -W "mongo csv" -- "$cur")
+		return
+		;;
+	--status)
+		mapfile -t COMPREPLY < <(compgen -W "granted barred" -- "$cur")
+		return
+		;;
+	--what)
+		mapfile -t COMPREPLY < <(compgen -W "all home-apn visited-apn" -- "$cur")
+		return
+		;;
+	--timeout | --prefix | --limit | --msisdn | --node | --k | --op | --opc | --amf | --sqn | --apn | --ambr | --by)
 		return
 		;;
 	esac
@@ -50,6 +62,7 @@ _hssctl()
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		;;
 	esac
+	[[ ${#words[@]} -eq 0 ]] && candidates="$candidates help"
 	[[ $cur == -* || ${#words[@]} -eq 0 ]] && candidates="$candidates --json --help --socket --timeout"
 	candidates=${candidates// FILE/}
 	mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -W "$candidates" -- "$cur" | sort -u)

@@ -55,27 +55,44 @@ static const struct {
      "\"8000\",\"d\":null,\"e\":{\"f\":[1]},\"g\":\"\"}}}",
      NULL},
     {"subscriber import -- --file", "{\"cmd\":\"subscriber import\",\"args\":{}}", NULL},
-    {"", NULL, "hssctl: a command is needed (--help tells)"},
-    {"sqn", NULL, "sqn: no such command (--help tells)"},
-    {"sqn eat", NULL, "sqn: no such command (--help tells)"},
-    {"--loud", NULL, "--loud: no such option (--help tells)"},
-    {"sqn show", NULL, "imsi: is missing (--help tells)"},
-    {"sqn show 1x", NULL, "imsi: expected 5 to 15 digits"},
-    {"sqn show 00101 00102", NULL, "sqn show: a word too many"},
-    {"sqn show 00101 --force", NULL, "sqn show: an option that it does not have (--help tells)"},
+    {"subscriber list --limit 5 --count --prefix 001 --status barred --node m",
+     "{\"cmd\":\"subscriber list\",\"args\":{\"limit\":5,\"count\":true,\"prefix\":\"001\",\"status\":\"barred\",\"node\":\"m\"}}",
+     NULL},
+    {"subscriber import --dry-run f", "{\"cmd\":\"subscriber import\",\"args\":{\"dry_run\":true}}", NULL},
+    {"subscriber set 00101 iccid=8988211 slice.0.session.0.name=42 x.y=42 --force",
+     "{\"cmd\":\"subscriber set\",\"args\":{\"imsi\":\"00101\",\"fields\":{\"iccid\":\"8988211\",\"slice.0.session.0.name\":"
+     "\"42\",\"x.y\":42},\"force\":true}}",
+     NULL},
+    {"", NULL, "hssctl: a command is needed (hssctl help lists them)"},
+    {"sqn eat", NULL, "sqn eat: no such command (hssctl sqn lists them)"},
+    {"sqn shwo 1", NULL, "sqn shwo: no such command; did you mean hssctl sqn show?"},
+    {"subscriber lst", NULL, "subscriber lst: no such command; did you mean hssctl subscriber list?"},
+    {"subcriber list", NULL, "subcriber: no such command; did you mean hssctl subscriber list?"},
+    {"stauts", NULL, "stauts: no such command; did you mean hssctl status?"},
+    {"subscriber frobnicate", NULL, "subscriber frobnicate: no such command (hssctl subscriber lists them)"},
+    {"frobnicate", NULL, "frobnicate: no such command (hssctl help lists them)"},
+    {"--loud", NULL, "--loud: no such option (hssctl --help)"},
+    {"sqn show", NULL, "IMSI: is missing: hssctl sqn show IMSI"},
+    {"sqn show 1x", NULL, "IMSI: expected 5 to 15 digits"},
+    {"sqn show 00101 00102", NULL, "00102: one word too many (hssctl COMMAND --help tells what it takes)"},
+    {"sqn set 00101 1 --froce", NULL,
+     "--froce: sqn set has no such option; did you mean --force? (hssctl sqn set --help)"},
+    {"sqn show 00101 --xyz=1", NULL, "--xyz: sqn show has no such option (hssctl sqn show --help)"},
+    {"subscriber list --prefix NAME", NULL, "--prefix: expected 1 to 15 digits"},
+    {"subscriber list --status x", NULL, "--status: expected granted or barred"},
     {"sqn set 00101 1 --force=1", NULL, "--force: takes no value"},
     {"sqn jump --by", NULL, "--by: expected a value"},
     {"sqn jump --by x", NULL, "--by: expected a whole number from 1 to 4294967295"},
     {"sqn jump --by 1 --by 2", NULL, "--by: given twice"},
     {"subscriber add 00101", NULL, "subscriber add: --k or --k-file is needed"},
-    {"subscriber add 00101 --k " K, NULL,
-     "subscriber add: one of --opc, --opc-file, --op and --op-file is needed"},
+    {"subscriber add 00101 --k " K, "{\"cmd\":\"subscriber add\",\"args\":{\"imsi\":\"00101\",\"k\":\"" K "\"}}",
+     NULL}, // s6a.op_file may be set
     {"subscriber add 00101 --k 46 --opc " OPC, NULL, "--k: expected 32 hex digits"},
     {"subscriber add 00101 --k-file /nonexistent", NULL, "/nonexistent: No such file or directory"},
-    {"subscriber set 00101", NULL, "fields: is missing (--help tells)"},
-    {"subscriber set 00101 x", NULL, "a word without =: expected KEY=VALUE"},
-    {"subscriber export", NULL, "file: is missing (--help tells)"},
-    {"log level loud", NULL, "level: expected error, warn, info or debug"},
+    {"subscriber set 00101", NULL, "MEMBER=VALUE: is missing: hssctl subscriber set IMSI MEMBER=VALUE... [--force]"},
+    {"subscriber set 00101 x", NULL, "x: expected MEMBER=VALUE, like subscriber_status=1"},
+    {"subscriber export", NULL, "FILE: is missing: hssctl subscriber export FILE [--format mongo|csv]"},
+    {"log level loud", NULL, "LEVEL: expected error, warn, info or debug"},
 };
 
 static void command_lines(void **state)
@@ -100,6 +117,56 @@ static void command_lines(void **state)
 		assert_int_equal(admin_request_parse(slice_str(text), &r, error), 0);
 		admin_request_fini(&r);
 		free(text);
+	}
+	cli_args_fini(&a);
+}
+
+static char *help_of(const char *line)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+
+	assert_int_equal(parse(line), CLI_DONE);
+	assert_true(a.help);
+	cli_help(f, a.command, a.noun);
+	fclose(f);
+	cli_args_fini(&a);
+	return text;
+}
+
+// However somebody asks for help, it comes, with an example.
+static void help_in_every_form(void **state)
+{
+	static const struct {
+		const char *line, *has;
+	} asked[] = {{"help", "\n  subscriber bar "},
+		     {"--help", "\n  subscriber bar "},
+		     {"subscriber", "e.g. hssctl subscriber list --status"},
+		     {"subscriber --help", "e.g. hssctl subscriber add"},
+		     {"help subscriber", "e.g. hssctl subscriber add"},
+		     {"sqn", "sqn jump"},
+		     {"help sqn set", "example: hssctl sqn set 001010000000001"},
+		     {"sqn set --help", "usage: hssctl sqn set IMSI SQN [--force]"},
+		     {"subscriber import --help", "--dry-run"},
+		     {"status --help", "example: hssctl status"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(asked) / sizeof(asked[0]); i++) {
+		char *text = help_of(asked[i].line);
+
+		if (!strstr(text, asked[i].has))
+			fail_msg("%s: %s", asked[i].line, text);
+		free(text);
+	}
+	// and every example is a command
+	for (unsigned i = 0; i < admin_command_cnt; i++) {
+		char *copy = strdup(admin_command_rows[i].example);
+
+		assert_memory_equal(copy, admin_command_rows[i].words, strlen(admin_command_rows[i].words));
+		if (!strstr(copy, "-file"))
+			assert_int_equal(parse(copy), CLI_DONE);
+		free(copy);
 	}
 	cli_args_fini(&a);
 }
@@ -191,6 +258,32 @@ static void documents(void **state)
 	free(text);
 }
 
+static void a_subscriber_in_words(void **state)
+{
+	char *text = printed(
+	    "subscriber show",
+	    (const char *const[]){"{\"imsi\":\"00101\",\"ambr\":{\"downlink\":{\"value\":1,\"unit\":3}},\"slice\":[{\"session\":[{"
+				  "\"type\":3,\"qos\":{\"arp\":{\"pre_emption_capability\":1}}}]}],\"subscriber_status\":1,"
+				  "\"operator_determined_barring\":0,\"access_restriction_data\":32,"
+				  "\"subscribed_rau_tau_timer\":12,\"network_access_mode\":7}",
+				  NULL});
+
+	(void)state;
+	assert_string_equal(text, "imsi                                              00101\n"
+				  "ambr.downlink                                     1 Gbit/s\n"
+				  "slice.0.session.0.type                            3 (IPv4v6)\n"
+				  "slice.0.session.0.qos.arp.pre_emption_capability  1 (off)\n"
+				  "subscriber_status                                 1 (barred)\n"
+				  "operator_determined_barring                       0 (all packet services)\n"
+				  "access_restriction_data                           32 (no handover to non-3GPP access)\n"
+				  "subscribed_rau_tau_timer                          12 min\n"
+				  "network_access_mode                               7\n");
+	free(text);
+	text = printed("subscriber list", (const char *const[]){"{\"count\":7}", NULL});
+	assert_string_equal(text, "count  7\n");
+	free(text);
+}
+
 static void deep_documents(void **state)
 {
 	char row[8192] = "", *text;
@@ -210,9 +303,11 @@ static void deep_documents(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(command_lines), cmocka_unit_test(keys_leave_argv),
+	    cmocka_unit_test(command_lines), cmocka_unit_test(help_in_every_form),
+	    cmocka_unit_test(keys_leave_argv),
 	    cmocka_unit_test(environment),   cmocka_unit_test(tables),
-	    cmocka_unit_test(documents),     cmocka_unit_test(deep_documents),
+	    cmocka_unit_test(documents),     cmocka_unit_test(a_subscriber_in_words),
+	    cmocka_unit_test(deep_documents),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,11 +24,14 @@ static void formats(void **state)
 	    {"{\n\t\"imsi\"", CLI_FORMAT_BLOCKS, CLI_FORMAT_BLOCKS},
 	    {"\xef\xbb\xbf [", CLI_FORMAT_BLOCKS, CLI_FORMAT_BLOCKS},
 	    {"001010000000001,", CLI_FORMAT_CSV, CLI_FORMAT_CSV},
-	    {"\n\xef", CLI_FORMAT_LINES, CLI_FORMAT_LINES},
+	    {"\n\xef", CLI_FORMAT_MORE, CLI_FORMAT_LINES},
 	    {"#IMSI,K", CLI_FORMAT_CSV, CLI_FORMAT_CSV},
 	    {"IMSI,K", CLI_FORMAT_CSV, CLI_FORMAT_CSV},
 	    {"\"001", CLI_FORMAT_CSV, CLI_FORMAT_CSV},
-	    {"<html>", CLI_FORMAT_LINES, CLI_FORMAT_LINES},
+	    {"<html>", CLI_FORMAT_MORE, CLI_FORMAT_LINES},
+	    {"<html>\n", CLI_FORMAT_LINES, CLI_FORMAT_LINES},
+	    {"ACC;Ki;IMSI;OPC\n", CLI_FORMAT_CSV, CLI_FORMAT_CSV},
+	    {"{ _id: '{', x: 1 }\n{", CLI_FORMAT_LINES, CLI_FORMAT_LINES},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -72,6 +75,16 @@ static void documents(void **state)
 	split(" ", "", false);
 }
 
+// As mongosh and the former shell print them.
+static void documents_of_a_shell(void **state)
+{
+	(void)state;
+	split("[\n  {\n    _id: ObjectId('5'),\n    a: 'x } \\' \"',\n  }\n]\n",
+	      "#2 1\n{_id:ObjectId('5'),a:'x } \\' \"',}\n", false);
+	split("{ \"_id\" : ObjectId(\"5\"),\n\t\"a\" : NumberLong(1) }\n", "#1 1\n{\"_id\":ObjectId(\"5\"),\"a\":NumberLong(1)}\n",
+	      false);
+}
+
 static void broken(void **state)
 {
 	(void)state;
@@ -89,6 +102,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(formats),
 	    cmocka_unit_test(documents),
+	    cmocka_unit_test(documents_of_a_shell),
 	    cmocka_unit_test(broken),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,16 +105,50 @@ static void header_orders(void **state)
 	refused("IMSI,K,OP,AMF,SQN,RAND,APN", "IMSI: expected 5 to 15 digits, got other text");
 }
 
+// As SIM vendors deliver them: names in any case and order, whatever separates them, PINs and PUKs between.
+static void lists_of_sim_vendors(void **state)
+{
+	static const struct {
+		const char *header, *row, *unused;
+	} lists[] = {
+	    {"IMSI,ICCID,ACC,PIN1,PUK1,PIN2,PUK2,Ki,OPC,ADM1",
+	     "001010000000001,8988211000000000001,0001,1234,12345678,5678,87654321," K "," OPC ",11111111",
+	     "ACC, PIN1, PUK1, PIN2, PUK2, ADM1"},
+	    {"iccid;imsi;ki;opc;adm1", "8988211000000000001;001010000000001;" K ";" OPC ";11111111", "adm1"},
+	    {"# vendor\tlist", NULL, NULL},
+	    {"OPC\tKI\tICCID\tIMSI\tPIN1", OPC "\t" K "\t8988211000000000001\t001010000000001\t", "PIN1"},
+	    {"IMSI ICCID KI OPC", "001010000000001  8988211000000000001 " K " " OPC, ""},
+	    {"ICCID|IMSI|\"Ki\"|OPc|MSISDN", "\"8988211000000000001\"|001010000000001|" K "|" OPC "|49151", ""},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		if (i != 3) {
+			teardown(NULL);
+			setup(NULL);
+		}
+		assert_int_equal(read_line(lists[i].header), CSV_NOTHING);
+		if (!lists[i].row)
+			continue; // its header is the next one
+		assert_string_equal(csv_unused(csv), lists[i].unused);
+		if (read_line(lists[i].row) != CSV_ROW)
+			fail_msg("%s: %s", lists[i].row, e.text);
+		assert_true(slice_eq(row.k, slice_str(K)) && slice_eq(row.opc, slice_str(OPC)));
+		json_t *doc = csv_document(csv, &row);
+		assert_string_equal(json_string_value(json_object_get(doc, "iccid")), "8988211000000000001");
+		assert_string_equal(json_string_value(json_object_get(doc, "imsi")), "001010000000001");
+		assert_int_equal(json_array_size(json_object_get(doc, "msisdn")), i == 5);
+		json_decref(doc);
+	}
+}
+
 static void bad_headers(void **state)
 {
 	static const struct {
 		const char *line, *why;
 	} rows[] = {
-	    {"IMSI,Ki,OP", "header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got \"Ki\""},
-	    {"IMSI,K,OP,K", "header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got \"K\" twice"},
-	    {"IMSI,OP", "header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got none for K"},
-	    {"IMSI,K,OP,AMF,SQN,RAND,APN,OPC,",
-	     "header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got more"},
+	    {"IMSI,K,OP,K", "header: expected each column once, got \"K\" twice"},
+	    {"IMSI,K,OP,Ki", "header: expected each column once, got \"Ki\" twice"},
+	    {"IMSI,OP", "header: expected the columns IMSI,K,OP,AMF,SQN,RAND,APN, got none for K (or Ki)"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -183,7 +217,7 @@ static void truncated(void **state)
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-	const struct CMUnitTest tests[] = {T(a_row),       T(skipped),  T(header_orders),
+	const struct CMUnitTest tests[] = {T(a_row),       T(skipped),  T(header_orders), T(lists_of_sim_vendors),
 					   T(bad_headers), T(bad_rows), T(truncated)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

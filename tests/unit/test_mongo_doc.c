@@ -354,7 +354,7 @@ static void what_is_left_out_is_named_each_time(void **state)
 		assert_int_equal(d->profile->apn_cnt, 1);
 		assert_int_equal(d->image.msisdn[0].v, 0);
 		assert_string_equal(e.text, "msisdn[0]: expected text, got a number; slice[0].session[1].type: expected 1 to "
-					    "3, got 5, which only 5G has");
+					    "3, got 5, which only 5G has (left out)");
 		up_doc_free(&d);
 		bson_destroy(b);
 	}

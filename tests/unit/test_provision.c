@@ -101,7 +101,7 @@ static void set_changes_places(void **state)
 	assert_int_equal(on("subscriber set", IMSI,
 			    ",\"fields\":{\"subscriber_status\":1,\"slice.0.session.0.name\":\"corp\",\"note."
 			    "a.b\":\"kept\","
-			    "\"msisdn.0\":\"4912345\",\"schema_version\":null}"),
+			    "\"msisdn.0\":\"4912345\",\"schema_version\":null},\"force\":true"),
 			 ADMIN_OK);
 	assert_int_equal(cache_profile(world.l.cache, record(IMSI))->subscriber_status, 1);
 	for (int restarted = 0; restarted < 2; restarted++) {
@@ -179,7 +179,7 @@ static void end_import(unsigned rows, unsigned errors)
 	json_t *v = json_loads((char *)s->body, 0, NULL);
 	assert_int_equal(json_integer_value(json_object_get(v, "rows")), rows);
 	assert_int_equal(json_integer_value(json_object_get(v, "errors")), errors);
-	assert_int_equal(json_integer_value(json_object_get(v, "status")), 0);
+	assert_int_equal(json_integer_value(json_object_get(v, "status")), errors ? 1 : 0);
 	json_decref(v);
 }
 
@@ -295,6 +295,216 @@ static void an_sqn_of_another_system_is_rounded_up(void **state)
 	}
 	assert_int_equal(on("sqn set", IMSI, ",\"sqn\":20001"), ADMIN_OK);
 	assert_int_equal(loader_seq_next(&world.l, record(IMSI)->sqn), 626);
+}
+
+static json_t *row_with(const char *member)
+{
+	for (unsigned i = 0; i < world.sent_cnt; i++) {
+		json_t *v = world.sent[i].type == IPC_ADMIN_ROW && world.sent[i].id == id
+				? json_loads((char *)world.sent[i].body, 0, NULL)
+				: NULL;
+		if (json_object_get(v, member))
+			return v;
+		json_decref(v);
+	}
+	return NULL;
+}
+
+static void assert_told(const char *member, const char *text)
+{
+	json_t *v = row_with(member);
+	assert_non_null(v);
+	if (!strstr(json_string_value(json_object_get(v, member)), text))
+		fail_msg("%s", json_string_value(json_object_get(v, member)));
+	json_decref(v);
+}
+
+#define DOC(IMSI_TEXT, MORE) "{\"imsi\":\"" IMSI_TEXT "\",\"security\":{" KEYS "}" MORE "}\n"
+
+static void begin_import_of(const char *args)
+{
+	char text[200];
+	snprintf(text, sizeof(text), "{\"cmd\":\"subscriber import\",\"args\":{%s}}", args);
+	world_sent_clear();
+	world_frame(ROLE_ADMIN, IPC_ADMIN_CALL, ++id, 0, text, strlen(text));
+}
+
+static void a_dry_run_changes_nothing(void **state)
+{
+	(void)state;
+	begin_import_of("\"dry_run\":true");
+	import_text(DOC(IMSI, "") DOC("00101000000000x", "") DOC("001010000000002", ",\"msisdn\":[5]"));
+	world_frame(ROLE_ADMIN, IPC_ADMIN_DATA, id, 0, "", 0);
+	json_t *end = json_loads((char *)sent_find(IPC_ADMIN_END, id)->body, 0, NULL);
+	assert_int_equal(json_integer_value(json_object_get(end, "rows")), 2);
+	assert_int_equal(json_integer_value(json_object_get(end, "errors")), 1);
+	assert_int_equal(json_integer_value(json_object_get(end, "status")), 1); // as hssctl ends
+	assert_true(json_is_true(json_object_get(end, "dry_run")));
+	json_decref(end);
+	assert_told("error", "imsi: expected 5 to 15 digits");
+	assert_told("warning", "msisdn[0]: expected text, got a number (left out)");
+	assert_null(record(IMSI));
+}
+
+static void an_imsi_shorter_than_its_neighbours_is_told(void **state)
+{
+	(void)state;
+	begin_import_of("");
+	import_text(DOC("001010000000001", "") DOC("0010100000002", "") DOC("001010000000003", ""));
+	end_import(3, 0);
+	assert_told("warning", "IMSI 0010100000002 has 13 digits, most of this file have 15");
+	json_t *v = row_with("warning");
+	assert_int_equal(json_integer_value(json_object_get(v, "line")), 2);
+	json_decref(v);
+}
+
+static void the_output_of_a_shell_is_imported(void **state)
+{
+	(void)state;
+	begin_import_of("");
+	import_text("#1 1\n{ _id: ObjectId('64c000000000000000000001'), imsi: '" IMSI "', security: { k: "
+		    "'465B5CE8 B199B49F AA5F0A2E E238A6BC', opc: 'E8ED289D EBA952E4 283B54E8 8E6183CA', sqn: Long('4128'), }, }\n"
+		    "#9 2\nType \"it\" for more\n#10 3\n{ imsi: Frob(1) }\n");
+	end_import(1, 2);
+	assert_int_equal(loader_seq_next(&world.l, record(IMSI)->sqn), 129);
+	assert_told("error", "the shell stopped here");
+	assert_int_equal(on("subscriber show", IMSI, ""), ADMIN_OK);
+	json_t *v = world_row(id);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(v, "_id"), "$oid")),
+			    "64c000000000000000000001");
+	json_decref(v);
+}
+
+static void a_list_of_a_sim_vendor_is_imported(void **state)
+{
+	(void)state;
+	begin_import_of("\"format\":\"csv\"");
+	import_text("IMSI;ICCID;ACC;PIN1;Ki;OPC\n" IMSI ";8988211000000000001;0001;1234;"
+		    "465B5CE8B199B49FAA5F0A2EE238A6BC;E8ED289DEBA952E4283B54E88E6183CA\n");
+	end_import(1, 0);
+	assert_told("warning", "columns that are not used: ACC, PIN1");
+	assert_int_equal(on("subscriber show", IMSI, ""), ADMIN_OK);
+	json_t *v = world_row(id);
+	assert_string_equal(json_string_value(json_object_get(v, "iccid")), "8988211000000000001");
+	json_decref(v);
+}
+
+static void set_knows_the_members(void **state)
+{
+	(void)state;
+	assert_int_equal(on("subscriber add", IMSI, "," KEYS), ADMIN_OK);
+	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"subscriber_stauts\":1}"), ADMIN_REFUSED);
+	assert_string_equal(error(), "subscriber_stauts: no such member; did you mean subscriber_status? (--force sets it all "
+				     "the same)");
+	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"ambr\":{\"downlink\":{\"valeu\":2}}}"), ADMIN_REFUSED);
+	assert_string_equal(error(), "ambr.downlink.valeu: no such member; did you mean ambr.downlink.value? (--force sets it "
+				     "all the same)");
+	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"notes\":1},\"force\":true"), ADMIN_OK);
+	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"notes\":null}"), ADMIN_OK);
+	// by hand a wrong number is refused, not left out
+	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"msisdn\":[\"12x\"]}"), ADMIN_REFUSED);
+	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"msisdn\":[\"+4915\"]}"), ADMIN_OK);
+	assert_int_equal(on("subscriber show", IMSI, ""), ADMIN_OK);
+	json_t *v = world_row(id);
+	assert_string_equal(json_string_value(json_array_get(json_object_get(v, "msisdn"), 0)), "4915");
+	json_decref(v);
+	// what another system left in the document does not stand in the way
+	begin_import_of("");
+	import_text(DOC(IMSI, ",\"msisdn\":[5]"));
+	end_import(1, 0);
+	assert_int_equal(on("subscriber set", IMSI, ",\"fields\":{\"subscriber_status\":0}"), ADMIN_OK);
+}
+
+static unsigned listed(const char *args)
+{
+	char text[200];
+	unsigned n = 0;
+	snprintf(text, sizeof(text), "{\"cmd\":\"subscriber list\",\"args\":{%s}}", args);
+	world_sent_clear();
+	assert_int_equal(call(text), ADMIN_OK);
+	for (unsigned i = 0; i < world.sent_cnt; i++)
+		n += world.sent[i].type == IPC_ADMIN_ROW;
+	return n;
+}
+
+static void lists_are_narrowed(void **state)
+{
+	(void)state;
+	for (unsigned i = 1; i <= 5; i++) {
+		char imsi[16], more[200];
+		snprintf(imsi, sizeof(imsi), "00101000000000%u", i);
+		snprintf(more, sizeof(more), "," KEYS ",\"msisdn\":[\"491%u\"]", i);
+		assert_int_equal(on("subscriber add", imsi, more), ADMIN_OK);
+	}
+	assert_int_equal(on("subscriber bar", "001010000000002", ""), ADMIN_OK);
+	world_ulr("001010000000003", 7, "mme7.test");
+	txn_commit(&world.l);
+	assert_int_equal(fold_now(), 0);
+	assert_int_equal(listed(""), 5);
+	assert_int_equal(listed("\"limit\":2"), 2);
+	assert_int_equal(listed("\"status\":\"barred\""), 1);
+	assert_int_equal(listed("\"status\":\"granted\",\"limit\":9"), 4);
+	assert_int_equal(listed("\"node\":\"MME7.test\""), 1);
+	assert_int_equal(listed("\"node\":\"granted\""), 0);
+	assert_int_equal(listed("\"msisdn\":\"4914\""), 1);
+	assert_int_equal(listed("\"msisdn\":\"4999\""), 0);
+	assert_int_equal(listed("\"count\":true,\"status\":\"granted\""), 1);
+	json_t *v = world_row(id);
+	assert_int_equal(json_integer_value(json_object_get(v, "count")), 4);
+	json_decref(v);
+}
+
+static void bar_and_unbar(void **state)
+{
+	(void)state;
+	assert_int_equal(on("subscriber add", IMSI, "," KEYS), ADMIN_OK);
+	assert_int_equal(on("subscriber bar", IMSI, ""), ADMIN_OK);
+	assert_int_equal(cache_profile(world.l.cache, record(IMSI))->odb, 1);
+	assert_int_equal(on("subscriber bar", IMSI, ",\"what\":\"visited-apn\""), ADMIN_OK);
+	assert_int_equal(cache_profile(world.l.cache, record(IMSI))->odb, 4);
+	assert_int_equal(on("subscriber bar", IMSI, ",\"what\":\"everything\""), ADMIN_USAGE);
+	assert_int_equal(on("subscriber unbar", IMSI, ""), ADMIN_OK);
+	assert_int_equal(cache_profile(world.l.cache, record(IMSI))->subscriber_status, 0);
+	assert_int_equal(on("subscriber bar", "001010000000009", ""), ADMIN_REFUSED);
+}
+
+static void add_with_its_options(void **state)
+{
+	static const struct {
+		const char *apn, *why;
+	} bad[] = {{"internet,qci=0", "--apn qci: expected 1 to 254, got \"0\""},
+		   {"internet,speed=1", "--apn: expected qci, arp, ambr, type, ipv4 or ipv6, got \"speed\""},
+		   {"internet,ambr=fast", "--apn ambr: expected DOWN/UP in bit/s, like 100M/50M or 1G, got \"fast\""},
+		   {"internet,ipv4=10.0.0.256",
+		    "slice[0].session[0].ue.ipv4: expected an IPv4 address, got \"10.0.0.256\""},
+		   {"internet,type=ppp", "--apn type: expected ipv4, ipv6 or ipv4v6, got \"ppp\""}};
+	char more[300];
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(more, sizeof(more), "," KEYS ",\"apn\":[\"%s\"]", bad[i].apn);
+		assert_int_equal(on("subscriber add", IMSI, more), ADMIN_REFUSED);
+		assert_string_equal(error(), bad[i].why);
+	}
+	assert_int_equal(on("subscriber add", IMSI,
+			    "," KEYS ",\"ambr\":\"100M/50M\",\"msisdn\":[\"+4915\"],\"apn\":[\"internet,qci=7,arp=3,ambr=10M/"
+			    "1M,type=ipv4,ipv4=10.45.0.9\",\"ims\"]"),
+			 ADMIN_OK);
+	assert_int_equal(on("subscriber show", IMSI, ""), ADMIN_OK);
+	json_t *v = world_row(id), *s = json_array_get(
+					 json_object_get(json_array_get(json_object_get(v, "slice"), 0), "session"), 0);
+	json_t *qos = json_object_get(s, "qos");
+	assert_int_equal(json_integer_value(json_object_get(qos, "index")), 7);
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(qos, "arp"), "priority_level")), 3);
+	assert_int_equal(json_integer_value(json_object_get(s, "type")), 1);
+	assert_string_equal(json_string_value(json_object_get(json_object_get(s, "ue"), "ipv4")), "10.45.0.9");
+	assert_string_equal(json_string_value(json_array_get(json_object_get(v, "msisdn"), 0)), "4915");
+	json_t *down = json_object_get(json_object_get(v, "ambr"), "downlink");
+	assert_int_equal(json_integer_value(json_object_get(down, "value")), 100);
+	assert_int_equal(json_integer_value(json_object_get(down, "unit")), 2);
+	json_decref(v);
+	assert_int_equal(on("subscriber add", "001010000000002", ",\"k\":\"465B5CE8B199B49FAA5F0A2EE238A6BC\""), ADMIN_REFUSED);
+	assert_string_equal(error(), "--opc or --op is needed, since s6a.op_file is not set");
+	assert_int_equal(on("subscriber add", "001010000000002", "," KEYS ",\"apn\":[\"a\",\"A\"]"), ADMIN_REFUSED);
 }
 
 static void a_location_without_network_and_time_is_unknown(void **state)
@@ -481,6 +691,14 @@ int main(void)
 	    T(bad_lines_are_named),
 	    T(a_barred_subscriber_of_the_version_before_is_barred_after_the_start),
 	    T(an_sqn_of_another_system_is_rounded_up),
+	    T(a_dry_run_changes_nothing),
+	    T(an_imsi_shorter_than_its_neighbours_is_told),
+	    T(the_output_of_a_shell_is_imported),
+	    T(a_list_of_a_sim_vendor_is_imported),
+	    T(set_knows_the_members),
+	    T(lists_are_narrowed),
+	    T(bar_and_unbar),
+	    T(add_with_its_options),
 	    T(a_location_without_network_and_time_is_unknown),
 	    T(import_keeps_sqn_and_location),
 	    T(a_full_cache_refuses),

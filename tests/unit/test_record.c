@@ -461,6 +461,10 @@ static void what_is_left_out_is_named(void **state)
 		put_at(doc, cases[i].path, json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
 		if (!record_parse(&ctx, doc, &sub, &error))
 			fail_msg("%s = %s: %s", cases[i].path, cases[i].value, error.text);
+		char *tail = strstr(error.text, " (left out)");
+		assert_int_equal(tail != NULL, cases[i].message[0] != 0);
+		if (tail)
+			*tail = 0;
 		assert_string_equal(error.text, cases[i].message);
 		assert_int_equal(sub.apn_cnt, cases[i].apns);
 		assert_int_equal((sub.msisdn[0].v != 0) + (sub.msisdn[1].v != 0), cases[i].numbers);

@@ -110,7 +110,7 @@ class Open5GS:
         if self._imsi(fields.pop("imsi", imsi)) != imsi:
             raise Error("imsi: a subscriber keeps it; add another one", 2)
         if fields:
-            self._call("subscriber set", {"imsi": imsi, "fields": fields})
+            self._call("subscriber set", {"imsi": imsi, "fields": fields, "force": True})
         elif self.GetSubscriber(imsi) is None:
             raise Error("subscriber set: no such subscriber", 1)
         return True
