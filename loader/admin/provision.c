@@ -169,7 +169,7 @@ void provision_add(struct loader *l, struct call *c)
 	if (!given && !provision_imsi(l, c, &imsi))
 		return;
 	if ((!given && !add_options(l, c, &doc, &e)) || !provision_put_document(l, c, doc, PUT_ADD, &e))
-		admin_end(l, c, ADMIN_REFUSED, "%s", e.text);
+		admin_end(l, c, strncmp(e.text, "--", 2) == 0 ? ADMIN_USAGE : ADMIN_REFUSED, "%s", e.text);
 	json_decref(doc);
 }
 

@@ -86,7 +86,7 @@ class Formats(unittest.TestCase):
                     else:
                         text = "".join(json.dumps(d, indent="\t") + "\n" for d in docs)
                     self.assertEqual(self.load(text, imported=2), [])
-                    self.assertEqual(self.show(number)["security"]["sqn"], 4129 & ~31)
+                    self.assertEqual(self.show(number)["security"]["sqn"], 4160)  # the next SEQ
                     self.served(number)
                     self.served(number + 1)
                     number += 2
@@ -158,13 +158,27 @@ class Formats(unittest.TestCase):
             result = one.load("air", imsi=imsi(3), subscribers=1, requests=1, k=K, opc=OPC)
             self.assertEqual(result["bad_vectors"], 0)
 
+    def test_output_of_a_shell(self):
+        shell = (f"[\n  {{\n    _id: ObjectId('64c000000000000000000001'),\n    imsi: '{imsi(700)}',\n    msisdn: [ '49151' ],\n"
+                 f"    security: {{ k: '{K}', opc: '{OPC}', sqn: Long('4128') }},\n    __v: 0,\n  }}\n]\n")
+        self.assertEqual(self.load(shell, imported=1), [])
+        self.assertEqual(self.show(700)["security"]["sqn"], 4128)
+
+    def test_list_of_a_sim_vendor(self):
+        rows = f"ICCID;IMSI;PIN1;PUK1;Ki;OPC;ADM1\n8988211;{imsi(701)};1234;12345678;{K};{OPC};1111\n"
+        told = self.load(rows, "--dry-run", imported="1 would be")
+        self.assertIn("columns that are not used: PIN1, PUK1, ADM1", told[0])
+        self.assertEqual(self.hss.ctl("subscriber", "show", imsi(701), check=False).returncode, 1)
+        self.assertEqual(len(self.load(rows, imported=1)), 1)
+        self.assertEqual(self.show(701)["iccid"], "8988211")
+
     def test_export_mongo(self):
         docs = [canonical(hss.document(imsi(400), sqn=4129, note={"a": 1.5, "b": [2]})), nextepc(401)]
         self.load("".join(json.dumps(d) + "\n" for d in docs), imported=2)
         self.hss.load("ulr", imsi=imsi(400), subscribers=1, requests=1)
         rows = {row["imsi"]: row for row in map(json.loads, self.export("--format", "mongo"))}
         row = rows[imsi(400)]
-        self.assertEqual(row["security"]["sqn"], {"$numberLong": str(4129 & ~31)})
+        self.assertEqual(row["security"]["sqn"], {"$numberLong": "4160"})  # the next SEQ
         self.assertEqual(set(row["mme_timestamp"]), {"$numberLong"})
         self.assertEqual((row["schema_version"], row["note"]), (1, {"a": 1.5, "b": [2]}))
         self.assertEqual(rows[imsi(401)]["_id"], {"$oid": "5f1a0c0e8f1b2c00%08x" % 401})

@@ -225,17 +225,17 @@ class Hssctl(unittest.TestCase):
         self.assertEqual(process.returncode, 0)
 
     def test_usage(self):
-        for words in ([], ["nonsense"], ["subscriber"], ["sqn", "show"], ["sqn", "show", "1x"], ["--nonsense"],
+        for words in ([], ["nonsense"], ["subscriber", "lst"], ["sqn", "show"], ["sqn", "show", "1x"], ["--nonsense"],
                       ["sqn", "show", FIRST, "more"], ["sqn", "set", FIRST, "1", "--nonsense"],
                       ["subscriber", "add", FIRST], ["subscriber", "add", FIRST, "--k", K],
-                      ["subscriber", "add", FIRST, "--k", K, "--opc", OPC, "--op", OPC],
                       ["subscriber", "add", FIRST, "--k"], ["subscriber", "set", FIRST],
                       ["subscriber", "set", FIRST, "nothing"], ["log", "level", "loud"], ["--timeout", "1s", "status"], ["--timeout=86401", "status"],
                       ["status", "--timeout"]):
             with self.subTest(words):
                 done = self.refused(2, "", *words)
                 self.assertEqual(done.stdout, "")
-        for words in (["--help"], ["subscriber", "add", "--help"], ["--version"]):
+        for words in (["--help"], ["help"], ["subscriber"], ["subscriber", "--help"], ["subscriber", "add", "--help"],
+                      ["help", "subscriber", "add"], ["--version"]):
             self.assertNotEqual(self.ctl(*words).stdout, "")
         done = subprocess.run([os.path.join(hss.BIN, "hssctl"), "status"], capture_output=True, text=True,
                               env={**os.environ, "COREHSS_SOCKET": self.path}, check=False)
