@@ -252,10 +252,6 @@ void s6a_air(struct request *r)
 	}
 	if (!air_read(&a))
 		return;
-	if (a.features.unsupported) {
-		s6a_answer_feature_unsupported(r, &a.features);
-		return;
-	}
 	if (air_refuse_early(&a))
 		return;
 	if (air_keys(&a) && air_ind(&a) && air_resync(&a) && air_draw(&a))

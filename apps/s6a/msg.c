@@ -1,6 +1,19 @@
 // Reads the AVPs of S6a requests and writes those of answers (msg.h). It owns no state and decides nothing.
 #include "apps/s6a/msg.h"
+#include "lib/base/log.h"
 #include "lib/diameter/avp.h"
+#include "worker/worker.h"
+
+// A node that insists on a feature (M bit) which this HSS lacks is served without it, as other HSSs do: refused, its
+// subscribers had no service at all. The answer's own list tells it.
+static void note_missing(const struct request *r, uint32_t list, uint32_t features)
+{
+	static struct log_limit limit;
+	stat_add(r->w->stats, STAT_FEATURES_MISSING, 1);
+	if (log_limit_pass(&limit, 1))
+		log_info("feature_not_supported", LOG_STR("command", r->cmd->name), LOG_INT("list", list),
+			 LOG_INT("features", features));
+}
 
 void s6a_features_read(const struct request *r, unsigned slot, struct s6a_features *f)
 {
@@ -13,8 +26,10 @@ void s6a_features_read(const struct request *r, unsigned slot, struct s6a_featur
 		uint32_t v = 0, list = 0, features = 0;
 		if (a.code != AVP_CODE_Supported_Features || a.vendor != VENDOR_3GPP)
 			continue;
-		if (!avp_find(a.data, AVP_CODE_Vendor_Id, 0, &vendor) || !avp_u32(vendor.data, &v) || v != VENDOR_3GPP ||
-		    !avp_find(a.data, AVP_CODE_Feature_List_ID, VENDOR_3GPP, &id) || !avp_u32(id.data, &list) ||
+		// some nodes leave Vendor-Id out
+		if (avp_find(a.data, AVP_CODE_Vendor_Id, 0, &vendor) && (!avp_u32(vendor.data, &v) || v != VENDOR_3GPP))
+			continue;
+		if (!avp_find(a.data, AVP_CODE_Feature_List_ID, VENDOR_3GPP, &id) || !avp_u32(id.data, &list) ||
 		    !avp_find(a.data, AVP_CODE_Feature_List, VENDOR_3GPP, &bits) || !avp_u32(bits.data, &features))
 			continue;
 		f->asked = true;
@@ -22,7 +37,7 @@ void s6a_features_read(const struct request *r, unsigned slot, struct s6a_featur
 		if (list == 1 || list == 2)
 			f->list[list - 1] = features;
 		if ((a.flags & AVP_M) && (features & ~ours))
-			f->unsupported = true;
+			note_missing(r, list, features & ~ours);
 	}
 }
 

@@ -12,7 +12,6 @@
 
 struct s6a_features {
 	bool asked;	  // the request has Supported-Features of ours
-	bool unsupported; // with the M bit, and a feature that we do not have
 	uint32_t list[2]; // what the node supports, lists 1 and 2
 };
 

@@ -39,10 +39,6 @@ void s6a_pur(struct request *r)
 	if (!s6a_find_subscriber(r))
 		return;
 	s6a_features_read(r, SLOT_PUR_Supported_Features, &f);
-	if (f.unsupported) {
-		s6a_answer_feature_unsupported(r, &f);
-		return;
-	}
 	if (!r->change_done) {
 		struct slice location = request_slot(r, SLOT_PUR_EPS_Location_Information);
 		struct slice ext = {0};
@@ -126,10 +122,6 @@ void s6a_nor(struct request *r)
 	if (!rec)
 		return;
 	s6a_features_read(r, SLOT_NOR_Supported_Features, &f);
-	if (f.unsupported) {
-		s6a_answer_feature_unsupported(r, &f);
-		return;
-	}
 	if (!r->change_done && nor_pdn_gw_refused(r, rec)) {
 		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
 		return;

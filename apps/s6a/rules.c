@@ -95,14 +95,6 @@ void s6a_answer_refusal(struct request *r, const struct s6a_refusal *no)
 	request_answer_end(r, &w);
 }
 
-void s6a_answer_feature_unsupported(struct request *r, const struct s6a_features *f)
-{
-	struct wr w;
-	request_answer_begin(r, &w, EXP_FEATURE_UNSUPPORTED, true, 128);
-	s6a_features_put(&w, f);
-	request_answer_end(r, &w);
-}
-
 uint64_t s6a_dup_key(const struct request *r)
 {
 	uint64_t key = ident_hash(r->in.host_hash ^ (uint64_t)r->h.end_to_end * 0x9e3779b97f4a7c15ull);

@@ -39,7 +39,6 @@ const struct cache_record *s6a_find_subscriber(struct request *r);
 bool s6a_subscription_refused(const struct request *r, const struct cache_record *rec, const uint8_t plmn[3],
 			      uint32_t rat, const struct s6a_features *f, bool s6a, struct s6a_refusal *no);
 void s6a_answer_refusal(struct request *r, const struct s6a_refusal *no);
-void s6a_answer_feature_unsupported(struct request *r, const struct s6a_features *f);
 
 // The subscriber is outside of its home network: MCC and MNC of the IMSI are not the visited network's.
 bool s6a_is_roaming(imsi_t imsi, const uint8_t plmn[3]);

@@ -131,10 +131,6 @@ void s6a_ulr(struct request *r)
 			return;
 		}
 	}
-	if (u.features.unsupported) {
-		s6a_answer_feature_unsupported(r, &u.features);
-		return;
-	}
 	if (s6a_subscription_refused(r, u.rec, u.plmn, u.rat, &u.features, u.s6a, &no)) {
 		s6a_answer_refusal(r, &no);
 		return;

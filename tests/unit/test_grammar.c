@@ -352,8 +352,7 @@ static void test_5005_missing_in_a_group(void **state)
 	(void)state;
 	begin_air(ALL);
 	size_t at = avp_group_begin(&w, AVP_CODE_Supported_Features, V3, 0);
-	avp_put_u32(&w, AVP_CODE_Vendor_Id, 0, AVP_M, V3);
-	avp_put_u32(&w, AVP_CODE_Feature_List_ID, V3, 0, 1);
+	avp_put_u32(&w, AVP_CODE_Feature_List_ID, V3, 0, 1); // Vendor-Id is missed by nobody, Feature-List is
 	avp_group_end(&w, at);
 	EXPECT(5005, 0, 0, 2, 0x74, 0x80, 0, 0, 28, VENDOR_OCTETS, 0, 0, 2, 0x76, 0x80, 0, 0, 16,
 	       VENDOR_OCTETS, 0, 0, 0, 0);
