@@ -1,4 +1,4 @@
-// What each admin socket lets its clients do (rights.h).
+// The lists of commands that only look, and of those that the audit log has (rights.h).
 #include "admin/rights.h"
 #include <string.h>
 

@@ -161,7 +161,7 @@ class Peer:
         self.requests = []  # of the HSS, already answered
         self.answers = {}  # Hop-by-Hop -> answer that nobody has taken yet
         self.answer_clr = True
-        self.next_id = int(time.time() * 1000) & 0x0fffffff
+        self.next_id = 10**9 + int(time.time() * 1000) % 10**9  # as many digits on any day
         self.record = self.recorder()
         self.socket = self.connect(address, port)
         if capabilities:

@@ -6,8 +6,15 @@ import subprocess
 REMARKS = ('(_ws.malformed || _ws.expert.severity >= "Note" || diameter.avp.code.unknown || diameter.cmd.code.unknown'
            ' || diameter.applicationId.unknown)')
 
-# Remarks that are not about Diameter: on a busy machine more is lost than one of them, and buffers get full.
-OF_SCTP = {"This TSN was retransmitted more than 2 times.", "Retransmitted TSN", "Zero Advertised Receiver Window Credit"}
+# Remarks that are not about Diameter. SCTP: on a busy machine more is lost than one of them, and buffers get full. TLS 1.3:
+# tshark 4.4 reminds its reader of what each ClientHello is like.
+OF_TRANSPORT = ("This TSN was retransmitted more than 2 times.", "Retransmitted TSN", "Zero Advertised Receiver Window Credit",
+                "This legacy_version field MUST be ignored.")
+
+
+def of_diameter(said):
+    """Of tshark's remarks, a list, those that are about Diameter."""
+    return [each for each in said if not each.strip().startswith(OF_TRANSPORT)]
 
 
 def tshark(path, rule, *fields, decode=(), keys=None):

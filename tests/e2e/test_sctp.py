@@ -49,7 +49,7 @@ class Sctp(unittest.TestCase):
         self.assertLessEqual({(d.CER, True), (d.CLR, True), (d.AIR, False), (d.ULR, False)}, asked.keys())
         # what was sent again, as a path was lost or a reader was late, was judged when it was sent first
         odd = judge.remarks(ours=f"{ours} && !sctp.retransmission", **said)
-        self.assertEqual([row for row in odd if set(row[2].split(",")) - judge.OF_SCTP], [])
+        self.assertEqual([row for row in odd if judge.of_diameter(row[2].split(","))], [])
         # the judge itself: it finds ours
         self.assertTrue(judge.tshark(rule=f"sctp.dstport=={PORT} && diameter.avp.code.unknown", **said))
 

@@ -13,6 +13,7 @@ import fcntl
 import glob
 import lzma
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -28,7 +29,7 @@ import hss  # noqa: E402
 
 CACHE = os.path.join(ROOT, "build", "vm")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# In the order of their dependencies. What a kernel has built in is not there, and is left out.
+# What a kernel has built in is not there, and is left out. Which needs which is for the modules to say: it changes.
 SCTP_MODULES = ("crc32c_generic", "libcrc32c", "crc-ccitt", "ipv6", "md5", "hmac", "udp_tunnel", "ip6_udp_tunnel", "sctp")
 SHARE_MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "9pnet",
                  "9pnet_virtio", "netfs", "fscache", "9p")
@@ -36,6 +37,26 @@ SHARE_MODULES = ("virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_m
 
 class Missing(AssertionError):
     pass
+
+
+def in_order(paths):
+    """The names of {name: path} so that each module comes behind those that it depends on."""
+    plain = {name.replace("-", "_"): name for name in paths}
+    done = []
+
+    def take(name):
+        if name in done:
+            return
+        with open(paths[name], "rb") as f:
+            depends = re.search(rb"\0depends=([^\0]*)\0", f.read())
+        for other in (depends[1].decode().split(",") if depends and depends[1] else []):
+            if other.replace("-", "_") not in plain:
+                raise Missing(f"the kernel's module {name} needs {other}, which is not in the list of modules in {__file__}")
+            take(plain[other.replace("-", "_")])
+        done.append(name)
+    for name in paths:
+        take(name)
+    return done
 
 
 def program(name, package):
@@ -125,9 +146,7 @@ def load_sctp():
         return
     libc = ctypes.CDLL(None, use_errno=True)
     modules = uml_modules()
-    for name in SCTP_MODULES:
-        if name not in modules:
-            continue
+    for name in in_order({name: modules[name] for name in SCTP_MODULES if name in modules}):
         with open(modules[name], "rb") as f:
             if libc.syscall(313, f.fileno(), b"", 0) < 0 and ctypes.get_errno() != 17:  # finit_module; EEXIST
                 raise OSError(ctypes.get_errno(), f"{modules[name]}: {os.strerror(ctypes.get_errno())}")
@@ -205,7 +224,8 @@ def qemu(argv, env=None, files=None, fetch=(), timeout=110, processors=2):
     """Runs argv in QEMU without KVM, with Debian's kernel, SCTP loaded."""
     emulator = program("qemu-system-x86_64", "qemu-system-x86")
     boot = kernel()
-    modules = [m for m in SHARE_MODULES + SCTP_MODULES if os.path.exists(os.path.join(boot, m + ".ko"))]
+    paths = {m: os.path.join(boot, m + ".ko") for m in SHARE_MODULES + SCTP_MODULES}
+    modules = in_order({m: path for m, path in paths.items() if os.path.exists(path)})
     with machine_directory() as directory:
         copy(files, directory)
         script = write_script(directory, argv, env or {})
