@@ -70,10 +70,15 @@ class Attach(unittest.TestCase):
             self.hss.ctl("subscriber", "set", imsi, "access_restriction_data=16")  # no WB-E-UTRAN
             self.assertEqual(result(imsi), 5421)
             self.assertEqual(mme.call(mme.air(imsi)).result, 2001)
+            # 0 is "All Packet Oriented Services Barred" of the WebUI; 1 bars roamers only
             self.hss.ctl("subscriber", "set", imsi, "access_restriction_data=0", "subscriber_status=1",
-                         "operator_determined_barring=1")
+                         "operator_determined_barring=0")
             self.assertEqual(result(imsi), 5004)  # that MME announces no support of barring
-            self.hss.ctl("subscriber", "set", imsi, "subscriber_status=0", "operator_determined_barring=0")
+            self.hss.ctl("subscriber", "bar", imsi, "--what", "home-apn")
+            self.assertEqual(result(imsi), 2001)
+            self.hss.ctl("subscriber", "bar", imsi)
+            self.assertEqual(result(imsi), 5004)
+            self.hss.ctl("subscriber", "unbar", imsi)
             self.assertEqual(result(imsi), 2001)
             self.assertEqual(self.mme(imsi), "mme-refused.test")
 

@@ -99,7 +99,7 @@ class Judge(unittest.TestCase):
     def test_everything_we_send(self):
         with Hss() as h:
             h.provision(20)
-            h.ctl("subscriber", "set", hss.imsi(9), "subscriber_status=1", "operator_determined_barring=1")
+            h.ctl("subscriber", "set", hss.imsi(9), "subscriber_status=1", "operator_determined_barring=0")
             capture = Capture(h.port, os.path.join(h.dir, "all.pcapng"))
             try:
                 self.mix(h)

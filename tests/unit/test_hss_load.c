@@ -319,6 +319,26 @@ static void test_options_refused(void **state)
 			fail_msg("accepted: %s", lines[i]);
 }
 
+// What was wrong stands alone, with one line of usage, and a key with a slip in it is not repeated.
+static void test_a_mistake_is_not_buried(void **state)
+{
+	static char words[8][40] = {"hss-load", "air",	 "--connect", "127.0.0.1:1",
+				    "--imsi",	"001010000000001", "--k",       K1 "0"};
+	char *argv[9] = {0};
+	struct hl_options o;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *err = open_memstream(&text, &len);
+	(void)state;
+	for (unsigned i = 0; i < 8; i++)
+		argv[i] = words[i];
+	assert_int_equal(hl_options_parse(8, argv, &o, stdout, err), HL_PARSED_USAGE);
+	fclose(err);
+	assert_string_equal(text, "hss-load: --k: expected 32 hex digits\n"
+				  "usage: hss-load CASE --connect HOST:PORT --imsi FIRST [options] (hss-load --help tells them)\n");
+	free(text);
+}
+
 static void test_order_visits_everyone(void **state)
 {
 	static const uint64_t counts[] = {1, 2, 3, 4, 5, 7, 8, 9, 1000, 1023, 1024, 1025};
@@ -501,7 +521,8 @@ int main(void)
 	    cmocka_unit_test(test_milenage),        cmocka_unit_test(test_auts),
 	    cmocka_unit_test(test_check_eutran),    cmocka_unit_test(test_check_separation_bit),
 	    cmocka_unit_test(test_latency),         cmocka_unit_test(test_options),
-	    cmocka_unit_test(test_options_refused), cmocka_unit_test(test_order_visits_everyone),
+	    cmocka_unit_test(test_options_refused),
+	    cmocka_unit_test(test_a_mistake_is_not_buried), cmocka_unit_test(test_order_visits_everyone),
 	    cmocka_unit_test(test_keys_file),       cmocka_unit_test(test_request_template),
 	    cmocka_unit_test(test_answer),          cmocka_unit_test(test_answer_to_request),
 	};

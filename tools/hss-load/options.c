@@ -409,8 +409,17 @@ __attribute__((format(printf, 2, 3))) static enum hl_parsed refuse(FILE *err, co
 	va_start(ap, fmt);
 	vfprintf(err, fmt, ap);
 	va_end(ap);
-	fprintf(err, "\n%s", usage_text);
+	// one line of usage: all of it would bury what was wrong
+	fprintf(err, "\n%.*s (hss-load --help tells them)\n", (int)strcspn(usage_text, "\n"), usage_text);
 	return HL_PARSED_USAGE;
+}
+
+// A key that is wrong in one digit is still a secret.
+static enum hl_parsed refuse_value(FILE *err, const char *option, const char *value)
+{
+	if (strcmp(option, "k") == 0 || strcmp(option, "op") == 0 || strcmp(option, "opc") == 0)
+		return refuse(err, "--%s: expected 32 hex digits", option);
+	return refuse(err, "--%s: bad value '%s'", option, value);
 }
 
 enum hl_parsed hl_options_parse(int argc, char **argv, struct hl_options *o, FILE *out, FILE *err)
@@ -434,8 +443,7 @@ enum hl_parsed hl_options_parse(int argc, char **argv, struct hl_options *o, FIL
 		if (id == '?' || id == ':')
 			return refuse(err, "unknown option or missing value: %s", argv[optind - 1]);
 		if (!take_option(id, optarg, o))
-			return refuse(err, "--%s: bad value '%s'", long_options[index].name,
-				      optarg ? optarg : "");
+			return refuse_value(err, long_options[index].name, optarg ? optarg : "");
 		verify_given |= id == O_VERIFY;
 	}
 	if (optind + 1 != argc)
