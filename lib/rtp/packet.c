@@ -27,9 +27,9 @@ unsigned rtp_clock_rate(unsigned payload_type)
 	return payload_type < sizeof payloads / sizeof *payloads ? payloads[payload_type].clock : 0;
 }
 
-static bool fail(struct rtp_fault *fault, const uint8_t *at, struct slice all, const char *what)
+static bool fail(struct rtp_fault *fault, uint32_t offset, const char *what)
 {
-	*fault = (struct rtp_fault){at ? (uint32_t)(at - all.p) : 0, what};
+	*fault = (struct rtp_fault){offset, what};
 	return false;
 }
 
@@ -38,10 +38,10 @@ static bool decode_padding(struct slice bytes, struct rtp_packet *p, struct rtp_
 	uint8_t len;
 
 	if (!p->payload.len)
-		return fail(fault, bytes.p + bytes.len, bytes, "padding that isn't there");
+		return fail(fault, bytes.len, "padding that isn't there");
 	len = bytes.p[bytes.len - 1];
 	if (len == 0 || len > p->payload.len)
-		return fail(fault, bytes.p + bytes.len - 1, bytes, "padding of a length that can't be");
+		return fail(fault, bytes.len - 1, "padding of a length that can't be");
 	p->payload.len -= len;
 	p->padding = slice_of(bytes.p + bytes.len - len, len);
 	return true;
@@ -59,23 +59,23 @@ static bool decode(struct slice bytes, bool whole, struct rtp_packet *p, struct 
 	    .payload_type = second & 0x7f,
 	};
 	if (!r.err && first >> 6 != RTP_VERSION)
-		return fail(fault, bytes.p, bytes, "not version 2");
+		return fail(fault, 0, "not version 2");
 	p->sequence = rd_u16(&r);
 	p->timestamp = rd_u32(&r);
 	p->ssrc = rd_u32(&r);
 	if (r.err)
-		return fail(fault, bytes.p + bytes.len, bytes, "it ends within its header");
+		return fail(fault, bytes.len, "it ends within its header");
 	for (unsigned i = 0; i < p->csrc_cnt; i++)
 		p->csrc[i] = rd_u32(&r);
 	if (r.err)
-		return fail(fault, bytes.p + bytes.len, bytes, "it ends within its contributing sources");
+		return fail(fault, bytes.len, "it ends within its contributing sources");
 	if (p->extension) {
 		p->profile = rd_u16(&r);
 		uint16_t words = rd_u16(&r);
 		p->ext = rd_bytes(&r, 4u * words);
 	}
 	if (r.err)
-		return fail(fault, bytes.p + bytes.len, bytes, "it ends within its header extension");
+		return fail(fault, bytes.len, "it ends within its header extension");
 	p->payload = rd_bytes(&r, rd_left(&r));
 	return !whole || !(first & PADDING) || decode_padding(bytes, p, fault);
 }

@@ -132,6 +132,8 @@ static void malformed(void **state)
 	}
 	assert_int_equal(packet.payload.len, 0);
 	assert_int_equal(packet.padding.len, 4);
+	assert_false(rtp_decode((struct slice){0}, &packet, &fault)); // nothing, and nowhere
+	assert_int_equal(fault.offset, 0);
 }
 
 static void elements(void **state)
