@@ -105,6 +105,19 @@ class Check(unittest.TestCase):
         done = imstool.run("digest", "--check", "-", "--ha1", "2DA91700E1EF4F38DF91500C8729D35F", input=GOOD)
         self.assertEqual(done.returncode, 0, done)
 
+    def test_http(self):
+        """RFC 7616 3.9.1, its answer with SHA-256."""
+        request = ('GET /dir/index.html HTTP/1.1\r\nHost: www.example.org\r\nAuthorization: Digest username="Mufasa",\r\n'
+                   '    realm="http-auth@example.org",\r\n    uri="/dir/index.html",\r\n    algorithm=SHA-256,\r\n'
+                   '    nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v",\r\n    nc=00000001,\r\n'
+                   '    cnonce="f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",\r\n    qop=auth,\r\n'
+                   '    response="753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1",\r\n'
+                   '    opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"\r\n\r\n')
+        done = imstool.run("digest", "--check", "-", "--password", "Circle of Life", input=request)
+        self.assertEqual(done.returncode, 0, done)
+        (row,) = imstool.rows("digest", "--check", "-", "--password", "Circle Of Life", input=request, status=1)
+        self.assertEqual(row["mistakes"], [])
+
     def test_article(self):
         """Its header shows another URI than the one its response was made with."""
         done = imstool.run("digest", "--check", "-", "--password", "bobspassword", input=SHOWN)
@@ -240,8 +253,10 @@ class Written(unittest.TestCase):
     def test_completion(self):
         script = os.path.join(imstool.ROOT, "tools", "imstool", "imstool.bash")
         ask = ". \"$1\"; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($#-1)); _imstool; echo \"${COMPREPLY[@]}\""
-        for words, expected in (([""], {"digest", "--help"}), (["digest", "--pass"], {"--password", "--password-file"}),
-                                (["digest", "--qop", "a"], {"auth", "auth-int"}), (["digest", "--username", ""], set())):
+        for words, expected in (([""], {"digest", "ng", "rtp", "--help"}), (["digest", "--pass"], {"--password", "--password-file"}),
+                                (["digest", "--qop", "a"], {"auth", "auth-int"}),
+                                (["ng", "--server", "x:1", "li"], {"list"}), (["ng", "--transport", ""], {"udp", "tcp", "ws"}),
+                                (["rtp", "pc"], {"pcap"}), (["digest", "--username", ""], set())):
             done = subprocess.run(["bash", "-c", ask, "bash", script, "imstool", *words], capture_output=True, text=True,
                                   env={**os.environ, "PATH": imstool.BIN + ":" + os.environ["PATH"]}, check=True)
             self.assertEqual(done.stderr, "")
