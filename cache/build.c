@@ -220,6 +220,18 @@ static int put_undo(struct builder *b, const struct cache_record *r, uint32_t sl
 	return rc;
 }
 
+void builder_hold(struct builder *b, const struct cache_record *r)
+{
+	(void)profile_ref(b, r->profile);
+	node_ref(b, r->mme);
+	node_ref(b, r->sgsn);
+}
+
+void builder_release(struct builder *b, const struct cache_record *r)
+{
+	record_unref(b, r);
+}
+
 static void count_set(_Atomic uint32_t *count, uint32_t v)
 {
 	__atomic_store_n((uint32_t *)count, v, __ATOMIC_RELAXED);

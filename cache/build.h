@@ -52,6 +52,9 @@ struct builder_extra {
 int builder_put_with(struct builder *b, const struct cache_record *r, const struct builder_extra *extra) MUST_USE;
 // How many records with fresh SQN words could be put now, at least: 0 while a pinned reader keeps what is free.
 uint32_t builder_room(struct builder *b);
+// Keeps the profile and the nodes that `r` names beyond builder_reclaim, until builder_release with the same ones.
+void builder_hold(struct builder *b, const struct cache_record *r);
+void builder_release(struct builder *b, const struct cache_record *r);
 // Removes; false when not there. Its SQN words go back after the epochs.
 bool builder_delete(struct builder *b, imsi_t imsi);
 

@@ -30,7 +30,7 @@ uint32_t pool_take(struct pool *p)
 		p->given--;
 		return p->stack[--p->stack_cnt];
 	}
-	for (uint32_t s = 0; s <= p->cnt / 4096; s++) {
+	for (uint32_t s = 0; p->given && s <= p->cnt / 4096; s++) {
 		if (!p->some[s])
 			continue;
 		uint32_t word = s * 64 + (uint32_t)__builtin_ctzll(p->some[s]);

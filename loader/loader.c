@@ -209,7 +209,7 @@ void loader_tick(struct loader *l)
 {
 	own_tick(l);
 	admin_tick(l);
-	txn_commit(l);
+	txn_tick(l);
 	local_trim(l->local);
 	if (!l->stats)
 		return;

@@ -9,6 +9,7 @@
 
 struct role_env;
 struct txn;
+struct bulk;
 struct own;
 struct load;
 struct admin;
@@ -44,6 +45,7 @@ struct loader {
 	uint64_t run;
 	struct dup_entry *dup;
 	struct txn *txn;
+	struct bulk *bulk; // beside it
 	struct own *own;
 	struct load *load;
 	struct admin *admin;

@@ -110,6 +110,7 @@ static void on_fold(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	local_fold_drain(l->local);
+	txn_turn(l);
 	admin_folded(l);
 	feed_resume(l);
 }

@@ -263,7 +263,7 @@ static void import_line(struct loader *l, struct call *c, struct slice line)
 static void credit(struct loader *l, struct call *c)
 {
 	uint64_t n = c->owed;
-	if (n == 0 || local_is_behind(l->local)) // no credit until the fold thread has caught up
+	if (n == 0 || txn_is_behind(l)) // no credit until the fold thread has caught up
 		return;
 	c->owed = 0;
 	l->send(l, ROLE_ADMIN, 0, IPC_ADMIN_CREDIT, c->id, &n, sizeof(n));

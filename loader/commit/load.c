@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
+#include "loader/commit/txn.h"
 #include "loader/upstream/upstream_csv.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
@@ -148,6 +149,7 @@ static void bad_record(struct loader *l, imsi_t imsi, int rc)
 	char text[16];
 	imsi_text(imsi, text);
 	l->load->bad++;
+	local_leaves_sqn_row(l->local);
 	if (rc == -ENOSPC)
 		loader_stat(l, STAT_CACHE_FULL, 1);
 	if (log_limit_pass(&l->load->limit, 5))
@@ -254,6 +256,13 @@ static bool remove_stray(void *ctx, const struct cache_record *r)
 	return true;
 }
 
+// Not while operations wait: they name profiles that no record names yet, which would be freed.
+static void reclaim(struct loader *l)
+{
+	if (txn_waiting(l) == 0)
+		builder_reclaim(l->builder);
+}
+
 static void finish(struct loader *l)
 {
 	struct load *ld = l->load;
@@ -266,7 +275,7 @@ static void finish(struct loader *l)
 	free(ld->profile);
 	ld->profile = NULL;
 	ld->profile_cap = 0;
-	builder_reclaim(l->builder);
+	reclaim(l);
 	// with a file that was not read yet there may be more; it says when
 	if (!upstream_csv_is_first(l))
 		__atomic_store_n((uint32_t *)&l->header->load_state, CACHE_COMPLETE, __ATOMIC_RELEASE);
@@ -293,7 +302,7 @@ bool load_step(struct loader *l)
 		rc = 0;
 	}
 	local_scan_end(l->local);
-	builder_reclaim(l->builder);
+	reclaim(l);
 	if (rc < 0) {
 		if (log_limit_pass(&ld->limit, 1))
 			log_error("load_failed", LOG_STR("reason", err_text(rc)));

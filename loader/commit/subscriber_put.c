@@ -34,7 +34,9 @@ static bool new_words(struct putting *u, uint64_t seq)
 {
 	struct sqn_row old;
 	struct sqn_range range;
-	int rc = local_read_sqn(u->l->local, u->s.imsi, u->image.fp, &old);
+	if (u->old)
+		local_leaves_sqn_row(u->l->local);
+	int rc = local_has_left_sqn_rows(u->l->local) ? local_read_sqn(u->l->local, u->s.imsi, u->image.fp, &old) : 0;
 	if (rc < 0)
 		return refuse(u, "the local database could not be read");
 	memcpy(u->doc.sqn.fp, u->image.fp, SQN_FP_LEN);
@@ -139,6 +141,15 @@ static bool has_room(struct putting *u)
 	return refuse(u, "the cache is full (cache.max_subscribers)");
 }
 
+// Nothing is known of it: many such ones at once go past the journal (bulk.h).
+static void note_new(struct putting *u)
+{
+	struct local *local = u->l->local;
+	if (!u->old && u->op->what == OP_PUT && u->op->own_cnt == 0 &&
+	    !local_unfolded(local, u->s.imsi, u->image.fp, local_folded(local)))
+		u->op->what |= OP_NEW;
+}
+
 static bool put(struct putting *u)
 {
 	struct loader *l = u->l;
@@ -166,6 +177,7 @@ static bool put(struct putting *u)
 		return false;
 	write_document(u);
 	write_state(u);
+	note_new(u);
 	return txn_add(l, u->op) || refuse(u, "the document is too large");
 }
 
@@ -385,6 +397,8 @@ static bool feed_prepare(struct putting *u)
 static bool is_its_document(struct putting *u)
 {
 	uint64_t id = 0, digest = 0;
+	if (!u->old)
+		return true;
 	int rc = local_read_upstream(u->l->local, u->s.imsi, &id, &digest);
 	bool known = rc == 1 && id == u->doc.up_id;
 	u->same_content = known && digest == u->doc.up_digest;
@@ -432,6 +446,7 @@ static enum put_result put_feed(struct putting *u)
 		u->op->what |= OP_PUT;
 	if (!write && !moved && !u->op->what)
 		return PUT_NOTHING;
+	note_new(u);
 	return txn_add(u->l, u->op) || refuse(u, "the document is too large") ? PUT_BEGUN : PUT_REFUSED;
 }
 

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include "loader/commit/bulk.h"
+#include "loader/commit/key_set.h"
 #include "loader/commit/load.h"
 #include "loader/upstream/outbox.h"
 #include "loader/commit/hss_request.h"
@@ -35,11 +37,7 @@ struct txn {
 	unsigned entry_cnt, entry_mark; // mark: those of operations that were added
 	uint8_t *bytes;
 	size_t used, used_mark;
-	struct {
-		uint64_t key;
-		uint32_t batch;
-	} * keys;
-	uint32_t batch;
+	struct key_set keys;
 	struct event *event;
 	bool scheduled, failing;
 	bool broken; // an entry of the operation that is being composed did not fit
@@ -58,7 +56,7 @@ static void on_commit(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	txn_commit(arg);
+	txn_turn(arg);
 }
 
 int txn_new(struct loader *l)
@@ -66,18 +64,17 @@ int txn_new(struct loader *l)
 	struct txn *t = l->txn = calloc(1, sizeof(*t));
 	if (!t)
 		return -ENOMEM;
-	t->batch = 1;
+	t->keys = (struct key_set){.place = calloc(TXN_KEYS, sizeof(*t->keys.place)), .mask = TXN_KEYS - 1, .batch = 1};
 	t->later_tail = &t->later;
 	t->op = calloc(TXN_OPS, sizeof(*t->op));
 	t->entry = calloc(TXN_ENTRIES, sizeof(*t->entry));
-	t->keys = calloc(TXN_KEYS, sizeof(*t->keys));
 	t->bytes =
 	    mmap(NULL, TXN_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (t->bytes == MAP_FAILED)
 		t->bytes = NULL;
 	if (l->base)
 		t->event = event_new(l->base, -1, 0, on_commit, l);
-	return t->op && t->entry && t->keys && t->bytes && (t->event || !l->base) ? 0 : -ENOMEM;
+	return t->op && t->entry && t->keys.place && t->bytes && (t->event || !l->base) ? bulk_new(l) : -ENOMEM;
 }
 
 static void drop_own(struct op *op)
@@ -90,6 +87,7 @@ static void drop_own(struct op *op)
 void txn_free(struct loader *l)
 {
 	struct txn *t = l->txn;
+	bulk_free(l);
 	if (!t)
 		return;
 	if (t->event)
@@ -104,7 +102,7 @@ void txn_free(struct loader *l)
 		munmap(t->bytes, TXN_BYTES);
 	free(t->op);
 	free(t->entry);
-	free(t->keys);
+	free(t->keys.place);
 	free(t->republish);
 	free(t);
 	l->txn = NULL;
@@ -117,25 +115,12 @@ bool txn_failing(const struct loader *l)
 
 unsigned txn_waiting(const struct loader *l)
 {
-	return l->txn->op_cnt;
+	return l->txn->op_cnt + bulk_waiting(l);
 }
 
-// Is the key in this batch? Notes it when `add`.
-static bool key_waits(struct txn *t, uint64_t key, bool add)
+static bool key_waits(const struct loader *l, uint64_t key)
 {
-	if (key == 0)
-		return false;
-	for (uint32_t i = (uint32_t)ident_hash(key) & (TXN_KEYS - 1);; i = (i + 1) & (TXN_KEYS - 1)) {
-		if (t->keys[i].batch != t->batch) {
-			if (add) {
-				t->keys[i].key = key;
-				t->keys[i].batch = t->batch;
-			}
-			return false;
-		}
-		if (t->keys[i].key == key)
-			return true;
-	}
+	return key_set_has(&l->txn->keys, key, false) || bulk_has(l, key);
 }
 
 // ---- frames for the next batch
@@ -161,7 +146,7 @@ enum txn_later txn_later(struct loader *l, unsigned worker, uint64_t key, const 
 	struct txn *t = l->txn;
 	size_t len = hdr->len - sizeof(*hdr);
 	// an earlier frame of the same subscriber must not be overtaken
-	if (key == 0 || (!key_waits(t, key, false) && *later_of(t, key) == 0))
+	if (key == 0 || (!key_waits(l, key) && *later_of(t, key) == 0))
 		return TXN_NOW;
 	if (t->later_bytes + sizeof(struct later) + hdr->len > LATER_BYTES || *later_of(t, key) == UINT16_MAX)
 		return TXN_REFUSE;
@@ -189,7 +174,7 @@ static void later_run(struct loader *l)
 	memset(t->later_cnt, 0, sizeof(t->later_cnt));
 	for (; f; f = next) {
 		next = f->next;
-		if (key_waits(t, f->key, false) || *later_of(t, f->key)) {
+		if (key_waits(l, f->key) || *later_of(t, f->key)) {
 			later_append(t, f);
 			continue;
 		}
@@ -214,8 +199,8 @@ struct op *txn_begin(struct loader *l, uint64_t key, size_t room)
 	if (room > TXN_BYTES)
 		return NULL;
 	rewind_to_mark(t);
-	if (t->op_cnt == TXN_OPS || t->entry_cnt + 8 > TXN_ENTRIES || t->used + room > TXN_BYTES ||
-	    key_waits(t, key, false))
+	txn_settle(l, key);
+	if (t->op_cnt == TXN_OPS || t->entry_cnt + 8 > TXN_ENTRIES || t->used + room > TXN_BYTES)
 		commit_batch(l);
 	struct op *op = &t->op[t->op_cnt];
 	*op = (struct op){.rec = {.imsi = {key}}, .sqn = UINT32_MAX};
@@ -224,8 +209,15 @@ struct op *txn_begin(struct loader *l, uint64_t key, size_t room)
 
 void txn_settle(struct loader *l, uint64_t key)
 {
-	if (key_waits(l->txn, key, false))
+	if (bulk_has(l, key))
+		bulk_settle(l);
+	if (key_set_has(&l->txn->keys, key, false))
 		commit_batch(l);
+}
+
+void txn_settle_new(struct loader *l)
+{
+	bulk_settle(l);
 }
 
 struct wr txn_entry(struct loader *l)
@@ -250,6 +242,33 @@ void txn_forget(struct loader *l, struct op *op)
 	rewind_to_mark(l->txn);
 }
 
+// Its entries are the newest.
+static void batch_take(struct txn *t, const struct op *op)
+{
+	(void)key_set_has(&t->keys, op->rec.imsi.v, true);
+	t->entry_mark = t->entry_cnt;
+	t->used_mark = t->used;
+	t->op_cnt++;
+}
+
+void txn_take_back(struct loader *l, const struct op *op, const struct entry *entries, unsigned n)
+{
+	struct txn *t = l->txn;
+	size_t octets = 0;
+	for (unsigned i = 0; i < n; i++)
+		octets += entries[i].body.len;
+	rewind_to_mark(t);
+	if (t->op_cnt == TXN_OPS || t->entry_cnt + n > TXN_ENTRIES || t->used + octets > TXN_BYTES)
+		commit_batch(l);
+	t->op[t->op_cnt] = *op;
+	for (unsigned i = 0; i < n; i++) {
+		struct wr w = txn_entry(l);
+		wr_slice(&w, entries[i].body);
+		txn_entry_end(l, &w, entries[i].kind, (imsi_t){entries[i].imsi});
+	}
+	batch_take(t, &t->op[t->op_cnt]);
+}
+
 bool txn_add(struct loader *l, struct op *op)
 {
 	struct txn *t = l->txn;
@@ -257,10 +276,14 @@ bool txn_add(struct loader *l, struct op *op)
 		txn_forget(l, op);
 		return false;
 	}
-	(void)key_waits(t, op->rec.imsi.v, true);
-	t->entry_mark = t->entry_cnt;
-	t->used_mark = t->used;
-	t->op_cnt++;
+	if (op->what & OP_NEW) {
+		const struct op copy = *op;
+		unsigned first = t->entry_mark, n = t->entry_cnt - first;
+		rewind_to_mark(t);
+		bulk_take(l, &copy, t->entry + first, n);
+	} else {
+		batch_take(t, op);
+	}
 	if (t->event && !t->scheduled) {
 		// Behind every channel that is readable in this turn of the loop: they share the fsync. What
 		// waited for this batch goes with the next turn, or the channels would never have theirs.
@@ -275,7 +298,7 @@ bool txn_add(struct loader *l, struct op *op)
 
 bool txn_has_slot(struct loader *l)
 {
-	return builder_room(l->builder) > l->txn->op_cnt;
+	return builder_room(l->builder) > txn_waiting(l);
 }
 
 static int publish_put(struct loader *l, struct op *op)
@@ -337,6 +360,7 @@ static int publish(struct loader *l, struct op *op)
 static void publish_later(struct loader *l, imsi_t imsi, int error)
 {
 	struct txn *t = l->txn;
+	local_leaves_sqn_row(l->local);
 	if (log_limit_pass(&t->limit, 5))
 		log_error("cache_update_failed",
 			  LOG_STR("reason", error == -EAGAIN ? "a worker that stands still keeps all free slots" : err_text(error)));
@@ -351,7 +375,7 @@ static void publish_later(struct loader *l, imsi_t imsi, int error)
 	t->republish[t->republish_cnt++] = imsi.v;
 }
 
-static void finish(struct loader *l, struct op *op, int error)
+void txn_finish(struct loader *l, struct op *op, int error)
 {
 	if (error == 0)
 		error = publish(l, op);
@@ -368,12 +392,13 @@ static void finish(struct loader *l, struct op *op, int error)
 		op->done(l, op, error);
 }
 
-static void commit_failed(struct loader *l, int rc)
+void txn_commit_failed(struct loader *l, int rc, unsigned operations)
 {
 	struct txn *t = l->txn;
+	local_leaves_sqn_row(l->local); // some of it may be on the disk
 	loader_stat(l, STAT_COMMIT_FAILURES, 1);
 	if (!t->failing || log_limit_pass(&t->limit, 1))
-		log_error("commit_failed", LOG_STR("reason", err_text(rc)), LOG_INT("operations", t->op_cnt));
+		log_error("commit_failed", LOG_STR("reason", err_text(rc)), LOG_INT("operations", operations));
 	t->failing = true;
 }
 
@@ -399,7 +424,7 @@ static void commit_batch(struct loader *l)
 		return;
 	int rc = t->entry_cnt ? local_commit(l->local, t->entry, t->entry_cnt) : 0;
 	if (rc) {
-		commit_failed(l, rc);
+		txn_commit_failed(l, rc, t->op_cnt);
 	} else {
 		if (t->failing)
 			log_info("commit_works_again");
@@ -407,7 +432,7 @@ static void commit_batch(struct loader *l)
 		loader_stat(l, STAT_COMMITS, 1);
 	}
 	for (unsigned i = 0; i < t->op_cnt; i++)
-		finish(l, &t->op[i], rc);
+		txn_finish(l, &t->op[i], rc);
 	if (rc == 0)
 		local_published(l->local);
 	secret_wipe(t->op, t->op_cnt * sizeof(*t->op));
@@ -418,17 +443,29 @@ static void commit_batch(struct loader *l)
 		secret_wipe(t->bytes, t->used);
 	t->op_cnt = t->entry_cnt = t->entry_mark = 0;
 	t->used = t->used_mark = 0;
-	if (++t->batch == 0) {
-		memset(t->keys, 0, TXN_KEYS * sizeof(*t->keys));
-		t->batch = 1;
-	}
+	key_set_clear(&t->keys);
 	builder_reclaim(l->builder);
+}
+
+void txn_turn(struct loader *l)
+{
+	bulk_turn(l);
+	commit_batch(l);
+	builder_reclaim(l->builder);
+	later_run(l);
+}
+
+void txn_tick(struct loader *l)
+{
+	txn_turn(l);
+	bulk_tick(l);
 }
 
 void txn_commit(struct loader *l)
 {
 	struct txn *t = l->txn;
 	do {
+		bulk_settle(l);
 		commit_batch(l);
 		later_run(l);
 	} while (!t->event && t->op_cnt); // without a loop nobody else would commit the rest

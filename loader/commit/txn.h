@@ -16,6 +16,7 @@ enum op_what {
 	OP_SQN_SET = 16,  // set both
 	OP_IND = 32,      // append host hash `next`
 	OP_RUN = 64,      // every subscriber's words jump to run `next`
+	OP_NEW = 128,     // with OP_PUT: neither cache, rows nor journal hold anything of this subscriber
 };
 
 struct own_request;
@@ -47,6 +48,8 @@ void txn_free(struct loader *l);
 struct op *txn_begin(struct loader *l, uint64_t key, size_t room);
 // Commits what waits about `key`: whoever looks at the cache or the database before txn_begin.
 void txn_settle(struct loader *l, uint64_t key);
+// New subscribers whose rows are being written (bulk.h) are in the cache and the database, or in the batch, when it returns.
+void txn_settle_new(struct loader *l);
 // An entry of the operation: write the body, end it.
 struct wr txn_entry(struct loader *l);
 void txn_entry_end(struct loader *l, const struct wr *w, enum entry_kind kind, imsi_t imsi);
@@ -63,8 +66,20 @@ enum txn_later { TXN_NOW, TXN_LATER, TXN_REFUSE };
 // again. REFUSE: too many wait.
 enum txn_later txn_later(struct loader *l, unsigned worker, uint64_t key, const struct ipc_hdr *hdr,
 			 const uint8_t *body) MUST_USE;
-// Commits, publishes, answers, begins the next batch with what waited for it. Called by the loop; harmless
-// when nothing waits.
+// Commits, publishes and answers all that waits, begins the next batch with what waited for it. Harmless when nothing
+// waits.
 void txn_commit(struct loader *l);
+// The same, as the loop does it: new subscribers that the fold thread writes (bulk.h) are not awaited. Also to be called
+// when local_fold_fd was readable.
+void txn_turn(struct loader *l);
+void txn_tick(struct loader *l); // once a second
 bool txn_failing(const struct loader *l);     // the last commit failed
-unsigned txn_waiting(const struct loader *l); // operations in the batch
+unsigned txn_waiting(const struct loader *l); // operations that are not committed
+// More waits than a source that can wait (an import, a feed) should add to.
+bool txn_is_behind(struct loader *l);
+
+// For bulk.c only.
+void txn_finish(struct loader *l, struct op *op, int error);
+void txn_commit_failed(struct loader *l, int error, unsigned operations);
+// Into the ordinary batch, with copies of its entries.
+void txn_take_back(struct loader *l, const struct op *op, const struct entry *entries, unsigned n);

@@ -16,8 +16,10 @@
 
 #define FOLD_MANY 100000u // entries that are worth giving memory back after
 
-static int fold_prepare(struct fold *f)
+int fold_prepare(struct fold *f)
 {
+	if (f->read)
+		return 0;
 	const struct {
 		sqlite3 *db;
 		sqlite3_stmt **s;
@@ -337,7 +339,7 @@ static int set_meta(struct fold *f, const char *key, uint64_t v)
 	return sql_run(f->set_meta);
 }
 
-static int apply(struct fold *f, const struct entry *e)
+int fold_apply(struct fold *f, const struct entry *e)
 {
 	struct sqn_row row;
 	uint64_t v;
@@ -383,6 +385,11 @@ static void write_early(const struct fold *f)
 		sync_file_range(f->wal_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
+void fold_forget_profiles(struct fold *f)
+{
+	memset(f->profile, 0, sizeof(f->profile));
+}
+
 // Part by part, subscribers in order: no page is in two parts but at their borders. Only the last one says that all is folded;
 // after a kill between them all of it is folded again, which changes nothing.
 static int apply_chunk(struct fold *f, unsigned n, uint64_t last)
@@ -400,7 +407,7 @@ static int apply_chunk(struct fold *f, unsigned n, uint64_t last)
 			write_early(f);
 		}
 		if (rc == 0)
-			rc = apply(f, &f->entry[i]);
+			rc = fold_apply(f, &f->entry[i]);
 		if (rc == -EBADMSG) {
 			// can't come from this build's writer; it must not stop everything behind it
 			log_error("journal_entry_broken", LOG_INT("seq", f->entry[i].seq),
@@ -414,8 +421,7 @@ static int apply_chunk(struct fold *f, unsigned n, uint64_t last)
 		rc = sql_exec(f->db, "COMMIT");
 	if (rc) {
 		sql_rollback(f->db);
-		// ids that the rolled back transaction had given
-		memset(f->profile, 0, sizeof(f->profile));
+		fold_forget_profiles(f);
 	}
 	return rc;
 }
@@ -424,7 +430,7 @@ int fold_step(struct local *l)
 {
 	struct fold *f = &l->fold;
 	unsigned n = 0;
-	int rc = f->read ? 0 : fold_prepare(f);
+	int rc = fold_prepare(f);
 	if (rc)
 		return rc;
 	uint64_t folded = atomic_load(&l->folded), published = atomic_load(&l->published);
@@ -471,7 +477,7 @@ static bool wait_for_work(struct local *l, bool failed)
 	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&l->lock);
 	int rc = 0;
-	while (!l->stop && rc == 0 && (failed || !fold_is_worth(l)))
+	while (!l->stop && l->bulk.state != BULK_GIVEN && rc == 0 && (failed || !fold_is_worth(l)))
 		rc = pthread_cond_timedwait(&l->cond, &l->lock, &until);
 	bool go = !l->stop;
 	pthread_mutex_unlock(&l->lock);
@@ -507,7 +513,9 @@ static void *fold_main(void *arg)
 	static struct log_limit limit;
 	shrink(&l->fold); // after what the start folded
 	while (wait_for_work(l, failed)) {
+		unsigned bulk = bulk_step(l);
 		int n = fold_step(l);
+		folded += bulk;
 		shrink(&l->fold);
 		failed = n < 0;
 		atomic_store(&l->failing, failed);
@@ -515,7 +523,7 @@ static void *fold_main(void *arg)
 			log_error("database_fold_failed", LOG_STR("reason", err_text(n)));
 		if (n > 0)
 			folded += (uint64_t)n;
-		else if (n == 0) // nothing for a while
+		else if (n == 0 && bulk == 0) // nothing for a while
 			give_back(l, &folded);
 		uint64_t one = 1;
 		if (n > 0 && write(l->fold_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)

@@ -177,6 +177,7 @@ int local_open(const struct local_options *o, struct local **out)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&l->cond, &attr);
 	pthread_condattr_destroy(&attr);
+	pthread_cond_init(&l->bulk.landed, NULL);
 	int rc = unfolded_init(&l->unfolded);
 	if (rc)
 		goto out;
@@ -230,6 +231,7 @@ void local_free(struct local **lp)
 		close(l->fold_fd);
 	unfolded_fini(&l->unfolded);
 	pthread_cond_destroy(&l->cond);
+	pthread_cond_destroy(&l->bulk.landed);
 	pthread_mutex_destroy(&l->lock);
 	local_replayed_free(l);
 	free(l->scratch);
@@ -281,6 +283,7 @@ static void note(struct local *l, const struct entry *e)
 			note_key(l, e, UNFOLDED_EXT, 0);
 		break;
 	case ENTRY_DOC_DELETE:
+		local_leaves_sqn_row(l);
 		note_key(l, e, UNFOLDED_STATE, 0);
 		note_key(l, e, UNFOLDED_EXT, 0);
 		note_key(l, e, UNFOLDED_DOC, 0);

@@ -41,6 +41,16 @@ uint64_t local_folded(const struct local *l); // all up to here is in the rows
 bool local_folded_to(struct local *l, uint64_t seq);
 // More is not folded yet than who could wait should add to (an import, a feed). It is hurried as well.
 bool local_is_behind(struct local *l);
+// ---- many new subscribers at once: past the journal
+// Hands entries (in order of their subscribers' arrival, each subscriber's together) to the fold thread, which writes
+// their rows itself: a document is then written to the disk twice instead of four times. Only for subscribers of whom
+// the rows and the journal hold nothing, each once. The entries and their bodies stay as they are until
+// local_bulk_landed. A kill leaves each subscriber whole or not at all. local_fold_fd tells when it is over.
+void local_bulk_begin(struct local *l, struct entry *entries, unsigned n);
+// Whether nothing is under way any more; 0 or the negative errno of what failed goes into *error. Then `seq` is 1 in
+// each entry that is durable, 0 in others. `wait`: until it is so.
+bool local_bulk_landed(struct local *l, bool wait, int *error);
+
 // Deletes folded entries while nothing is committed.
 void local_trim(struct local *l);
 // Readable when the fold thread has done a step; drained by local_fold_drain.
@@ -69,6 +79,11 @@ int local_read_state(struct local *l, imsi_t imsi, struct slice *body) MUST_USE;
 // The opaque AVPs kept beside the state.
 int local_read_ext(struct local *l, imsi_t imsi, struct slice *ext) MUST_USE;
 int local_read_sqn(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], struct sqn_row *out) MUST_USE;
+// Whether there may be an SQN row of somebody who is not in the cache, or of a former key. false only when a whole scan
+// found none and none was left since: then one who is not in the cache need not be looked for.
+bool local_has_left_sqn_rows(const struct local *l);
+// Such a row is left: another key, a subscriber that could not be published (a deletion is seen without this).
+void local_leaves_sqn_row(struct local *l);
 // Whether this profile is in the rows, so that an entry may name it by its digest alone.
 bool local_has_profile(struct local *l, const uint8_t digest[16]);
 int local_profile(struct local *l, uint64_t id, struct slice *body) MUST_USE;

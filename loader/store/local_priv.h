@@ -57,6 +57,17 @@ struct fold {
 	uint64_t checkpointed; // journal number at the last checkpoint
 };
 
+// Entries that go into rows without the journal (bulk.c). Under the lock; the entries are the fold thread's from
+// BULK_GIVEN to BULK_LANDED.
+enum bulk_state { BULK_NONE, BULK_GIVEN, BULK_LANDED };
+struct bulk_rows {
+	enum bulk_state state;
+	struct entry *entry;
+	unsigned cnt;
+	int error;
+	pthread_cond_t landed;
+};
+
 struct local {
 	sqlite3 *journal; // main thread: the only writer
 	sqlite3 *rows;    // main thread: reads
@@ -70,6 +81,7 @@ struct local {
 	uint64_t *replayed;
 	size_t replayed_cnt;
 	bool scan_sub, scan_state, scan_sqn; // a row is waiting in this statement
+	bool scanned, left_sqn_rows;         // to the end; rows that are of no current key
 	// shared with the fold thread
 	_Atomic uint64_t published, folded;
 	_Atomic uint64_t octets; // of the entries between the two
@@ -81,6 +93,7 @@ struct local {
 	pthread_cond_t cond;
 	bool stop;
 	uint64_t wanted; // somebody waits for all up to here
+	struct bulk_rows bulk;
 	struct fold fold;
 };
 
@@ -96,6 +109,13 @@ int local_read_prepare(struct local *l) MUST_USE;
 
 int fold_open(struct local *l, const struct local_options *o) MUST_USE;
 void fold_close(struct local *l);
+int fold_prepare(struct fold *f) MUST_USE; // the statements; harmless when they are there
+// One entry becomes its rows. -EBADMSG: it is broken.
+int fold_apply(struct fold *f, const struct entry *e) MUST_USE;
+// After a rollback: ids of profiles that are not there.
+void fold_forget_profiles(struct fold *f);
+// Writes what was given; called by the fold thread, or by whoever holds `l` while none runs. How many entries it was.
+unsigned bulk_step(struct local *l);
 // One transaction: entries folded, or a negative errno. Called by the thread, or by whoever holds `l` while
 // none runs.
 int fold_step(struct local *l) MUST_USE;

@@ -264,6 +264,16 @@ int local_read_sqn(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], s
 	return 1;
 }
 
+bool local_has_left_sqn_rows(const struct local *l)
+{
+	return !l->scanned || l->left_sqn_rows;
+}
+
+void local_leaves_sqn_row(struct local *l)
+{
+	l->left_sqn_rows = true;
+}
+
 bool local_has_profile(struct local *l, const uint8_t digest[16])
 {
 	struct seen_profile *seen = &l->seen[be16_get(digest) & (PROFILE_SEEN - 1)];
@@ -351,6 +361,7 @@ static int scan_sqn(struct local *l, int64_t imsi, struct local_row *out)
 	bool known = record_image_get(out->record, &image);
 	int rc = 0;
 	out->has_sqn = false;
+	l->left_sqn_rows |= !known;
 	while (rc == 0 && l->scan_sqn && sqlite3_column_int64(s, 0) <= imsi) {
 		struct slice fp = sql_blob(s, 1);
 		if (sqlite3_column_int64(s, 0) == imsi && known &&
@@ -359,6 +370,8 @@ static int scan_sqn(struct local *l, int64_t imsi, struct local_row *out)
 			memcpy(out->sqn.fp, fp.p, SQN_FP_LEN);
 			out->sqn.ceiling = (uint64_t)sqlite3_column_int64(s, 2);
 			out->sqn.run = (uint64_t)sqlite3_column_int64(s, 3);
+		} else {
+			l->left_sqn_rows = true;
 		}
 		rc = advance(s, &l->scan_sqn);
 	}
@@ -369,8 +382,11 @@ static int scan_sqn(struct local *l, int64_t imsi, struct local_row *out)
 int local_scan_next(struct local *l, struct local_row *out)
 {
 	sqlite3_stmt *s = l->read[SCAN_SUBSCRIBER];
-	if (!l->scan_sub)
+	if (!l->scan_sub) {
+		l->scanned = true;
+		l->left_sqn_rows |= l->scan_sqn;
 		return 0;
+	}
 	int64_t imsi = sqlite3_column_int64(s, 0);
 	struct slice record = sql_blob(s, 2);
 	*out =

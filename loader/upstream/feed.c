@@ -218,6 +218,7 @@ static void feed_position(struct loader *l, const struct up_item *i)
 {
 	if (l->feed->doubt || l->feed->refreshing)
 		return;
+	txn_settle_new(l); // the documents that it covers come first
 	struct op *op = txn_begin(l, 0, i->len + 64);
 	if (!op)
 		return;
@@ -317,17 +318,17 @@ static void handle(struct loader *l)
 		feed_answer(l, i);
 		up_item_free(&i);
 	}
-	if (!m->held && !local_is_behind(l->local))
+	if (!m->held && !txn_is_behind(l))
 		m->held = upstream_take(m->up, false);
 	bool some = m->held;
-	for (unsigned n = 0; m->held && n < PIECE && !local_is_behind(l->local); n++) {
+	for (unsigned n = 0; m->held && n < PIECE && !txn_is_behind(l); n++) {
 		i = m->held;
 		m->held = i->next;
 		feed_item(l, i);
 		up_item_free(&i);
 	}
 	// the rest, and what came meanwhile, after a look at the sockets: the signal for it may have been taken already
-	if (some && !local_is_behind(l->local) && m->event)
+	if (some && !txn_is_behind(l) && m->event)
 		event_active(m->event, EV_TIMEOUT, 0);
 }
 
@@ -340,7 +341,7 @@ static void on_items(evutil_socket_t fd, short what, void *arg)
 
 void feed_resume(struct loader *l)
 {
-	if (l->feed && !local_is_behind(l->local))
+	if (l->feed && !txn_is_behind(l))
 		handle(l);
 }
 

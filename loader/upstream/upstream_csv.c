@@ -346,7 +346,7 @@ static enum csv_step lines_piece(struct loader *l)
 		refuse(l, 0, "out of memory");
 		return CSV_STEP_IDLE;
 	}
-	if (!check && local_is_behind(l->local))
+	if (!check && txn_is_behind(l))
 		return CSV_STEP_WAIT;
 	for (unsigned i = 0;
 	     i < (check ? CHECK_PIECE : APPLY_PIECE) && (rc = file_lines_next(&u->lines, &line)) == 1; i++) {

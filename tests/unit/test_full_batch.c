@@ -31,7 +31,7 @@ static void all_move(const char *host)
 	static uint64_t id = 100;
 	world_sent_clear();
 	for (unsigned i = 0; i < BATCH; i++) {
-		char imsi[16];
+		char imsi[24];
 		snprintf(imsi, sizeof(imsi), "0010100000%05u", i);
 		world_ulr(imsi, ++id, host);
 	}
