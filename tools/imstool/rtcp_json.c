@@ -76,14 +76,16 @@ static void add_bye(json_t *o, struct rd *r, const struct rtcp_packet *p)
 	reason = rd_bytes(r, rd_u8(r));
 	json_object_set_new(o, "reason", im_json_text(reason));
 	json_object_set_new(o, "reason_octets", im_json_hex(reason));
-	while (rd_left(r) && rd_left(r) < 4 && *r->p == 0) // up to a whole word
-		rd_take(r, 1);
+	while (rd_left(r) && (r->p - p->body.p) % 4) // zeros up to a whole word (RFC 3550 6.6)
+		r->err |= rd_u8(r) != 0;
 }
 
 static void add_app(json_t *o, struct rd *r)
 {
 	json_object_set_new(o, "ssrc", json_integer(rd_u32(r)));
-	json_object_set_new(o, "name", im_json_text(rd_bytes(r, 4)));
+	struct slice name = rd_bytes(r, 4);
+	json_object_set_new(o, "name", im_json_text(name));
+	json_object_set_new(o, "name_octets", im_json_hex(name)); // it may be no text
 }
 
 static void add_feedback(json_t *o, struct rd *r)
@@ -112,7 +114,7 @@ static json_t *packet_json(const struct rtcp_packet *p, const uint8_t *base, str
 	else if (p->type == RTCP_RTPFB || p->type == RTCP_PSFB)
 		add_feedback(o, &r);
 	if (r.err) {
-		*fault = (struct rtp_fault){(uint32_t)(r.p - base), "a packet that is shorter than what it says"};
+		*fault = (struct rtp_fault){(uint32_t)(r.p - base), "a packet whose content doesn't fit what it says"};
 		json_decref(o);
 		return NULL;
 	}
@@ -233,9 +235,23 @@ static void write_bye(const json_t *o, struct wr *w, const char **wrong)
 		write_text(o, "reason_octets", "reason", w, wrong);
 }
 
-static void write_body(const json_t *o, const struct rtcp_packet *p, struct wr *w, const char **wrong)
+static void write_name(const json_t *o, struct wr *w, const char **wrong)
 {
 	const char *name = json_string_value(json_object_get(o, "name"));
+	struct slice octets = {0};
+
+	if (json_object_get(o, "name_octets"))
+		octets = im_octets(o, "name_octets", w, wrong);
+	else if (name && strlen(name) == 4) {
+		wr_bytes(w, name, 4);
+		return;
+	}
+	if (octets.len != 4 && !*wrong)
+		*wrong = "name: expected 4 octets";
+}
+
+static void write_body(const json_t *o, const struct rtcp_packet *p, struct wr *w, const char **wrong)
+{
 	uint8_t *from = w->p;
 
 	if (p->type == RTCP_SR || p->type == RTCP_RR)
@@ -248,10 +264,8 @@ static void write_body(const json_t *o, const struct rtcp_packet *p, struct wr *
 		wr_u32(w, number(o, "ssrc", wrong));
 	if (p->type == RTCP_RTPFB || p->type == RTCP_PSFB)
 		wr_u32(w, number(o, "media_ssrc", wrong));
-	if (p->type == RTCP_APP && (!name || strlen(name) != 4))
-		*wrong = *wrong ? *wrong : "name: expected 4 octets";
-	else if (p->type == RTCP_APP)
-		wr_bytes(w, name, 4);
+	if (p->type == RTCP_APP)
+		write_name(o, w, wrong);
 	if (!w->err && p->type != RTCP_SDES)
 		wr_zero(w, -(size_t)(w->p - from) & 3);
 	im_octets(o, "data", w, wrong);
