@@ -23,6 +23,7 @@
 
 #include "lib/base/log.h"
 #include "supervisor/hssd.h"
+#include "supervisor/journal.h"
 
 #define PIPE_BYTES  (256 << 10)
 #define CHUNK       (64u << 10)
@@ -32,6 +33,7 @@
 static struct {
 	int in, out; // of the thread
 	int pipe;    // what roles and hssd write to; -1: not started
+	bool journal; // the outside is systemd's journal
 	pthread_t thread;
 	_Atomic uint64_t *lost;
 } pump = {.pipe = -1};
@@ -68,7 +70,9 @@ static void *run(void *arg)
 	ssize_t n;
 	(void)arg;
 	while ((n = read(pump.in, chunk, sizeof(chunk))) != 0) {
-		if (n > 0)
+		if (n > 0 && pump.journal)
+			journal_write(chunk, (size_t)n);
+		else if (n > 0)
 			write_out(chunk, (size_t)n);
 		else if (errno != EINTR)
 			break;
@@ -94,6 +98,7 @@ int log_pump_start(_Atomic uint64_t *lost)
 		return -errno;
 	(void)fcntl(ends[1], F_SETPIPE_SZ, PIPE_BYTES); // 64 KiB where the system allows no more
 	pump.in = ends[0];
+	pump.journal = journal_open();
 	pump.lost = lost;
 	pump.out = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, FAR_FD);
 	pump.pipe = fcntl(ends[1], F_DUPFD_CLOEXEC, FAR_FD);
