@@ -1,5 +1,6 @@
-// The main thread's side of an upstream: what its threads bring goes into the local database and the cache, what workers
-// and operators ask of it is kept until it is answered. NULL in struct loader without one. Laws 6 and 8.
+// The main thread's side of the upstream. It stores what the feed thread brings in the local database and the cache, and keeps
+// the questions of workers and operators until they are answered. Loader process; laws 6 and 8. l->feed is NULL without an
+// upstream.
 #pragma once
 #include "loader/admin/admin.h"
 #include "loader/commit/txn.h"

@@ -1,6 +1,6 @@
 // The outbox: what MongoDB is still to be told of our subscribers (write-back). Loader process, main thread; laws 6 and 8.
 //
-// Two things are told. A location (MME, SGSN) must arrive: the table `outbox` of the local database lists who waits, so that a
+// Two things are told. A location must arrive: the table `outbox` of the local database lists who waits, so that a
 // kill loses nothing. An SQN only follows: the words that workers draw from are looked through piece by piece, and a field that
 // lags is raised. A row of the table for each AIR would cost more than it is worth; one is written where the field can't follow
 // at once, because MongoDB is away or because we end. So a kill of everything leaves the fields of some seconds behind, each

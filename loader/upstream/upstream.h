@@ -1,14 +1,15 @@
-// Between the loader's main thread and the threads that talk to the database that is shared with others (laws 6 and 8).
-// The main thread owns the local database and the cache and never waits for the network; four threads do, each with a
-// connection of its own:
+// The seam between the loader's main thread and the threads that talk to the upstream, the database that other programs use, too
+// (laws 6 and 8). The main thread owns the local database and the cache, and never waits for the network. Four threads do that
+// for it, each with a connection of its own:
 //
-//   feed    the load, the change stream or the sweep: documents and deletions, in the order of the upstream
-//   ask     what somebody waits for: read-through, provisioning
-//   write   the outbox: locations and SQNs, in bulk
-//   index   the index that an operator asks for: it takes as long as it takes
+//	feed    loads the documents, then follows them by a change stream or by sweeps; tells of them in the upstream's order
+//	ask     looks documents up for workers and operators, and makes the operators' changes
+//	write   writes locations and SQNs back, in bulk (outbox.h)
+//	index   makes the index that an operator asked for, which may take minutes
 //
-// They meet in queues only: struct up_item travels to the main thread, struct up_ask and struct up_batch from it. A queue
-// is bounded in octets; the feed waits while the main thread's is full, the main thread never waits (it asks for less).
+// Main thread and threads share queues and nothing else. A struct up_item goes to the main thread; a struct up_ask or up_batch
+// comes from it. The feed waits while its items fill UP_ITEMS_BYTES. The main thread never waits: it asks for less instead.
+// Answers have a queue of their own, so that nobody waits behind a load; they overtake what the feed has queued.
 #pragma once
 #include <jansson.h>
 #include "loader/document/record.h"

@@ -3,6 +3,7 @@ and the cache agree, every acknowledged location is there and no SQN came twice.
 import os
 import random
 import select
+import threading
 import time
 import unittest
 
@@ -12,6 +13,15 @@ import mongo
 from hss import K, OPC, Hss, imsi
 from mongo import Int64, webui, with_sqn
 from test_mongodb_feed import air
+
+
+class Timer:
+    """An event that comes by itself."""
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def wait(self, _timeout):
+        time.sleep(self.seconds)
 
 
 class Faults(unittest.TestCase):
@@ -98,6 +108,17 @@ class Faults(unittest.TestCase):
         self.proxy.delay_ms = 0
         self.hss.until(lambda: self.hss.ctl("subscriber", "show", imsi(5000), check=False).returncode == 1, "gone again")
         self.everywhere("slow.test")
+
+    def test_far_away_after_a_stall(self):
+        """M1: 0.6 s to the server and back, and it stalls for a while under 1,000 attaches: what waits is written soon after."""
+        self.begin(1000)
+        self.proxy.delay_ms = 300
+        self.proxy.stall()
+        self.ulr("far.test")
+        self.hss.wait_log("upstream_failed", timeout=30)  # a bulk was given up at least once
+        self.proxy.stalled = False
+        mongo.wait_upstream(self.hss, lambda u: u["outbox"] == 0, "all of it is written", timeout=45)
+        self.assertEqual(self.server.collection().count_documents({"mme_host": "far.test"}), 1000)
 
     def test_outage(self):
         """Many changes while it is away; then all of it arrives, the newest of each."""
@@ -228,6 +249,28 @@ class Refused(unittest.TestCase):
         self.assertLess(rule.used - before, 20, "it does not hammer")
         s.off(rule)
         self.everywhere("full.test")
+
+    def test_transaction_of_somebody_else(self):
+        """M8: one document is held back by an open transaction, and the server waits for it as long as it may: the others are
+        written meanwhile, and that one when it is free."""
+        s, free = self.server, threading.Event()
+
+        def wait(command):
+            if free.is_set() or not any(u["q"].get("imsi") == imsi(7) for u in command["updates"]):
+                return None
+            return mongo.Slow(Timer(command.get("maxTimeMS", 60000) / 1000), mongo.error(50, "operation exceeded time limit"))
+        s.on("update", wait)
+
+        def written(host):
+            return sum(x.get("mme_host") == host for x in list(s.documents)) == 19
+        self.ulr("held.test")
+        self.hss.until(lambda: written("held.test"), "all but one are written", timeout=40)
+        mongo.wait_upstream(self.hss, lambda u: u["outbox"] == 1, "that one waits")
+        self.ulr("next.test")  # and they are not held up again
+        self.hss.until(lambda: written("next.test"), "all but one are written", timeout=40)
+        free.set()
+        mongo.wait_upstream(self.hss, lambda u: u["outbox"] == 0, "all are written")
+        self.assertEqual(s.document(imsi(7))["mme_host"], "next.test")
 
     def test_document_refused(self):
         """Set aside with an alarm, not tried forever, and the others are written."""
