@@ -1,4 +1,5 @@
-// Inside of the local database: shared by local.c, local_read.c and fold.c only.
+// The local database's own structures, shared by local.c (opening, commits), local_read.c (reads), fold.c and bulk.c (the
+// thread that writes rows); nobody else includes this file.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
@@ -6,18 +7,20 @@
 #include "loader/store/sql.h"
 #include "loader/store/unfolded.h"
 
-// Entries and octets of one step: all that has piled up, so that under load one page takes many rows at once.
+// One fold step reads at most so many entries and octets of the journal.
 #define FOLD_CHUNK    262144
 #define FOLD_BYTES    (16u << 20)
-#define FOLD_KEEP     (4u << 20) // of the copy, between two transactions
-#define FOLD_PART     512 // rows of a transaction, and pages of its WAL: what the disk gets at once delays the journal's commits
-// A step writes each page that it changes once, whatever it changes there: many entries at once cost the disk and this thread a
-// fraction of what the same do in many small ones. So they pile up, unless somebody waits.
+#define FOLD_KEEP     (4u << 20) // octets of the step's buffers that are kept for the next step
+// Rows of one transaction, and pages of hss.db-wal at which it is copied back. Larger ones would make the journal's commits wait
+// for the disk.
+#define FOLD_PART     512
+// A step writes each changed page once, however many of its rows change. Entries are therefore collected until there are
+// FOLD_WORTH of them, or FOLD_WORTH_OCTETS, or the oldest is FOLD_WAIT_MS old, or somebody waits for the fold.
 #define FOLD_WORTH        131072 // entries
 #define FOLD_WORTH_OCTETS FOLD_BYTES
-#define FOLD_WAIT_MS      4000 // for the oldest
-#define FOLD_NICE         10
-#define PROFILE_SEEN  1024
+#define FOLD_WAIT_MS      4000
+#define FOLD_NICE         10   // the fold thread's priority: below the threads that serve
+#define PROFILE_SEEN  1024 // places of the direct-mapped memories of profiles below
 
 // Statements of the reading connection to the rows.
 enum read_stmt {
@@ -35,12 +38,13 @@ enum read_stmt {
 	READ_STMT_CNT
 };
 
+// A profile that is known to be in the rows.
 struct seen_profile {
 	uint8_t digest[16];
 	bool valid;
 };
 
-// The fold thread's own; nobody else touches it while the thread runs.
+// What the fold thread works with. While it runs, nobody else touches this; before and after, whoever holds the struct local.
 struct fold {
 	sqlite3 *db, *journal;
 	sqlite3_stmt *read, *put_doc, *put_sub, *put_state, *put_sqn, *put_ind, *put_own, *put_profile;
@@ -97,7 +101,7 @@ struct local {
 	struct fold fold;
 };
 
-// Under the lock: somebody waits for a step, or there is enough for one.
+// Is it time for a fold step? The caller holds the lock.
 static inline bool fold_is_worth(const struct local *l)
 {
 	uint64_t folded = atomic_load(&l->folded);
