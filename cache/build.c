@@ -208,8 +208,8 @@ static void numbers_remove(struct builder *b, const struct cache_record *old, ui
 static void record_unref(struct builder *b, const struct cache_record *r)
 {
 	profile_unref(b, r->profile);
-	node_unref(b, r->mme);
-	node_unref(b, r->sgsn);
+	node_unref(b, r->serving[0].node);
+	node_unref(b, r->serving[1].node);
 }
 
 // Takes back what was counted for a copy that is not published after all.
@@ -223,8 +223,8 @@ static int put_undo(struct builder *b, const struct cache_record *r, uint32_t sl
 void builder_hold(struct builder *b, const struct cache_record *r)
 {
 	(void)profile_ref(b, r->profile);
-	node_ref(b, r->mme);
-	node_ref(b, r->sgsn);
+	node_ref(b, r->serving[0].node);
+	node_ref(b, r->serving[1].node);
 }
 
 void builder_release(struct builder *b, const struct cache_record *r)
@@ -265,7 +265,7 @@ int builder_put(struct builder *b, const struct cache_record *r)
 int builder_put_with(struct builder *b, const struct cache_record *r, const struct builder_extra *extra)
 {
 	if (r->imsi.v == 0 || r->sqn >= __atomic_load_n(b->sqns.high, __ATOMIC_RELAXED) ||
-	    !node_valid(b, r->mme) || !node_valid(b, r->sgsn))
+	    !node_valid(b, r->serving[0].node) || !node_valid(b, r->serving[1].node))
 		return -EINVAL;
 	uint32_t *entry = builder_imsi_entry(b, r->imsi);
 	uint32_t cnt = __atomic_load_n((uint32_t *)&b->h->subscriber_cnt, __ATOMIC_RELAXED);
@@ -280,8 +280,8 @@ int builder_put_with(struct builder *b, const struct cache_record *r, const stru
 		pool_give(&b->slots, slot);
 		return -EINVAL;
 	}
-	node_ref(b, r->mme);
-	node_ref(b, r->sgsn);
+	node_ref(b, r->serving[0].node);
+	node_ref(b, r->serving[1].node);
 
 	uint32_t old_slot = entry ? index_slot(&b->c, *entry) : 0;
 	const struct cache_record *old = entry ? &b->record[old_slot] : NULL;

@@ -27,7 +27,7 @@ struct cache_header *builder_header(struct builder *b);
 
 // Publishes `r` for r->imsi, replacing what was there. The builder copies; r->sqn must be words that belong
 // to the subscriber (builder_sqn_take; when they are others than before, the old ones go back after the
-// epochs), r->profile a blob from builder_profile, r->mme and r->sgsn from builder_node, each obtained since
+// epochs), r->profile a blob from builder_profile, the nodes of r->serving from builder_node, each obtained since
 // the last builder_reclaim or named by the record that is replaced. When another IMSI has one of the numbers,
 // a new claim wins it; the other record keeps it in its text, but is no longer found by it. r->parts is not
 // looked at: parts and identities stay as they are. 0, or, with

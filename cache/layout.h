@@ -157,15 +157,25 @@ enum cache_load_state { CACHE_EMPTY = 0, CACHE_LOADING = 1, CACHE_COMPLETE = 2 }
 
 enum cache_alg { ALG_MILENAGE = 0, ALG_XOR = 1, ALG_TUAK = 2 };
 
-// cache_record.flags: what of the subscription decides without the profile, and the state of the serving
-// nodes.
+// cache_record.flags: what of the subscription decides without the profile.
 enum cache_record_flag {
-	RECORD_MME_PURGED = 1 << 0,
-	RECORD_SGSN_PURGED = 1 << 1,
-	RECORD_MME_COMBINED = 1 << 2, // the MME announced itself as combined MME/SGSN
-	RECORD_NO_EPS = 1 << 3,       // no APN-Configuration: 5420 on S6a
-	RECORD_NO_PACKET = 1 << 4,    // neither EPS nor GPRS: 5420 everywhere
-	RECORD_IND_SPARE = 1 << 5,    // other writers draw with `taken_ind`, and the one after it next: k = 7 stands in (law 5)
+	RECORD_NO_EPS = 1 << 3,    // no APN-Configuration: 5420 on S6a
+	RECORD_NO_PACKET = 1 << 4, // neither EPS nor GPRS: 5420 everywhere
+	RECORD_IND_SPARE = 1 << 5, // other writers draw with `taken_ind`, and the one after it next: k = 7 stands in (law 5)
+};
+
+// A node that serves the subscriber. Which of the two is which kind of node is the application's matter.
+struct cache_serving {
+	uint32_t node; // node index + 1; 0 = none
+	uint8_t plmn[3];
+	uint8_t flags;	  // enum cache_serving_flag
+	uint64_t time_us; // since 1970, and always later than before: when it was registered, or removed
+};
+#define CACHE_SERVING_CNT 2
+enum cache_serving_flag {
+	SERVING_PURGED = 1,
+	SERVING_COMBINED = 2, // it announced itself as both kinds of node in one
+	SERVING_HAS_DATA = 4, // it was sent the data whose mark is `data_mark`
 };
 
 struct cache_record {
@@ -178,18 +188,14 @@ struct cache_record {
 	uint8_t flags;
 	uint32_t profile; // blob offset / CACHE_BLOB_ALIGN; 0 = none
 	uint32_t sqn;     // index of its SQN words
-	uint32_t mme;     // node index + 1; 0 = none
-	uint32_t sgsn;
-	uint8_t mme_plmn[3];
-	uint8_t sgsn_plmn[3];
-	uint8_t taken_ind; // with RECORD_IND_SPARE: an IND that others draw with
+	uint32_t parts;   // blob offset / CACHE_BLOB_ALIGN of a cache_parts; 0 = none
+	struct cache_serving serving[CACHE_SERVING_CNT];
+	uint64_t imeisv;     // value in bits 0-59, digits - 1 in bits 60-63; 0 = unknown
+	uint64_t change_key; // of the last change (lib/base/change_key.h, law 9)
+	uint32_t data_mark;  // of the subscription data that a node was sent last
+	uint16_t version;    // of the state: another one after each change
+	uint8_t taken_ind;   // with RECORD_IND_SPARE: an IND that others draw with
 	uint8_t spare;
-	uint32_t parts;       // blob offset / CACHE_BLOB_ALIGN of a cache_parts; 0 = none
-	uint64_t mme_time_us; // since 1970; when its last ULR was stored
-	uint64_t sgsn_time_us;
-	uint64_t imeisv;        // value in bits 0-59, digits - 1 in bits 60-63; 0 = unknown
-	uint64_t change_key[2]; // the last two changes, newest first: hash of Origin-Host and End-to-End id
-				// (law 9)
 };
 static_assert(sizeof(struct cache_record) == 128, "two cache lines");
 

@@ -73,6 +73,12 @@ static inline void cache_prefetch_sqn(const struct cache *c, const struct cache_
 		__builtin_prefetch(&c->sqn[r->sqn], 1);
 }
 
+// A number that stands for what a profile holds: the same after every start.
+static inline uint64_t cache_profile_hash(const struct cache_profile *p)
+{
+	return ((const struct cache_blob *)(const void *)p)[-1].hash;
+}
+
 // NULL when the record has none.
 const struct cache_profile *cache_profile(const struct cache *c, const struct cache_record *r);
 

@@ -207,14 +207,14 @@ static bool attach_record(void *ctx, uint32_t *entry)
 		return false;
 	const struct cache_record *r = &b->record[slot];
 	if (r->imsi.v == 0 || builder_imsi_entry(b, r->imsi) != entry || !mark(&b->sqns, r->sqn) ||
-	    !node_valid(b, r->mme) || !node_valid(b, r->sgsn))
+	    !node_valid(b, r->serving[0].node) || !node_valid(b, r->serving[1].node))
 		return false;
 	a->rc = profile_adopt(b, r->profile, sizeof(struct cache_profile));
 	if (a->rc == 0)
 		a->rc = parts_adopt(b, r);
 	a->parts += r->parts != 0;
-	node_ref(b, r->mme);
-	node_ref(b, r->sgsn);
+	node_ref(b, r->serving[0].node);
+	node_ref(b, r->serving[1].node);
 	a->cnt++;
 	return a->rc == 0;
 }

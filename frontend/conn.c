@@ -211,7 +211,7 @@ void conn_close(struct conn *c, const char *why)
 		handshake_give_up(c);
 	c->shaking = false;
 	peer_gone(c, why);
-	outbound_conn_lost(c->fe, c);
+	hss_sent_conn_lost(c->fe, c);
 	fair_conn_lost(c->fe, c);
 	conn_admit(c);
 	set_reading(c, false);
@@ -242,7 +242,7 @@ void conn_end(struct conn *c, const char *why)
 	if (!c->used || c->ending)
 		return;
 	peer_gone(c, why);
-	outbound_conn_lost(c->fe, c);
+	hss_sent_conn_lost(c->fe, c);
 	c->ending = true;
 	c->waits = false;
 	c->phase_deadline_ms = clock_mono_ms() + CONN_LINGER_MS;

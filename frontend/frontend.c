@@ -101,8 +101,8 @@ int frontend_init(struct frontend *fe, const struct config *config, struct event
 	int err = conn_table_init(&fe->conns, config->max_connections);
 	err = err ? err : fair_init(&fe->fair, config->max_connections);
 	fe->route = route_new();
-	fe->outbound = outbound_new();
-	if (err || !fe->route || !fe->outbound || peerlist_new(fe) || dial_new(fe)) {
+	fe->hss_sent = hss_sent_new();
+	if (err || !fe->route || !fe->hss_sent || peerlist_new(fe) || dial_new(fe)) {
 		frontend_fini(fe);
 		return -ENOMEM;
 	}
@@ -134,7 +134,7 @@ void frontend_fini(struct frontend *fe)
 		channel_free(&fe->worker[i].channel);
 	peerlist_free(fe);
 	dial_free(fe);
-	outbound_free(&fe->outbound);
+	hss_sent_free(&fe->hss_sent);
 	fair_fini(&fe->fair);
 	route_free(&fe->route);
 }
@@ -229,8 +229,8 @@ static void worker_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hd
 	}
 	if (hdr->type == IPC_ANSWER)
 		route_answer(w->fe, w, hdr, body);
-	else if (hdr->type == IPC_OWN_REQUEST)
-		outbound_send(w->fe, w, hdr, body);
+	else if (hdr->type == IPC_HSS_REQUEST)
+		hss_sent_send(w->fe, w, hdr, body);
 }
 
 static void worker_batch(void *ctx, struct channel *ch)
@@ -254,7 +254,7 @@ static void worker_down(void *ctx, struct channel *ch, int why)
 	fe->in_batch = false;
 	fe->now_us = clock_mono_us();
 	route_worker_lost(fe, w->index);
-	outbound_worker_lost(fe, w->index);
+	hss_sent_worker_lost(fe, w->index);
 	fair_resume_all(fe);
 	frontend_flush(fe);
 }
@@ -360,7 +360,7 @@ void frontend_tick(struct frontend *fe)
 	uint64_t now_ms = fe->now_us / 1000;
 	look_at_deadlines(fe);
 	route_tick(fe, fe->now_us);
-	outbound_tick(fe, now_ms);
+	hss_sent_tick(fe, now_ms);
 	dial_tick(fe, now_ms);
 	fair_resume_all(fe);
 	stat_set(fe->stats, STAT_PENDING, route_pending(fe));

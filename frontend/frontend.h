@@ -3,7 +3,7 @@
 //
 //   peer -> transport -> conn (framing) -> peer (state machine) -> screen (checks, slots) -> route -> worker
 //   channel worker channel -> route (pending table) -> conn (output) -> transport -> peer requests of our
-//   own: worker channel -> outbound -> conn; answers back the same way
+//   own: worker channel -> hss_request -> conn; answers back the same way
 #pragma once
 #include "cache/control.h"
 #include "config/config.h"
@@ -20,7 +20,7 @@
 #define FRONTEND_STOP_MS 4000 // a stop waits that long for answers and DPAs
 
 struct route;
-struct outbound;
+struct hss_sent;
 struct peerlist;
 struct dialer;
 
@@ -57,7 +57,7 @@ struct frontend {
 	struct fair fair;
 	struct handshake *handshake; // NULL: no thread
 	struct route *route;
-	struct outbound *outbound;
+	struct hss_sent *hss_sent;
 	struct peerlist *peerlist;
 	struct dialer *dialer;
 	struct frontend_listener listener[CONFIG_LISTEN_MAX];

@@ -1,4 +1,4 @@
-// Requests of our own on their way (see outbound.h). Runs in hss-frontend. The Hop-by-Hop of each one is its
+// Requests of our own on their way (see hss_request.h). Runs in hss-frontend. The Hop-by-Hop of each one is its
 // entry's number and generation, so that an answer finds it at once and a late one finds nothing.
 #include "frontend/hss_request.h"
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #define TIMEOUT_MIN_MS 100
 #define TIMEOUT_MAX_MS 60000
 #define INDEX_BITS     12
-static_assert(OUTBOUND_MAX == 1 << INDEX_BITS, "");
+static_assert(HSS_REQUESTS_MAX == 1 << INDEX_BITS, "");
 
 struct entry {
 	uint64_t id; // the worker's
@@ -24,48 +24,48 @@ struct entry {
 	bool used;
 };
 
-struct outbound {
-	struct entry entry[OUTBOUND_MAX];
-	uint16_t free[OUTBOUND_MAX];
+struct hss_sent {
+	struct entry entry[HSS_REQUESTS_MAX];
+	uint16_t free[HSS_REQUESTS_MAX];
 	uint32_t free_cnt;
 };
 
 static struct log_limit log_bad;
 
-struct outbound *outbound_new(void)
+struct hss_sent *hss_sent_new(void)
 {
-	struct outbound *o = calloc(1, sizeof *o);
+	struct hss_sent *o = calloc(1, sizeof *o);
 	if (!o)
 		return NULL;
-	for (uint32_t i = 0; i < OUTBOUND_MAX; i++)
-		o->free[i] = (uint16_t)(OUTBOUND_MAX - 1 - i);
-	o->free_cnt = OUTBOUND_MAX;
+	for (uint32_t i = 0; i < HSS_REQUESTS_MAX; i++)
+		o->free[i] = (uint16_t)(HSS_REQUESTS_MAX - 1 - i);
+	o->free_cnt = HSS_REQUESTS_MAX;
 	return o;
 }
 
-void outbound_free(struct outbound **o)
+void hss_sent_free(struct hss_sent **o)
 {
 	free(*o);
 	*o = NULL;
 }
 
-uint32_t outbound_pending(const struct frontend *fe)
+uint32_t hss_sent_pending(const struct frontend *fe)
 {
-	return OUTBOUND_MAX - fe->outbound->free_cnt;
+	return HSS_REQUESTS_MAX - fe->hss_sent->free_cnt;
 }
 
 // ---- back to the worker --------------------------------------------------------------------------
 
-static void report(struct frontend *fe, uint32_t worker, uint64_t id, const struct ipc_own_answer *a,
+static void report(struct frontend *fe, uint32_t worker, uint64_t id, const struct ipc_hss_answer *a,
 		   const uint8_t *msg)
 {
 	struct frontend_worker *w = &fe->worker[worker];
-	if (a->status != OWN_ANSWERED)
-		stat_add(fe->stats, STAT_OWN_FAILED, 1);
+	if (a->status != HSS_ANSWERED)
+		stat_add(fe->stats, STAT_HSS_REQUESTS_FAILED, 1);
 	if (!w->channel)
 		return;
 	size_t size = sizeof *a + a->msg_len;
-	uint8_t *body = channel_begin(w->channel, IPC_OWN_ANSWER, 0, id, size);
+	uint8_t *body = channel_begin(w->channel, IPC_HSS_ANSWER, 0, id, size);
 	if (!body) {
 		// the worker takes it for lost and the loader's next try makes up for it
 		stat_add(fe->stats, STAT_CHANNEL_FULL, 1);
@@ -78,13 +78,13 @@ static void report(struct frontend *fe, uint32_t worker, uint64_t id, const stru
 	w->dirty = true;
 }
 
-static void report_status(struct frontend *fe, uint32_t worker, uint64_t id, enum ipc_own_status status)
+static void report_status(struct frontend *fe, uint32_t worker, uint64_t id, enum ipc_hss_status status)
 {
-	struct ipc_own_answer a = {.status = status};
+	struct ipc_hss_answer a = {.status = status};
 	report(fe, worker, id, &a, NULL);
 }
 
-static void entry_free(struct outbound *o, struct entry *e)
+static void entry_free(struct hss_sent *o, struct entry *e)
 {
 	e->used = false;
 	o->free[o->free_cnt++] = (uint16_t)(e - o->entry);
@@ -94,7 +94,7 @@ static void entry_free(struct outbound *o, struct entry *e)
 
 // The connection that the peer directory names so, if requests may be sent there: open, and not in doubt (RFC
 // 3539).
-static struct conn *target(struct frontend *fe, const struct ipc_own_request *q, uint32_t app)
+static struct conn *target(struct frontend *fe, const struct ipc_hss_request *q, uint32_t app)
 {
 	if (q->conn >= fe->conns.high)
 		return NULL;
@@ -115,11 +115,11 @@ static bool send_on(struct conn *c, const uint8_t *msg, uint32_t len, uint32_t h
 	return conn_written(c, &w);
 }
 
-void outbound_send(struct frontend *fe, struct frontend_worker *w, const struct ipc_hdr *hdr,
+void hss_sent_send(struct frontend *fe, struct frontend_worker *w, const struct ipc_hdr *hdr,
 		   const uint8_t *body)
 {
-	struct outbound *o = fe->outbound;
-	struct ipc_own_request q;
+	struct hss_sent *o = fe->hss_sent;
+	struct ipc_hss_request q;
 	struct rd r = rd_of(body, hdr->len - sizeof *hdr);
 	const uint8_t *p = rd_take(&r, sizeof q);
 	uint32_t len = (uint32_t)rd_left(&r);
@@ -129,14 +129,14 @@ void outbound_send(struct frontend *fe, struct frontend_worker *w, const struct 
 	if (!p || len < DIAMETER_HEADER_LEN || be24_get(msg + 1) != len || !(msg[4] & HEADER_R)) {
 		if (log_limit_pass(&log_bad, 1))
 			log_error("own_request_unfit", LOG_INT("worker", w->index));
-		report_status(fe, w->index, hdr->id, OWN_NOT_SENT);
+		report_status(fe, w->index, hdr->id, HSS_NOT_SENT);
 		return;
 	}
 	memcpy(&q, p, sizeof q);
 	header_get(msg, &h);
 	struct conn *c = target(fe, &q, h.app);
 	if (!c || fe->stopping || o->free_cnt == 0) {
-		report_status(fe, w->index, hdr->id, OWN_NOT_SENT);
+		report_status(fe, w->index, hdr->id, HSS_NOT_SENT);
 		return;
 	}
 	uint32_t timeout = q.timeout_ms < TIMEOUT_MIN_MS ? TIMEOUT_MIN_MS : q.timeout_ms;
@@ -151,13 +151,13 @@ void outbound_send(struct frontend *fe, struct frontend_worker *w, const struct 
 	e->code = h.code;
 	e->app = h.app;
 	e->deadline_ms = clock_mono_ms() + (timeout > TIMEOUT_MAX_MS ? TIMEOUT_MAX_MS : timeout);
-	stat_add(fe->stats, STAT_OWN_SENT, 1);
+	stat_add(fe->stats, STAT_HSS_REQUESTS_SENT, 1);
 	// a connection that takes no more is ended, which reports this one as lost
 	send_on(c, msg, len, e->hop);
 }
 
 // Result-Code, or the code inside Experimental-Result.
-static void result_of(const uint8_t *msg, uint32_t len, struct ipc_own_answer *a)
+static void result_of(const uint8_t *msg, uint32_t len, struct ipc_hss_answer *a)
 {
 	struct slice body = slice_of(msg + DIAMETER_HEADER_LEN, len - DIAMETER_HEADER_LEN);
 	struct avp avp, inner;
@@ -169,18 +169,18 @@ static void result_of(const uint8_t *msg, uint32_t len, struct ipc_own_answer *a
 		a->experimental = 1;
 }
 
-bool outbound_answer(struct frontend *fe, struct conn *c, const uint8_t *msg, uint32_t len)
+bool hss_sent_answer(struct frontend *fe, struct conn *c, const uint8_t *msg, uint32_t len)
 {
-	struct outbound *o = fe->outbound;
+	struct hss_sent *o = fe->hss_sent;
 	struct avp_slot slots[GRAMMAR_SLOTS_MAX];
 	struct verdict v;
 	struct header h;
 
 	header_get(msg, &h);
-	struct entry *e = &o->entry[h.hop_by_hop & (OUTBOUND_MAX - 1)];
+	struct entry *e = &o->entry[h.hop_by_hop & (HSS_REQUESTS_MAX - 1)];
 	if (!e->used || e->hop != h.hop_by_hop || e->conn != c->index ||
 	    e->conn_generation != c->generation || e->code != h.code || e->app != h.app ||
-	    h.version != DIAMETER_VERSION || len + sizeof(struct ipc_own_answer) > IPC_BODY_MAX)
+	    h.version != DIAMETER_VERSION || len + sizeof(struct ipc_hss_answer) > IPC_BODY_MAX)
 		return false;
 	const struct command *cmd = grammar_find(h.code, h.app, false);
 	if (!cmd || !grammar_check(cmd, msg, len, slots, &v)) {
@@ -190,7 +190,7 @@ bool outbound_answer(struct frontend *fe, struct conn *c, const uint8_t *msg, ui
 				 LOG_INT("command", h.code), LOG_INT("defect", cmd ? v.result : 0));
 		return false;
 	}
-	struct ipc_own_answer a = {.status = OWN_ANSWERED, .msg_len = len};
+	struct ipc_hss_answer a = {.status = HSS_ANSWERED, .msg_len = len};
 	result_of(msg, len, &a);
 	report(fe, e->worker, e->id, &a, msg);
 	entry_free(o, e);
@@ -199,34 +199,34 @@ bool outbound_answer(struct frontend *fe, struct conn *c, const uint8_t *msg, ui
 
 // ---- those that get no answer --------------------------------------------------------------------
 
-void outbound_conn_lost(struct frontend *fe, struct conn *c)
+void hss_sent_conn_lost(struct frontend *fe, struct conn *c)
 {
-	struct outbound *o = fe->outbound;
-	for (uint32_t i = 0; i < OUTBOUND_MAX && o->free_cnt < OUTBOUND_MAX; i++) {
+	struct hss_sent *o = fe->hss_sent;
+	for (uint32_t i = 0; i < HSS_REQUESTS_MAX && o->free_cnt < HSS_REQUESTS_MAX; i++) {
 		struct entry *e = &o->entry[i];
 		if (!e->used || e->conn != c->index || e->conn_generation != c->generation)
 			continue;
-		report_status(fe, e->worker, e->id, OWN_LOST);
+		report_status(fe, e->worker, e->id, HSS_LOST);
 		entry_free(o, e);
 	}
 }
 
-void outbound_worker_lost(struct frontend *fe, uint32_t worker)
+void hss_sent_worker_lost(struct frontend *fe, uint32_t worker)
 {
-	struct outbound *o = fe->outbound;
-	for (uint32_t i = 0; i < OUTBOUND_MAX && o->free_cnt < OUTBOUND_MAX; i++)
+	struct hss_sent *o = fe->hss_sent;
+	for (uint32_t i = 0; i < HSS_REQUESTS_MAX && o->free_cnt < HSS_REQUESTS_MAX; i++)
 		if (o->entry[i].used && o->entry[i].worker == worker)
 			entry_free(o, &o->entry[i]);
 }
 
-void outbound_tick(struct frontend *fe, uint64_t now_ms)
+void hss_sent_tick(struct frontend *fe, uint64_t now_ms)
 {
-	struct outbound *o = fe->outbound;
-	for (uint32_t i = 0; i < OUTBOUND_MAX && o->free_cnt < OUTBOUND_MAX; i++) {
+	struct hss_sent *o = fe->hss_sent;
+	for (uint32_t i = 0; i < HSS_REQUESTS_MAX && o->free_cnt < HSS_REQUESTS_MAX; i++) {
 		struct entry *e = &o->entry[i];
 		if (!e->used || e->deadline_ms > now_ms)
 			continue;
-		report_status(fe, e->worker, e->id, OWN_TIMEOUT);
+		report_status(fe, e->worker, e->id, HSS_TIMEOUT);
 		entry_free(o, e);
 	}
 }

@@ -66,7 +66,7 @@ static void failover(struct conn *c)
 	peer_publish(c);
 	directory_state(c, PEER_SLOT_CLAIMED);
 	// what we asked it goes to an alternate, with the T flag (RFC 3539 3.4.1)
-	outbound_conn_lost(c->fe, c);
+	hss_sent_conn_lost(c->fe, c);
 	log_info("peer_suspect", LOG_SLICE("peer", peer_name(c)));
 }
 
@@ -524,7 +524,7 @@ static void process_message(struct conn *c, const struct header *h, const uint8_
 {
 	if (h->flags & HEADER_R)
 		process_request(c, h, msg, len);
-	else if (!outbound_answer(c->fe, c, msg, len))
+	else if (!hss_sent_answer(c->fe, c, msg, len))
 		drop_answer(c, h);
 }
 

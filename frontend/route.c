@@ -146,7 +146,7 @@ bool route_has_room(const struct frontend *fe, const struct conn *c)
 // (law 3).
 static struct frontend_worker *worker_for(struct frontend *fe, uint64_t hash)
 {
-	uint32_t first = (uint32_t)(((hash >> 32) * fe->worker_cnt) >> 32);
+	uint32_t first = ipc_worker_of(hash, fe->worker_cnt);
 	for (uint32_t i = 0; i < fe->worker_cnt; i++) {
 		struct frontend_worker *w = &fe->worker[(first + i) % fe->worker_cnt];
 		if (w->channel && channel_is_up(w->channel))

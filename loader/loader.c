@@ -8,7 +8,10 @@
 #include <time.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "loader/admin/admin.h"
 #include "loader/admin/backup.h"
+#include "loader/app.h"
+#include "loader/commit/change.h"
 #include "loader/commit/load.h"
 #include "loader/upstream/feed.h"
 #include "loader/commit/hss_request.h"
@@ -75,9 +78,16 @@ static int open_stores(struct loader *l, const struct loader_options *o, bool *f
 	return rc ? rc : local_open(&(struct local_options){.dir = o->dir, .vfs = o->vfs}, &l->local);
 }
 
+const struct loader_app *loader_app(const struct loader *l, unsigned number)
+{
+	return number < LOADER_APPS_MAX ? l->app[number] : NULL;
+}
+
 int loader_init(struct loader *l, const struct loader_options *o)
 {
 	bool fresh = true;
+	for (const struct loader_app *const *app = o->apps; *app; app++)
+		l->app[(*app)->number] = *app;
 	umask(077);
 	snprintf(l->dir, sizeof(l->dir), "%s", o->dir);
 	l->lock_fd = -1;
@@ -101,11 +111,11 @@ int loader_init(struct loader *l, const struct loader_options *o)
 	if (rc == 0)
 		rc = txn_new(l);
 	if (rc == 0)
-		rc = own_table_new(l);
+		rc = hss_requests_new(l);
 	if (rc == 0)
 		rc = admin_new(l);
 	if (rc == 0)
-		rc = own_load(l);
+		rc = hss_requests_load(l);
 	if (rc == 0 && l->config && l->config->store == STORE_CSV)
 		rc = upstream_csv_start(l);
 	if (rc == 0)
@@ -126,7 +136,7 @@ void loader_fini(struct loader *l)
 	problems_free(l);
 	admin_free(l);
 	load_free(l);
-	own_table_free(l);
+	hss_requests_free(l);
 	txn_free(l);
 	local_free(&l->local);
 	if (l->builder)
@@ -189,8 +199,8 @@ void loader_frame(struct loader *l, enum role role, unsigned index, const struct
 	case IPC_READ_THROUGH:
 		read_through_handle(l, index, hdr, body, len);
 		break;
-	case IPC_DELIVERED:
-		own_delivered(l, hdr, body, len);
+	case IPC_HSS_SENT:
+		hss_request_sent(l, hdr, body, len);
 		break;
 	default:
 		break;
@@ -207,7 +217,7 @@ void loader_edge_down(struct loader *l, enum role role, unsigned index)
 
 void loader_tick(struct loader *l)
 {
-	own_tick(l);
+	hss_requests_tick(l);
 	admin_tick(l);
 	txn_tick(l);
 	local_trim(l->local);
@@ -220,6 +230,6 @@ void loader_tick(struct loader *l)
 	stat_set(l->stats, STAT_SUBSCRIBERS_MAX, l->header->max_subscribers);
 	stat_set(l->stats, STAT_PROFILES, l->header->profile_cnt);
 	stat_set(l->stats, STAT_BAD_RECORDS, load_bad(l));
-	stat_set(l->stats, STAT_OWN_PENDING, own_pending(l));
+	stat_set(l->stats, STAT_HSS_REQUESTS_PENDING, hss_requests_pending(l));
 	stat_set(l->stats, STAT_PROBLEMS, problems_count(l));
 }

@@ -10,7 +10,8 @@
 struct role_env;
 struct txn;
 struct bulk;
-struct own;
+struct hss_requests;
+struct loader_app;
 struct load;
 struct admin;
 struct feed;
@@ -30,7 +31,10 @@ struct link {
 struct dup_entry {
 	uint64_t imsi;
 	uint64_t key;
+	uint8_t app;
 };
+
+#define LOADER_APPS_MAX 16
 
 struct loader {
 	struct role_env *env; // NULL in unit tests
@@ -46,7 +50,8 @@ struct loader {
 	struct dup_entry *dup;
 	struct txn *txn;
 	struct bulk *bulk; // beside it
-	struct own *own;
+	struct hss_requests *requests;
+	const struct loader_app *app[LOADER_APPS_MAX]; // by number
 	struct load *load;
 	struct admin *admin;
 	struct feed *feed; // NULL: no upstream
@@ -75,6 +80,7 @@ struct loader_options {
 	int op_fd; // -1: none
 	const char *uri; // of the upstream, with credentials; NULL: none
 	struct control *control;
+	const struct loader_app *const *apps; // ended by NULL
 };
 int loader_init(struct loader *l, const struct loader_options *o) MUST_USE;
 void loader_fini(struct loader *l);
@@ -104,9 +110,7 @@ static inline uint64_t loader_seq_limit(const struct loader *l, uint32_t sqn)
 	return __atomic_load_n((uint64_t *)&l->cache->sqn[sqn].limit, __ATOMIC_SEQ_CST);
 }
 
-// change.c, sqnblock.c
-void change_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
-		   uint32_t len);
+// sqn_block.c
 void sqn_block_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
 		      uint32_t len);
 void ind_host_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include "apps/apps.h"
 #include "loader/admin/admin.h"
 #include "loader/loader.h"
 #include "loader/upstream/feed.h"
@@ -151,7 +152,8 @@ static int init(struct role_env *env)
 							 .sqn_fd = env->sqn_fd,
 							 .op_fd = env->op_fd,
 							 .uri = uri,
-							 .control = env->control});
+							 .control = env->control,
+							 .apps = loader_apps});
 	secret_wipe(uri, sizeof(uri));
 	secret_wipe(env->config.store_uri, sizeof(env->config.store_uri));
 	if (rc == -EWOULDBLOCK)

@@ -1,51 +1,61 @@
-// Requests of our own in a worker (hss_request.h): composes each, sends it through the frontend that holds the peer,
-// and tells the loader how it ended.
+// HSS-initiated requests on their way: see hss_request.h. A table of those that a frontend has, each found by its number
+// and generation, so that a late word about an old one finds nothing.
 #include "worker/hss_request.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include "lib/base/log.h"
 #include "lib/diameter/avp.h"
 #include "lib/diameter/dict.h"
 #include "lib/diameter/header.h"
+#include "worker/app.h"
 #include "worker/worker.h"
-#include <stdio.h>
-#include <stdlib.h>
 
-#define OWN_MAX 1024 // on their way at a time; more wait in the loader
+#define ENTRIES	   1024 // on their way at a time; more wait in the loader
+#define NAMES_MAX  255
+#define ROOM	   4096 // for a message
+static_assert(ENTRIES >= 1024, "as many as the loader gives to 16 nodes at once");
 
-struct own_entry {
+struct entry {
 	bool used;
 	uint32_t generation;
 	uint32_t frontend;
-	uint64_t row; // the loader's id
+	uint64_t row;
+	imsi_t imsi;
+	uint64_t created_us;
+	uint32_t tries;
+	uint8_t app, purpose;
+	uint8_t data_len;
+	uint8_t data[NAMES_MAX];
 };
 
-struct own {
-	struct own_entry entry[OWN_MAX];
+struct hss_under_way {
+	struct entry entry[ENTRIES];
 	unsigned next;
 };
 
-struct own *own_new(void)
+struct hss_under_way *hss_under_way_new(void)
 {
-	return calloc(1, sizeof(struct own));
+	return calloc(1, sizeof(struct hss_under_way));
 }
 
-void own_free(struct own **o)
+void hss_under_way_free(struct hss_under_way **t)
 {
-	free(*o);
-	*o = NULL;
+	free(*t);
+	*t = NULL;
 }
 
-static void report(struct worker *w, uint64_t row, enum delivered_status status, uint64_t result)
+static void report(struct worker *w, uint64_t row, imsi_t imsi, enum hss_sent_status status, uint32_t result)
 {
-	uint64_t body[2] = {status, result};
+	struct ipc_hss_sent body = {.imsi = imsi.v, .status = status, .result = result};
 	// a report that finds no room is made up for by the loader's next try
 	if (w->loader)
-		channel_send(w->loader, IPC_DELIVERED, row, body, sizeof body);
+		channel_send(w->loader, IPC_HSS_SENT, row, &body, sizeof body);
 }
 
-static struct own_entry *entry_take(struct own *o)
+static struct entry *entry_take(struct hss_under_way *t)
 {
-	for (unsigned i = 0; i < OWN_MAX; i++) {
-		struct own_entry *e = &o->entry[o->next++ % OWN_MAX];
+	for (unsigned i = 0; i < ENTRIES; i++) {
+		struct entry *e = &t->entry[t->next++ % ENTRIES];
 		if (!e->used) {
 			e->used = true;
 			e->generation++;
@@ -55,119 +65,174 @@ static struct own_entry *entry_take(struct own *o)
 	return NULL;
 }
 
-// Cancel-Location-Request (TS 29.272 7.2.7). Session-Id and End-to-End come from the loader's row, whose ids
-// count up from the microsecond of its start: unique across restarts, and the same when the row is sent
-// again, so that the node knows a copy (RFC 6733 5.5.4).
-static void clr_write(struct worker *w, struct wr *m, uint64_t row, const struct ipc_deliver *d,
-		      struct slice host, struct slice realm)
+// ---- to the node
+
+// Session-Id and End-to-End come from the loader's row, whose ids count up from the microsecond of its start: unique
+// across restarts, and the same when the row is sent again, so that the node knows a copy (RFC 6733 5.5.4).
+void hss_request_begin(const struct hss_request *q, struct wr *m, uint32_t command_code, const char *what)
 {
+	const struct worker *w = q->w;
 	char session[CONFIG_NAME_MAX + 64], imsi[16];
-	int n = snprintf(session, sizeof session, "%s;%u;%u;clr", w->config->host, (unsigned)(row >> 32),
-			 (unsigned)row);
-	unsigned imsi_len = imsi_text((imsi_t){d->imsi}, imsi);
-	header_begin(m, HEADER_R | HEADER_P | (d->tries ? HEADER_T : 0), 317, APP_S6A, 0, (uint32_t)row);
-	size_t start = 0;
+	int n = snprintf(session, sizeof session, "%s;%u;%u;%s", w->config->host, (unsigned)(q->row >> 32),
+			 (unsigned)q->row, what);
+	unsigned imsi_len = imsi_text(q->imsi, imsi);
+	header_begin(m, HEADER_R | HEADER_P | (q->tries ? HEADER_T : 0), command_code, w->app[q->app]->application, 0,
+		     (uint32_t)q->row);
 	avp_put(m, AVP_CODE_Session_Id, 0, AVP_M, session, (uint32_t)n);
-	wr_bytes(m, w->s6a_head, w->s6a_head_len);
+	wr_bytes(m, w->head[q->app].octets, w->head[q->app].len);
 	wr_bytes(m, w->origin, w->origin_len);
-	avp_put_slice(m, AVP_CODE_Destination_Host, 0, AVP_M, host);
-	avp_put_slice(m, AVP_CODE_Destination_Realm, 0, AVP_M, realm);
+	avp_put_slice(m, AVP_CODE_Destination_Host, 0, AVP_M, q->host);
+	avp_put_slice(m, AVP_CODE_Destination_Realm, 0, AVP_M, q->realm);
 	avp_put(m, AVP_CODE_User_Name, 0, AVP_M, imsi, imsi_len);
-	avp_put_u32(m, AVP_CODE_Cancellation_Type, VENDOR_3GPP, AVP_M, d->cancellation_type);
-	avp_put_u32(m, AVP_CODE_CLR_Flags, VENDOR_3GPP, 0, d->clr_flags);
-	header_finish(m, start);
 }
 
-static bool clr_send(struct worker *w, uint64_t row, const struct ipc_deliver *d, struct slice host,
-		     struct slice realm)
+static struct entry *entry_of(struct worker *w, const struct hss_request *q, uint32_t frontend)
 {
-	uint32_t frontend, conn, generation;
-	const size_t max = sizeof(struct ipc_own_request) + 2048;
-	// the node itself, or a relay that finds it by Destination-Host and -Realm
-	if (control_peer_find(w->cache.control, host, &frontend, &conn, &generation) < 0 &&
-	    control_peer_find_relay(w->cache.control, realm, &frontend, &conn, &generation) < 0)
-		return false;
-	if (frontend >= FRONTEND_MAX || !w->frontend[frontend])
-		return false;
-	struct own_entry *e = entry_take(w->own);
+	struct entry *e = q->data.len <= NAMES_MAX ? entry_take(w->hss_under_way) : NULL;
 	if (!e)
-		return false;
-	uint64_t id = (uint64_t)e->generation << 32 | (uint64_t)(e - w->own->entry);
-	struct ipc_own_request q = {
-	    .conn = conn, .generation = generation, .timeout_ms = w->config->clr_timeout_ms};
-	uint8_t *p = channel_begin(w->frontend[frontend], IPC_OWN_REQUEST, 0, id, max);
-	struct wr m = wr_of(p ? p + sizeof q : NULL, p ? max - sizeof q : 0);
-	m.err = !p;
-	clr_write(w, &m, row, d, host, realm);
-	if (m.err) {
-		if (p)
-			channel_abandon(w->frontend[frontend]);
-		e->used = false;
-		return false;
-	}
-	memcpy(p, &q, sizeof q);
-	channel_commit(w->frontend[frontend], sizeof q + wr_len(&m));
-	e->row = row;
+		return NULL;
 	e->frontend = frontend;
-	return true;
+	e->row = q->row;
+	e->imsi = q->imsi;
+	e->created_us = q->created_us;
+	e->tries = q->tries;
+	e->app = q->app;
+	e->purpose = q->purpose;
+	e->data_len = (uint8_t)q->data.len;
+	if (q->data.len)
+		memcpy(e->data, q->data.p, q->data.len);
+	return e;
 }
 
-void own_deliver(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body)
+// The frontend that holds the node itself, or a relay that finds it by Destination-Host and -Realm.
+static bool way_to(struct worker *w, const struct hss_request *q, uint32_t *frontend, struct ipc_hss_request *to)
 {
-	struct ipc_deliver d;
+	return (control_peer_find(w->cache.control, q->host, frontend, &to->conn, &to->generation) >= 0 ||
+		control_peer_find_relay(w->cache.control, q->realm, frontend, &to->conn, &to->generation) >= 0) &&
+	       *frontend < FRONTEND_MAX && w->frontend[*frontend];
+}
+
+// What is being loaded may say that it is overtaken, so nothing is sent before.
+static bool state_is_known(struct worker *w, imsi_t imsi)
+{
+	return cache_find(&w->cache, imsi) ||
+	       __atomic_load_n((uint32_t *)&w->cache.h->load_state, __ATOMIC_ACQUIRE) == CACHE_COMPLETE;
+}
+
+static enum hss_sent_status compose_and_send(struct worker *w, const struct hss_request *q)
+{
+	struct ipc_hss_request to = {.timeout_ms = w->config->clr_timeout_ms};
+	uint32_t frontend;
+	if (!state_is_known(w, q->imsi))
+		return HSS_SENT_LATER;
+	uint8_t message[ROOM];
+	struct wr m = wr_of(message, sizeof message);
+	if (!w->app[q->app]->compose(q, &m))
+		return HSS_SENT_STALE;
+	header_finish(&m, 0);
+	if (m.err || !way_to(w, q, &frontend, &to))
+		return HSS_SENT_UNSENT;
+	struct entry *e = entry_of(w, q, frontend);
+	if (!e)
+		return HSS_SENT_UNSENT;
+	uint64_t id = (uint64_t)e->generation << 32 | (uint64_t)(e - w->hss_under_way->entry);
+	uint8_t *p = channel_begin(w->frontend[frontend], IPC_HSS_REQUEST, 0, id, sizeof to + wr_len(&m));
+	if (!p) {
+		e->used = false;
+		return HSS_SENT_UNSENT;
+	}
+	memcpy(p, &to, sizeof to);
+	memcpy(p + sizeof to, message, wr_len(&m));
+	channel_commit(w->frontend[frontend], sizeof to + wr_len(&m));
+	return HSS_SENT_DONE;
+}
+
+void hss_request_send(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body)
+{
+	struct ipc_hss_send d;
 	struct rd rd = rd_of(body, hdr->len - sizeof *hdr);
 	const uint8_t *fixed = rd_take(&rd, sizeof d);
 	if (!fixed)
 		return;
 	memcpy(&d, fixed, sizeof d);
-	struct slice host = rd_bytes(&rd, d.host_len), realm = rd_bytes(&rd, d.realm_len);
-	if (rd.err || !clr_send(w, hdr->id, &d, host, realm))
-		report(w, hdr->id, DELIVERED_UNSENT, 0);
+	struct hss_request q = {.w = w,
+				.row = hdr->id,
+				.imsi = {d.imsi},
+				.created_us = d.created_us,
+				.tries = d.tries,
+				.app = d.app,
+				.purpose = d.purpose};
+	q.host = rd_bytes(&rd, d.host_len);
+	q.realm = rd_bytes(&rd, d.realm_len);
+	q.data = rd_bytes(&rd, d.data_len);
+	bool ours = !rd.err && d.app < WORKER_APP_MAX && w->app[d.app] && w->app[d.app]->compose;
+	worker_pin(w);
+	enum hss_sent_status status = ours ? compose_and_send(w, &q) : HSS_SENT_UNSENT;
+	if (status != HSS_SENT_DONE)
+		report(w, hdr->id, q.imsi, status, 0);
 }
 
-// 3xxx: an agent could not deliver it; everything else is the node's own word, and the location is changed
-// already.
-static enum delivered_status delivered(const struct ipc_own_answer *a)
+// ---- back
+
+// 3xxx: an agent could not deliver it; everything else is the node's own word, and our state is changed already.
+static bool is_over(const struct hss_answer *a)
 {
-	switch (a->status) {
-	case OWN_ANSWERED:
-		return a->experimental || a->result < 3000 || a->result >= 4000 ||
-			       a->result == RESULT_COMMAND_UNSUPPORTED
-			   ? DELIVERED_DONE
-			   : DELIVERED_LATER;
-	case OWN_NOT_SENT:
-		return DELIVERED_UNSENT;
-	case OWN_LOST:
-		return DELIVERED_LOST;
+	return a->experimental || a->result < 3000 || a->result >= 4000 || a->result == RESULT_COMMAND_UNSUPPORTED;
+}
+
+static enum hss_sent_status ended(const struct hss_request *q, uint32_t status, const struct hss_answer *a)
+{
+	const struct worker_app *app = q->w->app[q->app];
+	switch (status) {
+	case HSS_ANSWERED:
+		return is_over(a) && (!app->ended || app->ended(q, a)) ? HSS_SENT_DONE : HSS_SENT_LATER;
+	case HSS_NOT_SENT:
+		return HSS_SENT_UNSENT;
+	case HSS_LOST:
+		return HSS_SENT_LOST;
 	default:
-		return DELIVERED_LATER;
+		return HSS_SENT_LATER;
 	}
 }
 
-void own_answered(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body)
+void hss_request_answered(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body)
 {
-	struct ipc_own_answer a;
+	struct ipc_hss_answer a;
 	uint32_t index = (uint32_t)hdr->id;
+	size_t len = hdr->len - sizeof *hdr;
 	memcpy(&a, body, sizeof a);
-	if (index >= OWN_MAX || !w->own->entry[index].used ||
-	    w->own->entry[index].generation != hdr->id >> 32)
+	if (index >= ENTRIES || a.msg_len > len - sizeof a)
 		return;
-	struct own_entry *e = &w->own->entry[index];
+	struct entry *e = &w->hss_under_way->entry[index];
+	if (!e->used || e->generation != hdr->id >> 32)
+		return;
 	e->used = false;
-	enum delivered_status how = delivered(&a);
-	if (how != DELIVERED_DONE || a.experimental || a.result != RESULT_SUCCESS)
-		log_info("cancel location not confirmed", LOG_INT("row", e->row), LOG_INT("status", a.status),
-			 LOG_INT("result", a.result));
-	report(w, e->row, how, a.result);
+	const struct hss_request q = {.w = w,
+				      .row = e->row,
+				      .imsi = e->imsi,
+				      .created_us = e->created_us,
+				      .tries = e->tries,
+				      .app = e->app,
+				      .purpose = e->purpose,
+				      .data = slice_of(e->data, e->data_len)};
+	const struct hss_answer answer = {.result = a.result,
+					  .experimental = a.experimental,
+					  .msg = slice_of(body + sizeof a, a.msg_len)};
+	worker_pin(w);
+	enum hss_sent_status how = ended(&q, a.status, &answer);
+	if (how != HSS_SENT_DONE || a.experimental || a.result != RESULT_SUCCESS)
+		log_info("hss_request_not_confirmed", LOG_STR("application", w->app[e->app]->name),
+			 LOG_INT("row", e->row), LOG_INT("status", a.status), LOG_INT("result", a.result));
+	report(w, e->row, e->imsi, how, a.result);
 }
 
-void own_frontend_lost(struct worker *w, unsigned frontend)
+void hss_request_frontend_lost(struct worker *w, unsigned frontend)
 {
-	for (unsigned i = 0; i < OWN_MAX; i++) {
-		struct own_entry *e = &w->own->entry[i];
+	for (unsigned i = 0; i < ENTRIES; i++) {
+		struct entry *e = &w->hss_under_way->entry[i];
 		if (e->used && e->frontend == frontend) {
 			e->used = false;
-			report(w, e->row, DELIVERED_LOST, 0);
+			report(w, e->row, e->imsi, HSS_SENT_LOST, 0);
 		}
 	}
 }

@@ -1,19 +1,41 @@
-// Requests of our own: CLR now (TS 29.272 5.2.1.2). The loader has stored them; a worker composes them, sends
-// them through the frontend that holds the peer, and tells the loader how it ended.
+// HSS-initiated requests in a worker. The loader has stored that a node must be told something, and says when it is due
+// (HSS_SEND); the worker finds the way to the node, has the application compose the message from the state of this
+// moment, and tells the loader how it ended.
 #pragma once
-#include "lib/base/err.h"
+#include "lib/base/ident.h"
+#include "lib/base/wire.h"
 #include "lib/ipc/messages.h"
 
 struct worker;
-struct own; // opaque, heap
+struct hss_under_way; // opaque, heap
 
-struct own *own_new(void);
-void own_free(struct own **o);
+// One such request, for its application. Slices are borrowed.
+struct hss_request {
+	struct worker *w;
+	uint64_t row; // the loader's id
+	imsi_t imsi;
+	uint64_t created_us; // wall clock
+	uint32_t tries;
+	uint8_t app, purpose;
+	struct slice host, realm, data;
+};
 
-// A stored CLR (DELIVER): sent when its node is a connected peer, otherwise reported as DELIVERED_UNSENT at
-// once.
-void own_deliver(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body);
-// How a request of ours ended (OWN_ANSWER).
-void own_answered(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body);
+struct hss_answer {
+	uint32_t result; // Result-Code or Experimental-Result-Code
+	bool experimental;
+	struct slice msg; // the whole message
+};
+
+struct hss_under_way *hss_under_way_new(void);
+void hss_under_way_free(struct hss_under_way **t);
+
+// Begins the message: header, Session-Id ending in `what`, the application's envelope, Origin, Destination and
+// User-Name (the IMSI). For an application's `compose`, which appends its own AVPs; the end is the worker's.
+void hss_request_begin(const struct hss_request *q, struct wr *m, uint32_t command_code, const char *what);
+
+// HSS_SEND. Reported at once when there is no way to the node, or when the application says that it is overtaken.
+void hss_request_send(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body);
+// HSS_ANSWER: how a request ended.
+void hss_request_answered(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body);
 // A frontend died: what was on its way through it needs another one.
-void own_frontend_lost(struct worker *w, unsigned frontend);
+void hss_request_frontend_lost(struct worker *w, unsigned frontend);

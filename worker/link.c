@@ -1,5 +1,6 @@
 // The worker's half of its channel to the loader (link.h): what it asks and how requests wait for the answers.
 #include "worker/link.h"
+#include "lib/base/change_key.h"
 #include "lib/base/log.h"
 #include "worker/hss_request.h"
 #include "worker/worker.h"
@@ -17,9 +18,11 @@ static uint8_t *ask_begin(struct request *r, enum wait_kind kind, uint16_t type,
 	if (link_up(w)) {
 		uint64_t tag = request_wait(r, kind);
 		uint8_t *p = tag ? channel_begin(w->loader, type, r->resent ? 1 : 0, tag, len) : NULL;
+		struct request *kept = tag ? request_by_tag(w, tag, kind) : NULL;
+		if (p && kind == WAIT_CHANGE)
+			turn_hold(kept);
 		if (p)
 			return p;
-		struct request *kept = tag ? request_by_tag(w, tag, kind) : NULL;
 		if (kept)
 			kept->slot->kind = WAIT_NONE;
 		request_refuse(kept ? kept : r, RESULT_TOO_BUSY);
@@ -74,39 +77,95 @@ void link_hint_sqn(struct worker *w, imsi_t imsi, uint32_t index)
 	}
 }
 
-void link_change(struct request *r, const struct ipc_change *c, struct slice host, struct slice realm,
-		 struct slice ext)
+static size_t change_size(const struct link_change *c)
 {
-	size_t len = sizeof *c + host.len + realm.len + ext.len;
-	bool named = host.len && host.len <= 255 && realm.len && realm.len <= 255;
-	if (!named || len > IPC_BODY_MAX) {
+	size_t len = sizeof(struct ipc_change) + c->state.len + c->kept[0].len + c->kept[1].len;
+	for (unsigned i = 0; i < c->request_cnt; i++)
+		len += sizeof(struct ipc_change_request) + c->request[i].host.len + c->request[i].realm.len +
+		       c->request[i].data.len;
+	return len;
+}
+
+static void put_change_request(struct wr *w, const struct link_hss_request *q)
+{
+	const struct ipc_change_request head = {.purpose = q->purpose,
+						.host_len = (uint8_t)q->host.len,
+						.realm_len = (uint8_t)q->realm.len,
+						.data_len = (uint8_t)q->data.len};
+	if (q->host.len > 255 || q->realm.len > 255 || q->data.len > 255)
+		w->err = true;
+	wr_bytes(w, &head, sizeof head);
+	wr_slice(w, q->host);
+	wr_slice(w, q->realm);
+	wr_slice(w, q->data);
+}
+
+static void put_change(struct wr *w, const struct request *r, const struct link_change *c)
+{
+	const struct ipc_change head = {
+		.imsi = r->imsi.v,
+		.key = change_key(r->in.host_hash, r->h.code, r->h.end_to_end, clock_wall_us()),
+		.options = c->options | (r->h.flags & HEADER_T ? CHANGE_REPEATED : 0),
+		.kept_len = {c->kept[0].len, c->kept[1].len},
+		.version = c->version,
+		.state_len = (uint16_t)c->state.len,
+		.request_cnt = (uint16_t)c->request_cnt,
+		.app = r->app,
+	};
+	wr_bytes(w, &head, sizeof head);
+	wr_slice(w, c->state);
+	wr_slice(w, c->kept[0]);
+	wr_slice(w, c->kept[1]);
+	for (unsigned i = 0; i < c->request_cnt; i++)
+		put_change_request(w, &c->request[i]);
+}
+
+void link_change(struct request *r, const struct link_change *c)
+{
+	size_t len = change_size(c);
+	if (len > IPC_BODY_MAX || c->state.len > UINT16_MAX) {
 		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
 		return;
 	}
+	if (!turn_take(r))
+		return;
 	r->change_sent |= link_up(r->w);
 	uint8_t *p = ask_begin(r, WAIT_CHANGE, IPC_CHANGE, len);
 	if (!p)
 		return;
 	struct wr w = wr_of(p, len);
-	wr_bytes(&w, c, sizeof *c);
-	wr_slice(&w, host);
-	wr_slice(&w, realm);
-	wr_slice(&w, ext);
+	put_change(&w, r, c);
+	if (w.err)
+		bug("a change of state does not fit");
 	channel_commit(r->w->loader, len);
 }
 
-static void change_acked(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body)
+bool link_look_up(struct request *r)
+{
+	struct worker *w = r->w;
+	// with an upstream the cache is never complete: somebody may have added it a moment ago (law 8)
+	bool complete = w->config->store != STORE_MONGODB &&
+			__atomic_load_n((uint32_t *)&w->cache.h->load_state, __ATOMIC_ACQUIRE) == CACHE_COMPLETE;
+	if (r->imsi.v == 0 || complete || r->unknown)
+		return false;
+	link_ask_miss(r);
+	return true;
+}
+
+static void change_acked(struct worker *w, const struct ipc_hdr *hdr, uint64_t status)
 {
 	struct request *r = request_by_tag(w, hdr->id, WAIT_CHANGE);
 	if (!r)
 		return; // given up meanwhile; the change itself stands
-	memcpy(&r->change, body, sizeof r->change);
-	if (r->change.status == CHANGE_BUSY) {
+	if (status == CHANGE_BUSY) {
 		r->slot->kind = WAIT_NONE;
 		request_refuse(r, RESULT_TOO_BUSY);
 		return;
 	}
-	r->change_done = true;
+	r->change = (enum change_status)status;
+	r->change_done = status != CHANGE_CONFLICT;
+	if (status == CHANGE_CONFLICT)
+		r->change_sent = r->resent = false; // nothing was stored: decided anew
 	request_resume(r);
 }
 
@@ -130,7 +189,8 @@ void link_frame(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body
 	uint64_t value = 0;
 	switch (hdr->type) {
 	case IPC_CHANGE_ACK:
-		change_acked(w, hdr, body);
+		memcpy(&value, body, sizeof value);
+		change_acked(w, hdr, value);
 		break;
 	case IPC_READ_THROUGH_ACK:
 	case IPC_IND_HOST_ACK:
@@ -141,10 +201,11 @@ void link_frame(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body
 		memcpy(&value, body, sizeof value);
 		block_acked(w, hdr->id, value == 0);
 		break;
-	case IPC_DELIVER:
-		own_deliver(w, hdr, body);
+	case IPC_HSS_SEND:
+		hss_request_send(w, hdr, body);
 		break;
 	default:
 		log_error("loader sent a message that workers do not take", LOG_STR("type", ipc_type_name(hdr->type)));
 	}
+	turn_run(w);
 }

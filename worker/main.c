@@ -1,5 +1,6 @@
 // hss-worker: the 3GPP applications and the cryptography. One process of several; any of them can serve any request
 // (law 3). It reads the subscriber cache, writes SQN words, and talks to frontends, the loader and hss-admin.
+#include "apps/apps.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "supervisor/role.h"
@@ -79,8 +80,8 @@ static void frontend_frame(void *ctx, struct channel *ch, const struct ipc_hdr *
 		worker_pin(&worker); // the look ahead reads the index, too
 		look_ahead(ch);
 		request_arrived(&worker, i, hdr, body);
-	} else if (hdr->type == IPC_OWN_ANSWER) {
-		own_answered(&worker, hdr, body);
+	} else if (hdr->type == IPC_HSS_ANSWER) {
+		hss_request_answered(&worker, hdr, body);
 	}
 }
 
@@ -92,7 +93,7 @@ static void frontend_down(void *ctx, struct channel *ch, int why)
 	if (i < FRONTEND_MAX) {
 		channel_free(&worker.frontend[i]);
 		request_frontend_lost(&worker, i);
-		own_frontend_lost(&worker, i);
+		hss_request_frontend_lost(&worker, i);
 	}
 	flush_all();
 }
@@ -152,7 +153,7 @@ static void sweep(evutil_socket_t fd, short what, void *ctx)
 static int init(struct role_env *env)
 {
 	static const struct timeval every = {.tv_sec = 5};
-	int e = worker_init(&worker, &env->config, env->stats);
+	int e = worker_init(&worker, &env->config, env->stats, worker_apps);
 	if (e == 0)
 		e = cache_open(&worker.cache, env->records_fd, env->sqn_fd, env->control, env->index);
 	// mapped: what is not held can't be reopened for writing
@@ -174,7 +175,7 @@ static void edge(struct role_env *env, enum role role, unsigned index, int fd)
 		channel_free(at);
 		if (role == ROLE_FRONTEND) {
 			request_frontend_lost(&worker, index);
-			own_frontend_lost(&worker, index);
+			hss_request_frontend_lost(&worker, index);
 		}
 	}
 	*at = channel_new_take(env->base, fd, CHANNEL_HIGH_WATER, ops, env);

@@ -2,7 +2,6 @@
 #include "worker/request.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
-#include "apps/worker_table.h"
 #include "worker/worker.h"
 #include <errno.h>
 #include <sys/mman.h>
@@ -78,6 +77,7 @@ static void request_done(struct request *r)
 	if (r->slot) {
 		stat_set(r->w->stats, STAT_LOADER_WAITING, r->w->stats->c[STAT_LOADER_WAITING] - 1);
 		block_leave(r->w, r->slot);
+		turn_leave(r->w, r->slot);
 		waiting_give(&r->w->waiting, r->slot);
 	}
 }
@@ -101,6 +101,7 @@ static struct request *request_keep(struct request *r)
 	memcpy(at + slots_len, r->msg, r->in.msg_len);
 	s->r = *r;
 	s->r.slot = s;
+	s->turn = 0;
 	s->r.slots = (const struct avp_slot *)at;
 	s->r.msg = at + slots_len;
 	s->since_us = clock_mono_us();
@@ -135,6 +136,15 @@ static bool request_too_old(const struct request *r)
 	return now > r->in.arrival_us && now - r->in.arrival_us > (uint64_t)r->w->config->request_timeout_ms * 1000;
 }
 
+static void dispatch(struct request *r)
+{
+	void (*run)(struct request *) = r->w->handler[r->cmd->id].run;
+	if (run)
+		run(r);
+	else
+		request_refuse(r, RESULT_COMMAND_UNSUPPORTED);
+}
+
 void request_resume(struct request *r)
 {
 	r->slot->kind = WAIT_NONE;
@@ -152,13 +162,14 @@ void request_resume_all(struct worker *w)
 	block_forget_all(w);
 	for (uint32_t i = 0; i < w->waiting.used; i++) {
 		struct wait_slot *s = &w->waiting.slot[i];
-		if (s->kind == WAIT_NONE)
+		if (s->kind == WAIT_NONE || s->kind == WAIT_TURN)
 			continue;
 		s->r.resent = true;
 		s->r.tries = 0;
 		s->r.ind_asked = s->r.read_through_asked = false;
 		request_resume(&s->r);
 	}
+	turn_run(w);
 }
 
 void request_loader_lost(struct worker *w)
@@ -177,6 +188,7 @@ void request_frontend_lost(struct worker *w, unsigned frontend)
 		if (s->kind != WAIT_NONE && s->r.frontend == frontend)
 			request_done(&s->r);
 	}
+	turn_run(w);
 }
 
 void request_sweep(struct worker *w)
@@ -188,6 +200,7 @@ void request_sweep(struct worker *w)
 		if (s->kind != WAIT_NONE && now - s->since_us > (s->r.change_sent ? WAITING_TIMEOUT_US : gone_us))
 			request_done(&s->r);
 	}
+	turn_run(w);
 }
 
 // Siblings are semi-trusted: every length and offset is checked before it is used.
@@ -213,6 +226,7 @@ static bool request_read(struct request *r, const struct ipc_hdr *hdr, const uin
 	}
 	header_get(r->msg, &r->h);
 	r->imsi.v = r->in.imsi;
+	r->app = r->w->handler[r->cmd->id].app;
 	// the answer takes these from the header
 	return r->h.len == r->in.msg_len && r->h.code == r->cmd->code && r->h.app == r->cmd->app;
 }
@@ -287,7 +301,7 @@ static void answer_open(struct request *r, struct wr *w, uint8_t flags, uint32_t
 void request_answer_begin(struct request *r, struct wr *w, uint32_t result, bool experimental, size_t room)
 {
 	answer_open(r, w, 0, result, experimental, room);
-	wr_bytes(w, r->w->s6a_head, r->w->s6a_head_len);
+	wr_bytes(w, r->w->head[r->app].octets, r->w->head[r->app].len);
 	if (experimental) {
 		size_t at = avp_group_begin(w, AVP_CODE_Experimental_Result, 0, AVP_M);
 		avp_put_u32(w, AVP_CODE_Vendor_Id, 0, AVP_M, VENDOR_3GPP);

@@ -19,7 +19,7 @@
 
 struct worker;
 
-enum wait_kind { WAIT_NONE, WAIT_READ_THROUGH, WAIT_IND, WAIT_SQN, WAIT_CHANGE };
+enum wait_kind { WAIT_NONE, WAIT_READ_THROUGH, WAIT_IND, WAIT_SQN, WAIT_CHANGE, WAIT_TURN };
 
 struct request {
 	struct worker *w;
@@ -30,6 +30,7 @@ struct request {
 	struct ipc_request in;
 	uint64_t id; // the frontend's, goes back with the answer
 	unsigned frontend;
+	uint8_t app; // number of apps/apps.def
 	imsi_t imsi;
 
 	// what the loader has said so far
@@ -40,8 +41,9 @@ struct request {
 	bool resync_done;
 	uint64_t resync_seq;
 	bool change_sent; // the loader may have stored it: it is never given up
-	bool change_done, resent, skip_data;
-	struct ipc_change_ack change;
+	bool change_done, resent;
+	enum change_status change;
+	uint32_t memo; // the handler's: what it decided before it sent a change, for the answer to that change
 
 	struct wait_slot *slot; // where it waits; NULL on its first run
 };
@@ -54,6 +56,8 @@ struct wait_slot {
 	uint32_t next_free;
 	uint32_t question; // place + 1 of the SQN block that it waits for (block.h), and its neighbours there
 	uint32_t block_next, block_prev;
+	uint32_t turn; // place + 1 of the turn that it holds or waits for (turn.h), and its neighbours there
+	uint32_t turn_next, turn_prev;
 	uint64_t since_us;
 	uint8_t *big; // message storage when it did not fit in place
 	_Alignas(8) uint8_t bytes[WAITING_MSG_MAX];

@@ -7,12 +7,15 @@
 #include "lib/ipc/channel.h"
 #include "lib/auth/vectors.h"
 #include "worker/sqn_block.h"
+#include "worker/app.h"
 #include "worker/request.h"
+#include "worker/turn.h"
 
 #define WORKER_K_CACHE	   1024 // hosts whose IND column is remembered
 #define WORKER_ASKED_CACHE 4096 // SQN words whose next block has been asked for
 
-struct own;
+struct hss_under_way;
+struct worker_app;
 
 struct worker {
 	const struct config *config;
@@ -25,13 +28,25 @@ struct worker {
 	struct channel *frontend[FRONTEND_MAX];
 	struct channel *loader; // NULL while it restarts
 
+	const struct worker_app *app[WORKER_APP_MAX]; // by number
+	struct {
+		void (*run)(struct request *r);
+		uint8_t app;
+	} handler[CMD_CNT]; // by enum command_id
+
 	struct waiting waiting;
 	struct block_question block[BLOCK_QUESTIONS]; // SQN blocks on their way
-	struct own *own; // requests of our own on their way
+	struct turn turn[TURNS];
+	uint32_t turn_due[TURNS]; // turns that the next one in their queue may take
+	uint32_t turn_due_cnt;
+	bool turns_running;
+	struct hss_under_way *hss_under_way; // on their way to their nodes
 
 	// Answers begin with their Session-Id; what follows is the same in all of one application: encoded once.
-	uint8_t s6a_head[32]; // Vendor-Specific-Application-Id
-	uint32_t s6a_head_len;
+	struct {
+		uint8_t octets[32]; // Vendor-Specific-Application-Id
+		uint32_t len;
+	} head[WORKER_APP_MAX];
 	uint8_t origin[600]; // Auth-Session-State, Origin-Host, Origin-Realm
 	uint32_t origin_len;
 
@@ -46,7 +61,9 @@ struct worker {
 };
 
 // Everything except channels and the cache's mapping; 0 or a negative errno.
-int worker_init(struct worker *w, const struct config *config, struct stats_block *stats) MUST_USE;
+// `apps`: ended by NULL.
+int worker_init(struct worker *w, const struct config *config, struct stats_block *stats,
+		const struct worker_app *const *apps) MUST_USE;
 void worker_fini(struct worker *w);
 
 // Around each batch of frames: enter the cache's epoch at the first look-up, leave it when the batch is done.

@@ -1,25 +1,21 @@
-// Authentication-Information-Request (TS 29.272 5.2.3.1.3): who may have vectors, from which SQN, how many.
-// No SQN is used twice (law 5): a SEQ is drawn below the durable limit of its subscriber, and one IND column belongs to
-// one requesting node.
+// Authentication-Information-Request (TS 29.272 5.2.3.1.3): who may have vectors, and how many. The SQNs are drawn by
+// worker/aka.h.
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 #include "apps/s6a/s6a.h"
 #include "apps/s6a/msg.h"
 #include "apps/s6a/rules.h"
-#include "lib/auth/sqn.h"
-#include "worker/link.h"
+#include "worker/aka.h"
 #include "worker/worker.h"
 
 struct air {
 	struct request *r;
 	const struct cache_record *rec;
-	struct auth_keys keys;
+	struct aka aka;
 	struct s6a_features features;
 	struct s6a_auth_group eutran, utran;
 	uint8_t plmn[3];
-	unsigned ind;
 	uint32_t eutran_cnt, utran_cnt; // vectors to make
-	uint64_t first_seq;
 };
 
 static bool answer_auth_unavailable(struct request *r)
@@ -76,112 +72,23 @@ static bool air_read(struct air *a)
 	return true;
 }
 
-static bool air_keys(struct air *a)
+// One step of drawing: false when the request waits, or has been answered.
+static bool step(struct air *a, enum aka_result result)
 {
-	const struct cache_record *rec = a->rec;
-	a->keys.amf = rec->amf;
-	a->keys.alg = rec->alg == ALG_XOR ? AUTH_XOR : AUTH_MILENAGE;
-	memcpy(a->keys.k, rec->k, 16);
-	memcpy(a->keys.opc, rec->opc, 16);
-	return rec->alg == ALG_MILENAGE || rec->alg == ALG_XOR || answer_auth_unavailable(a->r);
+	return result == AKA_OK || (result == AKA_UNAVAILABLE && answer_auth_unavailable(a->r));
 }
 
-// The IND column of the requesting node (law 5): k = 0..4 in turn for the first hosts, hashed for later ones.
-// false: the request waits for the host's place in the table, or has been answered.
-static bool air_ind(struct air *a)
-{
-	struct request *r = a->r;
-	struct worker *w = r->w;
-	uint64_t hash = r->in.host_hash;
-	unsigned at = hash % WORKER_K_CACHE, k;
-	if (w->k_cache[at].host_hash == hash) {
-		k = w->k_cache[at].k;
-	} else {
-		int place = cache_ind_find(&w->cache, hash);
-		bool full = w->cache.h->ind_host_cnt >= IND_HOST_MAX;
-		// without a loader a hashed one will do: what is in order stays in order (SEQ), whatever IND it has
-		if (place < 0 && !full && !r->ind_asked && link_up(w)) {
-			link_ask_ind(r, request_slot(r, SLOT_AIR_Origin_Host));
-			return false;
-		}
-		k = (unsigned)((place >= 0 ? (uint64_t)place : hash) % SQN_K_S6A_CNT);
-		if (place >= 0 || full) {
-			w->k_cache[at].host_hash = hash;
-			w->k_cache[at].k = k;
-		}
-	}
-	if (!sqn_ind_of(w->config->node_id, k, &a->ind))
-		return answer_auth_unavailable(r);
-	// after a resynchronisation Open5GS goes on with the next IND, before we have heard of it
-	bool taken = a->rec->flags & RECORD_IND_SPARE && (a->ind == a->rec->taken_ind || a->ind == a->rec->taken_ind + 1u);
-	return !taken || sqn_ind_of(w->config->node_id, SQN_K_SPARE, &a->ind) || answer_auth_unavailable(r);
-}
-
-// AUTS: MAC-S first, always; then the next SEQ lies above the USIM's (TS 33.102 6.3.5). A wrong MAC-S moves nothing.
 static bool air_resync(struct air *a)
 {
-	struct request *r = a->r;
 	struct slice info = a->eutran.resync.len ? a->eutran.resync : a->utran.resync;
-	uint64_t sqn_ms = 0;
-	if (info.len == 0)
-		return true;
-	if (!r->resync_done) {
-		char imsi[16];
-		imsi_text(r->imsi, imsi);
-		if (auth_resync(&r->w->auth, &a->keys, info.p, info.p + 16, &sqn_ms) != AUTH_RESYNC_OK) {
-			static struct log_limit limit;
-			stat_add(r->w->stats, STAT_RESYNC_MAC_FAILURES, 1);
-			if (log_limit_pass(&limit, 20))
-				log_warn("resynchronisation refused: wrong MAC-S", LOG_IMSI("imsi", imsi),
-					 LOG_SLICE("host", request_slot(r, SLOT_AIR_Origin_Host)));
-			return answer_auth_unavailable(r);
-		}
-		r->resync_done = true;
-		r->resync_seq = sqn_seq(sqn_ms) + 1;
-		stat_add(r->w->stats, STAT_RESYNCS, 1);
-	}
-	if (r->resync_seq > SEQ_MAX - 64) {
-		stat_add(r->w->stats, STAT_SQN_EXHAUSTED, 1);
-		return answer_auth_unavailable(r);
-	}
-	switch (cache_sqn_raise(&r->w->cache, a->rec->sqn, r->resync_seq)) {
-	case SQN_OK:
-		return true;
-	case SQN_NEED_BLOCK:
-		if (r->sqn_refused)
-			return answer_auth_unavailable(r);
-		block_wait(r, a->rec->sqn, r->resync_seq);
-		return false;
-	case SQN_END:
-		break;
-	}
-	stat_add(r->w->stats, STAT_SQN_EXHAUSTED, 1);
-	return answer_auth_unavailable(r);
+	return info.len == 0 || step(a, aka_resync(&a->aka, info.p, info.p + 16, request_slot(a->r, SLOT_AIR_Origin_Host)));
 }
 
 static bool air_draw(struct air *a)
 {
-	struct request *r = a->r;
-	bool low = false;
-	uint32_t n = a->eutran_cnt + a->utran_cnt;
-	switch (cache_sqn_draw(&r->w->cache, a->rec->sqn, n, &a->first_seq, &low)) {
-	case SQN_OK:
-		if (low)
-			link_hint_sqn(r->w, r->imsi, a->rec->sqn);
-		return true;
-	case SQN_NEED_BLOCK:
-		if (r->sqn_refused)
-			return answer_auth_unavailable(r);
-		block_wait(r, a->rec->sqn, 0);
-		return false;
-	case SQN_END:
-		break;
-	}
-	static struct log_limit limit;
-	stat_add(r->w->stats, STAT_SQN_EXHAUSTED, 1);
-	if (log_limit_pass(&limit, 1))
-		log_error("a subscriber's sequence numbers are used up: new keys are needed");
-	return answer_auth_unavailable(r);
+	struct slice host = request_slot(a->r, SLOT_AIR_Origin_Host);
+	return step(a, aka_begin(&a->aka, a->r, a->rec)) && step(a, aka_ind_of_host(&a->aka, host, SQN_K_S6A_CNT)) &&
+	       air_resync(a) && step(a, aka_draw(&a->aka, a->eutran_cnt + a->utran_cnt));
 }
 
 // Makes the vectors and appends them; false when the cryptography refused.
@@ -193,15 +100,15 @@ static bool air_put_vectors(struct air *a, struct wr *w)
 		struct utran_vector u;
 	} v;
 	bool ok = true;
-	uint64_t sqn, seq = a->first_seq;
+	uint64_t sqn, seq = a->aka.first_seq;
 	size_t at = avp_group_begin(w, AVP_CODE_Authentication_Info, VENDOR_3GPP, AVP_M);
 	for (uint32_t i = 0; ok && i < a->eutran_cnt; i++) {
-		ok = sqn_compose(seq++, a->ind, &sqn) && auth_eutran_vector(auth, &a->keys, sqn, a->plmn, &v.e) == 0;
+		ok = sqn_compose(seq++, a->aka.ind, &sqn) && auth_eutran_vector(auth, &a->aka.keys, sqn, a->plmn, &v.e) == 0;
 		if (ok)
 			s6a_put_eutran_vector(w, i + 1, &v.e);
 	}
 	for (uint32_t i = 0; ok && i < a->utran_cnt; i++) {
-		ok = sqn_compose(seq++, a->ind, &sqn) && auth_utran_vector(auth, &a->keys, sqn, &v.u) == 0;
+		ok = sqn_compose(seq++, a->aka.ind, &sqn) && auth_utran_vector(auth, &a->aka.keys, sqn, &v.u) == 0;
 		if (ok)
 			s6a_put_utran_vector(w, i + 1, &v.u);
 	}
@@ -254,7 +161,7 @@ void s6a_air(struct request *r)
 		return;
 	if (air_refuse_early(&a))
 		return;
-	if (air_keys(&a) && air_ind(&a) && air_resync(&a) && air_draw(&a))
+	if (air_draw(&a))
 		air_answer(&a);
-	secret_wipe(&a.keys, sizeof a.keys);
+	aka_end(&a.aka);
 }

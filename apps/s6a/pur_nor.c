@@ -1,60 +1,68 @@
 // Purge-UE-Request (TS 29.272 5.2.1.3.3) and Notify-Request (5.2.5.1.3): both change stored state only when they come from
-// the node that serves the subscriber; the loader decides that on the newest state.
+// the node that serves the subscriber.
+#include "apps/s6a/location.h"
 #include "apps/s6a/s6a.h"
 #include "apps/s6a/rules.h"
 #include "worker/link.h"
 #include "worker/worker.h"
 
-#define NOR_EXT_MAX 4096
+#define NOR_EXT_MAX		4096
+#define NOR_SINGLE_REGISTRATION 1 // NOR-Flags (TS 29.272 7.3.49): the SGSN's registration ends
 
-static void change_send(struct request *r, enum change_kind kind, uint32_t flags, uint64_t imeisv, struct slice host,
-			struct slice realm, struct slice ext)
+// What came with the message is merged with what is kept already.
+static struct link_change keep(struct slice avps)
 {
-	struct ipc_change c = {
-		.imsi = r->imsi.v,
-		.dup_key = s6a_dup_key(r),
-		.imeisv = imeisv,
-		.kind = kind,
-		.flags = flags,
-		.host_len = (uint16_t)host.len,
-		.realm_len = (uint16_t)realm.len,
-		.ext_len = ext.len,
-		.options = r->h.flags & HEADER_T ? CHANGE_REPEATED : 0,
-	};
-	link_change(r, &c, host, realm, ext);
+	struct link_change c = {0};
+	if (avps.len) {
+		c.options = CHANGE_KEPT_1 | CHANGE_MERGE_1;
+		c.kept[1] = avps;
+	}
+	return c;
 }
 
-static void pur_answer(struct request *r, const struct s6a_features *f)
+static void pur_answer(struct request *r, const struct s6a_features *f, uint32_t flags)
 {
 	struct wr w;
 	request_answer_begin(r, &w, RESULT_SUCCESS, false, 160);
 	s6a_features_put(&w, f);
-	avp_put_u32(&w, AVP_CODE_PUA_Flags, VENDOR_3GPP, 0, r->change.flags);
+	avp_put_u32(&w, AVP_CODE_PUA_Flags, VENDOR_3GPP, 0, flags);
 	request_answer_end(r, &w);
+}
+
+static void pur_store(struct request *r, const struct cache_record *rec, const struct s6a_features *f)
+{
+	struct slice location = request_slot(r, SLOT_PUR_EPS_Location_Information), avp = {0};
+	struct s6a_state now;
+	struct s6a_decision d;
+	s6a_state_of(&r->w->cache, rec, &now);
+	if (!s6a_purge(&now, request_slot(r, SLOT_PUR_Origin_Host), request_u32(r, SLOT_PUR_PUR_Flags, 0), &d)) {
+		pur_answer(r, f, 0); // success, and nothing changes
+		return;
+	}
+	if (!r->resent)
+		r->memo = d.pua_flags;
+	// kept as the AVP that it was, with its header
+	if (location.len && location.len < NOR_EXT_MAX && r->slots[SLOT_PUR_EPS_Location_Information].off >= 12)
+		avp = slice_of(location.p - 12, location.len + 12);
+	const struct link_change c = keep(avp);
+	s6a_change(r, rec, &d, &c);
 }
 
 void s6a_pur(struct request *r)
 {
 	struct s6a_features f;
-	if (!s6a_find_subscriber(r))
+	const struct cache_record *rec = s6a_find_subscriber(r);
+	if (!rec)
 		return;
 	s6a_features_read(r, SLOT_PUR_Supported_Features, &f);
 	if (!r->change_done) {
-		struct slice location = request_slot(r, SLOT_PUR_EPS_Location_Information);
-		struct slice ext = {0};
-		// kept as the AVP that it was, with its header
-		if (location.len && location.len < NOR_EXT_MAX &&
-		    r->slots[SLOT_PUR_EPS_Location_Information].off >= 12)
-			ext = slice_of(location.p - 12, location.len + 12);
-		change_send(r, CHANGE_PUR, request_u32(r, SLOT_PUR_PUR_Flags, 0), 0,
-			    request_slot(r, SLOT_PUR_Origin_Host), request_slot(r, SLOT_PUR_Origin_Realm), ext);
+		pur_store(r, rec, &f);
 		return;
 	}
-	switch (r->change.status) {
+	switch (r->change) {
 	case CHANGE_DONE:
 	case CHANGE_DUPLICATE:
-	case CHANGE_NOT_SERVING: // success, and nothing changes: flags are 0
-		pur_answer(r, &f);
+		pur_answer(r, &f, r->memo);
 		return;
 	case CHANGE_UNKNOWN_USER:
 		request_answer(r, EXP_USER_UNKNOWN, true);
@@ -113,9 +121,24 @@ static bool nor_pdn_gw_refused(const struct request *r, const struct cache_recor
 	return !p || !apn_subscribed(p, name, context);
 }
 
-void s6a_nor(struct request *r)
+static void nor_store(struct request *r, const struct cache_record *rec)
 {
 	uint8_t buf[NOR_EXT_MAX];
+	struct s6a_state now;
+	struct s6a_decision d;
+	s6a_state_of(&r->w->cache, rec, &now);
+	if (!s6a_notify(&now, request_slot(r, SLOT_NOR_Origin_Host), clock_wall_us(),
+			s6a_imeisv_read(request_slot(r, SLOT_NOR_Terminal_Information)),
+			request_u32(r, SLOT_NOR_NOR_Flags, 0) & NOR_SINGLE_REGISTRATION, &d)) {
+		request_answer(r, EXP_UNKNOWN_SERVING_NODE, true);
+		return;
+	}
+	const struct link_change c = keep(nor_ext(r, buf, sizeof buf));
+	s6a_change(r, rec, &d, &c);
+}
+
+void s6a_nor(struct request *r)
+{
 	struct s6a_features f;
 	struct wr w;
 	const struct cache_record *rec = s6a_find_subscriber(r);
@@ -127,13 +150,10 @@ void s6a_nor(struct request *r)
 		return;
 	}
 	if (!r->change_done) {
-		change_send(r, CHANGE_NOR, request_u32(r, SLOT_NOR_NOR_Flags, 0),
-			    s6a_imeisv_read(request_slot(r, SLOT_NOR_Terminal_Information)),
-			    request_slot(r, SLOT_NOR_Origin_Host), request_slot(r, SLOT_NOR_Origin_Realm),
-			    nor_ext(r, buf, sizeof buf));
+		nor_store(r, rec);
 		return;
 	}
-	switch (r->change.status) {
+	switch (r->change) {
 	case CHANGE_DONE:
 	case CHANGE_DUPLICATE:
 		request_answer_begin(r, &w, RESULT_SUCCESS, false, 128);
@@ -142,9 +162,6 @@ void s6a_nor(struct request *r)
 		return;
 	case CHANGE_UNKNOWN_USER:
 		request_answer(r, EXP_USER_UNKNOWN, true);
-		return;
-	case CHANGE_NOT_SERVING:
-		request_answer(r, EXP_UNKNOWN_SERVING_NODE, true);
 		return;
 	default:
 		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);

@@ -9,13 +9,8 @@ const struct cache_record *s6a_find_subscriber(struct request *r)
 	const struct cache_record *rec = r->imsi.v ? cache_find(&w->cache, r->imsi) : NULL;
 	if (rec)
 		return rec;
-	// with an upstream the cache is never complete: somebody may have added it a moment ago (law 8)
-	bool complete = w->config->store != STORE_MONGODB &&
-			__atomic_load_n((uint32_t *)&w->cache.h->load_state, __ATOMIC_ACQUIRE) == CACHE_COMPLETE;
-	if (r->imsi.v == 0 || complete || r->unknown)
+	if (!link_look_up(r))
 		request_answer(r, EXP_USER_UNKNOWN, true);
-	else
-		link_ask_miss(r);
 	return NULL;
 }
 
@@ -93,10 +88,4 @@ void s6a_answer_refusal(struct request *r, const struct s6a_refusal *no)
 	if (no->has_diagnostic)
 		avp_put_u32(&w, AVP_CODE_Error_Diagnostic, VENDOR_3GPP, 0, no->diagnostic);
 	request_answer_end(r, &w);
-}
-
-uint64_t s6a_dup_key(const struct request *r)
-{
-	uint64_t key = ident_hash(r->in.host_hash ^ (uint64_t)r->h.end_to_end * 0x9e3779b97f4a7c15ull);
-	return key ? key : 1;
 }

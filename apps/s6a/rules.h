@@ -42,5 +42,3 @@ void s6a_answer_refusal(struct request *r, const struct s6a_refusal *no);
 
 // The subscriber is outside of its home network: MCC and MNC of the IMSI are not the visited network's.
 bool s6a_is_roaming(imsi_t imsi, const uint8_t plmn[3]);
-// hash of Origin-Host and End-to-End id (law 9); never 0.
-uint64_t s6a_dup_key(const struct request *r);

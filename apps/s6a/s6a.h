@@ -7,3 +7,10 @@ void s6a_air(struct request *r); // 5.2.3.1.3
 void s6a_ulr(struct request *r); // 5.2.1.1.3
 void s6a_pur(struct request *r); // 5.2.1.3.3
 void s6a_nor(struct request *r); // 5.2.5.1.3
+
+struct cache_record;
+struct link_change;
+struct s6a_decision;
+// Sends what was decided from `rec` to the loader. Of `with`: options, kept; the rest is filled in here.
+void s6a_change(struct request *r, const struct cache_record *rec, const struct s6a_decision *d,
+		const struct link_change *with);

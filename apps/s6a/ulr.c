@@ -1,12 +1,13 @@
 // Update-Location-Request (TS 29.272 5.2.1.1.3): a node takes over a subscriber. The change goes to the loader first; the
-// answer is composed when it is on disk (law 6). The CLR to the node before is stored in the same commit and comes back
-// to a worker by DELIVER.
+// answer is composed when it is on disk (law 6). The CLR to the node before is stored in the same commit, and comes back
+// to a worker when it is due.
+#include "apps/s6a/location.h"
 #include "apps/s6a/s6a.h"
 #include "apps/s6a/rules.h"
 #include "worker/link.h"
 #include "worker/worker.h"
 
-#define ULR_EXT_MAX 4096 // AVPs kept with the state
+#define ULR_KEPT_MAX 4096 // octets of AVPs kept with the state
 
 struct ulr {
 	struct request *r;
@@ -17,6 +18,11 @@ struct ulr {
 	uint32_t rat;
 	bool s6a;
 };
+
+static bool ulr_additional_msisdn(const struct ulr *u)
+{
+	return !u->features.asked || u->features.list[0] >> 31;
+}
 
 static bool rat_known(uint32_t rat)
 {
@@ -43,57 +49,86 @@ static bool ulr_read(struct ulr *u)
 	return true;
 }
 
-// The node is the one that is stored already, and has not purged the subscriber: it may skip the data that it has.
-static bool ulr_same_node(const struct ulr *u)
+// What the answer to this ULR says of the subscription, as a number: the same data, the same mark. 0 is none's.
+static uint32_t ulr_data_mark(const struct ulr *u, const struct cache_profile *p)
 {
-	struct slice host, realm;
-	uint32_t node = u->s6a ? u->rec->mme : u->rec->sgsn;
-	if (u->rec->flags & (u->s6a ? RECORD_MME_PURGED : RECORD_SGSN_PURGED))
-		return false;
-	return cache_node_get(&u->r->w->cache, node, &host, &realm) &&
-	       slice_eq_nocase(host, request_slot(u->r, SLOT_ULR_Origin_Host));
+	const struct cache_record *rec = u->rec;
+	uint64_t h = p ? cache_profile_hash(p) : 0;
+	h = ident_hash(h ^ rec->msisdn[0].v);
+	h = ident_hash(h ^ rec->msisdn[1].v);
+	h ^= (uint64_t)(u->flags & ULR_GPRS_DATA ? 1 : 0) | (uint64_t)(ulr_additional_msisdn(u) ? 2 : 0);
+	uint32_t mark = (uint32_t)ident_hash(h);
+	return mark ? mark : 1;
 }
 
-// Active-APN replaces what is stored of dynamic PDN-GWs; the features of the node are kept too, for later IDRs.
-static struct slice ulr_ext(const struct ulr *u, uint8_t *buf, size_t cap)
+// The node may skip the data when it is the one that is stored, has not purged the subscriber, and was sent last just
+// what it would be sent now (Skip-Subscriber-Data, TS 29.272 7.3.7).
+static bool ulr_may_skip(const struct ulr *u, const struct s6a_state *now, uint32_t mark)
 {
-	struct wr w = wr_of(buf, cap);
+	const struct s6a_serving *v = &now->serving[u->s6a ? S6A_MME : S6A_SGSN];
+	return u->flags & ULR_SKIP_SUBSCRIBER_DATA && v->flags & SERVING_HAS_DATA && !(v->flags & SERVING_PURGED) &&
+	       now->data_mark == mark && s6a_is_serving(v, request_slot(u->r, SLOT_ULR_Origin_Host));
+}
+
+// Kept for later requests to the node: what it can do; and the APNs that are active there, which replace all that is
+// known of PDN-GWs (procedures B2 step 11: the node had lost it).
+static void ulr_keep(const struct ulr *u, uint8_t *node, uint8_t *apns, struct link_change *c)
+{
+	struct wr n = wr_of(node, ULR_KEPT_MAX), p = wr_of(apns, ULR_KEPT_MAX);
 	struct rd rd = request_avps(u->r);
 	struct avp a;
-	while (avp_next(&rd, &a) == AVP_WALK_ONE)
-		if (a.vendor == VENDOR_3GPP && (a.code == AVP_CODE_Active_APN || a.code == AVP_CODE_Supported_Features ||
-						a.code == AVP_CODE_UE_SRVCC_Capability ||
-						a.code == AVP_CODE_Homogeneous_Support_of_IMS_Voice_Over_PS_Sessions))
-			s6a_keep_avp(&w, &a);
-	return wr_done(&w);
+	wr_u16(&p, 0);
+	while (avp_next(&rd, &a) == AVP_WALK_ONE) {
+		if (a.vendor != VENDOR_3GPP)
+			continue;
+		if (a.code == AVP_CODE_Active_APN)
+			s6a_keep_avp(&p, &a);
+		else if (a.code == AVP_CODE_Supported_Features || a.code == AVP_CODE_UE_SRVCC_Capability ||
+			 a.code == AVP_CODE_Homogeneous_Support_of_IMS_Voice_Over_PS_Sessions)
+			s6a_keep_avp(&n, &a);
+	}
+	if (wr_len(&n)) {
+		c->options |= CHANGE_KEPT_0;
+		c->kept[0] = wr_done(&n);
+	}
+	if (wr_len(&p) > 2) { // one chunk, its length before it
+		be16_put(apns, (uint16_t)(wr_len(&p) - 2));
+		c->options |= CHANGE_KEPT_1;
+		c->kept[1] = wr_done(&p);
+	}
 }
 
 static void ulr_store(struct ulr *u)
 {
-	uint8_t buf[ULR_EXT_MAX];
+	uint8_t node[ULR_KEPT_MAX], apns[ULR_KEPT_MAX];
 	struct request *r = u->r;
-	struct slice host = request_slot(r, SLOT_ULR_Origin_Host), realm = request_slot(r, SLOT_ULR_Origin_Realm);
-	struct slice ext = ulr_ext(u, buf, sizeof buf);
-	struct ipc_change c = {
-		.imsi = r->imsi.v,
-		.dup_key = s6a_dup_key(r),
+	struct link_change c = {0};
+	struct s6a_state now;
+	struct s6a_decision d;
+	uint32_t mark = ulr_data_mark(u, cache_profile(&r->w->cache, u->rec));
+	s6a_state_of(&r->w->cache, u->rec, &now);
+	if (!r->resent)
+		r->memo = ulr_may_skip(u, &now, mark);
+	struct s6a_update update = {
+		.kind = u->s6a ? S6A_MME : S6A_SGSN,
+		.host = request_slot(r, SLOT_ULR_Origin_Host),
+		.realm = request_slot(r, SLOT_ULR_Origin_Realm),
+		.now_us = clock_wall_us(),
 		.imeisv = s6a_imeisv_read(request_slot(r, SLOT_ULR_Terminal_Information)),
-		.kind = u->s6a ? CHANGE_ULR_MME : CHANGE_ULR_SGSN,
-		.flags = u->flags,
-		.host_len = (uint16_t)host.len,
-		.realm_len = (uint16_t)realm.len,
-		.ext_len = ext.len,
+		.combined = u->flags & ULR_NODE_COMBINED,
+		.clear_sgsn = u->s6a && u->flags & ULR_SINGLE_REGISTRATION,
+		.cancel_other = u->flags & ULR_INITIAL_ATTACH,
+		.sends_data = !r->memo,
+		.data_mark = mark,
 	};
-	memcpy(c.plmn, u->plmn, 3);
-	if (u->flags & ULR_NODE_COMBINED)
-		c.options |= CHANGE_COMBINED;
-	if (r->h.flags & HEADER_T)
-		c.options |= CHANGE_REPEATED;
-	if (u->s6a && (u->flags & ULR_SINGLE_REGISTRATION))
-		c.options |= CHANGE_CLEAR_SGSN;
-	else if (u->flags & ULR_INITIAL_ATTACH)
-		c.options |= CHANGE_CANCEL_OTHER;
-	link_change(r, &c, host, realm, ext);
+	memcpy(update.plmn, u->plmn, 3);
+	if (!update.host.len || !update.realm.len) {
+		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
+		return;
+	}
+	s6a_update_location(&now, &update, &d);
+	ulr_keep(u, node, apns, &c);
+	s6a_change(r, u->rec, &d, &c);
 }
 
 static void ulr_answer(struct ulr *u)
@@ -106,8 +141,9 @@ static void ulr_answer(struct ulr *u)
 	request_answer_begin(r, &w, RESULT_SUCCESS, false, s6a_subscription_room(p) + 256);
 	s6a_features_put(&w, &u->features);
 	avp_put_u32(&w, AVP_CODE_ULA_Flags, VENDOR_3GPP, AVP_M, 1); // Separation-Indication
-	if (!r->skip_data)
-		s6a_put_subscription(&w, u->rec, p, epc, gprs, !u->features.asked || (u->features.list[0] >> 31));
+	// a repetition says that the answer before it was lost
+	if (!r->memo || (r->change == CHANGE_DUPLICATE && !r->resent))
+		s6a_put_subscription(&w, u->rec, p, epc, gprs, ulr_additional_msisdn(u));
 	request_answer_end(r, &w);
 }
 
@@ -118,7 +154,7 @@ void s6a_ulr(struct request *r)
 	if (!(u.rec = s6a_find_subscriber(r)) || !ulr_read(&u))
 		return;
 	if (r->change_done) {
-		switch (r->change.status) {
+		switch (r->change) {
 		case CHANGE_DONE:
 		case CHANGE_DUPLICATE:
 			ulr_answer(&u);
@@ -135,7 +171,5 @@ void s6a_ulr(struct request *r)
 		s6a_answer_refusal(r, &no);
 		return;
 	}
-	if (!r->resent)
-		r->skip_data = (u.flags & ULR_SKIP_SUBSCRIBER_DATA) && ulr_same_node(&u);
 	ulr_store(&u);
 }

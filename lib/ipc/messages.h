@@ -55,14 +55,20 @@ struct ipc_request {
 };
 static_assert(sizeof(struct ipc_request) == 64, "");
 
+// The worker that a subject's requests go to when it is there: correctness never depends on it (law 3), order gains by it.
+static inline unsigned ipc_worker_of(uint64_t hash, unsigned worker_cnt)
+{
+	return (unsigned)(((hash >> 32) * worker_cnt) >> 32);
+}
+
 enum ipc_peer_flag {
 	IPC_PEER_REFUSE_IN_AIA = 1, // configured for this peer
 };
 
 // ANSWER: the whole Diameter message; hdr.id is that of the REQUEST.
 
-// OWN_REQUEST: this, then the message; the frontend sets Hop-by-Hop. hdr.id is the worker's.
-struct ipc_own_request {
+// HSS_REQUEST: this, then the message; the frontend sets Hop-by-Hop. hdr.id is the worker's.
+struct ipc_hss_request {
 	uint32_t conn;
 	uint32_t generation;
 	uint32_t timeout_ms;
@@ -70,54 +76,52 @@ struct ipc_own_request {
 	// message
 };
 
-enum ipc_own_status { OWN_ANSWERED = 0, OWN_NOT_SENT = 1, OWN_TIMEOUT = 2, OWN_LOST = 3 };
-struct ipc_own_answer {
-	uint32_t status;       // enum ipc_own_status
+enum ipc_hss_status { HSS_ANSWERED = 0, HSS_NOT_SENT = 1, HSS_TIMEOUT = 2, HSS_LOST = 3 };
+// HSS_ANSWER: how it ended.
+struct ipc_hss_answer {
+	uint32_t status;       // enum ipc_hss_status
 	uint32_t result;       // Result-Code or Experimental-Result-Code
 	uint32_t experimental; // 1: result is an experimental one
 	uint32_t msg_len;
 	// message, when answered
 };
 
-// CHANGE: one row of state, as the worker decided it. Idempotent by (worker, hdr.id) after a resend, and by
-// dup_key.
-enum change_kind { CHANGE_ULR_MME = 1, CHANGE_ULR_SGSN = 2, CHANGE_PUR = 3, CHANGE_NOR = 4 };
+// CHANGE: the state of one application for one subscriber, as the worker decided it from the version that it saw. Sent
+// again after a loader restart; recognised by its key. Behind it, in this order: the state, the two kept blobs, the
+// HSS-initiated requests that must follow.
 struct ipc_change {
 	uint64_t imsi;
-	uint64_t dup_key; // hash of Origin-Host and End-to-End id (law 9)
-	uint64_t imeisv;  // value in bits 0-59, digits - 1 in bits 60-63 (14 or 16 digits); 0: leave
-	uint32_t kind;
-	uint32_t flags;  // the request's ULR-, PUR- or NOR-Flags
-	uint8_t plmn[3]; // Visited-PLMN-Id
-	uint8_t options; // enum change_option
-	uint16_t host_len;
-	uint16_t realm_len;
-	uint32_t ext_len; // AVPs to keep with the state (NOR: PDN-GW; ULR: Active-APN, features), opaque
-	uint32_t spare;
-	// host, realm, ext
+	uint64_t key;	   // of the request that asks for it (change_key.h)
+	uint32_t options;  // enum change_option
+	uint32_t kept_len[2];
+	uint16_t version;  // of the state that the worker saw
+	uint16_t state_len;
+	uint16_t request_cnt;
+	uint8_t app;	   // number of apps/apps.def
+	uint8_t spare[5];
 };
-static_assert(sizeof(struct ipc_change) == 48, "");
+static_assert(sizeof(struct ipc_change) == 40, "");
 enum change_option {
-	CHANGE_COMBINED = 1,     // combined MME/SGSN
-	CHANGE_REPEATED = 2,     // T flag was set
-	CHANGE_CLEAR_SGSN = 4,   // Single-Registration-Indication: delete the SGSN's registration
-	CHANGE_CANCEL_OTHER = 8, // Initial-Attach: CLR(INITIAL_ATTACH) to the other node, registration kept
+	CHANGE_REPEATED = 1, // the T flag was set
+	CHANGE_KEPT_0 = 2,   // kept[0] takes the place of what was kept there; otherwise that stays
+	CHANGE_KEPT_1 = 4,   // the same of kept[1]
+	CHANGE_MERGE_1 = 8,  // kept[1] is merged with what was kept there (the application's `merge`)
+};
+struct ipc_change_request {
+	uint8_t purpose; // the application's
+	uint8_t host_len, realm_len, data_len;
+	// host, realm, data
 };
 
 enum change_status {
 	CHANGE_DONE = 0,
 	CHANGE_UNKNOWN_USER = 1,
-	CHANGE_NOT_SERVING = 2, // PUR, NOR from a node that is not stored
-	CHANGE_REFUSED = 3,     // could not be made durable: 5012
-	CHANGE_DUPLICATE = 4,   // was done before; current state counts
-	CHANGE_BUSY = 5, // the journal is full: 3004
+	CHANGE_CONFLICT = 2,  // the state is not of that version any more: decide again
+	CHANGE_REFUSED = 3,   // could not be made durable: 5012
+	CHANGE_DUPLICATE = 4, // was done before; the current state counts
+	CHANGE_BUSY = 5,      // the journal is full: 3004
 };
-// CHANGE_ACK; the CLRs that follow arrive by DELIVER, stored in the same commit.
-struct ipc_change_ack {
-	uint32_t status; // enum change_status
-	uint32_t flags;  // PUR: enum PUA-Flags to answer
-	uint64_t reserved;
-};
+// CHANGE_ACK: uint64_t enum change_status
 
 struct ipc_sqn_block {
 	uint64_t imsi;
@@ -137,22 +141,31 @@ struct ipc_read_through {
 enum read_through_status { READ_THROUGH_FOUND = 0, READ_THROUGH_UNKNOWN = 1, READ_THROUGH_BUSY = 2 };
 // READ_THROUGH_ACK: uint64_t enum read_through_status
 
-// DELIVER: a CLR; hdr.id is its row. Body: this, then host, realm.
-struct ipc_deliver {
+// HSS_SEND: a stored HSS-initiated request that is due; hdr.id is its row. Body: this, then host, realm, data.
+struct ipc_hss_send {
 	uint64_t imsi;
-	uint32_t cancellation_type; // Cancellation-Type of TS 29.272 7.3.24
-	uint32_t clr_flags;
-	uint16_t host_len;
-	uint16_t realm_len;
-	uint32_t tries; // 0: first; otherwise the T flag is set
+	uint64_t created_us; // wall clock
+	uint32_t tries;	     // 0: first; otherwise the T flag is set
+	uint8_t app;	     // number of apps/apps.def
+	uint8_t purpose;     // the application's
+	uint8_t host_len, realm_len;
+	uint8_t data_len;
+	uint8_t spare[7];
 };
-enum delivered_status {
-	DELIVERED_DONE = 0,
-	DELIVERED_LATER = 1,  // sent, and it must be repeated some time
-	DELIVERED_UNSENT = 2, // there was no way to send it
-	DELIVERED_LOST = 3,   // sent, and the connection is in doubt or gone: another way, at once
+static_assert(sizeof(struct ipc_hss_send) == 32, "");
+enum hss_sent_status {
+	HSS_SENT_DONE = 0,
+	HSS_SENT_LATER = 1,  // sent, and it must be repeated some time
+	HSS_SENT_UNSENT = 2, // there was no way to send it
+	HSS_SENT_LOST = 3,   // sent, and the connection is in doubt or gone: another way, at once
+	HSS_SENT_STALE = 4,  // events have overtaken it: it was not sent, and never will be
 };
-// DELIVERED: hdr.id of DELIVER; body uint64_t enum delivered_status, uint64_t result code
+// HSS_SENT: how it went. hdr.id of HSS_SEND.
+struct ipc_hss_sent {
+	uint64_t imsi;
+	uint32_t status; // enum hss_sent_status
+	uint32_t result; // result code, when answered
+};
 
 // EDGE: which role instance is at the other end of the descriptor.
 struct ipc_edge {

@@ -1,5 +1,6 @@
 // Calls and rows: see admin.h. Loader process, main thread.
 #include "loader/admin/admin.h"
+#include "loader/app.h"
 #include <errno.h>
 #include <event2/event.h>
 #include <stdarg.h>
@@ -135,18 +136,28 @@ static void refuse(struct loader *l, uint64_t id, enum admin_status status, cons
 	json_decref(m);
 }
 
-static const struct admin_command *command_find(const char *name)
+static const struct admin_command *command_in(const struct admin_command *c, const char *name)
 {
-	for (const struct admin_command *c = admin_commands; c->name; c++)
+	for (; c && c->name; c++)
 		if (name && strcmp(c->name, name) == 0)
 			return c;
 	return NULL;
 }
 
+// Of the loader itself, or of an application.
+static const struct admin_command *command_find(const struct loader *l, const char *name)
+{
+	const struct admin_command *found = command_in(admin_commands, name);
+	for (unsigned i = 0; i < LOADER_APPS_MAX && !found; i++)
+		if (l->app[i])
+			found = command_in(l->app[i]->commands, name);
+	return found;
+}
+
 static void call_begin(struct loader *l, uint64_t id, const uint8_t *body, uint32_t len)
 {
 	json_t *v = json_loadb((const char *)body, len, JSON_REJECT_DUPLICATES, NULL);
-	const struct admin_command *command = command_find(json_string_value(json_object_get(v, "cmd")));
+	const struct admin_command *command = command_find(l, json_string_value(json_object_get(v, "cmd")));
 	struct call **slot = NULL;
 	const char *refusal;
 	for (unsigned i = 0; i < ADMIN_CALLS_MAX && !slot; i++)

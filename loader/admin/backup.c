@@ -230,7 +230,7 @@ static void *restore_thread(void *arg)
 	sqlite3 *db = own ? open_file(b, part_name, SQLITE_OPEN_READWRITE) : NULL;
 
 	snprintf(text, sizeof(text),
-		 "BEGIN IMMEDIATE; UPDATE meta SET value = value + %d WHERE key='run'; DELETE FROM own_request; COMMIT", JUMP_RUNS);
+		 "BEGIN IMMEDIATE; UPDATE meta SET value = value + %d WHERE key='run'; DELETE FROM hss_request; COMMIT", JUMP_RUNS);
 	bool good = db && sql_exec(db, "PRAGMA journal_mode=DELETE") == 0 && check(b, db, own);
 	if (good && sql_exec(db, text)) {
 		failed(b, "the database", "it can't be written");

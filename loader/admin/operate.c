@@ -1,4 +1,4 @@
-// `sqn ...`, `location ...` and `store status` of hss-admin. Loader process, main thread; law 5.
+// `sqn ...` and `store status` of hss-admin. Loader process, main thread; law 5.
 #include <errno.h>
 #include <stdio.h>
 #include "loader/document/extjson.h"
@@ -15,7 +15,7 @@
 	(1ll << 20) // far above what was ever drawn since the copy, far below the USIM's delta of 2^28
 #define JUMP_MAX (1ll << 27)
 
-static const struct cache_record *find(struct loader *l, struct call *c, imsi_t *imsi)
+const struct cache_record *provision_find(struct loader *l, struct call *c, imsi_t *imsi)
 {
 	if (!provision_imsi(l, c, imsi))
 		return NULL;
@@ -36,7 +36,7 @@ void sqn_show(struct loader *l, struct call *c)
 	imsi_t imsi;
 	char text[16];
 	txn_commit(l);
-	const struct cache_record *r = find(l, c, &imsi);
+	const struct cache_record *r = provision_find(l, c, &imsi);
 	if (!r)
 		return;
 	uint64_t seq = loader_seq_next(l, r->sqn);
@@ -71,9 +71,8 @@ static void seq_is_set(struct loader *l, struct op *op, int error)
 }
 
 static void set_seq(struct loader *l, struct call *c, const struct cache_record *r, struct op *op,
-		    uint64_t sqn)
+		    uint64_t seq)
 {
-	uint64_t seq = record_seq(sqn);
 	struct sqn_row row = {.run = l->run};
 	struct sqn_range range;
 	bool lower = seq < loader_seq_next(l, r->sqn);
@@ -92,12 +91,6 @@ static void set_seq(struct loader *l, struct call *c, const struct cache_record 
 			  .next = range.next,
 			  .limit = range.limit,
 			  .id = c->serial};
-	if (range.next << 5 != sqn)
-		admin_row_take(l, c,
-			       json_pack("{s:I,s:s}", "sqn", (json_int_t)(range.next << 5), "note",
-					 "rounded up to the next SEQ: an SQN is SEQ * 32 + IND, and the requesting "
-					 "node decides the IND"),
-			       false);
 	struct wr w = txn_entry(l);
 	entry_put_sqn(&w, &row);
 	txn_entry_end(l, &w, ENTRY_SQN_ROW, r->imsi);
@@ -116,7 +109,7 @@ void sqn_set(struct loader *l, struct call *c)
 	if (!provision_imsi(l, c, &imsi))
 		return;
 	struct op *op = txn_begin(l, imsi.v, 256);
-	const struct cache_record *r = find(l, c, &imsi);
+	const struct cache_record *r = provision_find(l, c, &imsi);
 	if (!r)
 		return;
 	uint64_t seq = record_seq((uint64_t)sqn), next = loader_seq_next(l, r->sqn);
@@ -125,7 +118,7 @@ void sqn_set(struct loader *l, struct call *c)
 			  "sqn: %llu is below the current %llu, which could repeat vectors (--force)",
 			  (unsigned long long)seq << 5, (unsigned long long)next << 5);
 	else
-		set_seq(l, c, r, op, (uint64_t)sqn);
+		set_seq(l, c, r, op, seq);
 }
 
 void sqn_jump(struct loader *l, struct call *c)
@@ -147,102 +140,13 @@ void sqn_jump(struct loader *l, struct call *c)
 	op->what = OP_RUN;
 	op->next = l->run + runs;
 	op->id = c->serial;
-	json_t *row = json_pack("{s:I}", "seqs", (json_int_t)(runs * SQN_BLOCK_MIN));
-	if (runs * SQN_BLOCK_MIN != (uint64_t)by)
-		json_object_set_new(row, "note", json_string("rounded up to whole blocks of 256 SEQs"));
-	admin_row_take(l, c, row, false);
+	admin_row_take(l, c, json_pack("{s:I}", "seqs", (json_int_t)(runs * SQN_BLOCK_MIN)), false);
 	struct wr w = txn_entry(l);
 	entry_put_u64(&w, op->next);
 	txn_entry_end(l, &w, ENTRY_RUN, (imsi_t){0});
 	if (txn_add(l, op))
 		txn_commit(l); // alone: what comes after it in this batch would be written under the old run
 	else
-		admin_end(l, c, ADMIN_REFUSED, "could not be written");
-}
-
-// ---- location
-// --------------------------------------------------------------------------------------------------
-
-// A location of another system may come without its visited network and its time: both are null then.
-static json_t *node(struct loader *l, uint32_t index, const uint8_t plmn[3], uint64_t time_us, bool purged)
-{
-	static const uint8_t unknown[3];
-	struct slice host, realm;
-	char text[7];
-	bool known = plmn_valid(plmn) && memcmp(plmn, unknown, sizeof(unknown)) != 0;
-	if (!cache_node_get(l->cache, index, &host, &realm))
-		return json_null();
-	plmn_text(plmn, text);
-	return json_pack("{s:s%,s:s%,s:o,s:o,s:b}", "host", host.p, (size_t)host.len, "realm", realm.p,
-			 (size_t)realm.len, "plmn", known ? json_string(text) : json_null(), "time_us",
-			 time_us ? json_integer((json_int_t)time_us) : json_null(), "purged", purged);
-}
-
-void location_show(struct loader *l, struct call *c)
-{
-	imsi_t imsi;
-	char text[16];
-	txn_commit(l);
-	const struct cache_record *r = find(l, c, &imsi);
-	if (!r)
-		return;
-	json_t *imei = imeisv_json(r->imeisv);
-	imsi_text(imsi, text);
-	admin_row_take(
-	    l, c,
-	    json_pack("{s:s,s:o,s:o,s:o}", "imsi", text, "mme",
-		      node(l, r->mme, r->mme_plmn, r->mme_time_us, r->flags & RECORD_MME_PURGED), "sgsn",
-		      node(l, r->sgsn, r->sgsn_plmn, r->sgsn_time_us, r->flags & RECORD_SGSN_PURGED),
-		      "imeisv", imei ? imei : json_null()),
-	    false);
-	admin_end(l, c, ADMIN_OK, NULL);
-}
-
-void location_withdraw(struct loader *l, struct op *op, const struct cache_record *r, uint32_t flags)
-{
-	struct slice host, realm;
-	if (cache_node_get(l->cache, r->mme, &host, &realm) && !(r->flags & RECORD_MME_PURGED))
-		own_clr(l, op, r->imsi, host, realm, CANCEL_WITHDRAWAL, flags | CLR_S6A, 0);
-	if (cache_node_get(l->cache, r->sgsn, &host, &realm) && !(r->flags & RECORD_SGSN_PURGED))
-		own_clr(l, op, r->imsi, host, realm, CANCEL_WITHDRAWAL, flags, 0);
-}
-
-static void cancel_done(struct loader *l, struct op *op, int error)
-{
-	if (error == 0 && l->outbox)
-		outbox_state(l, op->rec.imsi);
-	provision_done(l, op, error);
-}
-
-void location_cancel(struct loader *l, struct call *c)
-{
-	imsi_t imsi;
-	if (!provision_imsi(l, c, &imsi))
-		return;
-	struct op *op = txn_begin(l, imsi.v, 8192);
-	const struct cache_record *r = find(l, c, &imsi);
-	if (!r)
-		return;
-	if (!r->mme && !r->sgsn) {
-		admin_end(l, c, ADMIN_REFUSED, "no node serves this subscriber");
-		return;
-	}
-	*op = (struct op){.done = cancel_done, .what = OP_PUT, .rec = *r, .id = c->serial};
-	location_withdraw(l, op, r, CLR_REATTACH);
-	op->rec.mme = op->rec.sgsn = 0;
-	// the upstream takes what is newer than what it has
-	op->rec.mme_time_us = l->outbox ? clock_wall_after_us(r->mme_time_us) : 0;
-	op->rec.sgsn_time_us = l->outbox && r->sgsn ? clock_wall_after_us(r->sgsn_time_us) : 0;
-	op->rec.flags &= (uint8_t)~STATE_FLAGS;
-	struct state_image s = {.imeisv = r->imeisv,
-				.key = {r->change_key[0], 0},
-				.mme_time_us = op->rec.mme_time_us,
-				.sgsn_time_us = op->rec.sgsn_time_us};
-	struct wr w = txn_entry(l);
-	entry_put_state(&w, &s,
-			&(struct state_extra){.has_node = true, .has_ext = true, .outbox = l->outbox != NULL});
-	txn_entry_end(l, &w, ENTRY_STATE, imsi);
-	if (!txn_add(l, op))
 		admin_end(l, c, ADMIN_REFUSED, "could not be written");
 }
 
@@ -266,8 +170,8 @@ void store_status(struct loader *l, struct call *c)
 		      "subscribers", (json_int_t)h->subscriber_cnt, "loaded", (json_int_t)load_done(l),
 		      "load_total", (json_int_t)h->load_total, "limit", (json_int_t)h->max_subscribers,
 		      "profiles", (json_int_t)h->profile_cnt, "journal_rows",
-		      (json_int_t)(local_seq(l->local) - local_folded(l->local)), "own_pending",
-		      (json_int_t)own_pending(l), "bad_records", (json_int_t)load_bad(l), "commits",
+		      (json_int_t)(local_seq(l->local) - local_folded(l->local)), "hss_requests_pending",
+		      (json_int_t)hss_requests_pending(l), "bad_records", (json_int_t)load_bad(l), "commits",
 		      stat_value(l, STAT_COMMITS), "commit_failures", stat_value(l, STAT_COMMIT_FAILURES),
 		      "disk", failing ? "failing" : "ok", "run", (json_int_t)l->run);
 	if (l->feed)

@@ -1,5 +1,6 @@
 // `subscriber ...` commands of hss-admin: see README.md and provision.h. Loader process, main thread.
 #include "loader/admin/provision.h"
+#include "loader/app.h"
 #include "apps/documents.h"
 #include "loader/admin/audit.h"
 #include "loader/admin/backup.h"
@@ -28,8 +29,6 @@ const struct admin_command admin_commands[] = {
     {"sqn show", sqn_show, NULL},
     {"sqn set", sqn_set, NULL},
     {"sqn jump", sqn_jump, NULL},
-    {"location show", location_show, NULL},
-    {"location cancel", location_cancel, NULL},
     {"store status", store_status, NULL},
     {"store verify", feed_verify, NULL},
     {"store accept-loss", feed_accept_loss, NULL},
@@ -176,7 +175,7 @@ void provision_add(struct loader *l, struct call *c)
 // ---- show
 // ------------------------------------------------------------------------------------------------------
 
-static void set_or_delete(json_t *doc, const char *key, json_t *value)
+void provision_set_or_delete(json_t *doc, const char *key, json_t *value)
 {
 	if (value)
 		json_object_set_new(doc, key, value);
@@ -184,7 +183,7 @@ static void set_or_delete(json_t *doc, const char *key, json_t *value)
 		json_object_del(doc, key);
 }
 
-static json_t *name_text(struct slice s)
+json_t *provision_name(struct slice s)
 {
 	return s.len ? json_stringn((const char *)s.p, s.len) : NULL;
 }
@@ -203,14 +202,9 @@ json_t *imeisv_json(uint64_t imeisv)
 // schema.
 static void overlay(struct loader *l, json_t *doc, const struct cache_record *r)
 {
-	struct slice host = {0}, realm = {0};
-	(void)cache_node_get(l->cache, r->mme, &host, &realm);
-	set_or_delete(doc, "mme_host", name_text(host));
-	set_or_delete(doc, "mme_realm", name_text(realm));
-	set_or_delete(doc, "mme_timestamp",
-		      host.len && r->mme_time_us ? json_integer((json_int_t)r->mme_time_us) : NULL);
-	set_or_delete(doc, "purge_flag", host.len ? json_boolean(r->flags & RECORD_MME_PURGED) : NULL);
-	set_or_delete(doc, "imeisv", imeisv_json(r->imeisv));
+	for (unsigned i = 0; i < LOADER_APPS_MAX; i++)
+		if (l->app[i] && l->app[i]->show)
+			l->app[i]->show(l, doc, r);
 	json_t *sec = json_object_get(doc, "security");
 	if (json_is_object(sec))
 		json_object_set_new(sec, "sqn", json_integer((json_int_t)(loader_seq_next(l, r->sqn) << 5)));
@@ -275,7 +269,9 @@ bool provision_remove(struct loader *l, imsi_t imsi, void (*done)(struct loader 
 		return false;
 	*op = (struct op){.done = done, .what = OP_DELETE, .rec = {.imsi = imsi}, .id = id};
 	if (r)
-		location_withdraw(l, op, r, 0);
+		for (unsigned i = 0; i < LOADER_APPS_MAX; i++)
+			if (l->app[i] && l->app[i]->withdrawn)
+				l->app[i]->withdrawn(l, op, r);
 	struct wr w = txn_entry(l);
 	txn_entry_end(l, &w, ENTRY_DOC_DELETE, imsi);
 	return txn_add(l, op);
@@ -313,7 +309,6 @@ void provision_stream(struct loader *l, struct call *c)
 static json_t *list_row(struct loader *l, const struct cache_record *r)
 {
 	char imsi[16], number[16];
-	struct slice host = {0}, realm;
 	const struct cache_profile *p = cache_profile(l->cache, r);
 	json_t *msisdn = json_array();
 	for (unsigned i = 0; i < 2; i++)
@@ -324,11 +319,9 @@ static json_t *list_row(struct loader *l, const struct cache_record *r)
 	imsi_text(r->imsi, imsi);
 	json_t *row = json_pack("{s:s,s:o,s:s}", "imsi", imsi, "msisdn", msisdn, "status",
 				p && p->subscriber_status ? "barred" : "granted");
-	(void)cache_node_get(l->cache, r->mme, &host, &realm);
-	json_object_set_new(row, "mme", host.len ? name_text(host) : json_null());
-	host = (struct slice){0};
-	(void)cache_node_get(l->cache, r->sgsn, &host, &realm);
-	json_object_set_new(row, "sgsn", host.len ? name_text(host) : json_null());
+	for (unsigned i = 0; i < LOADER_APPS_MAX; i++)
+		if (l->app[i] && l->app[i]->list)
+			l->app[i]->list(l, row, r);
 	return row;
 }
 

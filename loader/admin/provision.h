@@ -59,8 +59,12 @@ void provision_done(struct loader *l, struct op *op, int error);
 json_t *imeisv_json(uint64_t imeisv);
 // The same when the upstream refuses: ends the call.
 void provision_refused(struct loader *l, uint64_t id, uint64_t answer, const char *text);
-// CLR(SUBSCRIPTION_WITHDRAWAL) to the nodes that serve this subscriber, as part of `op`.
-void location_withdraw(struct loader *l, struct op *op, const struct cache_record *r, uint32_t flags);
+// The subscriber of args.imsi; NULL: the call has been ended, or is begun again when the upstream has answered.
+const struct cache_record *provision_find(struct loader *l, struct call *c, imsi_t *imsi);
+// Sets a member, or removes it when `value` is NULL; takes `value`.
+void provision_set_or_delete(json_t *doc, const char *name, json_t *value);
+// NULL when empty.
+json_t *provision_name(struct slice s);
 
 void provision_add(struct loader *l, struct call *c);
 void provision_show(struct loader *l, struct call *c);
@@ -75,6 +79,4 @@ void import_begin(struct loader *l, struct call *c);
 void sqn_show(struct loader *l, struct call *c);
 void sqn_set(struct loader *l, struct call *c);
 void sqn_jump(struct loader *l, struct call *c);
-void location_show(struct loader *l, struct call *c);
-void location_cancel(struct loader *l, struct call *c);
 void store_status(struct loader *l, struct call *c);

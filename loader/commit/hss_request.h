@@ -1,35 +1,29 @@
-// Requests of our own (CLR) that must reach a peer: rows that are committed with the change that causes them,
-// handed to a worker (DELIVER), repeated until it says DELIVERED_DONE or they are too old. They survive every
-// restart.
+// HSS-initiated requests: what the HSS must tell other nodes, in rows that are committed with the change that causes
+// them and survive every restart. A row says who must be told what for; the message itself is composed by a worker when
+// it is sent, from the state of that moment. A row is sent again until the node has answered it, events have overtaken
+// it, a newer row of the same purpose takes its place, or it is too old (hss_request_lifetime, with an alarm).
+//
+// Rows are queued by node: at most a window of them is on its way to one node, and a node that cannot be reached is tried
+// again when it connects, or after a delay that grows. Main thread.
 #pragma once
 #include "loader/loader.h"
 
-struct own_request; // opaque, heap
+struct hss_request; // opaque, heap
 struct op;
 
-// TS 29.272 7.3.24 and 7.3.152.
-enum cancellation {
-	CANCEL_MME_UPDATE = 0,
-	CANCEL_SGSN_UPDATE = 1,
-	CANCEL_WITHDRAWAL = 2,
-	CANCEL_INITIAL_ATTACH = 4
-};
-enum clr_flag { CLR_S6A = 1, CLR_REATTACH = 2 };
+int hss_requests_new(struct loader *l) MUST_USE;
+void hss_requests_free(struct loader *l);
+// Reads what is still to be sent (at the start).
+int hss_requests_load(struct loader *l) MUST_USE;
 
-int own_table_new(struct loader *l) MUST_USE;
-void own_table_free(struct loader *l);
-// Reads what is still to be delivered (at the start).
-int own_load(struct loader *l) MUST_USE;
-
-// Adds a CLR to an operation: its journal entry, and its delivery after the commit. `worker`: who is asked
-// first.
-void own_clr(struct loader *l, struct op *op, imsi_t imsi, struct slice host, struct slice realm,
-	     uint32_t type, uint32_t flags, unsigned worker);
-void own_request_free(struct own_request **r);
-// Committed: deliver.
-void own_add_take(struct loader *l, struct own_request **r);
-// DELIVERED of a worker.
-void own_delivered(struct loader *l, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len);
+// Adds a request to an operation: its journal entry, and its sending after the commit. Of `q`, id and created_us are
+// given here. When too many wait it is left out, with an alarm.
+void hss_request_add(struct loader *l, struct op *op, imsi_t imsi, const struct hss_request_image *q);
+void hss_request_free(struct hss_request **r);
+// Committed: into its node's queue.
+void hss_request_commit_take(struct loader *l, struct hss_request **r);
+// HSS_SENT of a worker.
+void hss_request_sent(struct loader *l, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len);
 // Once a second: repeats and expires.
-void own_tick(struct loader *l);
-unsigned own_pending(const struct loader *l);
+void hss_requests_tick(struct loader *l);
+unsigned hss_requests_pending(const struct loader *l);

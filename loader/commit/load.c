@@ -1,5 +1,6 @@
 // See load.h. Loader process, main thread; laws 4, 5 and 6.
 #include "loader/commit/load.h"
+#include "loader/app.h"
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
@@ -50,22 +51,20 @@ struct stored {
 	imsi_t imsi;
 	struct record_image image;
 	uint32_t profile;
-	struct state_image state; // slices borrowed
+	struct state_row state[LOCAL_APP_MAX]; // slices borrowed
+	unsigned state_cnt;
 	bool has_sqn;
 	struct sqn_row sqn;
 };
 
-static void fill_state(struct loader *l, const struct state_image *s, struct cache_record *r)
+// A state that this build does not understand is left out: its application starts anew for this subscriber.
+static void fill_states(struct loader *l, const struct stored *s, struct cache_record *r)
 {
-	r->mme = s->mme_host.len ? builder_node(l->builder, s->mme_host, s->mme_realm) : 0;
-	r->sgsn = s->sgsn_host.len ? builder_node(l->builder, s->sgsn_host, s->sgsn_realm) : 0;
-	memcpy(r->mme_plmn, s->mme_plmn, 3);
-	memcpy(r->sgsn_plmn, s->sgsn_plmn, 3);
-	r->mme_time_us = s->mme_time_us;
-	r->sgsn_time_us = s->sgsn_time_us;
-	r->imeisv = s->imeisv;
-	r->change_key[0] = s->key[0];
-	r->flags |= s->flags;
+	for (unsigned i = 0; i < s->state_cnt; i++) {
+		const struct loader_app *app = loader_app(l, s->state[i].app);
+		if (app && !app->publish(l->builder, &s->state[i], r) && log_limit_pass(&l->load->limit, 5))
+			log_error("state_not_loaded", LOG_STR("application", app->name));
+	}
 }
 
 static struct sqn_range start_range(const struct loader *l, const struct stored *s)
@@ -91,7 +90,7 @@ static int put_stored(struct loader *l, const struct stored *s)
 				 .profile = s->profile};
 	memcpy(r.k, s->image.k, 16);
 	memcpy(r.opc, s->image.opc, 16);
-	fill_state(l, &s->state, &r);
+	fill_states(l, s, &r);
 	bool keep_words = old && secret_equal(old->k, r.k, 16) && !l->load->reset_words;
 	int rc = 0;
 	if (keep_words) {
@@ -156,11 +155,35 @@ static void bad_record(struct loader *l, imsi_t imsi, int rc)
 		log_error("subscriber_not_loaded", LOG_IMSI("imsi", text), LOG_STR("reason", err_text(rc)));
 }
 
+// Reads the states one by one; what one read returns is gone with the next, so each is copied.
+static int put_with_states(struct loader *l, struct stored *s)
+{
+	uint8_t *copy[LOCAL_APP_MAX] = {0};
+	int rc = 0;
+	for (unsigned app = 0; app < LOCAL_APP_MAX && rc >= 0; app++) {
+		struct state_row *row = &s->state[s->state_cnt];
+		if (!loader_app(l, app) || (rc = local_read_state(l->local, s->imsi, app, row)) != 1)
+			continue;
+		copy[app] = malloc(row->body.len + 1);
+		if (!copy[app]) {
+			rc = -ENOMEM;
+			break;
+		}
+		memcpy(copy[app], row->body.p, row->body.len);
+		row->body.p = copy[app];
+		s->state_cnt++;
+	}
+	if (rc >= 0)
+		rc = put_stored(l, s);
+	for (unsigned app = 0; app < LOCAL_APP_MAX; app++)
+		free(copy[app]);
+	return rc;
+}
+
 int load_one(struct loader *l, imsi_t imsi)
 {
 	struct stored s = {.imsi = imsi};
 	struct local_subscriber sub;
-	struct slice body;
 	int rc = local_read_subscriber(l->local, imsi, &sub);
 	if (rc == 0) {
 		builder_delete(l->builder, imsi);
@@ -181,11 +204,7 @@ int load_one(struct loader *l, imsi_t imsi)
 		rc = local_read_sqn(l->local, imsi, s.image.fp, &s.sqn);
 	s.has_sqn = rc == 1;
 	if (rc >= 0)
-		rc = local_read_state(l->local, imsi, &body);
-	if (rc == 1 && !state_image_get(body, &s.state))
-		s.state = (struct state_image){0};
-	if (rc >= 0)
-		rc = put_stored(l, &s);
+		rc = put_with_states(l, &s);
 	secret_wipe(&s.image, sizeof(s.image));
 	return rc < 0 ? rc : 1;
 }
@@ -232,8 +251,8 @@ static int load_row(struct loader *l, const struct local_row *row, uint64_t fold
 	else if ((s.profile = profile_value(l, row->profile_id)) == 0 || !profile_is_good(l, &s))
 		rc = load_one(l, row->imsi);
 	else {
-		if (row->state.len && !state_image_get(row->state, &s.state))
-			s.state = (struct state_image){0};
+		memcpy(s.state, row->state, row->state_cnt * sizeof(s.state[0]));
+		s.state_cnt = row->state_cnt;
 		rc = put_stored(l, &s);
 	}
 	secret_wipe(&s.image, sizeof(s.image));

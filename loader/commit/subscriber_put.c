@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include "loader/upstream/outbox.h"
-#include "loader/commit/hss_request.h"
+#include "loader/app.h"
 #include "loader/admin/provision.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
@@ -86,7 +86,7 @@ static bool fill_record(struct putting *u)
 	r->amf = u->image.amf;
 	r->alg = u->image.alg;
 	r->taken_ind = u->image.taken_ind;
-	r->flags = (uint8_t)((r->flags & STATE_FLAGS) | u->image.flags);
+	r->flags = u->image.flags;
 	r->profile = builder_profile(u->l->builder, u->profile);
 	if (r->profile)
 		return true;
@@ -94,24 +94,25 @@ static bool fill_record(struct putting *u)
 	return refuse(u, "the cache has no room for another subscription profile");
 }
 
-// A subscriber that comes with a location (an export of another HSS) keeps it.
-static void write_state(struct putting *u)
+// What the document says of the applications' state. false: no room in the cache; u->e says so.
+static bool take_states(struct putting *u, bool content_changed, int *taken)
 {
-	struct cache_record *r = &u->op->rec;
-	if (u->old || (!u->s.mme_host.len && !u->s.imeisv))
-		return;
-	struct state_image st = {.mme_host = u->s.mme_host,
-				 .mme_realm = u->s.mme_realm,
-				 .mme_time_us = u->s.mme_time_us,
-				 .imeisv = u->s.imeisv,
-				 .flags = u->s.purged && u->s.mme_host.len ? RECORD_MME_PURGED : 0};
-	r->mme = st.mme_host.len ? builder_node(u->l->builder, st.mme_host, st.mme_realm) : 0;
-	r->mme_time_us = st.mme_time_us;
-	r->imeisv = st.imeisv;
-	r->flags |= st.flags;
-	struct wr w = txn_entry(u->l);
-	entry_put_state(&w, &st, &(struct state_extra){0});
-	txn_entry_end(u->l, &w, ENTRY_STATE, r->imsi);
+	const struct app_document d = {.l = u->l,
+				       .op = u->op,
+				       .old = u->old,
+				       .s = &u->s,
+				       .feed = u->feed ? u->feed->doc : NULL,
+				       .content_changed = content_changed,
+				       .may_restore = u->feed && u->feed->note};
+	*taken = 0;
+	for (unsigned i = 0; i < LOADER_APPS_MAX; i++) {
+		const struct loader_app *app = loader_app(u->l, i);
+		int rc = app && app->document ? app->document(&d) : 0;
+		if (rc < 0)
+			return refuse(u, "the cache has no room for another serving node");
+		*taken |= rc;
+	}
+	return true;
 }
 
 static void write_document(struct putting *u)
@@ -145,7 +146,7 @@ static bool has_room(struct putting *u)
 static void note_new(struct putting *u)
 {
 	struct local *local = u->l->local;
-	if (!u->old && u->op->what == OP_PUT && u->op->own_cnt == 0 &&
+	if (!u->old && u->op->what == OP_PUT && u->op->request_cnt == 0 &&
 	    !local_unfolded(local, u->s.imsi, u->image.fp, local_folded(local)))
 		u->op->what |= OP_NEW;
 }
@@ -176,7 +177,9 @@ static bool put(struct putting *u)
 	if (!(same_key ? same_words(u, seq) : new_words(u, seq)))
 		return false;
 	write_document(u);
-	write_state(u);
+	int taken;
+	if (!take_states(u, true, &taken))
+		return false;
 	note_new(u);
 	return txn_add(l, u->op) || refuse(u, "the document is too large");
 }
@@ -203,165 +206,6 @@ static void note_taken(struct putting *u)
 		return;
 	u->image.flags |= RECORD_IND_SPARE;
 	u->image.taken_ind = (uint8_t)ind;
-}
-
-// ---- locations (law 8): of several HSSs on one database the newest wins, of the MME and of the SGSN each
-
-static bool is_node(const struct putting *u, uint32_t node, struct slice host)
-{
-	struct slice h, realm;
-	return cache_node_get(u->l->cache, node, &h, &realm) && slice_eq_nocase(h, host);
-}
-
-// At the same time it is the same registration, and only the mark of a purge can be news; not when we wrote last: then
-// somebody has put an old one there.
-static bool is_others_word(const struct putting *u)
-{
-	return u->feed->doc->node != 1 + (u->l->config ? u->l->config->node_id : 0);
-}
-
-static bool mme_is_newer(const struct putting *u)
-{
-	const struct subscription *s = &u->s;
-	const struct cache_record *old = u->old;
-	bool removed = s->mme_host.len == 0 && s->mme_time_us && u->feed->doc->mme_gone;
-	if (s->mme_host.len == 0 && !removed)
-		return false;
-	if (!old || s->mme_time_us > old->mme_time_us)
-		return !removed || (old && old->mme);
-	return s->mme_time_us == old->mme_time_us && s->purged && !(old->flags & RECORD_MME_PURGED) &&
-	       is_node(u, old->mme, s->mme_host) && is_others_word(u);
-}
-
-static bool sgsn_is_newer(const struct putting *u)
-{
-	const struct up_doc *d = u->feed->doc;
-	const struct cache_record *old = u->old;
-	if (!old || d->sgsn_time_us > old->sgsn_time_us)
-		return d->sgsn_host.len || (old && old->sgsn);
-	return d->sgsn_time_us == old->sgsn_time_us && d->sgsn_purged && !(old->flags & RECORD_SGSN_PURGED) &&
-	       is_node(u, old->sgsn, d->sgsn_host) && is_others_word(u);
-}
-
-// A stamp of ours that the document does not have, or a location that differs under the same stamp. A form of the WebUI that
-// was opened before an attach empties the location, or brings back what was there before, and leaves mme_timestamp; a script
-// that saves the document as it was leaves an older one, or nothing. Whether its other members changed says nothing.
-static bool mme_is_lost(const struct putting *u)
-{
-	const struct subscription *s = &u->s;
-	const struct cache_record *old = u->old;
-	if (s->mme_time_us != old->mme_time_us)
-		return s->mme_time_us < old->mme_time_us;
-	if (!old->mme || s->mme_host.len == 0) // one of the two has none; without a stamp neither ever had one
-		return old->mme ? s->mme_host.len == 0 : s->mme_time_us && s->mme_host.len && !is_others_word(u);
-	bool same = is_node(u, old->mme, s->mme_host) && s->purged == !!(old->flags & RECORD_MME_PURGED) &&
-		    (s->imeisv || !old->imeisv);
-	return !same && !is_others_word(u);
-}
-
-static bool sgsn_is_lost(const struct putting *u)
-{
-	const struct up_doc *d = u->feed->doc;
-	const struct cache_record *old = u->old;
-	if (d->sgsn_time_us != old->sgsn_time_us)
-		return d->sgsn_time_us < old->sgsn_time_us;
-	if (!old->sgsn || d->sgsn_host.len == 0)
-		return old->sgsn ? d->sgsn_host.len == 0 : d->sgsn_time_us && d->sgsn_host.len && !is_others_word(u);
-	bool same = is_node(u, old->sgsn, d->sgsn_host) && d->sgsn_purged == !!(old->flags & RECORD_SGSN_PURGED);
-	return !same && !is_others_word(u);
-}
-
-// Is our state missing there although nobody has a newer one, and nothing of it is on its way there? An image that is older
-// than our last write says so, too: then the same is written once more, which changes nothing.
-static bool state_is_lost(const struct putting *u)
-{
-	return u->old && u->feed->note && u->l->outbox && !outbox_has(u->l, u->old) && (mme_is_lost(u) || sgsn_is_lost(u));
-}
-
-// The node that served until now, if its connection is here: nobody else can tell it.
-static void cancel_lost(struct putting *u, uint32_t node, struct slice now, uint32_t type, uint32_t flags)
-{
-	struct slice host, realm;
-	uint32_t frontend, conn, generation;
-	struct loader *l = u->l;
-	if (!cache_node_get(l->cache, node, &host, &realm) || slice_eq_nocase(host, now))
-		return;
-	if (l->control && control_peer_find(l->control, host, &frontend, &conn, &generation) >= 0)
-		own_clr(l, u->op, u->old->imsi, host, realm, type, flags, 0);
-}
-
-static void take_mme(struct putting *u)
-{
-	struct cache_record *r = &u->op->rec;
-	bool removed = u->s.mme_host.len == 0;
-	if (u->old && !(u->old->flags & RECORD_MME_PURGED))
-		cancel_lost(u, u->old->mme, u->s.mme_host, removed ? CANCEL_WITHDRAWAL : CANCEL_MME_UPDATE,
-			    removed ? CLR_S6A | CLR_REATTACH : CLR_S6A);
-	r->mme = removed ? 0 : builder_node(u->l->builder, u->s.mme_host, u->s.mme_realm);
-	r->mme_time_us = u->s.mme_time_us;
-	r->flags &= (uint8_t) ~(RECORD_MME_PURGED | RECORD_MME_COMBINED);
-	r->flags |= u->s.purged && !removed ? RECORD_MME_PURGED : 0;
-	memset(r->mme_plmn, 0, 3);
-	if (u->s.imeisv)
-		r->imeisv = u->s.imeisv;
-}
-
-static void take_sgsn(struct putting *u)
-{
-	const struct up_doc *d = u->feed->doc;
-	struct cache_record *r = &u->op->rec;
-	if (u->old && !(u->old->flags & RECORD_SGSN_PURGED))
-		cancel_lost(u, u->old->sgsn, d->sgsn_host, CANCEL_SGSN_UPDATE, 0);
-	r->sgsn = d->sgsn_host.len ? builder_node(u->l->builder, d->sgsn_host, d->sgsn_realm) : 0;
-	r->sgsn_time_us = d->sgsn_time_us;
-	r->flags &= (uint8_t)~RECORD_SGSN_PURGED;
-	r->flags |= d->sgsn_purged && d->sgsn_host.len ? RECORD_SGSN_PURGED : 0;
-	memcpy(r->sgsn_plmn, d->sgsn_plmn, 3);
-}
-
-static void write_location(struct putting *u, bool restore)
-{
-	const struct cache_record *r = &u->op->rec;
-	struct state_image st = {.mme_time_us = r->mme_time_us,
-				 .sgsn_time_us = r->sgsn_time_us,
-				 .imeisv = r->imeisv,
-				 .key = {r->change_key[0], 0},
-				 .flags = r->flags};
-	(void)cache_node_get(u->l->cache, r->mme, &st.mme_host, &st.mme_realm);
-	(void)cache_node_get(u->l->cache, r->sgsn, &st.sgsn_host, &st.sgsn_realm);
-	memcpy(st.mme_plmn, r->mme_plmn, 3);
-	memcpy(st.sgsn_plmn, r->sgsn_plmn, 3);
-	struct wr w = txn_entry(u->l);
-	entry_put_state(&w, &st, &(struct state_extra){.outbox = restore});
-	txn_entry_end(u->l, &w, ENTRY_STATE, r->imsi);
-}
-
-// true: something was written.
-static bool locations(struct putting *u)
-{
-	bool mme = mme_is_newer(u), sgsn = sgsn_is_newer(u), restore = !mme && state_is_lost(u);
-	if (mme)
-		take_mme(u);
-	if (sgsn)
-		take_sgsn(u);
-	if (restore)
-		u->op->answer[1] |= OUTBOX_RESTORE;
-	if (mme || sgsn || restore)
-		write_location(u, restore);
-	return mme || sgsn || restore;
-}
-
-// request_cancel_location, newly true: the operator wants the subscriber to attach anew (as Open5GS does).
-static void maybe_cancel(struct putting *u)
-{
-	struct slice text;
-	if (!u->feed->doc->cancel_location || !u->old || u->same_content ||
-	    local_read_document(u->l->local, u->s.imsi, &text) != 1)
-		return;
-	json_t *before = json_loadb((const char *)text.p, text.len, 0, NULL);
-	if (!json_is_true(json_object_get(before, "request_cancel_location")))
-		location_withdraw(u->l, u->op, u->old, CLR_REATTACH);
-	json_decref(before);
 }
 
 static void write_sqn_row(struct putting *u)
@@ -435,9 +279,12 @@ static enum put_result put_feed(struct putting *u)
 		u->op->answer[1] |= OUTBOX_RAISE;
 	bool write = !u->same_content || !u->old || u->old->taken_ind != u->image.taken_ind ||
 		     ((u->old->flags ^ u->image.flags) & RECORD_IND_SPARE);
-	if (write)
-		maybe_cancel(u);
-	bool moved = locations(u);
+	int taken;
+	if (!take_states(u, !u->same_content, &taken))
+		return PUT_REFUSED;
+	bool moved = taken;
+	if (taken & APP_RESTORE)
+		u->op->answer[1] |= OUTBOX_RESTORE;
 	if (write)
 		write_document(u);
 	else if (u->doc.has_sqn)

@@ -77,11 +77,11 @@ int txn_new(struct loader *l)
 	return t->op && t->entry && t->keys.place && t->bytes && (t->event || !l->base) ? bulk_new(l) : -ENOMEM;
 }
 
-static void drop_own(struct op *op)
+static void drop_requests(struct op *op)
 {
-	for (unsigned i = 0; i < op->own_cnt; i++)
-		own_request_free(&op->own[i]);
-	op->own_cnt = 0;
+	for (unsigned i = 0; i < op->request_cnt; i++)
+		hss_request_free(&op->request[i]);
+	op->request_cnt = 0;
 }
 
 void txn_free(struct loader *l)
@@ -93,7 +93,7 @@ void txn_free(struct loader *l)
 	if (t->event)
 		event_free(t->event);
 	for (unsigned i = 0; t->op && i < t->op_cnt; i++)
-		drop_own(&t->op[i]);
+		drop_requests(&t->op[i]);
 	for (struct later *f = t->later, *next; f; f = next) {
 		next = f->next;
 		free(f);
@@ -238,7 +238,7 @@ void txn_entry_end(struct loader *l, const struct wr *w, enum entry_kind kind, i
 
 void txn_forget(struct loader *l, struct op *op)
 {
-	drop_own(op);
+	drop_requests(op);
 	rewind_to_mark(l->txn);
 }
 
@@ -384,10 +384,10 @@ void txn_finish(struct loader *l, struct op *op, int error)
 	if (error && op->what & OP_PUT)
 		publish_later(l, op->rec.imsi, error);
 	if (error && !(op->what & OP_PUT))
-		drop_own(op);
-	for (unsigned i = 0; i < op->own_cnt; i++)
-		own_add_take(l, &op->own[i]);
-	op->own_cnt = 0;
+		drop_requests(op);
+	for (unsigned i = 0; i < op->request_cnt; i++)
+		hss_request_commit_take(l, &op->request[i]);
+	op->request_cnt = 0;
 	if (op->done)
 		op->done(l, op, error);
 }

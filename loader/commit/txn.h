@@ -19,8 +19,8 @@ enum op_what {
 	OP_NEW = 128,     // with OP_PUT: neither cache, rows nor journal hold anything of this subscriber
 };
 
-struct own_request;
-#define OP_OWN_MAX 3
+struct hss_request;
+#define OP_REQUEST_MAX 4
 
 struct op {
 	// error 0: durable and in the cache; else a negative errno. May not begin another operation.
@@ -35,8 +35,8 @@ struct op {
 	uint64_t id;
 	uint64_t answer[2];
 	void *ctx;
-	struct own_request *own[OP_OWN_MAX]; // to be delivered afterwards; owned
-	unsigned own_cnt;
+	struct hss_request *request[OP_REQUEST_MAX]; // to be sent afterwards; owned
+	unsigned request_cnt;
 };
 
 int txn_new(struct loader *l) MUST_USE;
@@ -53,8 +53,8 @@ void txn_settle_new(struct loader *l);
 // An entry of the operation: write the body, end it.
 struct wr txn_entry(struct loader *l);
 void txn_entry_end(struct loader *l, const struct wr *w, enum entry_kind kind, imsi_t imsi);
-// The operation is complete: it will be committed with the batch. Without this call it is forgotten (its own
-// requests are freed). false: its entries did not fit, it is forgotten.
+// The operation is complete: it will be committed with the batch. Without this call it is forgotten (its
+// HSS-initiated requests are freed). false: its entries did not fit, it is forgotten.
 bool txn_add(struct loader *l, struct op *op);
 // Gives an operation up that was begun and not added.
 void txn_forget(struct loader *l, struct op *op);

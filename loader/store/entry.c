@@ -1,86 +1,65 @@
 // Bodies of journal entries and rows: see entry.h. Loader process; used by the main and the fold thread.
 #include "loader/store/entry.h"
 
-#define STATE_BODY_VERSION 1
 #define DOC_VERSION        2 // 1 had no upstream
 
-static void put_name(struct wr *w, struct slice s)
-{
-	if (s.len > 255)
-		w->err = true;
-	wr_u8(w, (uint8_t)s.len);
-	wr_slice(w, s);
-}
+#define STATE_ROW_VERSION  2
+// The first version had one application, the first one, and its keys at a fixed place.
+#define STATE_ROW_1	   1
+#define STATE_ROW_1_KEYS   32
+#define STATE_ROW_1_APP	   1
 
-static struct slice get_name(struct rd *r)
+void state_row_put(struct wr *w, const struct state_row *s)
 {
-	return rd_bytes(r, rd_u8(r));
-}
-
-void state_image_put(struct wr *w, const struct state_image *s)
-{
-	wr_u8(w, STATE_BODY_VERSION);
-	wr_u8(w, s->flags & STATE_FLAGS);
-	wr_bytes(w, s->mme_plmn, 3);
-	wr_bytes(w, s->sgsn_plmn, 3);
-	wr_u64(w, s->mme_time_us);
-	wr_u64(w, s->sgsn_time_us);
-	wr_u64(w, s->imeisv);
+	wr_u8(w, STATE_ROW_VERSION);
+	wr_u8(w, s->app);
+	wr_u16(w, s->version);
 	wr_u64(w, s->key[0]);
 	wr_u64(w, s->key[1]);
-	put_name(w, s->mme_host);
-	put_name(w, s->mme_realm);
-	put_name(w, s->sgsn_host);
-	put_name(w, s->sgsn_realm);
+	wr_slice(w, s->body);
 }
 
-static void get_plmn(struct rd *r, uint8_t plmn[3])
+bool state_row_get(struct slice row, struct state_row *out)
 {
-	struct slice s = rd_bytes(r, 3);
-	if (s.p)
-		memcpy(plmn, s.p, 3);
-}
-
-bool state_image_get(struct slice body, struct state_image *out)
-{
-	struct rd r = rd_slice(body);
-	*out = (struct state_image){0};
-	if (rd_u8(&r) != STATE_BODY_VERSION)
-		return false;
-	out->flags = rd_u8(&r) & STATE_FLAGS;
-	get_plmn(&r, out->mme_plmn);
-	get_plmn(&r, out->sgsn_plmn);
-	out->mme_time_us = rd_u64(&r);
-	out->sgsn_time_us = rd_u64(&r);
-	out->imeisv = rd_u64(&r);
+	struct rd r = rd_slice(row);
+	*out = (struct state_row){0};
+	uint8_t version = rd_u8(&r);
+	if (version == STATE_ROW_1) { // its application reads such a body, too
+		r = rd_slice(row);
+		(void)rd_take(&r, STATE_ROW_1_KEYS);
+		out->app = STATE_ROW_1_APP;
+		out->key[0] = rd_u64(&r);
+		out->key[1] = rd_u64(&r);
+		out->body = row;
+		return !r.err;
+	}
+	out->app = rd_u8(&r);
+	out->version = rd_u16(&r);
 	out->key[0] = rd_u64(&r);
 	out->key[1] = rd_u64(&r);
-	out->mme_host = get_name(&r);
-	out->mme_realm = get_name(&r);
-	out->sgsn_host = get_name(&r);
-	out->sgsn_realm = get_name(&r);
-	return !r.err;
+	out->body = rd_bytes(&r, rd_left(&r));
+	return version == STATE_ROW_VERSION && !r.err;
 }
 
-void entry_put_state(struct wr *w, const struct state_image *s, const struct state_extra *x)
+void entry_put_state(struct wr *w, const struct state_row *s, const struct state_kept *k)
 {
-	wr_u8(w, (uint8_t)((x->has_node ? 1 : 0) | (x->has_ext ? 2 : 0) | (x->outbox ? 4 : 0)));
-	wr_blob32(w, x->node);
-	wr_blob32(w, x->ext);
-	state_image_put(w, s);
+	wr_u8(w, (uint8_t)((k->has[0] ? 1 : 0) | (k->has[1] ? 2 : 0) | (k->outbox ? 4 : 0)));
+	wr_blob32(w, k->blob[0]);
+	wr_blob32(w, k->blob[1]);
+	state_row_put(w, s);
 }
 
-bool entry_get_state(struct slice body, struct slice *state_body, struct state_extra *x)
+bool entry_get_state(struct slice body, struct slice *row, struct state_kept *k)
 {
 	struct rd r = rd_slice(body);
 	uint8_t has = rd_u8(&r);
-	x->has_node = has & 1;
-	x->has_ext = has & 2;
-	x->outbox = has & 4;
-	x->node = rd_blob32(&r);
-	x->ext = rd_blob32(&r);
-	*state_body = rd_bytes(&r, rd_left(&r));
-	return !r.err && state_body->len > 0;
+	k->has[0] = has & 1;
+	k->has[1] = has & 2;
+	k->outbox = has & 4;
+	k->blob[0] = rd_blob32(&r);
+	k->blob[1] = rd_blob32(&r);
+	*row = rd_bytes(&r, rd_left(&r));
+	return !r.err && row->len > 0;
 }
 
 void record_image_put(struct wr *w, const struct record_image *r)
@@ -208,26 +187,50 @@ bool entry_get_ind(struct slice body, struct ind_host *out)
 	return !r.err;
 }
 
-void entry_put_own(struct wr *w, const struct own_image *o)
+#define HSS_REQUEST_VERSION 2 // the first version's begin with the high octet of the id, which is 0
+
+void entry_put_hss_request(struct wr *w, const struct hss_request_image *o)
 {
+	wr_u8(w, HSS_REQUEST_VERSION);
+	wr_u8(w, o->app);
+	wr_u8(w, o->purpose);
 	wr_u64(w, o->id);
 	wr_u64(w, o->created_us);
-	wr_u32(w, o->type);
-	wr_u32(w, o->flags);
 	wr_blob16(w, o->host);
 	wr_blob16(w, o->realm);
+	wr_blob16(w, o->data);
 }
 
-bool entry_get_own(struct slice body, struct own_image *out)
+static bool get_first_version(struct rd *r, struct hss_request_image *out)
+{
+	struct slice data;
+	out->app = STATE_ROW_1_APP;
+	out->id = rd_u64(r);
+	out->created_us = rd_u64(r);
+	data = rd_bytes(r, 8);
+	out->host = rd_blob16(r);
+	out->realm = rd_blob16(r);
+	out->data = data;
+	// the last bit of its flags said which of the two serving nodes it was for
+	out->purpose = !r->err && (data.p[7] & 1) ? 1 : 2;
+	return !r->err;
+}
+
+bool entry_get_hss_request(struct slice body, struct hss_request_image *out)
 {
 	struct rd r = rd_slice(body);
+	*out = (struct hss_request_image){0};
+	if (body.len && body.p[0] == 0)
+		return get_first_version(&r, out);
+	uint8_t version = rd_u8(&r);
+	out->app = rd_u8(&r);
+	out->purpose = rd_u8(&r);
 	out->id = rd_u64(&r);
 	out->created_us = rd_u64(&r);
-	out->type = rd_u32(&r);
-	out->flags = rd_u32(&r);
 	out->host = rd_blob16(&r);
 	out->realm = rd_blob16(&r);
-	return !r.err;
+	out->data = rd_blob16(&r);
+	return version == HSS_REQUEST_VERSION && !r.err;
 }
 
 void entry_put_u64(struct wr *w, uint64_t v)

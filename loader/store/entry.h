@@ -7,17 +7,18 @@
 #include "lib/base/wire.h"
 
 enum entry_kind {
-	ENTRY_STATE = 1,      // state row after a change
+	ENTRY_STATE_1 = 1,    // state row, as the first version wrote it
 	ENTRY_DOC_PUT = 2,    // a subscriber's document and record, with its first SQN row
 	ENTRY_DOC_DELETE = 3, // gone; its SQN rows stay
 	ENTRY_SQN_ROW = 4,
 	ENTRY_IND_HOST = 5, // a place in the IND table
-	ENTRY_OWN_PUT = 6,  // a request of our own to deliver
-	ENTRY_OWN_DONE = 7,
+	ENTRY_HSS_REQUEST = 6, // an HSS-initiated request that is to be sent
+	ENTRY_HSS_REQUEST_DONE = 7,
 	ENTRY_RUN = 8, // the run number after `sqn jump`
 	ENTRY_OUTBOX_DONE = 9, // the upstream has all of a subscriber's state up to this entry
 	ENTRY_FEED = 10,       // position of the upstream's feed that is covered by all entries before
 	ENTRY_OUTBOX = 11,     // the upstream may lack something of a subscriber's
+	ENTRY_STATE = 12,      // an application's state row after a change
 };
 
 // One journal entry; bytes borrowed.
@@ -28,35 +29,33 @@ struct entry {
 	struct slice body;
 };
 
-#define STATE_BODY_MAX      (64 + 4 * 256)
-#define STATE_EXT_MAX       (16u << 10)
+#define STATE_BODY_MAX	 (16u << 10) // of one application's state
+#define STATE_KEPT_MAX	 (16u << 10) // of what is kept beside it, each
 #define RECORD_BODY_LEN     70
 #define RECORD_BODY_VERSION 3 // 2 came with a profile that took the bit's position of ODB for a bit mask
 
-// A state row (B0 of the procedures, as far as it is kept). Slices are borrowed.
-struct state_image {
-	struct slice mme_host, mme_realm, sgsn_host, sgsn_realm; // empty: none
-	uint64_t mme_time_us, sgsn_time_us;
-	uint64_t imeisv;
-	uint64_t key[2]; // duplicate keys of the last two changes, newest first (law 9)
-	uint8_t mme_plmn[3], sgsn_plmn[3];
-	uint8_t flags; // the state bits of enum cache_record_flag
+// The state of one application for one subscriber. Slices are borrowed.
+struct state_row {
+	uint8_t app;	 // number of apps/apps.def
+	uint16_t version;
+	uint64_t key[2]; // of the last two changes, newest first (law 9)
+	struct slice body; // the application's
 };
-#define STATE_FLAGS (RECORD_MME_PURGED | RECORD_SGSN_PURGED | RECORD_MME_COMBINED)
+#define STATE_ROW_HEAD 20
 
-void state_image_put(struct wr *w, const struct state_image *s);
-bool state_image_get(struct slice body, struct state_image *out);
-// Opaque AVPs kept beside the state; what is not set stays as it is, so that a ULR need not read them first.
-struct state_extra {
-	bool has_node, has_ext;
-	bool outbox;	   // ours: the upstream is to be told
-	struct slice node; // of the serving node: features, capabilities; replaced by each ULR that has any
-	struct slice ext;  // by APN: PDN-GW of NOR, Active-APN; location of PUR; chunks (blob16)
+void state_row_put(struct wr *w, const struct state_row *s);
+bool state_row_get(struct slice row, struct state_row *out);
+// Opaque octets that an application keeps beside its state, and that nobody reads while serving: kept[0] is replaced
+// as a whole, kept[1] may be merged. What is not set stays as it is, so that a change need not read it first.
+struct state_kept {
+	bool has[2];
+	bool outbox; // ours: the upstream is to be told
+	struct slice blob[2];
 };
 // The journal's form: a state row and what changes beside it.
-void entry_put_state(struct wr *w, const struct state_image *s, const struct state_extra *x);
-// `state_body` is what goes into the row.
-bool entry_get_state(struct slice body, struct slice *state_body, struct state_extra *x);
+void entry_put_state(struct wr *w, const struct state_row *s, const struct state_kept *k);
+// Of ENTRY_STATE and ENTRY_STATE_1: `row` is what goes into the database's row.
+bool entry_get_state(struct slice body, struct slice *row, struct state_kept *k);
 
 // What decides about a subscriber, without the profile.
 struct record_image {
@@ -99,15 +98,17 @@ struct ind_host {
 void entry_put_ind(struct wr *w, const struct ind_host *i);
 bool entry_get_ind(struct slice body, struct ind_host *out);
 
-struct own_image {
+struct hss_request_image {
 	uint64_t id;
 	uint64_t created_us; // wall clock
-	uint32_t type;       // Cancellation-Type
-	uint32_t flags;      // CLR-Flags
-	struct slice host, realm;
+	uint8_t app;	     // number of apps/apps.def
+	uint8_t purpose;     // the application's
+	struct slice host, realm, data;
 };
-void entry_put_own(struct wr *w, const struct own_image *o);
-bool entry_get_own(struct slice body, struct own_image *out);
+void entry_put_hss_request(struct wr *w, const struct hss_request_image *o);
+// Also as the first version wrote it, which had one application and one purpose: its data are Cancellation-Type and
+// CLR-Flags, in four octets each.
+bool entry_get_hss_request(struct slice body, struct hss_request_image *out);
 
-void entry_put_u64(struct wr *w, uint64_t v); // ENTRY_OWN_DONE (id), ENTRY_RUN (run), ENTRY_OUTBOX_DONE (seq)
+void entry_put_u64(struct wr *w, uint64_t v); // ENTRY_HSS_REQUEST_DONE (id), ENTRY_RUN (run), ENTRY_OUTBOX_DONE (seq)
 bool entry_get_u64(struct slice body, uint64_t *out);

@@ -30,18 +30,18 @@ int fold_prepare(struct fold *f)
 	    {f->db, &f->put_doc, "INSERT OR REPLACE INTO document(imsi, doc) VALUES(?1, ?2)"},
 	    {f->db, &f->put_sub, "INSERT OR REPLACE INTO subscriber(imsi, profile, rec) VALUES(?1, ?2, ?3)"},
 	    {f->db, &f->put_state,
-	     "INSERT INTO state(imsi, body, node, ext) VALUES(?1, ?2, ?3, ?4) ON CONFLICT(imsi) DO UPDATE SET"
-	     " body = excluded.body, node = coalesce(excluded.node, node), ext = coalesce(excluded.ext, "
-	     "ext)"},
+	     "INSERT INTO app_state(imsi, app, row, kept, merged) VALUES(?1, ?2, ?3, ?4, ?5) ON CONFLICT(imsi, app) DO"
+	     " UPDATE SET row = excluded.row, kept = coalesce(excluded.kept, kept),"
+	     " merged = coalesce(excluded.merged, merged)"},
 	    {f->db, &f->put_sqn, "INSERT OR REPLACE INTO sqn(imsi, fp, ceiling, run) VALUES(?1, ?2, ?3, ?4)"},
 	    {f->db, &f->put_ind, "INSERT OR REPLACE INTO ind_host(place, hash, host) VALUES(?1, ?2, ?3)"},
-	    {f->db, &f->put_own, "INSERT OR REPLACE INTO own_request(id, imsi, body) VALUES(?1, ?2, ?3)"},
+	    {f->db, &f->put_request, "INSERT OR REPLACE INTO hss_request(id, imsi, body) VALUES(?1, ?2, ?3)"},
 	    {f->db, &f->put_profile, "INSERT OR IGNORE INTO profile(digest, body) VALUES(?1, ?2)"},
 	    {f->db, &f->get_profile, "SELECT id FROM profile WHERE digest = ?1"},
 	    {f->db, &f->del_doc, "DELETE FROM document WHERE imsi = ?1"},
 	    {f->db, &f->del_sub, "DELETE FROM subscriber WHERE imsi = ?1"},
-	    {f->db, &f->del_state, "DELETE FROM state WHERE imsi = ?1"},
-	    {f->db, &f->del_own, "DELETE FROM own_request WHERE id = ?1"},
+	    {f->db, &f->del_state, "DELETE FROM app_state WHERE imsi = ?1"},
+	    {f->db, &f->del_request, "DELETE FROM hss_request WHERE id = ?1"},
 	    {f->db, &f->put_up, "INSERT OR REPLACE INTO upstream(imsi, id, digest) VALUES(?1, ?2, ?3)"},
 	    {f->db, &f->del_up, "DELETE FROM upstream WHERE imsi = ?1"},
 	    {f->db, &f->put_outbox, "INSERT OR REPLACE INTO outbox(imsi, seq) VALUES(?1, ?2)"},
@@ -76,8 +76,8 @@ void fold_close(struct local *l)
 {
 	struct fold *f = &l->fold;
 	sqlite3_stmt *all[] = {f->read,    f->put_doc,   f->put_sub,     f->put_state,   f->put_sqn,
-			       f->put_ind, f->put_own,   f->put_profile, f->get_profile, f->del_doc,
-			       f->del_sub, f->del_state, f->del_own,     f->set_meta,    f->put_up,
+			       f->put_ind, f->put_request,   f->put_profile, f->get_profile, f->del_doc,
+			       f->del_sub, f->del_state, f->del_request,     f->set_meta,    f->put_up,
 			       f->del_up,  f->put_outbox, f->del_outbox};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		sqlite3_finalize(all[i]);
@@ -156,7 +156,7 @@ static int read_chunk(struct fold *f, uint64_t folded, uint64_t published, unsig
 
 static bool about_subscriber(const struct entry *e)
 {
-	return e->kind == ENTRY_STATE || e->kind == ENTRY_DOC_PUT || e->kind == ENTRY_DOC_DELETE ||
+	return e->kind == ENTRY_STATE || e->kind == ENTRY_STATE_1 || e->kind == ENTRY_DOC_PUT || e->kind == ENTRY_DOC_DELETE ||
 	       e->kind == ENTRY_SQN_ROW || e->kind == ENTRY_OUTBOX_DONE || e->kind == ENTRY_OUTBOX;
 }
 
@@ -173,17 +173,23 @@ static int by_imsi(const void *pa, const void *pb)
 	return a->seq < b->seq ? -1 : 1;
 }
 
+static bool state_replaced(const struct entry *e, const struct entry *next)
+{
+	struct slice row, next_row;
+	struct state_row s, next_s;
+	struct state_kept k, next_k;
+	return entry_get_state(e->body, &row, &k) && entry_get_state(next->body, &next_row, &next_k) &&
+	       state_row_get(row, &s) && state_row_get(next_row, &next_s) && s.app == next_s.app &&
+	       (!k.has[0] || next_k.has[0]) && (!k.has[1] || next_k.has[1]) && (!k.outbox || next_k.outbox);
+}
+
 // The next entry replaces this one completely.
 static bool replaced(const struct entry *e, const struct entry *next)
 {
-	struct slice body;
-	struct state_extra x, next_x;
 	if (e->imsi != next->imsi || e->kind != next->kind)
 		return false;
 	if (e->kind == ENTRY_STATE)
-		return entry_get_state(e->body, &body, &x) && entry_get_state(next->body, &body, &next_x) &&
-		       (!x.has_node || next_x.has_node) && (!x.has_ext || next_x.has_ext) &&
-		       (!x.outbox || next_x.outbox);
+		return state_replaced(e, next);
 	if (e->kind == ENTRY_SQN_ROW)
 		return e->body.len >= SQN_FP_LEN && next->body.len >= SQN_FP_LEN &&
 		       memcmp(e->body.p, next->body.p, SQN_FP_LEN) == 0;
@@ -267,24 +273,23 @@ static int outbox_waits(struct fold *f, const struct entry *e)
 
 static int put_state(struct fold *f, const struct entry *e)
 {
-	struct slice body;
-	struct state_extra x;
-	if (!entry_get_state(e->body, &body, &x))
+	struct slice row;
+	struct state_row state;
+	struct state_kept k;
+	if (!entry_get_state(e->body, &row, &k) || !state_row_get(row, &state))
 		return -EBADMSG;
 	sqlite3_stmt *s = f->put_state;
 	sqlite3_bind_int64(s, 1, (int64_t)e->imsi);
-	sql_bind_slice(s, 2, body);
-	// NULL leaves what is there
-	if (x.has_node)
-		sql_bind_slice(s, 3, x.node);
-	else
-		sqlite3_bind_null(s, 3);
-	if (x.has_ext)
-		sql_bind_slice(s, 4, x.ext);
-	else
-		sqlite3_bind_null(s, 4);
+	sqlite3_bind_int(s, 2, state.app);
+	sql_bind_slice(s, 3, row);
+	for (int i = 0; i < 2; i++) {
+		if (k.has[i])
+			sql_bind_slice(s, 4 + i, k.blob[i]);
+		else
+			sqlite3_bind_null(s, 4 + i); // leaves what is there
+	}
 	int rc = sql_run(s);
-	return rc || !x.outbox ? rc : outbox_waits(f, e);
+	return rc || !k.outbox ? rc : outbox_waits(f, e);
 }
 
 static int outbox_done(struct fold *f, const struct entry *e, uint64_t seq)
@@ -321,15 +326,15 @@ static int put_ind(struct fold *f, const struct entry *e)
 	return sql_run(f->put_ind);
 }
 
-static int put_own(struct fold *f, const struct entry *e)
+static int put_request(struct fold *f, const struct entry *e)
 {
-	struct own_image o;
-	if (!entry_get_own(e->body, &o))
+	struct hss_request_image o;
+	if (!entry_get_hss_request(e->body, &o))
 		return -EBADMSG;
-	sqlite3_bind_int64(f->put_own, 1, (int64_t)o.id);
-	sqlite3_bind_int64(f->put_own, 2, (int64_t)e->imsi);
-	sql_bind_slice(f->put_own, 3, e->body);
-	return sql_run(f->put_own);
+	sqlite3_bind_int64(f->put_request, 1, (int64_t)o.id);
+	sqlite3_bind_int64(f->put_request, 2, (int64_t)e->imsi);
+	sql_bind_slice(f->put_request, 3, e->body);
+	return sql_run(f->put_request);
 }
 
 static int set_meta(struct fold *f, const char *key, uint64_t v)
@@ -345,6 +350,7 @@ int fold_apply(struct fold *f, const struct entry *e)
 	uint64_t v;
 	switch (e->kind) {
 	case ENTRY_STATE:
+	case ENTRY_STATE_1:
 		return put_state(f, e);
 	case ENTRY_DOC_PUT:
 		return put_doc(f, e);
@@ -354,10 +360,10 @@ int fold_apply(struct fold *f, const struct entry *e)
 		return entry_get_sqn(e->body, &row) ? put_sqn(f, e, &row) : -EBADMSG;
 	case ENTRY_IND_HOST:
 		return put_ind(f, e);
-	case ENTRY_OWN_PUT:
-		return put_own(f, e);
-	case ENTRY_OWN_DONE:
-		return entry_get_u64(e->body, &v) ? del(f->del_own, v) : -EBADMSG;
+	case ENTRY_HSS_REQUEST:
+		return put_request(f, e);
+	case ENTRY_HSS_REQUEST_DONE:
+		return entry_get_u64(e->body, &v) ? del(f->del_request, v) : -EBADMSG;
 	case ENTRY_RUN:
 		return entry_get_u64(e->body, &v) ? set_meta(f, "run", v) : -EBADMSG;
 	case ENTRY_OUTBOX:

@@ -6,8 +6,9 @@
 #include <unistd.h>
 #include "loader/store/local_priv.h"
 #include "lib/base/log.h"
+#include "lib/base/secret.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define BACKLOG	       60000u // entries
 
 // Checkpoints of the journal are the fold thread's work; this is what the commit path does when that lags
@@ -21,7 +22,9 @@ static const char schema_rows[] =
     "CREATE TABLE IF NOT EXISTS document(imsi INTEGER PRIMARY KEY, doc TEXT NOT NULL);"
     "CREATE TABLE IF NOT EXISTS profile(id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT "
     "NULL);"
-    "CREATE TABLE IF NOT EXISTS state(imsi INTEGER PRIMARY KEY, body BLOB NOT NULL, node BLOB, ext BLOB);"
+    // of each application: its state, and what it keeps beside it (entry.h)
+    "CREATE TABLE IF NOT EXISTS app_state(imsi INTEGER NOT NULL, app INTEGER NOT NULL, row BLOB NOT NULL, kept BLOB,"
+    " merged BLOB, PRIMARY KEY(imsi, app)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS sqn(imsi INTEGER NOT NULL, fp BLOB NOT NULL, ceiling INTEGER NOT NULL,"
     " run INTEGER NOT NULL, PRIMARY KEY(imsi, fp)) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS ind_host(place INTEGER PRIMARY KEY, hash INTEGER NOT NULL, host TEXT NOT "
@@ -29,21 +32,25 @@ static const char schema_rows[] =
     // which document of the upstream a subscriber is, what of its state the upstream lacks
     "CREATE TABLE IF NOT EXISTS upstream(imsi INTEGER PRIMARY KEY, id INTEGER NOT NULL, digest INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS outbox(imsi INTEGER PRIMARY KEY, seq INTEGER NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS own_request(id INTEGER PRIMARY KEY, imsi INTEGER NOT NULL, body BLOB NOT "
-    "NULL);";
+    "CREATE TABLE IF NOT EXISTS hss_request(id INTEGER PRIMARY KEY, imsi INTEGER NOT NULL, body BLOB NOT NULL);";
+// Of a database of the first version, which had one application; its rows are read as they are (entry.h).
+static const char upgrade_rows_1[] =
+    "INSERT OR REPLACE INTO app_state(imsi, app, row, kept, merged) SELECT imsi, 1, body, node, ext FROM state;"
+    "DROP TABLE state;"
+    "INSERT OR REPLACE INTO hss_request(id, imsi, body) SELECT id, imsi, body FROM own_request;"
+    "DROP TABLE own_request;";
 static const char schema_journal[] = "CREATE TABLE IF NOT EXISTS journal(seq INTEGER PRIMARY KEY, kind "
 				     "INTEGER NOT NULL, imsi INTEGER NOT NULL,"
 				     " body BLOB NOT NULL);";
 
 // Reads the version before anything is written, so that a newer database stays as it is.
-static int check_version(sqlite3 *db, const char *name)
+static int check_version(sqlite3 *db, const char *name, int64_t *version)
 {
-	int64_t version = 0;
-	int rc = sql_number(db, "PRAGMA user_version", 0, &version);
+	int rc = sql_number(db, "PRAGMA user_version", 0, version);
 	if (rc)
 		return rc;
-	if (version > SCHEMA_VERSION) {
-		log_error("database_is_newer", LOG_STR("file", name), LOG_INT("version", version),
+	if (*version > SCHEMA_VERSION) {
+		log_error("database_is_newer", LOG_STR("file", name), LOG_INT("version", *version),
 			  LOG_INT("supported", SCHEMA_VERSION));
 		return -EPROTO;
 	}
@@ -53,16 +60,19 @@ static int check_version(sqlite3 *db, const char *name)
 static int create_schema(struct local *l)
 {
 	char text[64];
+	int64_t version = 0, journal_version = 0;
 	snprintf(text, sizeof(text), "PRAGMA user_version=%d", SCHEMA_VERSION);
-	int rc = check_version(l->fold.db, "hss.db");
+	int rc = check_version(l->fold.db, "hss.db", &version);
 	if (rc == 0)
-		rc = check_version(l->journal, "journal.db");
+		rc = check_version(l->journal, "journal.db", &journal_version);
 	if (rc == 0)
 		rc = sql_exec(l->journal, schema_journal);
 	if (rc == 0)
 		rc = sql_exec(l->fold.db, "BEGIN IMMEDIATE");
 	if (rc == 0)
 		rc = sql_exec(l->fold.db, schema_rows);
+	if (rc == 0 && version == 1)
+		rc = sql_exec(l->fold.db, upgrade_rows_1);
 	if (rc == 0)
 		rc = sql_exec(l->fold.db, text);
 	if (rc == 0)
@@ -210,6 +220,14 @@ out:
 	return rc;
 }
 
+static void scratch_free(struct scratch *s)
+{
+	if (s->p)
+		secret_wipe(s->p, s->cap);
+	free(s->p);
+	*s = (struct scratch){0};
+}
+
 void local_free(struct local **lp)
 {
 	struct local *l = *lp;
@@ -234,7 +252,8 @@ void local_free(struct local **lp)
 	pthread_cond_destroy(&l->bulk.landed);
 	pthread_mutex_destroy(&l->lock);
 	local_replayed_free(l);
-	free(l->scratch);
+	scratch_free(&l->scratch);
+	scratch_free(&l->states);
 	free(l);
 	*lp = NULL;
 }
@@ -275,17 +294,19 @@ static void note(struct local *l, const struct entry *e)
 	struct doc_put doc;
 	struct sqn_row row;
 	struct slice body;
-	struct state_extra x;
+	struct state_row state;
+	struct state_kept kept;
 	switch (e->kind) {
 	case ENTRY_STATE:
-		note_key(l, e, UNFOLDED_STATE, 0);
-		if (entry_get_state(e->body, &body, &x) && x.has_ext)
-			note_key(l, e, UNFOLDED_EXT, 0);
+		if (!entry_get_state(e->body, &body, &kept) || !state_row_get(body, &state))
+			bug("a state that cannot be read again was committed");
+		note_key(l, e, UNFOLDED_STATE, state.app);
+		if (kept.has[1])
+			note_key(l, e, UNFOLDED_MERGED, state.app);
 		break;
 	case ENTRY_DOC_DELETE:
 		local_leaves_sqn_row(l);
-		note_key(l, e, UNFOLDED_STATE, 0);
-		note_key(l, e, UNFOLDED_EXT, 0);
+		note_key(l, e, UNFOLDED_GONE, 0);
 		note_key(l, e, UNFOLDED_DOC, 0);
 		break;
 	case ENTRY_DOC_PUT:

@@ -75,9 +75,9 @@ struct local_subscriber {
 };
 int local_read_subscriber(struct local *l, imsi_t imsi, struct local_subscriber *out) MUST_USE;
 int local_read_document(struct local *l, imsi_t imsi, struct slice *text) MUST_USE;
-int local_read_state(struct local *l, imsi_t imsi, struct slice *body) MUST_USE;
-// The opaque AVPs kept beside the state.
-int local_read_ext(struct local *l, imsi_t imsi, struct slice *ext) MUST_USE;
+// The state of one application, and what it keeps beside it and merges.
+int local_read_state(struct local *l, imsi_t imsi, unsigned app, struct state_row *out) MUST_USE;
+int local_read_merged(struct local *l, imsi_t imsi, unsigned app, struct slice *merged) MUST_USE;
 int local_read_sqn(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], struct sqn_row *out) MUST_USE;
 // Whether there may be an SQN row of somebody who is not in the cache, or of a former key. false only when a whole scan
 // found none and none was left since: then one who is not in the cache need not be looked for.
@@ -99,11 +99,13 @@ int local_feed_position(struct local *l, struct slice *token) MUST_USE;
 // Rows in order of IMSI, from beyond `after`, with the state and the SQN row of each: the ordered merge that
 // fills the cache. Rows only: the caller looks at local_unfolded with the number that local_folded gave
 // before local_scan_begin.
+#define LOCAL_APP_MAX 8 // applications with state; their numbers are below it
 struct local_row {
 	imsi_t imsi;
 	struct slice record;
 	uint64_t profile_id;
-	struct slice state; // empty: none
+	struct state_row state[LOCAL_APP_MAX]; // of the applications that have one
+	unsigned state_cnt;
 	bool has_sqn;
 	struct sqn_row sqn;
 };
@@ -113,11 +115,11 @@ int local_scan_next(struct local *l, struct local_row *out) MUST_USE; // 1, 0 at
 void local_scan_end(struct local *l);
 int local_count(struct local *l, uint64_t *subscribers) MUST_USE;
 
-// IND hosts and own requests of the rows, at the start (everything is folded then). `fn` returns false to
+// IND hosts and HSS-initiated requests of the rows, at the start (everything is folded then). `fn` returns false to
 // stop.
 int local_each_ind(struct local *l, bool (*fn)(void *ctx, const struct ind_host *h), void *ctx) MUST_USE;
-int local_each_own(struct local *l, bool (*fn)(void *ctx, imsi_t imsi, const struct own_image *o),
-		   void *ctx) MUST_USE;
+int local_each_hss_request(struct local *l, bool (*fn)(void *ctx, imsi_t imsi, const struct hss_request_image *o),
+			   void *ctx) MUST_USE;
 // A step through the subscribers for lists and exports: the next IMSI beyond `after`.
 int local_next(struct local *l, imsi_t after, imsi_t *out) MUST_USE;
 

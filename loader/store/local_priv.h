@@ -38,6 +38,11 @@ enum read_stmt {
 	READ_STMT_CNT
 };
 
+struct scratch {
+	uint8_t *p; // holds keys: wiped before it is freed
+	size_t cap;
+};
+
 // A profile that is known to be in the rows.
 struct seen_profile {
 	uint8_t digest[16];
@@ -47,8 +52,8 @@ struct seen_profile {
 // What the fold thread works with. While it runs, nobody else touches this; before and after, whoever holds the struct local.
 struct fold {
 	sqlite3 *db, *journal;
-	sqlite3_stmt *read, *put_doc, *put_sub, *put_state, *put_sqn, *put_ind, *put_own, *put_profile;
-	sqlite3_stmt *get_profile, *del_doc, *del_sub, *del_state, *del_own, *set_meta;
+	sqlite3_stmt *read, *put_doc, *put_sub, *put_state, *put_sqn, *put_ind, *put_request, *put_profile;
+	sqlite3_stmt *get_profile, *del_doc, *del_sub, *del_state, *del_request, *set_meta;
 	sqlite3_stmt *put_up, *del_up, *put_outbox, *del_outbox;
 	struct entry *entry;
 	uint8_t *bytes;
@@ -79,8 +84,8 @@ struct local {
 	sqlite3_stmt *read[READ_STMT_CNT];
 	uint64_t seq, trimmed;
 	struct unfolded unfolded;
-	uint8_t *scratch; // a journal body that was read
-	size_t scratch_cap;
+	struct scratch scratch; // what was read last
+	struct scratch states;	// of the scan's row
 	struct seen_profile seen[PROFILE_SEEN];
 	uint64_t *replayed;
 	size_t replayed_cnt;

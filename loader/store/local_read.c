@@ -12,13 +12,13 @@ int local_read_prepare(struct local *l)
 				 " ON p.id = s.profile WHERE s.imsi = ?1"),
 	    [READ_DOCUMENT] = "SELECT doc FROM document WHERE imsi = ?1",
 	    [READ_UPSTREAM] = "SELECT id, digest FROM upstream WHERE imsi = ?1",
-	    [READ_STATE] = "SELECT body, ext FROM state WHERE imsi = ?1",
+	    [READ_STATE] = "SELECT row, merged FROM app_state WHERE imsi = ?1 AND app = ?2",
 	    [READ_SQN] = "SELECT ceiling, run FROM sqn WHERE imsi = ?1 AND fp = ?2",
 	    [READ_PROFILE] = "SELECT body FROM profile WHERE id = ?1",
 	    [READ_PROFILE_DIGEST] = "SELECT body FROM profile WHERE digest = ?1",
 	    [READ_NEXT] = "SELECT imsi FROM subscriber WHERE imsi > ?1 ORDER BY imsi LIMIT 1",
 	    [SCAN_SUBSCRIBER] = "SELECT imsi, profile, rec FROM subscriber WHERE imsi > ?1 ORDER BY imsi",
-	    [SCAN_STATE] = "SELECT imsi, body FROM state WHERE imsi > ?1 ORDER BY imsi",
+	    [SCAN_STATE] = "SELECT imsi, row FROM app_state WHERE imsi > ?1 ORDER BY imsi, app",
 	    [SCAN_SQN] = "SELECT imsi, fp, ceiling, run FROM sqn WHERE imsi > ?1 ORDER BY imsi",
 	};
 	for (unsigned i = 0; i < READ_STMT_CNT; i++) {
@@ -29,26 +29,31 @@ int local_read_prepare(struct local *l)
 	return 0;
 }
 
-// Copies what a statement shows into the scratch block: the statement can be reset, its read lock is gone.
-static int keep(struct local *l, size_t used, struct slice *s)
+// Copies what a statement shows into a block, behind `used` octets: the statement can be reset, its read lock is gone.
+static int keep_in(struct scratch *b, size_t used, struct slice *s)
 {
-	if (used + s->len > l->scratch_cap) {
+	if (used + s->len > b->cap) {
 		size_t cap = (used + s->len) * 2 + 1024;
 		uint8_t *p = malloc(cap);
 		if (!p)
 			return -ENOMEM;
 		if (used)
-			memcpy(p, l->scratch, used);
-		if (l->scratch)
-			secret_wipe(l->scratch, l->scratch_cap);
-		free(l->scratch);
-		l->scratch = p;
-		l->scratch_cap = cap;
+			memcpy(p, b->p, used);
+		if (b->p)
+			secret_wipe(b->p, b->cap);
+		free(b->p);
+		b->p = p;
+		b->cap = cap;
 	}
 	if (s->len)
-		memcpy(l->scratch + used, s->p, s->len);
-	s->p = l->scratch + used;
+		memcpy(b->p + used, s->p, s->len);
+	s->p = b->p + used;
 	return 0;
+}
+
+static int keep(struct local *l, size_t used, struct slice *s)
+{
+	return keep_in(&l->scratch, used, s);
 }
 
 // The newest unfolded entry of a key: 1 and the entry (its body in the scratch block), 0 when the rows are
@@ -111,11 +116,11 @@ static int subscriber_of_entry(struct local *l, const struct entry *e, struct lo
 		return -EUCLEAN;
 	if (d.profile.len == 0) {
 		struct slice body;
-		size_t record_at = (size_t)(d.record.p - l->scratch);
+		size_t record_at = (size_t)(d.record.p - l->scratch.p);
 		int rc = profile_by_digest(l, d.digest, e->body.len, &body);
 		if (rc < 0)
 			return rc;
-		d.record.p = l->scratch + record_at; // the block may have moved
+		d.record.p = l->scratch.p + record_at; // the block may have moved
 		d.profile = rc ? body : (struct slice){0};
 	}
 	*out = (struct local_subscriber){.record = d.record, .profile = d.profile};
@@ -140,7 +145,7 @@ int local_read_subscriber(struct local *l, imsi_t imsi, struct local_subscriber 
 	out->profile = sql_blob(s, 2);
 	if (rc == 0)
 		rc = keep(l, record_len, &out->profile);
-	out->record = slice_of(l->scratch, record_len);
+	out->record = slice_of(l->scratch.p, record_len);
 	sqlite3_reset(s);
 	return rc ? rc : 1;
 }
@@ -199,9 +204,10 @@ int local_read_upstream(struct local *l, imsi_t imsi, uint64_t *id, uint64_t *di
 	return 1;
 }
 
-static int state_row(struct local *l, imsi_t imsi, int column, struct slice *out)
+static int state_column(struct local *l, imsi_t imsi, unsigned app, int column, struct slice *out)
 {
 	sqlite3_stmt *s = l->read[READ_STATE];
+	sqlite3_bind_int(s, 2, (int)app);
 	int rc = query(s, imsi.v);
 	if (rc <= 0)
 		return rc;
@@ -211,31 +217,38 @@ static int state_row(struct local *l, imsi_t imsi, int column, struct slice *out
 	return rc ? rc : 1;
 }
 
-static int read_state(struct local *l, imsi_t imsi, enum unfolded_class cls, struct slice *out)
+// Column 0: the row, 1: what is merged.
+static int read_state(struct local *l, imsi_t imsi, unsigned app, int column, struct slice *out)
 {
 	struct entry e;
-	struct slice body;
-	struct state_extra x;
+	struct slice row;
+	struct state_kept k;
+	enum unfolded_class cls = column ? UNFOLDED_MERGED : UNFOLDED_STATE;
+	uint64_t folded = atomic_load(&l->folded);
+	uint64_t gone = unfolded_find(&l->unfolded, unfolded_key(UNFOLDED_GONE, imsi, 0), folded);
 	*out = (struct slice){0};
-	int rc = journal_find(l, cls, imsi, 0, &e);
-	if (rc == 0)
-		return state_row(l, imsi, cls == UNFOLDED_EXT, out);
-	if (rc < 0 || e.kind == ENTRY_DOC_DELETE)
+	int rc = journal_find(l, cls, imsi, app, &e);
+	if (rc < 0 || gone > e.seq)
 		return rc < 0 ? rc : 0;
-	if (!entry_get_state(e.body, &body, &x))
+	if (rc == 0)
+		return state_column(l, imsi, app, column, out);
+	if (!entry_get_state(e.body, &row, &k))
 		return -EUCLEAN;
-	*out = cls == UNFOLDED_EXT ? x.ext : body;
+	*out = column ? k.blob[1] : row;
 	return 1;
 }
 
-int local_read_state(struct local *l, imsi_t imsi, struct slice *body)
+int local_read_state(struct local *l, imsi_t imsi, unsigned app, struct state_row *out)
 {
-	return read_state(l, imsi, UNFOLDED_STATE, body);
+	struct slice row;
+	*out = (struct state_row){0};
+	int rc = read_state(l, imsi, app, 0, &row);
+	return rc == 1 && !state_row_get(row, out) ? -EUCLEAN : rc;
 }
 
-int local_read_ext(struct local *l, imsi_t imsi, struct slice *ext)
+int local_read_merged(struct local *l, imsi_t imsi, unsigned app, struct slice *merged)
 {
-	return read_state(l, imsi, UNFOLDED_EXT, ext);
+	return read_state(l, imsi, app, 1, merged);
 }
 
 int local_read_sqn(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], struct sqn_row *out)
@@ -301,9 +314,13 @@ int local_profile(struct local *l, uint64_t id, struct slice *body)
 bool local_unfolded(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], uint64_t folded)
 {
 	const struct unfolded *u = &l->unfolded;
-	return unfolded_find(u, unfolded_key(UNFOLDED_DOC, imsi, 0), folded) ||
-	       unfolded_find(u, unfolded_key(UNFOLDED_STATE, imsi, 0), folded) ||
-	       unfolded_find(u, unfolded_key(UNFOLDED_SQN, imsi, be64_get(fp)), folded);
+	if (unfolded_find(u, unfolded_key(UNFOLDED_DOC, imsi, 0), folded) ||
+	    unfolded_find(u, unfolded_key(UNFOLDED_SQN, imsi, be64_get(fp)), folded))
+		return true;
+	for (unsigned app = 0; app < LOCAL_APP_MAX; app++)
+		if (unfolded_find(u, unfolded_key(UNFOLDED_STATE, imsi, app), folded))
+			return true;
+	return false;
 }
 
 // ---- scan
@@ -342,14 +359,35 @@ void local_scan_end(struct local *l)
 	l->scan_sub = l->scan_state = l->scan_sqn = false;
 }
 
-static int scan_state(struct local *l, int64_t imsi, struct slice *state)
+// Beside the states of the row that lie in the block already: it may move.
+static int keep_state(struct local *l, size_t used, struct slice *s, struct local_row *row)
 {
+	const uint8_t *before = l->states.p;
+	int rc = keep_in(&l->states, used, s);
+	if (rc == 0 && l->states.p != before)
+		for (unsigned i = 0; i < row->state_cnt; i++)
+			row->state[i].body.p = l->states.p + (row->state[i].body.p - before);
+	return rc;
+}
+
+// The states of all applications, in a block of their own: the caller reads other things before it uses them. A row that
+// this build cannot read is left out: its application starts anew.
+static int scan_state(struct local *l, int64_t imsi, struct local_row *out)
+{
+	size_t used = 0;
 	sqlite3_stmt *s = l->read[SCAN_STATE];
 	int rc = 0;
-	while (rc == 0 && l->scan_state && sqlite3_column_int64(s, 0) < imsi)
-		rc = advance(s, &l->scan_state);
-	*state = rc == 0 && l->scan_state && sqlite3_column_int64(s, 0) == imsi ? sql_blob(s, 1)
-										: (struct slice){0};
+	while (rc == 0 && l->scan_state && sqlite3_column_int64(s, 0) <= imsi) {
+		struct slice row = sql_blob(s, 1);
+		if (sqlite3_column_int64(s, 0) == imsi && out->state_cnt < LOCAL_APP_MAX) {
+			rc = keep_state(l, used, &row, out);
+			used += row.len;
+			if (rc == 0 && state_row_get(row, &out->state[out->state_cnt]))
+				out->state_cnt++;
+		}
+		if (rc == 0)
+			rc = advance(s, &l->scan_state);
+	}
 	return rc;
 }
 
@@ -394,7 +432,7 @@ int local_scan_next(struct local *l, struct local_row *out)
 	out->record = record;
 	int rc = keep(l, 0, &out->record);
 	if (rc == 0)
-		rc = scan_state(l, imsi, &out->state);
+		rc = scan_state(l, imsi, out);
 	if (rc == 0)
 		rc = scan_sqn(l, imsi, out);
 	if (rc == 0)
@@ -436,15 +474,16 @@ int local_each_ind(struct local *l, bool (*fn)(void *ctx, const struct ind_host 
 	return rc ? rc : sql_error(step);
 }
 
-int local_each_own(struct local *l, bool (*fn)(void *ctx, imsi_t imsi, const struct own_image *o), void *ctx)
+int local_each_hss_request(struct local *l, bool (*fn)(void *ctx, imsi_t imsi, const struct hss_request_image *o),
+			   void *ctx)
 {
 	sqlite3_stmt *s = NULL;
-	int rc = sql_prepare(l->rows, "SELECT imsi, body FROM own_request ORDER BY id", &s);
+	int rc = sql_prepare(l->rows, "SELECT imsi, body FROM hss_request ORDER BY id", &s);
 	int step = SQLITE_DONE;
 	while (rc == 0 && (step = sqlite3_step(s)) == SQLITE_ROW) {
-		struct own_image o;
+		struct hss_request_image o;
 		imsi_t imsi = {(uint64_t)sqlite3_column_int64(s, 0)};
-		if (entry_get_own(sql_blob(s, 1), &o) && !fn(ctx, imsi, &o))
+		if (entry_get_hss_request(sql_blob(s, 1), &o) && !fn(ctx, imsi, &o))
 			break;
 	}
 	sqlite3_finalize(s);

@@ -41,7 +41,7 @@ uint64_t unfolded_key(enum unfolded_class cls, imsi_t imsi, uint64_t extra)
 {
 	// a full 64-bit mix: two subscribers share a key with a chance of 2^-64 a pair; what is found is
 	// checked besides
-	uint64_t key = ident_hash(imsi.v ^ ident_hash(extra + cls));
+	uint64_t key = ident_hash(imsi.v ^ (ident_hash(extra) + cls * 0x9e3779b97f4a7c15ull));
 	return key ? key : 1;
 }
 

@@ -26,12 +26,18 @@ struct unfolded {
 };
 
 // What an entry is about. One subscriber may have an entry of each class.
-enum unfolded_class { UNFOLDED_STATE = 1, UNFOLDED_DOC = 2, UNFOLDED_SQN = 3, UNFOLDED_EXT = 4 };
+enum unfolded_class {
+	UNFOLDED_STATE = 1, // of one application
+	UNFOLDED_DOC = 2,
+	UNFOLDED_SQN = 3,
+	UNFOLDED_MERGED = 4, // what an application keeps and merges
+	UNFOLDED_GONE = 5,   // the subscriber was deleted, with all that was before
+};
 
 int unfolded_init(struct unfolded *u) MUST_USE;
 void unfolded_fini(struct unfolded *u);
 
-// `extra` tells SQN rows of one subscriber apart (start of the fingerprint); 0 for the other classes.
+// `extra` tells SQN rows of one subscriber apart (start of the fingerprint), and states (the application); else 0.
 uint64_t unfolded_key(enum unfolded_class cls, imsi_t imsi, uint64_t extra);
 
 // Notes an entry. Entries up to `folded` are forgotten when room is needed. -ENOMEM: nothing noted.

@@ -205,21 +205,22 @@ static void compose_location(struct loader *l, const struct cache_record *r, str
 {
 	struct slice host, realm;
 	w->what |= UP_WRITE_STATE;
-	if (cache_node_get(l->cache, r->mme, &host, &realm)) {
+	const struct cache_serving *mme = &r->serving[0], *sgsn = &r->serving[1];
+	if (cache_node_get(l->cache, mme->node, &host, &realm)) {
 		put_name(w->mme_host, host);
 		put_name(w->mme_realm, realm);
 	}
-	if (cache_node_get(l->cache, r->sgsn, &host, &realm)) {
+	if (cache_node_get(l->cache, sgsn->node, &host, &realm)) {
 		put_name(w->sgsn_host, host);
 		put_name(w->sgsn_realm, realm);
 	}
-	w->mme_time_us = r->mme_time_us;
-	w->sgsn_time_us = r->sgsn_time_us;
+	w->mme_time_us = mme->time_us;
+	w->sgsn_time_us = sgsn->time_us;
 	w->imeisv = r->imeisv;
-	memcpy(w->mme_plmn, r->mme_plmn, 3);
-	memcpy(w->sgsn_plmn, r->sgsn_plmn, 3);
-	w->mme_purged = r->flags & RECORD_MME_PURGED;
-	w->sgsn_purged = r->flags & RECORD_SGSN_PURGED;
+	memcpy(w->mme_plmn, mme->plmn, 3);
+	memcpy(w->sgsn_plmn, sgsn->plmn, 3);
+	w->mme_purged = mme->flags & SERVING_PURGED;
+	w->sgsn_purged = sgsn->flags & SERVING_PURGED;
 }
 
 static void compose_sqn(struct loader *l, const struct cache_record *r, const struct outbox_side *side, struct up_write *w)

@@ -250,7 +250,7 @@ static bool same_subscriber(struct loader *l, const json_t *doc, const struct ca
 	const struct cache_profile *p = cache_profile(l->cache, r), *built = l->records.profile;
 	bool same = record_parse(&l->records, doc, &s, &e) && record_build(&l->records, &s, &image, &e) &&
 		    secret_equal(r->k, image.k, 16) && secret_equal(r->opc, image.opc, 16) &&
-		    r->amf == image.amf && r->alg == image.alg && (r->flags & ~STATE_FLAGS) == image.flags &&
+		    r->amf == image.amf && r->alg == image.alg && (r->flags) == image.flags &&
 		    r->msisdn[0].v == image.msisdn[0].v && r->msisdn[1].v == image.msisdn[1].v && p &&
 		    p->len == built->len && memcmp(p, built, built->len) == 0;
 	secret_wipe(&s, offsetof(struct subscription, apn));

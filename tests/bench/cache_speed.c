@@ -84,7 +84,7 @@ static uint64_t find_random(struct cache *c, uint32_t cnt, bool batch)
 			const struct cache_record *r = cache_find(c, want[i]);
 			if (!r)
 				die("a subscriber is missing");
-			sum += r->k[0] + r->opc[15] + r->mme_time_us;
+			sum += r->k[0] + r->opc[15] + r->serving[0].time_us;
 		}
 		cache_unpin(c);
 	}
@@ -119,7 +119,7 @@ static void measure(uint32_t cnt)
 	uint64_t start = clock_mono_us();
 	for (uint32_t i = 0; i < LOOKUPS; i++) {
 		struct cache_record r = *cache_find(builder_cache(b), imsi_no(rng() % cnt));
-		r.mme_time_us++;
+		r.serving[0].time_us++;
 		if (builder_put(b, &r) < 0)
 			die("update");
 		if (i % 64 == 63)

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "apps/apps.h"
+#include "apps/s6a/state.h"
 #include "loader/admin/admin.h"
 #include "loader/commit/load.h"
 #include "loader/loader.h"
@@ -91,24 +93,27 @@ static void import_all(struct loader *l, unsigned n)
 
 static void changes(struct loader *l, unsigned subscribers, unsigned n, unsigned batch)
 {
-	static const char hosts[2][40] = {"mme01.epc.mnc001.mcc001.3gppnetwork.org",
-					  "mme02.epc.mnc001.mcc001.3gppnetwork.org"};
-	static const char realm[] = "epc.mnc001.mcc001.3gppnetwork.org";
-	uint8_t body[256];
+	uint8_t body[512], state[S6A_STATE_MAX];
 	uint64_t rng = 1, start = clock_mono_us();
+	struct s6a_state s = {.serving[S6A_MME] = {.host = slice_str("mme01.epc.mnc001.mcc001.3gppnetwork.org"),
+						   .realm = slice_str("epc.mnc001.mcc001.3gppnetwork.org"),
+						   .plmn = {0, 0xf1, 0x10},
+						   .time_us = start}};
+	struct wr sw = wr_of(state, sizeof(state));
+	s6a_state_put(&sw, &s);
 	acks = 0;
 	for (unsigned i = 0; i < n; i++) {
 		rng = rng * 6364136223846793005ull + 1442695040888963407ull;
-		struct ipc_change c = {.imsi = imsi_v((unsigned)((rng >> 33) % subscribers)),
-				       .dup_key = rng | 1,
-				       .kind = CHANGE_ULR_MME,
-				       .plmn = {0, 0xf1, 0x10},
-				       .host_len = sizeof(hosts[0]) - 1,
-				       .realm_len = sizeof(realm) - 1};
+		imsi_t imsi = {imsi_v((unsigned)((rng >> 33) % subscribers))};
+		const struct cache_record *r = cache_find(l->cache, imsi);
+		struct ipc_change c = {.imsi = imsi.v,
+				       .key = rng | 1,
+				       .version = r ? r->version : 0,
+				       .state_len = (uint16_t)wr_len(&sw),
+				       .app = app_s6a};
 		struct wr w = wr_of(body, sizeof(body));
 		wr_bytes(&w, &c, sizeof(c));
-		wr_bytes(&w, hosts[0], sizeof(hosts[0]) - 1);
-		wr_bytes(&w, realm, sizeof(realm) - 1);
+		wr_bytes(&w, state, wr_len(&sw));
 		frame(l, ROLE_WORKER, IPC_CHANGE, i + 2, body, wr_len(&w));
 		if (i % batch == batch - 1)
 			txn_commit(l);

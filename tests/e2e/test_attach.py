@@ -219,7 +219,7 @@ class Restart(unittest.TestCase):
             with d.Peer(h.port, "mme-a.test") as a:
                 clr = a.take(d.CLR, timeout=15)
                 self.assertEqual(clr.one(d.USER_NAME).text, FIRST)
-                h.until(lambda: h.metric("hss_own_requests_pending") == 0, "delivered", timeout=5)
+                h.until(lambda: h.metric("hss_initiated_requests_pending") == 0, "delivered", timeout=5)
                 self.assertFalse([r for r in a.requests if r.command == d.CLR], "once")
             self.assertEqual(h.stop(), 0)
 

@@ -296,9 +296,9 @@ class Attack(Beside):
         other.answer(clr)
         self.assertEqual(other.call(other.dwr()).result, 2001)
         self.assertEqual(self.hss.metric("hss_unmatched_answers_total") - before, 1)
-        self.hss.until(lambda: self.hss.metric("hss_own_requests_pending") == 1, "it still waits")
+        self.hss.until(lambda: self.hss.metric("hss_initiated_requests_pending") == 1, "it still waits")
         old.answer(clr)
-        self.hss.until(lambda: self.hss.metric("hss_own_requests_pending") == 0, "answered")
+        self.hss.until(lambda: self.hss.metric("hss_initiated_requests_pending") == 0, "answered")
         old.answer(clr)  # once more: nobody waits for it
         self.assertEqual(old.call(old.dwr()).result, 2001)
         self.assertEqual(self.hss.metric("hss_unmatched_answers_total") - before, 2)

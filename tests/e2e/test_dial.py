@@ -291,7 +291,7 @@ class Dial(unittest.TestCase):
         self.assertEqual((copy.e2e, copy.data), (clr.e2e, clr.data))
 
     def wait_all_answered(self):
-        self.hss.until(lambda: self.hss.metric("hss_own_requests_pending") == 0, "every CLR is answered")
+        self.hss.until(lambda: self.hss.metric("hss_initiated_requests_pending") == 0, "every CLR is answered")
 
     def test_through_a_relay(self):
         """A CLR for an MME that isn't connected goes through the DRA; when that one dies without an answer, at once

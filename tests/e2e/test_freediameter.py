@@ -182,7 +182,7 @@ class Relay(unittest.TestCase):
             self.assertEqual((clr.one(d.ORIGIN_HOST).text, clr.one(d.DEST_HOST).text), (HOST, self.mme_host))
             cancelled.add(clr.one(d.USER_NAME).text)
         self.assertEqual(cancelled, {hss.imsi(n) for n in range(1, 21)})
-        self.hss.until(lambda: self.hss.metric("hss_own_requests_pending") == 0, "every CLR is answered")
+        self.hss.until(lambda: self.hss.metric("hss_initiated_requests_pending") == 0, "every CLR is answered")
         # defects are answered through it, too
         self.assertEqual(self.mme.call(self.mme.ulr("00101" + "9" * 10)).result, 5001)
         self.assertEqual(self.mme.call(self.mme.s6a(d.AIR, hss.imsi(5), [])).result, 5005)

@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	// half of the changes are done, nothing else is answered; then all are forgotten
 	for (unsigned i = 0; i < f->asks.in; i++)
 		if (f->asks.f[i].hdr.type == IPC_CHANGE && (size & 1))
-			wf_change_ack(f, f->asks.f[i].hdr.id, CHANGE_DONE, 1);
+			wf_change_ack(f, f->asks.f[i].hdr.id, CHANGE_DONE);
 	request_frontend_lost(&f->w, 0);
 	CHECK(f->stats->c[STAT_LOADER_WAITING] == 0);
 	for (unsigned i = 0; i < f->answers[0].in; i++) {

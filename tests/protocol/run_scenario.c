@@ -32,7 +32,7 @@ struct worker {
 	unsigned index;
 	struct asked *asked;               // REQUESTs not answered yet
 	size_t asked_cnt, asked_cap, seen; // `seen`: those that the scenario has looked at
-	struct ipc_own_answer own;
+	struct ipc_hss_answer own;
 	bool own_there;
 };
 
@@ -55,7 +55,7 @@ static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, c
 {
 	struct worker *w = ctx;
 	(void)ch;
-	if (hdr->type == IPC_OWN_ANSWER) {
+	if (hdr->type == IPC_HSS_ANSWER) {
 		memcpy(&w->own, body, sizeof w->own);
 		w->own_there = true;
 		return;
@@ -165,7 +165,7 @@ static void worker_line(const struct line *l)
 static void own_send(const struct line *l)
 {
 	struct compose_ids ids = {.hop = 900};
-	struct ipc_own_request q = {.timeout_ms = (uint32_t)line_number(l, "timeout", 1000)};
+	struct ipc_hss_request q = {.timeout_ms = (uint32_t)line_number(l, "timeout", 1000)};
 	uint32_t frontend;
 	const char *dhost = line_value(l, "dhost", 0);
 	struct slice host = slice_str(dhost ? dhost : "");
@@ -177,7 +177,7 @@ static void own_send(const struct line *l)
 	struct wr m = wr_of(scratch + sizeof q, sizeof scratch - sizeof q);
 	compose_message(l, l->word[1], &ids, &m);
 	workers[0].own_there = false;
-	channel_send(f.worker[0], IPC_OWN_REQUEST, 4711, scratch, sizeof q + wr_len(&m));
+	channel_send(f.worker[0], IPC_HSS_REQUEST, 4711, scratch, sizeof q + wr_len(&m));
 	channel_flush(f.worker[0]);
 	pump();
 }

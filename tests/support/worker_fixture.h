@@ -5,6 +5,8 @@
 #pragma once
 #include <sys/mman.h>
 #include <unistd.h>
+#include "apps/apps.h"
+#include "apps/s6a/location.h"
 #include "cache/build.h"
 #include "lib/diameter/request.h"
 #include "lib/base/clock.h"
@@ -83,8 +85,8 @@ static inline void wf_on_frame(void *ctx, struct channel *ch, const struct ipc_h
 	unsigned i = ch == f->w.frontend[0] ? 0 : 1;
 	if (hdr->type == IPC_REQUEST)
 		request_arrived(&f->w, i, hdr, body);
-	else if (hdr->type == IPC_OWN_ANSWER)
-		own_answered(&f->w, hdr, body);
+	else if (hdr->type == IPC_HSS_ANSWER)
+		hss_request_answered(&f->w, hdr, body);
 }
 
 static inline void wf_on_down(void *ctx, struct channel *ch, int why)
@@ -99,7 +101,7 @@ static inline void wf_on_down(void *ctx, struct channel *ch, int why)
 		if (ch == f->w.frontend[i]) {
 			channel_free(&f->w.frontend[i]);
 			request_frontend_lost(&f->w, i);
-			own_frontend_lost(&f->w, i);
+			hss_request_frontend_lost(&f->w, i);
 		}
 	wf_flush(f);
 }
@@ -290,7 +292,7 @@ static inline struct wf *wf_new(uint32_t subscribers)
 	CHECK((f->control = control_map(f->control_fd, true)) != NULL);
 	f->stats = &f->control->stats[control_instance(ROLE_WORKER, 0)];
 	CHECK((f->b = builder_open(f->records, f->sqn, f->control, subscribers, 0, &fresh)) != NULL);
-	CHECK(worker_init(&f->w, &f->config, f->stats) == 0);
+	CHECK(worker_init(&f->w, &f->config, f->stats, worker_apps) == 0);
 	CHECK(cache_open(&f->w.cache, f->records_ro, f->sqn, f->control, 0) == 0);
 	CHECK((f->base = event_base_new()) != NULL);
 	for (unsigned i = 0; i < WF_FRONTENDS; i++)
@@ -550,11 +552,60 @@ static inline void wf_reply(struct wf *f, enum ipc_type type, uint64_t id, uint6
 	wf_run(f);
 }
 
-static inline void wf_change_ack(struct wf *f, uint64_t id, enum change_status status, uint32_t flags)
+static inline void wf_change_ack(struct wf *f, uint64_t id, enum change_status status)
 {
-	struct ipc_change_ack a = {.status = status, .flags = flags};
-	CHECK(channel_send(f->ld, IPC_CHANGE_ACK, id, &a, sizeof a));
-	wf_run(f);
+	wf_reply(f, IPC_CHANGE_ACK, id, status);
+}
+
+// The change that a CHANGE frame asks for; slices point into it.
+struct wf_change {
+	struct ipc_change c;
+	struct slice state, kept[2];
+	struct s6a_state s6a;
+	struct s6a_cancel cancel[4];
+};
+
+static inline struct wf_change wf_read_change(const struct wf_frame *fr)
+{
+	struct wf_change x = {0};
+	struct rd r = rd_of(fr->body, fr->len);
+	memcpy(&x.c, rd_take(&r, sizeof x.c), sizeof x.c);
+	x.state = rd_bytes(&r, x.c.state_len);
+	x.kept[0] = rd_bytes(&r, x.c.kept_len[0]);
+	x.kept[1] = rd_bytes(&r, x.c.kept_len[1]);
+	CHECK(x.c.app == app_s6a && s6a_state_get(x.state, &x.s6a) && x.c.request_cnt <= 4);
+	for (unsigned i = 0; i < x.c.request_cnt; i++) {
+		struct ipc_change_request q;
+		memcpy(&q, rd_take(&r, sizeof q), sizeof q);
+		struct slice host = rd_bytes(&r, q.host_len), realm = rd_bytes(&r, q.realm_len);
+		CHECK(s6a_cancel_get(q.purpose, rd_bytes(&r, q.data_len), &x.cancel[i]));
+		x.cancel[i].host = host;
+		x.cancel[i].realm = realm;
+	}
+	CHECK(!r.err && rd_left(&r) == 0);
+	return x;
+}
+
+// Makes what the change asks for true in the cache, as the loader does, and says so.
+static inline void wf_change_done(struct wf *f, const struct wf_frame *fr)
+{
+	struct wf_change x = wf_read_change(fr);
+	const struct cache_record *now = cache_find(builder_cache(f->b), (imsi_t){x.c.imsi});
+	CHECK(now);
+	struct cache_record r = *now;
+	for (unsigned i = 0; i < 2; i++) {
+		const struct s6a_serving *v = &x.s6a.serving[i];
+		r.serving[i].node = v->host.len ? builder_node(f->b, v->host, v->realm) : 0;
+		memcpy(r.serving[i].plmn, v->plmn, 3);
+		r.serving[i].flags = v->flags;
+		r.serving[i].time_us = v->time_us;
+	}
+	r.imeisv = x.s6a.imeisv;
+	r.data_mark = x.s6a.data_mark;
+	r.change_key = x.c.key;
+	r.version++;
+	CHECK(builder_put(f->b, &r) == 0);
+	wf_change_ack(f, fr->hdr.id, CHANGE_DONE);
 }
 
 // ---- commands

@@ -111,17 +111,17 @@ static inline void keys_fill(struct cache_record *r, uint32_t version)
 		r->k[i] = (uint8_t)(r->imsi.v + version * 3 + i);
 		r->opc[i] = (uint8_t)(r->k[i] ^ 0xa5);
 	}
-	r->mme_time_us = version;
-	r->sgsn_time_us = ~(uint64_t)version;
+	r->serving[0].time_us = version;
+	r->serving[1].time_us = ~(uint64_t)version;
 }
 
 // Whether a record is whole: what keys_fill wrote, for one version.
 static inline bool keys_whole(const struct cache_record *r)
 {
 	struct cache_record want = {.imsi = r->imsi};
-	keys_fill(&want, (uint32_t)r->mme_time_us);
+	keys_fill(&want, (uint32_t)r->serving[0].time_us);
 	return memcmp(want.k, r->k, 16) == 0 && memcmp(want.opc, r->opc, 16) == 0 &&
-	       r->sgsn_time_us == ~r->mme_time_us;
+	       r->serving[1].time_us == ~r->serving[0].time_us;
 }
 
 static inline uint32_t pool_free_cnt(const struct pool *p)

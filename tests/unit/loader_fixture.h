@@ -12,6 +12,10 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "apps/apps.h"
+#include "apps/s6a/loader.h"
+#include "lib/base/change_key.h"
+#include "lib/base/clock.h"
 #include "loader/admin/admin.h"
 #include "loader/commit/load.h"
 #include "loader/loader.h"
@@ -92,7 +96,8 @@ static inline int world_attach(void)
 								.records_fd = world.records,
 								.sqn_fd = world.sqn,
 								.op_fd = -1,
-								.control = world.control});
+								.control = world.control,
+								.apps = loader_apps});
 	if (rc == 0)
 		local_fold_stop(world.l.local);
 	return rc;
@@ -117,7 +122,7 @@ static inline void world_kill(void)
 	admin_free(l);
 	problems_free(l);
 	load_free(l);
-	own_table_free(l);
+	hss_requests_free(l);
 	txn_free(l);
 	local_free(&l->local);
 	builder_free(&l->builder);
@@ -207,31 +212,121 @@ static inline unsigned sent_count(uint16_t type)
 	return n;
 }
 
+// ---- changes of S6a's state, decided as a worker decides them: from what the cache shows now
+
+enum world_kind { WORLD_ULR_MME, WORLD_ULR_SGSN, WORLD_PUR, WORLD_NOR };
+
+struct world_ask {
+	enum world_kind kind;
+	const char *imsi, *host, *realm;
+	bool combined, clear_sgsn, cancel_other, repeated;
+	uint32_t pur_flags;
+	uint64_t key; // of the request; 0: one of its own
+	struct slice kept[2];
+	bool merge; // kept[1]
+	uint16_t hdr_flags;
+	uint64_t id; // of the frame
+};
+
+static inline bool world_decide(const struct world_ask *a, struct s6a_decision *d, uint16_t *version)
+{
+	const struct cache_record *r = cache_find(world.l.cache, imsi_of(a->imsi));
+	struct s6a_state now = {0};
+	struct slice host = slice_str(a->host);
+	*version = r ? r->version : 0;
+	if (r)
+		s6a_state_of(world.l.cache, r, &now);
+	if (a->kind == WORLD_PUR)
+		return s6a_purge(&now, host, a->pur_flags, d);
+	if (a->kind == WORLD_NOR)
+		return s6a_notify(&now, host, clock_wall_us(), 0, a->clear_sgsn, d);
+	s6a_update_location(&now,
+			    &(struct s6a_update){.kind = a->kind == WORLD_ULR_SGSN ? S6A_SGSN : S6A_MME,
+						 .host = host,
+						 .realm = slice_str(a->realm ? a->realm : "test"),
+						 .plmn = {0x00, 0xf1, 0x10},
+						 .now_us = clock_wall_us(),
+						 .combined = a->combined,
+						 .clear_sgsn = a->clear_sgsn,
+						 .cancel_other = a->cancel_other},
+			    d);
+	return true;
+}
+
+static inline size_t world_change_body(const struct world_ask *a, const struct s6a_decision *d, uint16_t version,
+				       uint8_t *body, size_t cap)
+{
+	static uint64_t next_key = 1ull << 32;
+	uint8_t state[S6A_STATE_MAX], data[S6A_CANCEL_DATA_LEN];
+	struct wr s = wr_of(state, sizeof(state)), w = wr_of(body, cap);
+	s6a_state_put(&s, &d->next);
+	assert_false(s.err);
+	const struct ipc_change c = {
+	    .imsi = imsi_of(a->imsi).v,
+	    .key = change_key(a->key ? a->key : ++next_key, 316, 1, clock_wall_us()),
+	    .options = (a->repeated ? CHANGE_REPEATED : 0u) | (a->kept[0].len ? CHANGE_KEPT_0 : 0u) |
+		       (a->kept[1].len ? CHANGE_KEPT_1 : 0u) | (a->merge ? CHANGE_MERGE_1 : 0u),
+	    .kept_len = {a->kept[0].len, a->kept[1].len},
+	    .version = version,
+	    .state_len = (uint16_t)wr_len(&s),
+	    .request_cnt = (uint16_t)d->cancel_cnt,
+	    .app = app_s6a};
+	wr_bytes(&w, &c, sizeof(c));
+	wr_bytes(&w, state, wr_len(&s));
+	wr_slice(&w, a->kept[0]);
+	wr_slice(&w, a->kept[1]);
+	for (unsigned i = 0; i < d->cancel_cnt; i++) {
+		const struct s6a_cancel *k = &d->cancel[i];
+		const struct ipc_change_request head = {
+		    .purpose = k->kind == S6A_SGSN ? S6A_CANCEL_SGSN : S6A_CANCEL_MME,
+		    .host_len = (uint8_t)k->host.len,
+		    .realm_len = (uint8_t)k->realm.len,
+		    .data_len = S6A_CANCEL_DATA_LEN};
+		wr_bytes(&w, &head, sizeof(head));
+		wr_slice(&w, k->host);
+		wr_slice(&w, k->realm);
+		wr_slice(&w, s6a_cancel_data(k, data));
+	}
+	assert_false(w.err);
+	return wr_len(&w);
+}
+
+// A worker's CHANGE under a->id; txn_commit is still to be called. false: nothing is sent, since the node does not serve
+// the subscriber.
+static inline bool world_change(const struct world_ask *a)
+{
+	uint8_t body[40000];
+	struct s6a_decision d;
+	uint16_t version;
+	if (!world_decide(a, &d, &version))
+		return false;
+	size_t n = world_change_body(a, &d, version, body, sizeof(body));
+	world_frame(ROLE_WORKER, IPC_CHANGE, a->id, a->hdr_flags, body, n);
+	return true;
+}
+
 // A worker's ULR of this MME, under change id `id`; txn_commit is still to be called.
 static inline void world_ulr(const char *imsi, uint64_t id, const char *host)
 {
-	uint8_t body[256];
-	struct ipc_change c = {.imsi = imsi_of(imsi).v,
-			       .dup_key = id,
-			       .kind = CHANGE_ULR_MME,
-			       .host_len = (uint16_t)strlen(host),
-			       .realm_len = 4};
-	struct wr w = wr_of(body, sizeof(body));
-	wr_bytes(&w, &c, sizeof(c));
-	wr_slice(&w, slice_str(host));
-	wr_slice(&w, slice_str("test"));
-	world_frame(ROLE_WORKER, IPC_CHANGE, id, 0, body, wr_len(&w));
+	assert_true(world_change(&(struct world_ask){.imsi = imsi, .host = host, .key = id, .id = id}));
 }
 
 // What that change's worker was told, which must be something.
-static inline struct ipc_change_ack world_ack(uint64_t id)
+static inline enum change_status world_ack(uint64_t id)
 {
-	struct ipc_change_ack ack;
+	uint64_t status;
 	const struct sent *s = sent_find(IPC_CHANGE_ACK, id);
 	assert_non_null(s);
-	assert_int_equal(s->len, sizeof(ack));
-	memcpy(&ack, s->body, sizeof(ack));
-	return ack;
+	assert_int_equal(s->len, sizeof(status));
+	memcpy(&status, s->body, sizeof(status));
+	return (enum change_status)status;
+}
+
+// What a worker says of the HSS-initiated request `row`.
+static inline void world_hss_sent(const char *imsi, uint64_t row, enum hss_sent_status status, uint32_t result)
+{
+	const struct ipc_hss_sent s = {.imsi = imsi_of(imsi).v, .status = status, .result = result};
+	world_frame(ROLE_WORKER, IPC_HSS_SENT, row, 0, &s, sizeof(s));
 }
 
 // An admin call to its end: the status; rows stay in world.sent.

@@ -25,15 +25,15 @@ static void model_check(const struct fixture *f, const struct model *m, uint32_t
 	keys_fill(&want, m->version);
 	assert_memory_equal(r->k, want.k, 16);
 	assert_memory_equal(r->opc, want.opc, 16);
-	assert_int_equal(r->mme_time_us, m->version);
-	assert_int_equal(r->sgsn_time_us, ~(uint64_t)m->version);
+	assert_int_equal(r->serving[0].time_us, m->version);
+	assert_int_equal(r->serving[1].time_us, ~(uint64_t)m->version);
 	assert_int_equal(r->sqn, m->sqn);
 	assert_int_equal(f->reader.sqn[r->sqn].next, 1000 + n);
 	assert_true(m->profile == 0 ? !cache_profile(&f->reader, r)
 				    : profile_is(cache_profile(&f->reader, r), m->profile));
 	struct slice host, realm;
 	char text[64];
-	assert_int_equal(cache_node_get(&f->reader, r->mme, &host, &realm), m->node != 0);
+	assert_int_equal(cache_node_get(&f->reader, r->serving[0].node, &host, &realm), m->node != 0);
 	snprintf(text, sizeof(text), "mme%u.epc.example.net", m->node);
 	assert_true(m->node == 0 || slice_eq(host, slice_str(text)));
 	for (unsigned i = 0; i < 2; i++) {
@@ -80,8 +80,8 @@ static int model_put(struct fixture *f, struct model *m, uint32_t n)
 		assert_int_not_equal(r.profile, 0);
 	}
 	if (m->node) {
-		r.mme = node_no(f->b, m->node);
-		assert_int_not_equal(r.mme, 0);
+		r.serving[0].node = node_no(f->b, m->node);
+		assert_int_not_equal(r.serving[0].node, 0);
 	}
 	for (unsigned i = 0; i < 2; i++)
 		r.msisdn[i] = m->number[i] ? msisdn_no(m->number[i]) : (msisdn_t){0};
@@ -198,9 +198,9 @@ static void test_invalid_records_refused(void **state)
 	r.profile = 77;
 	assert_int_equal(builder_put(f.b, &r), -EINVAL);
 	r.profile = 0;
-	r.mme = 1;
+	r.serving[0].node = 1;
 	assert_int_equal(builder_put(f.b, &r), -EINVAL);
-	r.mme = 0;
+	r.serving[0].node = 0;
 	r.sqn = sqn + 1;
 	assert_int_equal(builder_put(f.b, &r), -EINVAL);
 	r.sqn = sqn;
@@ -235,14 +235,14 @@ static void test_stuck_reader(void **state)
 	assert_int_equal(rc, -EAGAIN);
 	assert_true(version > 60000);
 	assert_memory_equal(held, &copy, sizeof(copy));
-	assert_int_equal(cache_find(&f.reader, imsi_no(1))->mme_time_us, version - 1);
+	assert_int_equal(cache_find(&f.reader, imsi_no(1))->serving[0].time_us, version - 1);
 	// a new loader does not reuse it either
 	fixture_attach(&f);
 	assert_int_equal(put_plain(f.b, 1, version, 1, 0), -EAGAIN);
 	assert_memory_equal(held, &copy, sizeof(copy));
 	cache_unpin(&f.reader);
 	assert_int_equal(put_plain(f.b, 1, version, 1, 0), 0);
-	assert_int_equal(cache_find_msisdn(&f.reader, msisdn_no(1))->mme_time_us, version);
+	assert_int_equal(cache_find_msisdn(&f.reader, msisdn_no(1))->serving[0].time_us, version);
 	assert_nothing_lost(f.b);
 	fixture_close(&f);
 }
@@ -333,7 +333,7 @@ static void test_nodes(void **state)
 	assert_int_equal(builder_node(f.b, slice_str("MME0.epc.EXAMPLE.net"), slice_str("EPC.example.net")),
 			 first);
 	assert_int_not_equal(builder_node(f.b, slice_str("mme0.epc.example.net"), slice_str("other")), first);
-	struct cache_record r = {.imsi = imsi_no(1), .sqn = builder_sqn_take(f.b, 1, 257), .sgsn = first};
+	struct cache_record r = {.imsi = imsi_no(1), .sqn = builder_sqn_take(f.b, 1, 257), .serving[1].node = first};
 	assert_int_equal(builder_put(f.b, &r), 0);
 	uint32_t n = 1;
 	while (node_no(f.b, n))
@@ -343,7 +343,7 @@ static void test_nodes(void **state)
 	builder_reclaim(f.b);
 	assert_int_not_equal(node_no(f.b, n), 0);
 	assert_int_equal(node_no(f.b, 0), first);
-	assert_true(cache_node_get(&f.reader, cache_find(&f.reader, imsi_no(1))->sgsn, &host, &realm));
+	assert_true(cache_node_get(&f.reader, cache_find(&f.reader, imsi_no(1))->serving[1].node, &host, &realm));
 	assert_true(slice_eq(host, slice_str("mme0.epc.example.net")));
 	assert_false(cache_node_get(&f.reader, NODE_MAX + 1, &host, &realm));
 	assert_false(cache_node_get(&f.reader, 0, &host, &realm));
@@ -497,7 +497,7 @@ static const char *reading_check(const struct cache *c, const struct cache_recor
 	const struct cache_profile *p = cache_profile(c, r);
 	if (!p || !profile_is(p, p->access_restriction))
 		return "torn profile";
-	if (!cache_node_get(c, r->mme, &host, &realm) || host.len < 10 || memcmp(host.p, "mme", 3) != 0 ||
+	if (!cache_node_get(c, r->serving[0].node, &host, &realm) || host.len < 10 || memcmp(host.p, "mme", 3) != 0 ||
 	    !slice_eq(realm, slice_str("epc.example.net")))
 		return "torn node";
 	return NULL;
@@ -538,7 +538,7 @@ static void writing_round(struct builder *b, uint32_t round)
 		struct cache_record r = {.imsi = imsi_no(n), .msisdn = {msisdn_no(n + 1)}};
 		r.sqn = old ? old->sqn : builder_sqn_take(b, 1, 257);
 		r.profile = profile_no(b, 1 + rng(30));
-		r.mme = node_no(b, rng(100));
+		r.serving[0].node = node_no(b, rng(100));
 		keys_fill(&r, round);
 		assert_int_equal(builder_put(b, &r), 0);
 	} else {

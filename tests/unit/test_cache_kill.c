@@ -110,7 +110,7 @@ static uint32_t put(struct builder *b, uint32_t n, uint32_t version)
 	r.msisdn[0] = msisdns[n * 8 + version % 3];
 	r.msisdn[1] = version % 2 ? msisdns[n * 8 + 4 + version % 3] : (msisdn_t){0};
 	r.profile = profile_no(b, version);
-	r.mme = node_no(b, version % 7);
+	r.serving[0].node = node_no(b, version % 7);
 	keys_fill(&r, version);
 	struct cache_part part[2];
 	uint64_t identity[3];
@@ -126,10 +126,10 @@ static uint32_t look(const struct fixture *f, uint32_t n, bool attached)
 	const struct cache_record *r = cache_find(&f->reader, imsis[n]);
 	if (!r)
 		return 0;
-	uint32_t version = (uint32_t)r->mme_time_us;
+	uint32_t version = (uint32_t)r->serving[0].time_us;
 	assert_true(keys_whole(r));
 	assert_true(profile_is(cache_profile(&f->reader, r), version));
-	assert_true(cache_node_get(&f->reader, r->mme, &host, &realm));
+	assert_true(cache_node_get(&f->reader, r->serving[0].node, &host, &realm));
 	assert_int_equal(host.p[3], '0' + version % 7);
 	assert_int_equal(r->msisdn[0].v, msisdns[n * 8 + version % 3].v);
 	// between the stores, a number may not lead here yet; it never leads elsewhere

@@ -11,12 +11,12 @@ static unsigned acks_dirty, acks;
 static void checking_send(struct loader *l, enum role role, unsigned index, uint16_t type, uint64_t id,
 			  const void *body, size_t len)
 {
-	struct ipc_change_ack ack;
+	uint64_t ack;
 	world_send(l, role, index, type, id, body, len);
 	if (type == IPC_CHANGE_ACK) {
 		memcpy(&ack, body, sizeof(ack));
-		acks += ack.status == CHANGE_DONE;
-		acks_dirty += ack.status == CHANGE_DONE && faulty.dirty;
+		acks += ack == CHANGE_DONE;
+		acks_dirty += ack == CHANGE_DONE && faulty.dirty;
 	}
 	if (type == IPC_ADMIN_END)
 		acks_dirty += faulty.dirty && faulty.write_fault == 0;
@@ -97,8 +97,8 @@ static void a_full_disk_refuses_and_recovers(void **state)
 	for (unsigned f = 0; f < 3; f++) {
 		ulr(1, "before", ++id);
 		txn_commit(&world.l);
-		assert_int_equal(world_ack(id).status, CHANGE_DONE);
-		uint32_t mme = record(1)->mme;
+		assert_int_equal(world_ack(id), CHANGE_DONE);
+		uint32_t mme = record(1)->serving[0].node;
 		faulty.write_fault = faults[f][0];
 		faulty.sync_fault = faults[f][1];
 		uint64_t limit = loader_seq_limit(&world.l, record(1)->sqn);
@@ -107,8 +107,8 @@ static void a_full_disk_refuses_and_recovers(void **state)
 		ulr(2, "lost", ++id);
 		world_frame(ROLE_WORKER, IPC_SQN_BLOCK, 900 + f, 0, &b, sizeof(b));
 		txn_commit(&world.l);
-		assert_int_equal(world_ack(id).status, CHANGE_REFUSED);
-		assert_int_equal(record(1)->mme, mme);
+		assert_int_equal(world_ack(id), CHANGE_REFUSED);
+		assert_int_equal(record(1)->serving[0].node, mme);
 		assert_int_equal(loader_seq_limit(&world.l, record(1)->sqn), limit);
 		uint64_t raised;
 		memcpy(&raised, sent_find(IPC_SQN_BLOCK_ACK, 900 + f)->body, 8);
@@ -121,14 +121,14 @@ static void a_full_disk_refuses_and_recovers(void **state)
 		faulty.write_fault = faulty.sync_fault = 0;
 		ulr(2, "again", ++id);
 		txn_commit(&world.l);
-		assert_int_equal(world_ack(id).status, CHANGE_DONE);
+		assert_int_equal(world_ack(id), CHANGE_DONE);
 		assert_false(txn_failing(&world.l));
 	}
 	assert_int_equal(acks_dirty, 0);
 	assert_int_equal(world.control->stats[1].c[STAT_COMMIT_FAILURES], 3);
 	world_restart(true);
 	struct slice host, realm;
-	assert_true(cache_node_get(world.l.cache, record(2)->mme, &host, &realm));
+	assert_true(cache_node_get(world.l.cache, record(2)->serving[0].node, &host, &realm));
 	assert_true(slice_eq(host, slice_str("again")));
 }
 
@@ -146,13 +146,13 @@ static void a_fault_at_every_write(void **state)
 		txn_commit(&world.l);
 		int folded = fold_now();
 		(void)folded; // it may fail as well
-		bool done = world_ack(id).status == CHANGE_DONE;
+		bool done = world_ack(id) == CHANGE_DONE;
 		faulty.write_fault = 0;
 		world_sent_clear();
 		world_restart(after % 2);
 		world.l.send = checking_send;
 		struct slice h = {0}, r;
-		(void)cache_node_get(world.l.cache, record(N - 1)->mme, &h, &r);
+		(void)cache_node_get(world.l.cache, record(N - 1)->serving[0].node, &h, &r);
 		if (done)
 			assert_true(slice_eq(h, slice_str(host)));
 	}
@@ -171,7 +171,7 @@ static void folding_fails_and_goes_on(void **state)
 	assert_true(fold_now() >= 0);
 	assert_int_equal(local_folded(world.l.local), local_seq(world.l.local));
 	world_restart(true);
-	assert_int_not_equal(record(N - 1)->mme, 0);
+	assert_int_not_equal(record(N - 1)->serving[0].node, 0);
 }
 
 int main(void)

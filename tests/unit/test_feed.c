@@ -220,7 +220,7 @@ static void columns_of_others_are_left_to_them(void **state)
 static bool served_by(const char *host)
 {
 	struct slice h, r;
-	return cache_node_get(l->cache, record()->mme, &h, &r) && slice_eq(h, slice_str(host));
+	return cache_node_get(l->cache, record()->serving[0].node, &h, &r) && slice_eq(h, slice_str(host));
 }
 
 static struct up_batch *batch(void);
@@ -238,17 +238,17 @@ static void the_newest_location_wins(void **state)
 	assert_int_equal(outbox_waiting(l), 1);
 	outcome(batch(), UP_DONE);
 	give_doc(doc(7, K1, AT("b", "2000") ",\"purge_flag\":true"));
-	assert_true(record()->flags & RECORD_MME_PURGED);
+	assert_true(record()->serving[0].flags & SERVING_PURGED);
 	give_doc(doc(7, K1, AT("b", "2000") ",\"purge_flag\":false")); // an echo of before
-	assert_true(record()->flags & RECORD_MME_PURGED);
+	assert_true(record()->serving[0].flags & SERVING_PURGED);
 	assert_int_equal(outbox_waiting(l), 0); // none of it is ours
 }
 
 // With the location that the record has.
 static struct up_doc *up_to_date(struct up_doc *d)
 {
-	(void)cache_node_get(l->cache, record()->mme, &d->mme_host, &d->mme_realm);
-	d->mme_time_us = record()->mme_time_us;
+	(void)cache_node_get(l->cache, record()->serving[0].node, &d->mme_host, &d->mme_realm);
+	d->mme_time_us = record()->serving[0].time_us;
 	return d;
 }
 
@@ -261,16 +261,7 @@ static uint64_t doc_digest(void)
 
 static void change(const char *host, uint64_t key)
 {
-	struct {
-		struct ipc_change c;
-		char text[64];
-	} body = {.c = {.imsi = imsi_of(IMSI).v, .kind = CHANGE_ULR_MME, .dup_key = key}};
-	struct ipc_hdr hdr = {.type = IPC_CHANGE, .id = key};
-	body.c.host_len = (uint16_t)strlen(host);
-	body.c.realm_len = 4;
-	snprintf(body.text, sizeof(body.text), "%stest", host);
-	hdr.len = (uint32_t)(sizeof(hdr) + sizeof(body.c) + strlen(host) + 4);
-	loader_frame(l, ROLE_WORKER, 0, &hdr, (const uint8_t *)&body);
+	world_ulr(IMSI, key, host);
 	txn_commit(l);
 }
 
@@ -321,7 +312,7 @@ static void a_location_is_written_back_until_it_is_there(void **state)
 	assert_non_null(b);
 	assert_int_equal(b->cnt, 1); // the newest only
 	assert_string_equal(b->write[0].mme_host, "mme-2");
-	assert_int_equal(b->write[0].mme_time_us, record()->mme_time_us);
+	assert_int_equal(b->write[0].mme_time_us, record()->serving[0].time_us);
 	assert_int_equal(outbox_waiting(l), 1);
 	change("mme-3", 3); // meanwhile: not beside it, after it
 	assert_null(batch());
@@ -359,14 +350,14 @@ static void a_location_that_a_form_wrote_over_is_written_again(void **state)
 	(void)state;
 	give_doc(doc(7, K1, ""));
 	change("mme-1", 1);
-	uint64_t time_us = record()->mme_time_us;
+	uint64_t time_us = record()->serving[0].time_us;
 	outcome(batch(), UP_DONE);
 	for (unsigned i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
 		struct up_doc *d = of_node(doc(7, K1, after[i]), 0);
 		d->mme_time_us = time_us;
 		give_doc(d);
 		assert_true(served_by("mme-1"));
-		assert_false(record()->flags & RECORD_MME_PURGED);
+		assert_false(record()->serving[0].flags & SERVING_PURGED);
 		assert_int_equal(outbox_waiting(l), 1);
 		// that is durable: killed before it is there, it is told after the next start
 		feed_stop(l);
@@ -421,18 +412,18 @@ static void a_location_that_went_with_a_saved_document_is_written_again(void **s
 		assert_int_equal(outbox_waiting(l), 1);
 		b = batch();
 		assert_string_equal(b->write[0].mme_host, "mme-1");
-		assert_int_equal(b->write[0].mme_time_us, record()->mme_time_us);
+		assert_int_equal(b->write[0].mme_time_us, record()->serving[0].time_us);
 		outcome(b, UP_DONE);
 		assert_int_equal(outbox_waiting(l), 0);
 	}
 	// the SGSN's part alone, beside a location that is there
-	struct up_doc *d = with_sgsn(doc(7, K1, AT("mme-1", "1")), "s1", record()->mme_time_us, false);
-	d->mme_time_us = record()->mme_time_us;
+	struct up_doc *d = with_sgsn(doc(7, K1, AT("mme-1", "1")), "s1", record()->serving[0].time_us, false);
+	d->mme_time_us = record()->serving[0].time_us;
 	d->digest = digest;
 	give_doc(d);
 	assert_int_equal(outbox_waiting(l), 0);
 	d = doc(7, K1, AT("mme-1", "1"));
-	d->mme_time_us = record()->mme_time_us;
+	d->mme_time_us = record()->serving[0].time_us;
 	d->digest = digest;
 	give_doc(d);
 	assert_int_equal(outbox_waiting(l), 1);
@@ -451,7 +442,7 @@ static void a_stamp_of_tomorrow_gives_way_to_an_acknowledged_location(void **sta
 	give_doc(with_sgsn(d, "s1", tomorrow, false));
 	change("mme-1", 1);
 	assert_true(served_by("mme-1"));
-	assert_true(record()->mme_time_us > tomorrow);
+	assert_true(record()->serving[0].time_us > tomorrow);
 	struct up_batch *b = batch();
 	assert_true(b->write[0].mme_time_us > tomorrow); // or MongoDB would keep the old one
 	outcome(b, UP_DONE);
@@ -460,16 +451,16 @@ static void a_stamp_of_tomorrow_gives_way_to_an_acknowledged_location(void **sta
 	give_doc(with_sgsn(d, "s1", tomorrow, false));
 	assert_true(served_by("mme-1"));
 	outcome(batch(), UP_DONE);
-	uint64_t before = record()->mme_time_us;
+	uint64_t before = record()->serving[0].time_us;
 	assert_int_equal(world_call(9, "{\"cmd\":\"location cancel\",\"args\":{\"imsi\":\"" IMSI "\"}}"), ADMIN_OK);
-	assert_true(record()->mme_time_us > before);
-	assert_true(record()->sgsn_time_us > tomorrow);
+	assert_true(record()->serving[0].time_us > before);
+	assert_true(record()->serving[1].time_us > tomorrow);
 }
 
 static bool sgsn_is(const char *host)
 {
 	struct slice h, r;
-	return cache_node_get(l->cache, record()->sgsn, &h, &r) && slice_eq(h, slice_str(host));
+	return cache_node_get(l->cache, record()->serving[1].node, &h, &r) && slice_eq(h, slice_str(host));
 }
 
 static void the_newest_sgsn_wins(void **state)
@@ -484,8 +475,8 @@ static void the_newest_sgsn_wins(void **state)
 	assert_true(sgsn_is("s2"));
 	assert_true(served_by("b"));
 	give_doc(with_sgsn(of_node(with_sqn(doc(7, K1, AT("b", "2000")), 64), 1), "s2", 2000, true));
-	assert_true(record()->flags & RECORD_SGSN_PURGED);
-	assert_false(record()->flags & RECORD_MME_PURGED);
+	assert_true(record()->serving[1].flags & SERVING_PURGED);
+	assert_false(record()->serving[0].flags & SERVING_PURGED);
 	// a document without one is not a removal: it may be from before
 	give_doc(with_sqn(doc(7, K1, AT("b", "2000") ",\"z\":1"), 64));
 	assert_true(sgsn_is("s2"));
@@ -495,10 +486,10 @@ static void the_newest_sgsn_wins(void **state)
 	assert_int_equal(world_attach(), 0);
 	begin();
 	assert_true(sgsn_is("s2"));
-	assert_int_equal(record()->sgsn_time_us, 2000);
+	assert_int_equal(record()->serving[1].time_us, 2000);
 	give_doc(with_sgsn(with_sqn(doc(7, K1, AT("b", "2000")), 64), "", 3000, false));
-	assert_int_equal(record()->sgsn, 0);
-	assert_int_equal(record()->sgsn_time_us, 3000);
+	assert_int_equal(record()->serving[1].node, 0);
+	assert_int_equal(record()->serving[1].time_us, 3000);
 	assert_int_equal(outbox_waiting(l), 0);
 }
 
@@ -512,7 +503,7 @@ static void a_location_that_another_node_removed(void **state)
 	struct up_doc *d = of_node(doc(7, K1, ",\"mme_timestamp\":2000"), 1);
 	d->mme_gone = true;
 	give_doc(d);
-	assert_int_equal(record()->mme, 0);
+	assert_int_equal(record()->serving[0].node, 0);
 	assert_int_equal(outbox_waiting(l), 0);
 }
 

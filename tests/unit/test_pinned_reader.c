@@ -61,7 +61,7 @@ static void begin(void)
 static void assert_at(const char *imsi, const char *host)
 {
 	struct slice h, realm;
-	assert_true(cache_node_get(world.l.cache, record(imsi)->mme, &h, &realm));
+	assert_true(cache_node_get(world.l.cache, record(imsi)->serving[0].node, &h, &realm));
 	assert_true(slice_eq(h, slice_str(host)));
 }
 
@@ -72,9 +72,9 @@ static void a_change_without_a_slot_is_refused_alone(void **state)
 	uint64_t seq = local_seq(world.l.local);
 	world_ulr(A, 1, "one.test");
 	txn_commit(&world.l);
-	assert_int_equal(world_ack(1).status, CHANGE_BUSY);
+	assert_int_equal(world_ack(1), CHANGE_BUSY);
 	assert_int_equal(local_seq(world.l.local), seq); // nothing of it is durable
-	assert_int_equal(record(A)->mme, 0);
+	assert_int_equal(record(A)->serving[0].node, 0);
 	// what needs none goes on: another block of SEQs
 	struct ipc_sqn_block b = {.imsi = imsi_of(A).v, .index = record(A)->sqn};
 	uint64_t limit = loader_seq_limit(&world.l, b.index), answer = 0;
@@ -92,7 +92,7 @@ static void a_change_without_a_slot_is_refused_alone(void **state)
 	leave();
 	world_ulr(A, 5, "two.test");
 	txn_commit(&world.l);
-	assert_int_equal(world_ack(5).status, CHANGE_DONE);
+	assert_int_equal(world_ack(5), CHANGE_DONE);
 	assert_at(A, "two.test");
 }
 
@@ -108,16 +108,12 @@ static void on_done(struct loader *l, struct op *op, int error)
 // As the feed does, which does not ask first: a state row of A at this MME.
 static void put_unasked(const char *host)
 {
-	struct state_image s = {.mme_host = slice_str(host), .mme_realm = slice_str("test"), .mme_time_us = 5};
+	const struct s6a_decision d = {.next.serving[S6A_MME] = {.host = slice_str(host), .realm = slice_str("test"), .time_us = 5}};
 	struct op *op = txn_begin(&world.l, imsi_of(A).v, 4096);
 	op->what = OP_PUT;
 	op->rec = *record(A);
-	op->rec.mme = builder_node(world.l.builder, s.mme_host, s.mme_realm);
-	op->rec.mme_time_us = 5;
 	op->done = on_done;
-	struct wr w = txn_entry(&world.l);
-	entry_put_state(&w, &s, &(struct state_extra){0});
-	txn_entry_end(&world.l, &w, ENTRY_STATE, op->rec.imsi);
+	assert_true(s6a_decide(&world.l, op, &d, 0));
 	assert_true(txn_add(&world.l, op));
 	txn_commit(&world.l);
 }
@@ -128,10 +124,10 @@ static void what_is_durable_is_published_when_there_is_room(void **state)
 	begin();
 	put_unasked("one.test");
 	assert_int_equal(done_error, -EAGAIN);
-	assert_int_equal(record(A)->mme, 0);
+	assert_int_equal(record(A)->serving[0].node, 0);
 	for (unsigned i = 0; i < 10; i++)
 		loader_tick(&world.l); // it is tried, and stays without a slot
-	assert_int_equal(record(A)->mme, 0);
+	assert_int_equal(record(A)->serving[0].node, 0);
 	assert_int_equal(slept, 0);
 	leave();
 	loader_tick(&world.l);

@@ -207,7 +207,7 @@ static void import_export_import(void **state)
 	assert_int_equal(world.l.header->subscriber_cnt, 6);
 	// the location that the document came with
 	struct slice host, realm;
-	assert_true(cache_node_get(world.l.cache, record("001010000000101")->mme, &host, &realm));
+	assert_true(cache_node_get(world.l.cache, record("001010000000101")->serving[0].node, &host, &realm));
 	assert_true(slice_eq(host, slice_str("mme07.epc.mnc001.mcc001.3gppnetwork.org")));
 
 	assert_true(fold_now() >= 0);
@@ -237,7 +237,7 @@ static void import_export_import(void **state)
 	assert_memory_equal(after->k, before.k, 16);
 	assert_memory_equal(after->opc, before.opc, 16);
 	assert_int_equal(loader_seq_next(&world.l, after->sqn), next);
-	assert_true(cache_node_get(world.l.cache, record("001010000000101")->mme, &host, &realm));
+	assert_true(cache_node_get(world.l.cache, record("001010000000101")->serving[0].node, &host, &realm));
 }
 
 static void bad_lines_are_named(void **state)
@@ -583,12 +583,12 @@ static void import_keeps_sqn_and_location(void **state)
 	assert_string_equal(json_string_value(json_object_get(json_object_get(row, "mme"), "host")), "other");
 	json_decref(row);
 	assert_int_equal(on("location cancel", IMSI, ""), ADMIN_OK);
-	assert_int_equal(record(IMSI)->mme, 0);
-	assert_int_equal(sent_count(IPC_DELIVER), 1);
+	assert_int_equal(record(IMSI)->serving[0].node, 0);
+	assert_int_equal(sent_count(IPC_HSS_SEND), 1);
 	begin_import();
 	import_text(line); // does not bring the location back
 	end_import(1, 0);
-	assert_int_equal(record(IMSI)->mme, 0);
+	assert_int_equal(record(IMSI)->serving[0].node, 0);
 }
 
 static void a_full_cache_refuses(void **state)
@@ -619,15 +619,19 @@ static void deleting_cancels_the_location(void **state)
 		    "},\"mme_host\":\"mme\",\"mme_realm\":\"r\"}\n");
 	end_import(1, 0);
 	assert_int_equal(on("subscriber delete", IMSI, ""), ADMIN_OK);
-	struct ipc_deliver d;
-	assert_int_equal(sent_count(IPC_DELIVER), 1);
+	struct ipc_hss_send d;
+	struct s6a_cancel c = {0};
+	assert_int_equal(sent_count(IPC_HSS_SEND), 1);
 	for (unsigned i = 0; i < world.sent_cnt; i++)
-		if (world.sent[i].type == IPC_DELIVER)
+		if (world.sent[i].type == IPC_HSS_SEND) {
 			memcpy(&d, world.sent[i].body, sizeof(d));
-	assert_int_equal(d.cancellation_type, CANCEL_WITHDRAWAL);
-	assert_int_equal(d.clr_flags, CLR_S6A);
+			const uint8_t *data = world.sent[i].body + sizeof(d) + d.host_len + d.realm_len;
+			assert_true(s6a_cancel_get(d.purpose, slice_of(data, d.data_len), &c));
+		}
+	assert_int_equal(c.type, CANCEL_WITHDRAWAL);
+	assert_int_equal(c.flags, CLR_S6A);
 	world_add(IMSI);
-	assert_int_equal(record(IMSI)->mme, 0);
+	assert_int_equal(record(IMSI)->serving[0].node, 0);
 }
 
 static void status_tells_the_store(void **state)

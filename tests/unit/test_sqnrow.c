@@ -122,7 +122,7 @@ static void add(unsigned i, unsigned key)
 	there[i] = true;
 }
 
-static void change_key(unsigned i, unsigned key)
+static void change_the_key(unsigned i, unsigned key)
 {
 	char more[128];
 	snprintf(more, sizeof(more), ",\"fields\":{\"security.k\":\"%032x\"}", key + 1);
@@ -182,7 +182,7 @@ static void one_step(struct cache *reader)
 			 (unsigned long long)(loader_seq_next(&world.l, record(i)->sqn) + rng(600)) << 5);
 		assert_int_equal(call("sqn set", i, more), 0);
 	} else if (what < 74) {
-		change_key(i, rng(KEYS));
+		change_the_key(i, rng(KEYS));
 	} else if (what < 78) {
 		assert_int_equal(call("subscriber delete", i, ""), 0);
 		there[i] = false;

@@ -1,4 +1,4 @@
-// Requests of our own in a worker: CLR composed, sent through the frontend that holds the peer, reported to
+// HSS-initiated requests in a worker: CLR composed, sent through the frontend that holds the peer, reported to
 // the loader.
 #include <setjmp.h>
 #include <stdarg.h>
@@ -6,9 +6,6 @@
 // cmocka wants the three above
 #include <cmocka.h>
 #include "tests/support/worker_fixture.h"
-
-// ---- requests of our own
-// ------------------------------------------------------------------------------------------
 
 static int peer_open(struct wf *f, unsigned frontend, uint32_t conn, const char *host)
 {
@@ -23,38 +20,48 @@ static int peer_open(struct wf *f, unsigned frontend, uint32_t conn, const char 
 	return i;
 }
 
-static void deliver(struct wf *f, uint64_t row, const char *host, uint32_t tries)
+// `registered_us`: when the registration began that is to be cancelled.
+static void send_cancel(struct wf *f, uint64_t row, const char *host, uint32_t tries, uint64_t registered_us)
 {
-	uint8_t body[512];
+	uint8_t body[512], data[S6A_CANCEL_DATA_LEN];
+	const struct s6a_cancel c = {.type = 4, .flags = 2, .registered_us = registered_us};
 	imsi_t imsi;
 	assert_true(imsi_parse(slice_str(WF_IMSI), &imsi));
-	struct ipc_deliver d = {.imsi = imsi.v,
-				.cancellation_type = 4,
-				.clr_flags = 2,
-				.host_len = (uint16_t)strlen(host),
-				.realm_len = sizeof WF_REALM - 1,
-				.tries = tries};
+	struct ipc_hss_send d = {.imsi = imsi.v,
+				 .created_us = 1000,
+				 .tries = tries,
+				 .app = app_s6a,
+				 .purpose = S6A_CANCEL_MME,
+				 .host_len = (uint8_t)strlen(host),
+				 .realm_len = sizeof WF_REALM - 1,
+				 .data_len = S6A_CANCEL_DATA_LEN};
 	struct wr w = wr_of(body, sizeof body);
 	wr_bytes(&w, &d, sizeof d);
 	wr_slice(&w, slice_str(host));
 	wr_slice(&w, slice_str(WF_REALM));
-	assert_true(channel_send(f->ld, IPC_DELIVER, row, body, wr_len(&w)));
+	wr_slice(&w, s6a_cancel_data(&c, data));
+	assert_true(channel_send(f->ld, IPC_HSS_SEND, row, body, wr_len(&w)));
 	wf_run(f);
 }
 
-static void delivered_is(struct wf *f, uint64_t row, uint64_t status, uint64_t result)
+static void deliver(struct wf *f, uint64_t row, const char *host, uint32_t tries)
 {
-	uint64_t body[2];
-	struct wf_frame *q = wf_ask(f, IPC_DELIVERED);
-	memcpy(body, q->body, sizeof body);
+	send_cancel(f, row, host, tries, 1000);
+}
+
+static void delivered_is(struct wf *f, uint64_t row, uint32_t status, uint32_t result)
+{
+	struct ipc_hss_sent s;
+	struct wf_frame *q = wf_ask(f, IPC_HSS_SENT);
+	memcpy(&s, q->body, sizeof s);
 	assert_int_equal(q->hdr.id, row);
-	assert_int_equal(body[0], status);
-	assert_int_equal(body[1], result);
+	assert_int_equal(s.status, status);
+	assert_int_equal(s.result, result);
 }
 
 struct clr {
 	uint64_t id;
-	struct ipc_own_request q;
+	struct ipc_hss_request q;
 	struct header h;
 };
 
@@ -66,7 +73,7 @@ static struct clr clr_take(struct wf *f, unsigned fe, const char *host)
 	struct wf_queue *queue = &f->own[fe];
 	assert_true(queue->out < queue->in);
 	struct wf_frame *fr = &queue->f[queue->out++];
-	assert_int_equal(fr->hdr.type, IPC_OWN_REQUEST);
+	assert_int_equal(fr->hdr.type, IPC_HSS_REQUEST);
 	c.id = fr->hdr.id;
 	memcpy(&c.q, fr->body, sizeof c.q);
 	const uint8_t *m = fr->body + sizeof c.q;
@@ -91,11 +98,11 @@ static struct clr clr_take(struct wf *f, unsigned fe, const char *host)
 	return c;
 }
 
-static void own_answer(struct wf *f, unsigned fe, uint64_t id, enum ipc_own_status status, uint32_t result,
+static void own_answer(struct wf *f, unsigned fe, uint64_t id, enum ipc_hss_status status, uint32_t result,
 		       bool exp)
 {
-	struct ipc_own_answer a = {.status = status, .result = result, .experimental = exp};
-	assert_true(channel_send(f->fe[fe], IPC_OWN_ANSWER, id, &a, sizeof a));
+	struct ipc_hss_answer a = {.status = status, .result = result, .experimental = exp};
+	assert_true(channel_send(f->fe[fe], IPC_HSS_ANSWER, id, &a, sizeof a));
 	wf_run(f);
 }
 
@@ -108,14 +115,14 @@ static void clr_is_delivered(void **state)
 		bool experimental;
 		uint32_t delivered;
 	} rows[] = {
-	    {OWN_ANSWERED, 2001, false, DELIVERED_DONE},  {OWN_ANSWERED, 5001, true, DELIVERED_DONE},
-	    {OWN_ANSWERED, 5012, false, DELIVERED_DONE},  {OWN_ANSWERED, 3001, false, DELIVERED_DONE},
-	    {OWN_ANSWERED, 3002, false, DELIVERED_LATER}, {OWN_ANSWERED, 3004, false, DELIVERED_LATER},
-	    {OWN_NOT_SENT, 0, false, DELIVERED_UNSENT},   {OWN_TIMEOUT, 0, false, DELIVERED_LATER},
-	    {OWN_LOST, 0, false, DELIVERED_LOST},         {77, 2001, false, DELIVERED_LATER},
+	    {HSS_ANSWERED, 2001, false, HSS_SENT_DONE},  {HSS_ANSWERED, 5001, true, HSS_SENT_DONE},
+	    {HSS_ANSWERED, 5012, false, HSS_SENT_DONE},  {HSS_ANSWERED, 3001, false, HSS_SENT_DONE},
+	    {HSS_ANSWERED, 3002, false, HSS_SENT_LATER}, {HSS_ANSWERED, 3004, false, HSS_SENT_LATER},
+	    {HSS_NOT_SENT, 0, false, HSS_SENT_UNSENT},   {HSS_TIMEOUT, 0, false, HSS_SENT_LATER},
+	    {HSS_LOST, 0, false, HSS_SENT_LOST},         {77, 2001, false, HSS_SENT_LATER},
 	};
 	deliver(f, 7, host, 0); // not connected
-	delivered_is(f, 7, DELIVERED_UNSENT, 0);
+	delivered_is(f, 7, HSS_SENT_UNSENT, 0);
 	int peer = peer_open(f, 1, 4711, host);
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		deliver(f, 100 + i, "MME-old.example.org", i & 1);
@@ -126,13 +133,13 @@ static void clr_is_delivered(void **state)
 		assert_int_equal(c.q.timeout_ms, 3000);
 		assert_int_equal(c.h.flags, HEADER_R | HEADER_P | (i & 1 ? HEADER_T : 0));
 		assert_int_equal(c.h.end_to_end, 100 + i); // the row's: a copy has it too
-		own_answer(f, 1, c.id, (enum ipc_own_status)rows[i].status, rows[i].result,
+		own_answer(f, 1, c.id, (enum ipc_hss_status)rows[i].status, rows[i].result,
 			   rows[i].experimental);
 		delivered_is(f, 100 + i, rows[i].delivered, rows[i].result);
-		own_answer(f, 1, c.id, OWN_ANSWERED, 2001, false); // once is enough
+		own_answer(f, 1, c.id, HSS_ANSWERED, 2001, false); // once is enough
 		assert_int_equal(wf_asks(f), 0);
 	}
-	own_answer(f, 1, 0xffffffffffffffff, OWN_ANSWERED, 2001, false);
+	own_answer(f, 1, 0xffffffffffffffff, HSS_ANSWERED, 2001, false);
 	assert_int_equal(wf_asks(f), 0);
 }
 
@@ -145,11 +152,73 @@ static void clr_and_a_frontend_that_dies(void **state)
 	deliver(f, 2, "mme-b.example.org", 0);
 	struct clr b = clr_take(f, 1, "mme-b.example.org");
 	wf_frontend_dies(f, 0);
-	delivered_is(f, 1, DELIVERED_LOST, 0);
-	own_answer(f, 0 + 1, b.id, OWN_ANSWERED, 2001, false);
-	delivered_is(f, 2, DELIVERED_DONE, 2001);
+	delivered_is(f, 1, HSS_SENT_LOST, 0);
+	own_answer(f, 0 + 1, b.id, HSS_ANSWERED, 2001, false);
+	delivered_is(f, 2, HSS_SENT_DONE, 2001);
 	deliver(f, 3, "mme-a.example.org", 0); // the directory may still name it
-	delivered_is(f, 3, DELIVERED_UNSENT, 0);
+	delivered_is(f, 3, HSS_SENT_UNSENT, 0);
+}
+
+static void registered(struct wf *f, const char *host, uint64_t time_us, uint8_t flags)
+{
+	imsi_t imsi;
+	assert_true(imsi_parse(slice_str(WF_IMSI), &imsi));
+	struct cache_record r = *cache_find(builder_cache(f->b), imsi);
+	r.serving[S6A_MME].node = builder_node(f->b, slice_str(host), slice_str(WF_REALM));
+	r.serving[S6A_MME].time_us = time_us;
+	r.serving[S6A_MME].flags = flags;
+	assert_int_equal(builder_put(f->b, &r), 0);
+}
+
+// ULR from MME 1, MME 1 away, ULR from MME 2, MME 1 back with a ULR: what waited to cancel it there is overtaken.
+static void a_clr_that_a_newer_registration_has_overtaken_is_dropped(void **state)
+{
+	struct wf *f = *state;
+	static const char host[] = "mme-old.example.org";
+	peer_open(f, 1, 4711, host);
+	registered(f, "another.example.org", 2000, 0);
+	deliver(f, 1, host, 0);
+	clr_take(f, 1, host); // it is elsewhere now
+	registered(f, "MME-old.example.org", 3000, 0);
+	deliver(f, 2, host, 0);
+	delivered_is(f, 2, HSS_SENT_STALE, 0);
+	deliver(f, 3, host, 5); // nor sent again
+	delivered_is(f, 3, HSS_SENT_STALE, 0);
+	send_cancel(f, 4, host, 0, 0); // of an older version's row: by the time when it was written
+	delivered_is(f, 4, HSS_SENT_STALE, 0);
+	// the same registration that is to end: an Initial-Attach elsewhere (its record is kept)
+	send_cancel(f, 5, host, 0, 3000);
+	clr_take(f, 1, host);
+	registered(f, host, 3000, SERVING_PURGED); // it has nothing left that could be cancelled
+	send_cancel(f, 6, host, 0, 3000);
+	delivered_is(f, 6, HSS_SENT_STALE, 0);
+}
+
+// Deleted meanwhile: whoever still serves the subscriber has to hear of it.
+static void a_clr_of_a_deleted_subscriber_is_sent(void **state)
+{
+	struct wf *f = *state;
+	static const char host[] = "mme-old.example.org";
+	imsi_t imsi;
+	assert_true(imsi_parse(slice_str(WF_IMSI), &imsi));
+	peer_open(f, 1, 4711, host);
+	builder_delete(f->b, imsi);
+	deliver(f, 1, host, 0);
+	clr_take(f, 1, host);
+}
+
+// While the cache is being filled it is not known whether the node has registered again.
+static void nothing_is_sent_before_the_state_is_known(void **state)
+{
+	struct wf *f = *state;
+	static const char host[] = "mme-old.example.org";
+	imsi_t imsi;
+	assert_true(imsi_parse(slice_str(WF_IMSI), &imsi));
+	peer_open(f, 1, 4711, host);
+	builder_delete(f->b, imsi);
+	wf_load_state(f, CACHE_LOADING);
+	deliver(f, 1, host, 0);
+	delivered_is(f, 1, HSS_SENT_LATER, 0);
 }
 
 static void deliver_nonsense(void **state)
@@ -157,10 +226,10 @@ static void deliver_nonsense(void **state)
 	struct wf *f = *state;
 	uint8_t body[64];
 	memset(body, 0xff, sizeof body);
-	for (size_t n = sizeof(struct ipc_deliver); n <= sizeof body; n += 8) {
-		assert_true(channel_send(f->ld, IPC_DELIVER, n, body, n));
+	for (size_t n = sizeof(struct ipc_hss_send); n <= sizeof body; n += 8) {
+		assert_true(channel_send(f->ld, IPC_HSS_SEND, n, body, n));
 		wf_run(f);
-		delivered_is(f, n, DELIVERED_UNSENT, 0);
+		delivered_is(f, n, HSS_SENT_UNSENT, 0);
 	}
 }
 
@@ -170,6 +239,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    T(clr_is_delivered),
 	    T(clr_and_a_frontend_that_dies),
+	    T(a_clr_that_a_newer_registration_has_overtaken_is_dropped),
+	    T(a_clr_of_a_deleted_subscriber_is_sent),
+	    T(nothing_is_sent_before_the_state_is_known),
 	    T(deliver_nonsense),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,6 +7,25 @@
 #include <cmocka.h>
 #include "tests/support/worker_fixture.h"
 
+// Changes of one subscriber take turns: who wants many under way takes many subscribers.
+static const char *other(unsigned i)
+{
+	static char imsi[16];
+	snprintf(imsi, sizeof imsi, "0010100001%05u", i);
+	return imsi;
+}
+
+static int setup_many(void **state)
+{
+	struct wf *f = wf_new(WAITING_MAX + 100);
+	uint32_t profile = wf_profile(f, true, true, 0, 0);
+	wf_subscriber(f, WF_IMSI, profile, 32, 100000);
+	for (unsigned i = 0; i <= WAITING_MAX; i++)
+		wf_subscriber(f, other(i), profile, 32, 100000);
+	*state = f;
+	return 0;
+}
+
 static void nothing_waits(struct wf *f)
 {
 	assert_int_equal(f->stats->c[STAT_LOADER_WAITING], 0);
@@ -46,7 +65,7 @@ static void big_requests_wait(void **state)
 	struct wf *f = *state;
 	uint64_t id[WAITING_BIG_MAX + 1];
 	for (unsigned i = 0; i <= WAITING_BIG_MAX; i++) {
-		struct wr w = wf_ulr(f, WF_IMSI, 2, 1004);
+		struct wr w = wf_ulr(f, other(i), 2, 1004);
 		wf_put_proxies(&w, 1, 39000);
 		wf_send(f, &w);
 		if (i < WAITING_BIG_MAX)
@@ -56,7 +75,7 @@ static void big_requests_wait(void **state)
 	assert_int_equal(a.result, RESULT_TOO_BUSY);
 	assert_int_equal(wf_asks(f), 0);
 	for (unsigned i = 0; i < WAITING_BIG_MAX; i++) {
-		wf_change_ack(f, id[i], CHANGE_DONE, 0);
+		wf_change_ack(f, id[i], CHANGE_DONE);
 		a = wf_take(f, 0);
 		assert_int_equal(a.result, RESULT_SUCCESS);
 		assert_int_equal(a.id, i + 1);
@@ -90,7 +109,7 @@ static void waiting_room_is_bounded(void **state)
 	struct wf *f = *state;
 	uint64_t id = 0;
 	for (unsigned i = 0; i <= WAITING_MAX; i++) {
-		struct wr w = wf_ulr(f, WF_IMSI, 2, 1004);
+		struct wr w = wf_ulr(f, other(i), 2, 1004);
 		wf_queue_request(f, &w, 0, 0);
 		if (i % 64 == 0)
 			wf_run(f);
@@ -103,7 +122,7 @@ static void waiting_room_is_bounded(void **state)
 	assert_int_equal(wf_asks(f), WAITING_MAX);
 	assert_int_equal(f->stats->c[STAT_LOADER_WAITING], WAITING_MAX);
 	change_ask(f, &id);
-	wf_change_ack(f, id, CHANGE_DONE, 0);
+	wf_change_ack(f, id, CHANGE_DONE);
 	assert_int_equal(wf_take(f, 0).result, RESULT_SUCCESS);
 	wf_loader_away(f);
 	f->asks.out = f->asks.in;
@@ -111,7 +130,7 @@ static void waiting_room_is_bounded(void **state)
 	assert_int_equal(wf_asks(f), WAITING_MAX - 1);
 	while (wf_asks(f)) {
 		change_ask(f, &id);
-		struct ipc_change_ack ack = {.status = CHANGE_DUPLICATE};
+		uint64_t ack = CHANGE_DUPLICATE;
 		assert_true(channel_send(f->ld, IPC_CHANGE_ACK, id, &ack, sizeof ack));
 	}
 	wf_run(f);
@@ -153,7 +172,7 @@ static void forgotten_when_the_loader_never_answers(void **state)
 	request_sweep(&f->w);
 	clock_freeze_us(0);
 	nothing_waits(f);
-	wf_change_ack(f, id, CHANGE_DONE, 0);
+	wf_change_ack(f, id, CHANGE_DONE);
 	assert_int_equal(wf_answers(f, 0), 0);
 }
 
@@ -189,7 +208,7 @@ static void late_change_is_answered(void **state)
 	wf_loader_back(f);
 	change_ask(f, &again);
 	assert_int_equal(id, again);
-	wf_change_ack(f, again, CHANGE_DONE, 0);
+	wf_change_ack(f, again, CHANGE_DONE);
 	clock_freeze_us(0);
 	assert_int_equal(wf_take(f, 0).result, RESULT_SUCCESS);
 }
@@ -216,16 +235,16 @@ static void frontend_dies_while_its_request_waits(void **state)
 	struct wr w = wf_ulr(f, WF_IMSI, 2, 1004);
 	wf_send(f, &w);
 	change_ask(f, &id[0]);
-	w = wf_ulr(f, WF_IMSI, 2, 1004);
+	w = wf_ulr(f, other(0), 2, 1004);
 	wf_queue_request(f, &w, 1, 0);
 	wf_run(f);
 	change_ask(f, &id[1]);
 	wf_frontend_dies(f, 0);
 	assert_int_equal(f->stats->c[STAT_LOADER_WAITING], 1);
 	wf_connect(f, &f->w.frontend[0], &f->fe[0]);
-	wf_change_ack(f, id[0], CHANGE_DONE, 0);
+	wf_change_ack(f, id[0], CHANGE_DONE);
 	assert_int_equal(wf_answers(f, 0), 0);
-	wf_change_ack(f, id[1], CHANGE_DONE, 0);
+	wf_change_ack(f, id[1], CHANGE_DONE);
 	assert_int_equal(wf_take(f, 1).result, RESULT_SUCCESS);
 	nothing_waits(f);
 }
@@ -249,7 +268,7 @@ static void loader_is_too_busy(void **state)
 	uint64_t id;
 	narrow(f, &f->w.loader, &f->ld);
 	for (unsigned i = 0; i < 3; i++) {
-		struct wr w = wf_ulr(f, WF_IMSI, 2, 1004);
+		struct wr w = wf_ulr(f, other(i), 2, 1004);
 		wf_queue_request(f, &w, 0, 0);
 	}
 	wf_run(f);
@@ -258,7 +277,7 @@ static void loader_is_too_busy(void **state)
 	assert_int_equal(wf_take(f, 0).result, RESULT_TOO_BUSY);
 	assert_int_equal(f->stats->c[STAT_LOADER_WAITING], 1);
 	change_ask(f, &id);
-	wf_change_ack(f, id, CHANGE_DONE, 0);
+	wf_change_ack(f, id, CHANGE_DONE);
 	assert_int_equal(wf_take(f, 0).result, RESULT_SUCCESS);
 	nothing_waits(f);
 }
@@ -270,18 +289,76 @@ static void frontend_is_too_busy(void **state)
 	uint64_t id[2];
 	narrow(f, &f->w.frontend[0], &f->fe[0]);
 	for (unsigned i = 0; i < 2; i++) {
-		struct wr w = wf_ulr(f, WF_IMSI, 2, 1004);
+		struct wr w = wf_ulr(f, other(i), 2, 1004);
 		wf_send(f, &w);
 		change_ask(f, &id[i]);
 	}
 	for (unsigned i = 0; i < 2; i++) {
-		struct ipc_change_ack ack = {.status = CHANGE_DONE};
+		uint64_t ack = CHANGE_DONE;
 		assert_true(channel_send(f->ld, IPC_CHANGE_ACK, id[i], &ack, sizeof ack));
 	}
 	wf_run(f);
 	assert_int_equal(wf_take(f, 0).result, RESULT_SUCCESS);
 	assert_int_equal(wf_answers(f, 0), 0);
 	assert_int_equal(f->stats->c[STAT_CHANNEL_FULL], 1);
+	nothing_waits(f);
+}
+
+// One at a time is decided and sent, in the order of their arrival, each from what the one before it has left.
+static void changes_of_one_subscriber_take_turns(void **state)
+{
+	struct wf *f = *state;
+	uint64_t id;
+	struct wr w;
+	for (unsigned i = 0; i < 4; i++) {
+		w = wf_ulr(f, WF_IMSI, 2, 1004);
+		wf_queue_request(f, &w, i == 2, 0);
+	}
+	w = wf_ulr(f, other(0), 2, 1004); // who is somebody else does not wait
+	wf_send(f, &w);
+	change_ask(f, &id);
+	change_ask(f, &id);
+	wf_change_ack(f, id, CHANGE_DONE);
+	assert_int_equal(wf_take(f, 0).id, 5);
+	assert_int_equal(wf_asks(f), 0);
+	f->asks.out = 0; // the first one's change
+	wf_change_done(f, wf_ask(f, IPC_CHANGE));
+	f->asks.out++;
+	assert_int_equal(wf_take(f, 0).id, 1);
+	struct wf_change second = wf_read_change(&f->asks.f[f->asks.out]);
+	assert_int_equal(second.c.version, 1);
+	wf_frontend_dies(f, 1); // and the third with it
+	wf_change_done(f, wf_ask(f, IPC_CHANGE));
+	assert_int_equal(wf_take(f, 0).id, 2);
+	assert_int_equal(wf_read_change(&f->asks.f[f->asks.out]).c.version, 2);
+	wf_change_done(f, wf_ask(f, IPC_CHANGE));
+	assert_int_equal(wf_take(f, 0).id, 4);
+	nothing_waits(f);
+}
+
+// The one that holds the turn is forgotten with its frontend: the next one goes on.
+static void a_turn_whose_holder_is_gone(void **state)
+{
+	struct wf *f = *state;
+	struct wr w = wf_ulr(f, WF_IMSI, 2, 1004);
+	uint64_t id;
+	wf_queue_request(f, &w, 1, 0);
+	wf_run(f);
+	w = wf_ulr(f, WF_IMSI, 2, 1004);
+	wf_queue_request(f, &w, 0, 0);
+	wf_run(f);
+	change_ask(f, &id);
+	assert_int_equal(wf_asks(f), 0);
+	wf_frontend_dies(f, 1);
+	wf_run(f);
+	wf_flush(f);
+	wf_run(f);
+	change_ask(f, &id);
+	wf_loader_away(f); // and over a restart of the loader
+	wf_loader_back(f);
+	change_ask(f, &id);
+	wf_change_ack(f, id, CHANGE_DONE);
+	assert_int_equal(wf_take(f, 0).id, 2);
 	nothing_waits(f);
 }
 
@@ -298,20 +375,23 @@ static void commands_without_handler(void **state)
 int main(void)
 {
 #define T(fn) cmocka_unit_test_setup_teardown(fn, wf_setup, wf_teardown)
+#define M(fn) cmocka_unit_test_setup_teardown(fn, setup_many, wf_teardown)
 	const struct CMUnitTest tests[] = {
 	    T(proxies_are_copied),
-	    T(big_requests_wait),
+	    M(big_requests_wait),
 	    T(longest_request),
-	    T(waiting_room_is_bounded),
+	    M(waiting_room_is_bounded),
 	    T(old_requests_are_refused),
 	    T(forgotten_when_the_loader_never_answers),
 	    T(unsent_requests_leave_soon),
 	    T(late_change_is_answered),
 	    T(unsent_change_is_dropped),
-	    T(frontend_dies_while_its_request_waits),
-	    T(loader_is_too_busy),
-	    T(frontend_is_too_busy),
+	    M(frontend_dies_while_its_request_waits),
+	    M(loader_is_too_busy),
+	    M(frontend_is_too_busy),
 	    T(commands_without_handler),
+	    M(changes_of_one_subscriber_take_turns),
+	    M(a_turn_whose_holder_is_gone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 // cmocka wants the three above
 #include <cmocka.h>
+#include "lib/base/change_key.h"
 #include "tests/support/worker_fixture.h"
 
 #define RAT_EUTRAN 1004
@@ -25,24 +26,13 @@ static void put(struct wf *f, const struct cache_record *r)
 struct change {
 	uint64_t id;
 	uint16_t flags;
-	struct ipc_change c;
-	struct slice host, realm, ext;
+	struct wf_change x;
 };
 
 static struct change change(struct wf *f)
 {
-	struct change c;
 	struct wf_frame *q = wf_ask(f, IPC_CHANGE);
-	struct rd rd = rd_of(q->body, q->len);
-	memcpy(&c.c, rd_take(&rd, sizeof c.c), sizeof c.c);
-	c.id = q->hdr.id;
-	c.flags = q->hdr.flags;
-	c.host = rd_bytes(&rd, c.c.host_len);
-	c.realm = rd_bytes(&rd, c.c.realm_len);
-	c.ext = rd_bytes(&rd, c.c.ext_len);
-	assert_false(rd.err);
-	assert_int_equal(rd_left(&rd), 0);
-	return c;
+	return (struct change){.id = q->hdr.id, .flags = q->hdr.flags, .x = wf_read_change(q)};
 }
 
 // Sends a ULR, acknowledges its change as done, gives the answer.
@@ -50,7 +40,7 @@ static struct wf_answer ulr_done(struct wf *f, struct wr *w)
 {
 	wf_send(f, w);
 	assert_int_equal(wf_answers(f, 0), 0); // law 6: not before it is on disk
-	wf_change_ack(f, change(f).id, CHANGE_DONE, 0);
+	wf_change_ack(f, change(f).id, CHANGE_DONE);
 	return wf_take(f, 0);
 }
 
@@ -84,19 +74,21 @@ static void change_has_everything(void **state)
 	wf_put_features(&w, 1, 7, 0);
 	wf_send(f, &w);
 	struct change c = change(f);
+	const struct s6a_serving *mme = &c.x.s6a.serving[S6A_MME];
 	assert_int_equal(c.flags, 0);
-	assert_int_equal(c.c.kind, CHANGE_ULR_MME);
-	assert_int_equal(c.c.imsi, record(f).imsi.v);
-	assert_int_equal(c.c.flags, 0x33);
-	assert_memory_equal(c.c.plmn, wf_plmn, 3);
-	assert_int_equal(c.c.imeisv, 3562250614132409ull | 15ull << 60);
-	assert_int_equal(c.c.options, CHANGE_COMBINED | CHANGE_REPEATED | CHANGE_CLEAR_SGSN);
-	assert_true(slice_eq(c.host, slice_str(WF_HOST)));
-	assert_true(slice_eq(c.realm, slice_str(WF_REALM)));
-	assert_true(avp_find(c.ext, AVP_CODE_UE_SRVCC_Capability, VENDOR_3GPP, &avp));
-	assert_true(avp_find(c.ext, AVP_CODE_Supported_Features, VENDOR_3GPP, &avp));
-	assert_int_not_equal(c.c.dup_key, 0);
-	wf_change_ack(f, c.id, CHANGE_DONE, 0);
+	assert_int_equal(c.x.c.imsi, record(f).imsi.v);
+	assert_int_equal(c.x.c.version, record(f).version);
+	assert_memory_equal(mme->plmn, wf_plmn, 3);
+	assert_int_equal(mme->flags, SERVING_COMBINED | SERVING_HAS_DATA);
+	assert_true(mme->time_us > 0);
+	assert_int_equal(c.x.s6a.imeisv, 3562250614132409ull | 15ull << 60);
+	assert_int_equal(c.x.c.options, CHANGE_REPEATED | CHANGE_KEPT_0);
+	assert_true(slice_eq(mme->host, slice_str(WF_HOST)));
+	assert_true(slice_eq(mme->realm, slice_str(WF_REALM)));
+	assert_true(avp_find(c.x.kept[0], AVP_CODE_UE_SRVCC_Capability, VENDOR_3GPP, &avp));
+	assert_true(avp_find(c.x.kept[0], AVP_CODE_Supported_Features, VENDOR_3GPP, &avp));
+	assert_int_not_equal(c.x.c.key, 0);
+	wf_change_ack(f, c.id, CHANGE_DONE);
 	struct wf_answer a = wf_take(f, 0);
 	assert_int_equal(a.result, RESULT_SUCCESS);
 	// the same request again has the same key, any other another one
@@ -105,16 +97,16 @@ static void change_has_everything(void **state)
 	w = wf_ulr(f, WF_IMSI, 0x22, RAT_EUTRAN);
 	wf_send(f, &w);
 	struct change again = change(f);
-	assert_int_equal(again.c.dup_key, c.c.dup_key);
+	assert_true(change_key_same(again.x.c.key, c.x.c.key));
 	assert_int_not_equal(again.id, c.id);
-	assert_int_equal(again.c.options, CHANGE_REPEATED | CHANGE_CANCEL_OTHER);
-	assert_int_equal(again.c.imeisv, 0);
-	wf_change_ack(f, again.id, CHANGE_DUPLICATE, 0);
+	assert_int_equal(again.x.s6a.serving[S6A_MME].flags, SERVING_HAS_DATA);
+	assert_int_equal(again.x.s6a.imeisv, 0);
+	wf_change_ack(f, again.id, CHANGE_DUPLICATE);
 	a = wf_take(f, 0);
 	assert_int_equal(a.result, RESULT_SUCCESS);
 	w = wf_ulr(f, WF_IMSI, 2, RAT_EUTRAN);
 	wf_send(f, &w);
-	assert_int_not_equal(change(f).c.dup_key, c.c.dup_key);
+	assert_false(change_key_same(change(f).x.c.key, c.x.c.key));
 }
 
 // More than is kept: the rest is left out, what is kept is whole.
@@ -132,13 +124,14 @@ static void many_active_apns(void **state)
 	}
 	wf_send(f, &w);
 	struct change c = change(f);
-	struct rd rd = rd_slice(c.ext);
+	struct rd rd = rd_slice(c.x.kept[1]);
+	assert_int_equal(rd_u16(&rd), c.x.kept[1].len - 2); // one chunk
 	struct avp avp;
 	enum avp_walk more;
 	while ((more = avp_next(&rd, &avp)) == AVP_WALK_ONE)
 		kept++;
 	assert_int_equal(more, AVP_WALK_END);
-	assert_int_equal(kept, 4096 / 64);
+	assert_int_equal(kept, 4094 / 64);
 }
 
 static void subscription_data(void **state)
@@ -183,52 +176,154 @@ static void additional_msisdn(void **state)
 	}
 }
 
+// A ULR whose change becomes true in the cache, too.
+static struct wf_answer ulr_stored(struct wf *f, uint32_t flags)
+{
+	struct wr w = wf_ulr(f, WF_IMSI, flags, RAT_EUTRAN);
+	wf_send(f, &w);
+	wf_change_done(f, wf_ask(f, IPC_CHANGE));
+	return wf_take(f, 0);
+}
+
+static bool has_data(const struct wf_answer *a)
+{
+	struct avp avp;
+	assert_int_equal(a->result, RESULT_SUCCESS);
+	assert_true(wf_find(a, AVP_CODE_ULA_Flags, VENDOR_3GPP, &avp));
+	return wf_find(a, AVP_CODE_Subscription_Data, VENDOR_3GPP, &avp);
+}
+
+// Skip-Subscriber-Data (TS 29.272 7.3.7) of the node that has the current data, and of no other.
 static void skip_subscriber_data(void **state)
 {
 	struct wf *f = *state;
-	struct avp avp;
+	struct wf_answer a = ulr_stored(f, ULR_S6A | 4); // never sent before
+	assert_true(has_data(&a));
+	a = ulr_stored(f, ULR_S6A | 4);
+	assert_false(has_data(&a));
+	f->host = "MME01.epc.mnc001.mcc001.3gppnetwork.org";
+	a = ulr_stored(f, ULR_S6A | 4);
+	assert_false(has_data(&a));
+	a = ulr_stored(f, ULR_S6A);
+	assert_true(has_data(&a));
 	struct cache_record r = record(f);
-	static const struct {
-		const char *node;
-		uint8_t record_flags;
-		bool skipped;
-	} rows[] = {{NULL, 0, false},
-		    {"MME01.epc.mnc001.mcc001.3gppnetwork.org", 0, true},
-		    {WF_HOST, RECORD_MME_PURGED, false},
-		    {"mme02.example.org", 0, false}};
-	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
-		r.mme = rows[i].node ? builder_node(f->b, slice_str(rows[i].node), slice_str(WF_REALM)) : 0;
-		r.flags = rows[i].record_flags;
-		put(f, &r);
-		struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A | 4, RAT_EUTRAN);
-		struct wf_answer a = ulr_done(f, &w);
-		assert_int_equal(a.result, RESULT_SUCCESS);
-		assert_true(wf_find(&a, AVP_CODE_ULA_Flags, VENDOR_3GPP, &avp));
-		assert_int_equal(wf_find(&a, AVP_CODE_Subscription_Data, VENDOR_3GPP, &avp),
-				 !rows[i].skipped);
-	}
+	r.serving[S6A_MME].flags |= SERVING_PURGED; // what is purged is not there any more
+	put(f, &r);
+	a = ulr_stored(f, ULR_S6A | 4);
+	assert_true(has_data(&a));
+	f->host = "mme02.example.org";
+	a = ulr_stored(f, ULR_S6A | 4);
+	assert_true(has_data(&a));
+	f->host = WF_HOST; // it had them once
+	a = ulr_stored(f, ULR_S6A | 4);
+	assert_true(has_data(&a));
+}
+
+// The node is the same one, the data are not: `subscriber set` in between, of whatever is a part of them.
+static void skip_subscriber_data_after_a_change_of_the_data(void **state)
+{
+	struct wf *f = *state;
+	struct wf_answer a = ulr_stored(f, ULR_S6A);
+	struct cache_record r = record(f);
+	r.profile = wf_profile(f, true, true, 32, 0);
+	put(f, &r);
+	a = ulr_stored(f, ULR_S6A | 4);
+	assert_true(has_data(&a));
+	a = ulr_stored(f, ULR_S6A | 4);
+	assert_false(has_data(&a));
+	r = record(f);
+	assert_true(msisdn_parse(slice_str("491700000009"), &r.msisdn[1]));
+	put(f, &r);
+	a = ulr_stored(f, ULR_S6A | 4);
+	assert_true(has_data(&a));
+	a = ulr_stored(f, ULR_S6A | 4 | 8); // and now with GPRS data, which it never got
+	assert_true(has_data(&a));
+}
+
+// The MME is sent new data; what the SGSN has is old from then on, though nothing was sent to it.
+static void what_one_node_was_sent_the_other_has_not(void **state)
+{
+	struct wf *f = *state;
+	struct wf_answer a = ulr_stored(f, 0); // as SGSN
+	assert_true(has_data(&a));
+	struct cache_record r = record(f);
+	r.profile = wf_profile(f, true, true, 32, 0);
+	put(f, &r);
+	a = ulr_stored(f, ULR_S6A);
+	assert_true(has_data(&a));
+	a = ulr_stored(f, 4);
+	assert_true(has_data(&a));
+	a = ulr_stored(f, ULR_S6A | 4);
+	assert_false(has_data(&a));
 }
 
 // Judged before the change: afterwards the node is always the one that is stored.
 static void skip_is_judged_before(void **state)
 {
 	struct wf *f = *state;
-	struct avp avp;
-	struct cache_record r = record(f);
 	struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A | 4, RAT_EUTRAN);
 	wf_send(f, &w);
-	struct change c = change(f);
-	r.mme = builder_node(f->b, slice_str(WF_HOST), slice_str(WF_REALM));
+	struct wf_frame *q = wf_ask(f, IPC_CHANGE);
+	struct change c = {.id = q->hdr.id, .x = wf_read_change(q)};
+	struct cache_record r = record(f);
+	r.serving[0].node = builder_node(f->b, slice_str(WF_HOST), slice_str(WF_REALM));
+	r.serving[0].flags = SERVING_HAS_DATA;
+	r.data_mark = c.x.s6a.data_mark;
+	r.version++;
 	put(f, &r);
 	wf_loader_away(f); // and the same after a loader that dies before it says so
 	wf_loader_back(f);
 	struct change again = change(f);
 	assert_int_equal(again.id, c.id);
 	assert_int_equal(again.flags, 1);
-	assert_int_equal(again.c.dup_key, c.c.dup_key);
-	wf_change_ack(f, again.id, CHANGE_DUPLICATE, 0);
+	assert_true(change_key_same(again.x.c.key, c.x.c.key));
+	wf_change_ack(f, again.id, CHANGE_DUPLICATE);
 	struct wf_answer a = wf_take(f, 0);
-	assert_true(wf_find(&a, AVP_CODE_Subscription_Data, VENDOR_3GPP, &avp));
+	assert_true(has_data(&a));
+}
+
+// The answer to the first one was lost: whoever repeats it has not got the data.
+static void a_repetition_is_sent_the_data(void **state)
+{
+	struct wf *f = *state;
+	struct wf_answer a = ulr_stored(f, ULR_S6A);
+	struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A | 4, RAT_EUTRAN);
+	wf_send(f, &w);
+	wf_change_ack(f, change(f).id, CHANGE_DUPLICATE);
+	a = wf_take(f, 0);
+	assert_true(has_data(&a));
+}
+
+// The state changed between the decision and the commit: it is decided again, from what is there now.
+static void a_conflict_is_decided_again(void **state)
+{
+	struct wf *f = *state;
+	struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A, RAT_EUTRAN);
+	wf_send(f, &w);
+	struct change first = change(f);
+	assert_int_equal(first.x.c.request_cnt, 0);
+	struct cache_record r = record(f);
+	r.serving[S6A_MME] = (struct cache_serving){.node = builder_node(f->b, slice_str("mme9.test"), slice_str("test")),
+						    .time_us = 77};
+	r.version++;
+	put(f, &r);
+	wf_change_ack(f, first.id, CHANGE_CONFLICT);
+	assert_int_equal(wf_answers(f, 0), 0);
+	struct change second = change(f);
+	assert_int_equal(second.x.c.version, r.version);
+	assert_int_equal(second.x.c.request_cnt, 1);
+	assert_true(slice_eq(second.x.cancel[0].host, slice_str("mme9.test")));
+	assert_int_equal(second.x.cancel[0].registered_us, 77);
+	wf_change_ack(f, second.id, CHANGE_DONE);
+	assert_int_equal(wf_take(f, 0).result, RESULT_SUCCESS);
+	// not for ever
+	w = wf_ulr(f, WF_IMSI, ULR_S6A, RAT_EUTRAN);
+	wf_send(f, &w);
+	unsigned n = 0;
+	for (; wf_asks(f); n++)
+		wf_change_ack(f, change(f).id, CHANGE_CONFLICT);
+	assert_int_equal(n, REQUEST_TRIES_MAX);
+	assert_int_equal(wf_take(f, 0).result, RESULT_TOO_BUSY);
 }
 
 static void from_an_sgsn(void **state)
@@ -239,9 +334,9 @@ static void from_an_sgsn(void **state)
 	struct wr w = wf_ulr(f, WF_IMSI, 0x21, 1000); // single registration counts for MMEs only
 	wf_send(f, &w);
 	struct change c = change(f);
-	assert_int_equal(c.c.kind, CHANGE_ULR_SGSN);
-	assert_int_equal(c.c.options, CHANGE_CANCEL_OTHER);
-	wf_change_ack(f, c.id, CHANGE_DONE, 0);
+	assert_true(slice_eq(c.x.s6a.serving[S6A_SGSN].host, slice_str(WF_HOST)));
+	assert_int_equal(c.x.s6a.serving[S6A_MME].host.len, 0);
+	wf_change_ack(f, c.id, CHANGE_DONE);
 	struct wf_answer a = wf_take(f, 0);
 	assert_true(wf_find(&a, AVP_CODE_Subscription_Data, VENDOR_3GPP, &sd));
 	assert_true(avp_find(sd.data, AVP_CODE_APN_Configuration_Profile, VENDOR_3GPP, &avp));
@@ -286,7 +381,7 @@ static void access_restrictions(void **state)
 		struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A, rows[i].rat);
 		wf_send(f, &w);
 		if (!rows[i].refused) {
-			wf_change_ack(f, change(f).id, CHANGE_DONE, 0);
+			wf_change_ack(f, change(f).id, CHANGE_DONE);
 			assert_int_equal(wf_take(f, 0).result, RESULT_SUCCESS);
 			continue;
 		}
@@ -321,7 +416,7 @@ static void barring(void **state)
 			wf_put_features(&w, 1, rows[i].features, AVP_M);
 		wf_send(f, &w);
 		if (!rows[i].refused) {
-			wf_change_ack(f, change(f).id, CHANGE_DONE, 0);
+			wf_change_ack(f, change(f).id, CHANGE_DONE);
 			assert_int_equal(wf_take(f, 0).result, RESULT_SUCCESS);
 			continue;
 		}
@@ -333,13 +428,13 @@ static void barring(void **state)
 
 // What the loader says to a change, and what the peer is answered then.
 struct outcome {
-	uint32_t status, flags, result;
+	uint32_t status, result;
 	bool experimental;
 };
 
 static struct wf_answer acknowledged(struct wf *f, uint64_t id, const struct outcome *o)
 {
-	wf_change_ack(f, id, (enum change_status)o->status, o->flags);
+	wf_change_ack(f, id, (enum change_status)o->status);
 	struct wf_answer a = wf_take(f, 0);
 	assert_int_equal(a.result, o->result);
 	assert_int_equal(a.experimental, o->experimental);
@@ -357,13 +452,12 @@ static void ulr_statuses(void **state)
 {
 	struct wf *f = *state;
 	static const struct outcome rows[] = {
-	    {CHANGE_DONE, 0, RESULT_SUCCESS, false},
-	    {CHANGE_UNKNOWN_USER, 0, EXP_USER_UNKNOWN, true},
-	    {CHANGE_NOT_SERVING, 0, RESULT_UNABLE_TO_COMPLY, false},
-	    {CHANGE_REFUSED, 0, RESULT_UNABLE_TO_COMPLY, false},
-	    {CHANGE_DUPLICATE, 0, RESULT_SUCCESS, false},
-	    {CHANGE_BUSY, 0, RESULT_TOO_BUSY, false},
-	    {77, 0, RESULT_UNABLE_TO_COMPLY, false},
+	    {CHANGE_DONE, RESULT_SUCCESS, false},
+	    {CHANGE_UNKNOWN_USER, EXP_USER_UNKNOWN, true},
+	    {CHANGE_REFUSED, RESULT_UNABLE_TO_COMPLY, false},
+	    {CHANGE_DUPLICATE, RESULT_SUCCESS, false},
+	    {CHANGE_BUSY, RESULT_TOO_BUSY, false},
+	    {77, RESULT_UNABLE_TO_COMPLY, false},
 	};
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct wr w = wf_ulr(f, WF_IMSI, ULR_S6A, RAT_EUTRAN);
@@ -407,16 +501,61 @@ static void unsupported_feature(void **state)
 	assert_int_equal(f->stats->c[STAT_FEATURES_MISSING], before + 1);
 }
 
+// The nodes that serve the subscriber; NULL: none.
+static void serve(struct wf *f, const char *mme, const char *sgsn)
+{
+	const char *const host[S6A_KIND_CNT] = {[S6A_MME] = mme, [S6A_SGSN] = sgsn};
+	struct cache_record r = record(f);
+	for (unsigned i = 0; i < S6A_KIND_CNT; i++)
+		r.serving[i] = (struct cache_serving){
+		    .node = host[i] ? builder_node(f->b, slice_str(host[i]), slice_str(WF_REALM)) : 0, .time_us = 1000};
+	put(f, &r);
+}
+
+static uint32_t pua_flags(struct wf *f, uint32_t pur_flags)
+{
+	struct avp avp;
+	struct wr w = wf_begin(f, 321, WF_IMSI);
+	avp_put_u32(&w, AVP_CODE_PUR_Flags, VENDOR_3GPP, 0, pur_flags);
+	wf_send(f, &w);
+	if (wf_asks(f))
+		wf_change_done(f, wf_ask(f, IPC_CHANGE));
+	struct wf_answer a = wf_take(f, 0);
+	assert_int_equal(a.result, RESULT_SUCCESS);
+	assert_true(wf_find(&a, AVP_CODE_PUA_Flags, VENDOR_3GPP, &avp));
+	return be32_get(avp.data.p);
+}
+
+static void purge_of_a_combined_node(void **state)
+{
+	struct wf *f = *state;
+	serve(f, WF_HOST, WF_HOST);
+	assert_int_equal(pua_flags(f, 2), PUA_FREEZE_P_TMSI);
+	assert_int_equal(record(f).serving[S6A_MME].flags, 0);
+	assert_int_equal(record(f).serving[S6A_SGSN].flags, SERVING_PURGED);
+	assert_int_equal(pua_flags(f, 0), PUA_FREEZE_M_TMSI | PUA_FREEZE_P_TMSI);
+	assert_int_equal(record(f).serving[S6A_MME].flags, SERVING_PURGED);
+}
+
+// Success, and nothing changes (5.2.1.3.3).
+static void purge_of_a_node_that_does_not_serve(void **state)
+{
+	struct wf *f = *state;
+	serve(f, "mme02.example.org", NULL);
+	assert_int_equal(pua_flags(f, 0), 0);
+	assert_int_equal(record(f).serving[S6A_MME].flags, 0);
+	assert_int_equal(record(f).version, 0);
+}
+
 static void purge(void **state)
 {
 	struct wf *f = *state;
+	serve(f, WF_HOST, NULL);
 	static const struct outcome rows[] = {
-	    {CHANGE_DONE, 1, RESULT_SUCCESS, false},
-	    {CHANGE_DONE, 3, RESULT_SUCCESS, false},
-	    {CHANGE_DUPLICATE, 1, RESULT_SUCCESS, false},
-	    {CHANGE_NOT_SERVING, 0, RESULT_SUCCESS, false},
-	    {CHANGE_UNKNOWN_USER, 0, EXP_USER_UNKNOWN, true},
-	    {CHANGE_REFUSED, 0, RESULT_UNABLE_TO_COMPLY, false},
+	    {CHANGE_DONE, RESULT_SUCCESS, false},
+	    {CHANGE_DUPLICATE, RESULT_SUCCESS, false},
+	    {CHANGE_UNKNOWN_USER, EXP_USER_UNKNOWN, true},
+	    {CHANGE_REFUSED, RESULT_UNABLE_TO_COMPLY, false},
 	};
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct avp avp;
@@ -429,15 +568,15 @@ static void purge(void **state)
 		wf_send(f, &w);
 		assert_int_equal(wf_answers(f, 0), 0);
 		struct change c = change(f);
-		assert_int_equal(c.c.kind, CHANGE_PUR);
-		assert_int_equal(c.c.flags, 2);
-		assert_true(slice_eq(c.host, slice_str(WF_HOST)));
-		assert_true(avp_find(c.ext, AVP_CODE_EPS_Location_Information, VENDOR_3GPP, &avp));
+		assert_int_equal(c.x.s6a.serving[S6A_MME].flags, SERVING_PURGED);
+		assert_true(slice_eq(c.x.s6a.serving[S6A_MME].host, slice_str(WF_HOST)));
+		assert_int_equal(c.x.c.options, CHANGE_KEPT_1 | CHANGE_MERGE_1);
+		assert_true(avp_find(c.x.kept[1], AVP_CODE_EPS_Location_Information, VENDOR_3GPP, &avp));
 		struct wf_answer a = acknowledged(f, c.id, &rows[i]);
 		bool success = a.result == RESULT_SUCCESS;
 		assert_int_equal(wf_find(&a, AVP_CODE_PUA_Flags, VENDOR_3GPP, &avp), success);
-		if (success) // the loader's flags are the PUA's
-			assert_int_equal(be32_get(avp.data.p), rows[i].flags);
+		if (success)
+			assert_int_equal(be32_get(avp.data.p), PUA_FREEZE_M_TMSI);
 	}
 	struct wr w = wf_begin(f, 321, "001010000004711");
 	is_unknown_user(f, &w);
@@ -446,13 +585,13 @@ static void purge(void **state)
 static void notify(void **state)
 {
 	struct wf *f = *state;
+	serve(f, WF_HOST, NULL);
 	static const struct outcome rows[] = {
-	    {CHANGE_DONE, 0, RESULT_SUCCESS, false},
-	    {CHANGE_DUPLICATE, 0, RESULT_SUCCESS, false},
-	    {CHANGE_BUSY, 0, RESULT_TOO_BUSY, false},
-	    {CHANGE_NOT_SERVING, 0, EXP_UNKNOWN_SERVING_NODE, true},
-	    {CHANGE_UNKNOWN_USER, 0, EXP_USER_UNKNOWN, true},
-	    {CHANGE_REFUSED, 0, RESULT_UNABLE_TO_COMPLY, false},
+	    {CHANGE_DONE, RESULT_SUCCESS, false},
+	    {CHANGE_DUPLICATE, RESULT_SUCCESS, false},
+	    {CHANGE_BUSY, RESULT_TOO_BUSY, false},
+	    {CHANGE_UNKNOWN_USER, EXP_USER_UNKNOWN, true},
+	    {CHANGE_REFUSED, RESULT_UNABLE_TO_COMPLY, false},
 	};
 	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
 		struct avp avp;
@@ -466,20 +605,46 @@ static void notify(void **state)
 		wf_send(f, &w);
 		assert_int_equal(wf_answers(f, 0), 0);
 		struct change c = change(f);
-		assert_int_equal(c.c.kind, CHANGE_NOR);
-		assert_int_equal(c.c.flags, 8);
-		assert_true(avp_find(c.ext, AVP_CODE_MIP6_Agent_Info, 0, &avp));
-		assert_true(avp_find(c.ext, AVP_CODE_Service_Selection, 0, &avp));
-		assert_true(avp_find(c.ext, AVP_CODE_Context_Identifier, VENDOR_3GPP, &avp));
-		assert_false(avp_find(c.ext, AVP_CODE_User_Name, 0, &avp));
+		assert_int_equal(c.x.c.options, CHANGE_KEPT_1 | CHANGE_MERGE_1);
+		assert_true(avp_find(c.x.kept[1], AVP_CODE_MIP6_Agent_Info, 0, &avp));
+		assert_true(avp_find(c.x.kept[1], AVP_CODE_Service_Selection, 0, &avp));
+		assert_true(avp_find(c.x.kept[1], AVP_CODE_Context_Identifier, VENDOR_3GPP, &avp));
+		assert_false(avp_find(c.x.kept[1], AVP_CODE_User_Name, 0, &avp));
 		acknowledged(f, c.id, &rows[i]);
 	}
+}
+
+static void notify_of_a_node_that_does_not_serve(void **state)
+{
+	struct wf *f = *state;
+	serve(f, "mme02.example.org", NULL);
+	struct wr w = wf_begin(f, 323, WF_IMSI);
+	wf_send(f, &w);
+	struct wf_answer a = wf_take(f, 0);
+	is_experimental(&a, EXP_UNKNOWN_SERVING_NODE);
+	assert_int_equal(wf_asks(f), 0);
+}
+
+// Single-Registration-Indication (TS 29.272 5.2.5.1.3): the SGSN is told, and its registration ends.
+static void notify_of_a_single_registration(void **state)
+{
+	struct wf *f = *state;
+	serve(f, WF_HOST, "sgsn.example.org");
+	struct wr w = wf_begin(f, 323, WF_IMSI);
+	avp_put_u32(&w, AVP_CODE_NOR_Flags, VENDOR_3GPP, 0, 1);
+	wf_send(f, &w);
+	struct change c = change(f);
+	assert_int_equal(c.x.s6a.serving[S6A_SGSN].host.len, 0);
+	assert_int_equal(c.x.c.request_cnt, 1);
+	assert_int_equal(c.x.cancel[0].type, CANCEL_SGSN_UPDATE);
+	assert_true(slice_eq(c.x.cancel[0].host, slice_str("sgsn.example.org")));
 }
 
 // A PDN-GW is stored for a subscribed APN, for any when the wildcard is subscribed, or for emergency calls.
 static void notify_pdn_gw(void **state)
 {
 	struct wf *f = *state;
+	serve(f, WF_HOST, NULL);
 	static const struct {
 		const char *apn;
 		uint32_t context, emergency;
@@ -501,7 +666,7 @@ static void notify_pdn_gw(void **state)
 		avp_group_end(&w, at);
 		wf_send(f, &w);
 		if (rows[i].stored)
-			wf_change_ack(f, change(f).id, CHANGE_DONE, 0);
+			wf_change_ack(f, change(f).id, CHANGE_DONE);
 		struct wf_answer a = wf_take(f, 0);
 		assert_int_equal(a.result, rows[i].stored ? RESULT_SUCCESS : RESULT_UNABLE_TO_COMPLY);
 		assert_int_equal(wf_asks(f), 0);
@@ -517,7 +682,11 @@ int main(void)
 	    T(subscription_data),
 	    T(additional_msisdn),
 	    T(skip_subscriber_data),
+	    T(skip_subscriber_data_after_a_change_of_the_data),
+	    T(what_one_node_was_sent_the_other_has_not),
 	    T(skip_is_judged_before),
+	    T(a_repetition_is_sent_the_data),
+	    T(a_conflict_is_decided_again),
 	    T(from_an_sgsn),
 	    T(access_restrictions),
 	    T(barring),
@@ -525,7 +694,11 @@ int main(void)
 	    T(rat_types),
 	    T(unsupported_feature),
 	    T(purge),
+	    T(purge_of_a_combined_node),
+	    T(purge_of_a_node_that_does_not_serve),
 	    T(notify),
+	    T(notify_of_a_node_that_does_not_serve),
+	    T(notify_of_a_single_registration),
 	    T(notify_pdn_gw),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

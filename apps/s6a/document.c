@@ -1,0 +1,154 @@
+// S6a's state as documents bring it: of a file or an export, and of the upstream, which other nodes of ours and other
+// programs write, too (law 8). Of several HSSs on one database the newest location wins, of the MME and of the SGSN each.
+// Loader process, main thread.
+#include <errno.h>
+#include "apps/s6a/loader.h"
+#include "lib/base/clock.h"
+#include "loader/app.h"
+#include "loader/commit/txn.h"
+#include "loader/upstream/outbox.h"
+#include "loader/upstream/upstream.h"
+
+// A subscriber that comes with a location keeps it; who is known already has a newer one.
+static int from_file(const struct app_document *d)
+{
+	const struct subscription *s = d->s;
+	struct s6a_decision what = {.next = {.imeisv = s->imeisv}};
+	if (d->old || (!s->mme_host.len && !s->imeisv))
+		return 0;
+	if (s->mme_host.len)
+		what.next.serving[S6A_MME] = (struct s6a_serving){.host = s->mme_host,
+								  .realm = s->mme_realm,
+								  .time_us = s->mme_time_us,
+								  .flags = s->purged ? SERVING_PURGED : 0};
+	return s6a_decide(d->l, d->op, &what, 0) ? APP_TAKEN : -ENOSPC;
+}
+
+// At the same time it is the same registration, and only the mark of a purge can be news; not when we wrote last: then
+// somebody has put an old one there.
+static bool is_others_word(const struct app_document *d)
+{
+	return d->feed->node != 1 + (d->l->config ? d->l->config->node_id : 0);
+}
+
+// What the document says of one kind of node.
+static struct s6a_serving said_of_mme(const struct app_document *d)
+{
+	const struct subscription *s = d->s;
+	return (struct s6a_serving){.host = s->mme_host,
+				    .realm = s->mme_realm,
+				    .time_us = s->mme_time_us,
+				    .flags = s->purged && s->mme_host.len ? SERVING_PURGED : 0};
+}
+
+static struct s6a_serving said_of_sgsn(const struct app_document *d)
+{
+	const struct up_doc *f = d->feed;
+	struct s6a_serving v = {.host = f->sgsn_host,
+				.realm = f->sgsn_realm,
+				.time_us = f->sgsn_time_us,
+				.flags = f->sgsn_purged && f->sgsn_host.len ? SERVING_PURGED : 0};
+	memcpy(v.plmn, f->sgsn_plmn, 3);
+	return v;
+}
+
+static bool is_newer(const struct app_document *d, const struct s6a_serving *said, const struct s6a_serving *now)
+{
+	if (!d->old || said->time_us > now->time_us)
+		return said->host.len || now->host.len;
+	return said->host.len && said->time_us == now->time_us && said->flags & SERVING_PURGED && !(now->flags & SERVING_PURGED) &&
+	       s6a_is_serving(now, said->host) && is_others_word(d);
+}
+
+// A stamp of ours that the document does not have, or a location that differs under the same stamp. A form of the WebUI that
+// was opened before an attach empties the location, or brings back what was there before, and leaves mme_timestamp; a script
+// that saves the document as it was leaves an older one, or nothing. Whether its other members changed says nothing.
+static bool is_lost(const struct app_document *d, const struct s6a_serving *said, const struct s6a_serving *now,
+		    bool imeisv_lost)
+{
+	if (said->time_us != now->time_us)
+		return said->time_us < now->time_us;
+	if (!now->host.len || !said->host.len) // one of the two has none; without a stamp neither ever had one
+		return now->host.len ? said->host.len == 0 : said->time_us && said->host.len && !is_others_word(d);
+	bool same = s6a_is_serving(now, said->host) && !imeisv_lost &&
+		    (said->flags & SERVING_PURGED) == (now->flags & SERVING_PURGED);
+	return !same && !is_others_word(d);
+}
+
+// Is our state missing there although nobody has a newer one, and nothing of it is on its way there? An image that is older
+// than our last write says so, too: then the same is written once more, which changes nothing.
+static bool state_is_lost(const struct app_document *d, const struct s6a_serving *mme, const struct s6a_serving *sgsn,
+			  const struct s6a_state *now)
+{
+	return d->old && d->may_restore && d->l->outbox && !outbox_has(d->l, d->old) &&
+	       (is_lost(d, mme, &now->serving[S6A_MME], now->imeisv && !d->s->imeisv) ||
+		is_lost(d, sgsn, &now->serving[S6A_SGSN], false));
+}
+
+// The node that served until now, if its connection is here: nobody else can tell it.
+static void cancel_lost(const struct app_document *d, const struct s6a_state *now, enum s6a_kind kind, struct slice host,
+			struct s6a_decision *what)
+{
+	const struct s6a_serving *v = &now->serving[kind];
+	uint32_t frontend, conn, generation;
+	if (!v->host.len || v->flags & SERVING_PURGED || s6a_is_serving(v, host) || !d->l->control ||
+	    control_peer_find(d->l->control, v->host, &frontend, &conn, &generation) < 0)
+		return;
+	struct s6a_cancel *c = &what->cancel[what->cancel_cnt++];
+	*c = (struct s6a_cancel){.kind = kind,
+				 .type = CANCEL_SGSN_UPDATE,
+				 .registered_us = v->time_us,
+				 .host = v->host,
+				 .realm = v->realm};
+	if (kind == S6A_MME) {
+		c->type = host.len ? CANCEL_MME_UPDATE : CANCEL_WITHDRAWAL;
+		c->flags = host.len ? CLR_S6A : CLR_S6A | CLR_REATTACH;
+	}
+}
+
+// request_cancel_location, newly true: the operator wants the subscriber to attach anew (as Open5GS does).
+static void maybe_cancel(const struct app_document *d)
+{
+	struct slice text;
+	if (!d->feed->cancel_location || !d->old || !d->content_changed ||
+	    local_read_document(d->l->local, d->op->rec.imsi, &text) != 1)
+		return;
+	json_t *before = json_loadb((const char *)text.p, text.len, 0, NULL);
+	if (!json_is_true(json_object_get(before, "request_cancel_location")))
+		s6a_cancel_all(d->l, d->op, d->old, CLR_REATTACH);
+	json_decref(before);
+}
+
+static int from_feed(const struct app_document *d)
+{
+	struct s6a_state now = {0};
+	struct s6a_serving mme = said_of_mme(d), sgsn = said_of_sgsn(d);
+	if (d->old)
+		s6a_state_of(d->l->cache, d->old, &now);
+	struct s6a_decision what = {.next = now};
+	maybe_cancel(d);
+	// an empty name is a form's; who means it leaves none
+	bool take_mme = (mme.host.len || (mme.time_us && d->feed->mme_gone)) && is_newer(d, &mme, &now.serving[S6A_MME]);
+	bool take_sgsn = is_newer(d, &sgsn, &now.serving[S6A_SGSN]);
+	bool restore = !take_mme && state_is_lost(d, &mme, &sgsn, &now);
+	if (take_mme) {
+		cancel_lost(d, &now, S6A_MME, mme.host, &what);
+		what.next.serving[S6A_MME] = mme;
+		if (d->s->imeisv)
+			what.next.imeisv = d->s->imeisv;
+	}
+	if (take_sgsn) {
+		cancel_lost(d, &now, S6A_SGSN, sgsn.host, &what);
+		what.next.serving[S6A_SGSN] = sgsn;
+	}
+	if (!take_mme && !take_sgsn && !restore)
+		return 0;
+	if (!s6a_decide(d->l, d->op, &what, restore ? S6A_TELL_UPSTREAM : 0))
+		return -ENOSPC;
+	return restore ? APP_TAKEN | APP_RESTORE : APP_TAKEN;
+}
+
+int s6a_document(const struct app_document *d)
+{
+	return d->feed ? from_feed(d) : from_file(d);
+}

@@ -1,0 +1,29 @@
+// S6a's side of the loader: state into the cache, and decisions that do not come from a worker.
+#pragma once
+#include <jansson.h>
+#include "apps/s6a/location.h"
+#include "cache/build.h"
+#include "lib/base/err.h"
+#include "loader/admin/admin.h"
+
+// Into a record that is to be published. false: no room for another node in the cache; the record is as it was.
+bool s6a_state_publish(struct builder *b, const struct s6a_state *s, struct cache_record *r);
+
+struct app_document;
+struct op;
+
+enum s6a_decide_option {
+	S6A_DROP_KEPT = 1,     // what is kept beside the state goes
+	S6A_TELL_UPSTREAM = 2, // it is ours: the upstream has to be told, if there is one
+};
+// Makes a decision part of an operation whose `rec` is the record as it will be but for this: the state (journal,
+// record), and the requests that must follow. `options`: enum s6a_decide_option. false: no room in the cache.
+bool s6a_decide(struct loader *l, struct op *op, const struct s6a_decision *d, unsigned options) MUST_USE;
+// The nodes that serve the subscriber are told that it is withdrawn; its state is not touched.
+void s6a_cancel_all(struct loader *l, struct op *op, const struct cache_record *r, uint32_t clr_flags);
+
+// The hooks of loader/app.h.
+int s6a_document(const struct app_document *d);
+void s6a_show(struct loader *l, json_t *doc, const struct cache_record *r);
+void s6a_list(struct loader *l, json_t *row, const struct cache_record *r);
+extern const struct admin_command s6a_commands[];

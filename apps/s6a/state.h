@@ -1,0 +1,47 @@
+// The state of S6a/S6d for one subscriber: which MME and which SGSN serve it (TS 29.272, procedures B0). As octets it is
+// a row of the local database; in the cache it is a part of the record. Pure functions, of workers and the loader.
+#pragma once
+#include "cache/lookup.h"
+#include "lib/base/wire.h"
+
+enum s6a_kind { S6A_MME = 0, S6A_SGSN = 1, S6A_KIND_CNT = 2 }; // index of cache_record.serving
+
+struct s6a_serving {
+	struct slice host, realm; // empty: none
+	uint64_t time_us;	  // of the registration or its removal: later than any before
+	uint8_t plmn[3];
+	uint8_t flags; // enum cache_serving_flag
+};
+
+// Slices are borrowed.
+struct s6a_state {
+	struct s6a_serving serving[S6A_KIND_CNT];
+	uint64_t imeisv;    // as in cache_record
+	uint32_t data_mark; // what the nodes with SERVING_HAS_DATA were sent
+};
+
+#define S6A_STATE_MAX (64 + 4 * 256)
+
+void s6a_state_put(struct wr *w, const struct s6a_state *s);
+// Also of the first version's rows. false: neither; *out is empty then.
+bool s6a_state_get(struct slice body, struct s6a_state *out);
+// As the cache has it; the slices point into the cache.
+void s6a_state_of(const struct cache *c, const struct cache_record *r, struct s6a_state *out);
+
+// The purposes of S6a's HSS-initiated requests; kept in rows.
+enum s6a_purpose {
+	S6A_CANCEL_MME = 1,  // CLR to the node that was MME
+	S6A_CANCEL_SGSN = 2, // CLR to the node that was SGSN
+};
+// What a cancellation is about, beside the node; the `data` of its row.
+struct s6a_cancel {
+	enum s6a_kind kind;
+	uint32_t type;	// Cancellation-Type
+	uint32_t flags; // CLR-Flags
+	// The registration that it ends; one that is newer stands. 0: unknown (the first version's rows)
+	uint64_t registered_us;
+	struct slice host, realm;
+};
+#define S6A_CANCEL_DATA_LEN 16
+struct slice s6a_cancel_data(const struct s6a_cancel *c, uint8_t out[S6A_CANCEL_DATA_LEN]);
+bool s6a_cancel_get(uint8_t purpose, struct slice data, struct s6a_cancel *out);

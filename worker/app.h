@@ -1,0 +1,33 @@
+// What a worker knows of an application: one row of the table that main.c hands to worker_init. The worker never names
+// an application; an application's handlers are written against request.h, aka.h and hss_request.h.
+#pragma once
+#include <stdbool.h>
+#include <stdint.h>
+
+struct request;
+struct worker;
+struct wr;
+struct hss_request;
+struct hss_answer;
+
+#define WORKER_APP_MAX 16 // numbers of applications are below it
+
+struct worker_command {
+	unsigned command; // enum command_id of a request
+	// Runs from its top each time the loader has replied (request.h); answers, or makes the request wait.
+	void (*handler)(struct request *r);
+};
+
+struct worker_app {
+	const char *name;	     // of its folder
+	unsigned number;	     // of apps/apps.def: below WORKER_APP_MAX
+	uint32_t application;	     // Application-Id of its messages, vendor 3GPP
+	const struct worker_command *commands;
+	unsigned command_cnt;
+	// An HSS-initiated request, composed from the state of this moment: the AVPs after the common ones
+	// (hss_request.h says which). false: events have overtaken it, it is not to be sent at all.
+	bool (*compose)(const struct hss_request *q, struct wr *m);
+	// Its answer came: true when the request is over, false when it is to be sent again later. NULL: any
+	// answer of the node itself ends it.
+	bool (*ended)(const struct hss_request *q, const struct hss_answer *a);
+};
