@@ -75,6 +75,8 @@ int cli_restore(struct cli_session *s, const struct cli_args *a);
 // --- service.c: the HSS as a service
 int cli_config_show(struct cli_session *s, const struct cli_args *a);
 int cli_reload(struct cli_session *s, const struct cli_args *a);
+// top.c
+int cli_top(struct cli_session *s, const struct cli_args *a);
 int cli_audit(struct cli_session *s, const struct cli_args *a);
 
 // --- output: rows as text or as JSON lines
