@@ -17,6 +17,8 @@
 #define CONFIG_TLS_FILES   4
 #define CONFIG_SOURCE_MAX  2
 #define CONFIG_APP_MAX	   4
+#define CONFIG_HOST_MAX	   64
+#define CONFIG_REMEMBERED_MAX 48
 
 enum config_transport { TRANSPORT_TCP, TRANSPORT_SCTP, TRANSPORT_TLS };
 enum config_store { STORE_SQLITE, STORE_MONGODB, STORE_CSV };
@@ -26,18 +28,21 @@ enum config_accept { ACCEPT_ANY, ACCEPT_LISTED };
 struct config_listen {
 	uint8_t transport; // enum config_transport
 	uint16_t port;
-	char address[64]; // IPv4 or IPv6, numeric
-	char addresses[CONFIG_ADDRESS_MAX][64]; // further ones of a multihomed SCTP endpoint
-	uint32_t address_cnt;			// of `addresses`
+	char address[CONFIG_HOST_MAX]; // IPv4 or IPv6, numeric once config_resolve has been there
+	char addresses[CONFIG_ADDRESS_MAX][CONFIG_HOST_MAX]; // further ones of a multihomed SCTP endpoint
+	uint32_t address_cnt;				     // of `addresses`
+	bool freebind; // also while no interface has the address
 };
 
 enum config_via { VIA_ANY, VIA_TCP, VIA_SCTP, VIA_TLS };
 enum config_app { CONFIG_APP_S6A };
 
 struct config_peer {
-	char host[CONFIG_NAME_MAX]; // Origin-Host, lower case
-	char addresses[CONFIG_SOURCE_MAX][46]; // where it may come from; none: anywhere
+	char host[CONFIG_NAME_MAX]; // Origin-Host, lower case; or all that end so: "*.epc.example"
+	char addresses[CONFIG_SOURCE_MAX][CONFIG_HOST_MAX]; // where it is; numeric once config_resolve has been there
 	uint32_t address_cnt;
+	char from[CONFIG_SOURCE_MAX][46]; // where it may come from; none: see config_peer_sources
+	uint32_t from_cnt;
 	uint8_t applications[CONFIG_APP_MAX]; // enum config_app; none: all
 	uint32_t application_cnt;
 	uint32_t max_pending; // 0: that of all peers
@@ -46,6 +51,13 @@ struct config_peer {
 	bool connect;	      // we connect to it, at addresses[0] (SCTP: at all)
 	uint16_t port;	      // there; 0: that of the transport
 	bool refuse_in_aia; // refuse in the AIA what a ULA would refuse (stock Open5GS MMEs drop error ULAs)
+};
+
+// A peer that was connected before this start, to be dialled (peers.dial_back). Not an option: hssd remembers it.
+struct config_remembered {
+	char host[CONFIG_NAME_MAX];
+	char addresses[2][46]; // where it said that it listens, and where it came from; "": not known
+	uint8_t via;	       // enum config_via
 };
 
 struct config {
@@ -69,6 +81,7 @@ struct config {
 	struct config_peer peer[CONFIG_PEER_MAX];
 	uint32_t peer_cnt;
 	bool refuse_in_aia; // default for peers that are not listed
+	bool dial_back;	    // peers that were connected before a start are dialled
 	uint32_t watchdog_ms;	   // Tw of RFC 3539, >= 6000
 	uint32_t cer_timeout_ms;   // a connection without CER is closed
 	uint32_t max_message;	   // octets of one Diameter message
@@ -81,6 +94,8 @@ struct config {
 	uint32_t workers;
 	char user[64]; // run roles as; empty: as started
 	bool sandbox;  // seccomp; off only where sanitizers or debuggers need it
+	uint32_t silence_ms;	    // a process that gives no sign of life for so long is replaced
+	uint32_t loader_silence_ms; // the same of the loader, which waits for disks
 	// store
 	uint8_t store; // enum config_store
 	char store_uri[512];
@@ -110,18 +125,39 @@ struct config {
 	uint8_t log_level; // enum log_level
 	bool log_json;
 	bool log_mask_imsi;
+	// not from the file
+	struct config_remembered remembered[CONFIG_REMEMBERED_MAX];
+	uint32_t remembered_cnt;
 };
 
-// Where and why a configuration was refused: "FILE:LINE: KEY: expected ..., got ...".
+#define OPTION_CNT_MAX 112
+
+// Where every value was found; 0: not in the file.
+struct config_lines {
+	uint32_t option[OPTION_CNT_MAX]; // by row of options.def
+	uint32_t listen[CONFIG_LISTEN_MAX];
+	uint32_t peer[CONFIG_PEER_MAX];
+};
+
+// Where and why a configuration was refused: one line an error, "FILE:LINE: KEY: expected ..., got ...".
 struct config_error {
-	char text[1024];
+	char text[8192];
+	unsigned cnt; // of errors, those included for which there was no room
+	struct config_lines lines; // of what was read, for errors that are found later
 };
 
 // Reads and checks FILE. 0 and *out filled in (defaults included), or -EINVAL / negative errno and e->text. Touches
-// nothing else. Unknown keys, wrong types, values out of range and contradictions are refused, the first one told.
+// nothing else. Unknown keys, wrong types, values out of range and contradictions are refused, all of them told.
 int config_load(const char *path, struct config *out, struct config_error *e) MUST_USE;
 // The same from memory (fuzzing, tests); `name` stands for the file in messages.
 int config_parse(const char *text, size_t len, const char *name, struct config *out, struct config_error *e) MUST_USE;
+// Adds an error that was found after the parse: "NAME:LINE: KEY: TEXT" with the line of this key ("listen[1].address").
+void config_tell(struct config_error *e, const char *name, const char *key, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+// Replaces the host names of listeners, of the metrics endpoint and of peers by their first address. false: one of a listener or
+// of the metrics endpoint can't be resolved, and *e says which ones. A peer's that can't be resolved stays as it is: the peer is
+// neither dialled there nor let in from there until a reload. Blocks for as long as the system's resolver does.
+bool config_resolve(struct config *c, const char *name, struct config_error *e) MUST_USE;
 // The effective configuration as YAML, secrets masked (a uri's password).
 void config_print(const struct config *c, int fd);
 // The same as text, to be freed. NULL: no memory.
@@ -134,7 +170,9 @@ const char *config_changed(const struct config *old, const struct config *fresh,
 void config_keep(const struct config *old, struct config *fresh, const char *key);
 // The realm is ours (identity.realm or realms, case ignored).
 bool config_realm_served(const struct config *c, struct slice realm);
-// Whether there is a peer that we connect to.
+// Whether there is a peer that we connect to, or may have to (dial_back).
 bool config_connects(const struct config *c);
-// The peer's row, NULL when not listed.
+// The peer's row: its own, or else that of the longest pattern that it matches; NULL when not listed.
 const struct config_peer *config_peer_find(const struct config *c, struct slice host);
+// Whether a peer's host stands for all that end like it: "*.epc.example".
+bool config_peer_is_pattern(const struct config_peer *p);

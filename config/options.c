@@ -2,8 +2,9 @@
 // change, lookups in the lists. Pure functions, any process.
 #include "config/options.h"
 #include <errno.h>
-#include <stdio.h>
 #include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include "lib/base/err.h"
 
@@ -81,11 +82,59 @@ unsigned option_index(const char *path)
 	bug("no option %s", path);
 }
 
+// One more line, whole or not at all.
+static void add_line(struct config_error *e, const char *line)
+{
+	size_t used = strlen(e->text), len = strlen(line);
+	e->cnt++;
+	if (used + len + 2 > sizeof(e->text))
+		return;
+	if (used)
+		e->text[used++] = '\n';
+	memcpy(e->text + used, line, len + 1);
+}
+
 int config_refuse(struct config_error *e, const char *name, uint32_t line, const char *key,
 		  const char *expected, const char *got)
 {
-	snprintf(e->text, sizeof(e->text), "%s:%u: %s: expected %s, got %s", name, line, key, expected, got);
+	char text[1024];
+	snprintf(text, sizeof(text), "%s:%u: %s: expected %s, got %s", name, line, key, expected, got);
+	add_line(e, text);
 	return -EINVAL;
+}
+
+// The line of "listen[2].address", "peers.list[7]" or "tls.key"; that of its section, or 1, when the file does not have it.
+static uint32_t line_of_key(const struct config_lines *lines, const char *key)
+{
+	unsigned item;
+	char path[128];
+	if (sscanf(key, "listen[%u]", &item) == 1 && item < CONFIG_LISTEN_MAX)
+		return lines->listen[item];
+	if (sscanf(key, "peers.list[%u]", &item) == 1 && item < CONFIG_PEER_MAX)
+		return lines->peer[item];
+	snprintf(path, sizeof(path), "%s", key);
+	for (unsigned pass = 0; pass < 2; pass++) {
+		size_t len = strlen(path);
+		for (unsigned i = 0; i < option_cnt; i++) {
+			const char *full = option_rows[i].path;
+			if (strncmp(full, path, len) == 0 && (!full[len] || full[len] == '.') && lines->option[i])
+				return lines->option[i];
+		}
+		path[strcspn(path, ".")] = 0;
+	}
+	return 1;
+}
+
+void config_tell(struct config_error *e, const char *name, const char *key, const char *fmt, ...)
+{
+	char why[800], text[1024];
+	uint32_t line = line_of_key(&e->lines, key);
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	snprintf(text, sizeof(text), "%s:%u: %s: %s", name, line ? line : 1, key, why);
+	add_line(e, text);
 }
 
 bool config_identity_valid(const char *text)
@@ -156,17 +205,48 @@ bool config_realm_served(const struct config *c, struct slice realm)
 	return false;
 }
 
+bool config_host_valid(const char *text)
+{
+	const char *last = strrchr(text, '.');
+	if (!config_identity_valid(text))
+		return false;
+	for (last = last ? last + 1 : text; *last; last++) {
+		if ((*last | 0x20) >= 'a' && (*last | 0x20) <= 'z')
+			return true;
+	}
+	return false;
+}
+
+bool config_peer_is_pattern(const struct config_peer *p)
+{
+	return p->host[0] == '*';
+}
+
+// What is behind the star, with its dot, is the end of this host, and something is before it.
+static bool pattern_matches(const struct config_peer *p, struct slice host)
+{
+	struct slice end = slice_str(p->host + 1);
+	return config_peer_is_pattern(p) && host.len > end.len &&
+	       slice_eq_nocase(slice_of(host.p + host.len - end.len, end.len), end);
+}
+
 const struct config_peer *config_peer_find(const struct config *c, struct slice host)
 {
+	const struct config_peer *best = NULL;
 	for (uint32_t i = 0; i < c->peer_cnt; i++) {
-		if (slice_eq_nocase(host, slice_str(c->peer[i].host)))
-			return &c->peer[i];
+		const struct config_peer *p = &c->peer[i];
+		if (slice_eq_nocase(host, slice_str(p->host)))
+			return p;
+		if (pattern_matches(p, host) && (!best || strlen(p->host) > strlen(best->host)))
+			best = p;
 	}
-	return NULL;
+	return best;
 }
 
 bool config_connects(const struct config *c)
 {
+	if (c->dial_back)
+		return true;
 	for (uint32_t i = 0; i < c->peer_cnt; i++) {
 		if (c->peer[i].connect)
 			return true;

@@ -15,6 +15,8 @@ enum option_kind {
 	OPTION_URI,
 	OPTION_PATH,
 	OPTION_ADDRESS,
+	OPTION_HOST,
+	OPTION_PATTERN,
 	OPTION_TRANSPORT,
 	OPTION_STORE,
 	OPTION_ACCEPT,
@@ -37,29 +39,22 @@ struct option_row {
 	const char *unit;
 };
 
-#define OPTION_CNT_MAX 96
-
 extern const struct option_row option_rows[];
 extern const unsigned option_cnt;
-
-// Where every value was found, for messages of the checks; 0: not in the file.
-struct config_lines {
-	uint32_t option[OPTION_CNT_MAX];
-	uint32_t listen[CONFIG_LISTEN_MAX];
-	uint32_t peer[CONFIG_PEER_MAX];
-};
 
 // The words of an enumeration kind, NULL-terminated, in the order of their values; NULL for other kinds.
 const char *const *option_words(enum option_kind kind);
 // Row number by path, which must exist.
 unsigned option_index(const char *path);
 
-// Contradictions between valid values. 0, or -EINVAL and *e filled in.
+// Contradictions between valid values: all of them are added to *e. 0 or -EINVAL.
 int config_check(const struct config *c, const struct config_lines *lines, const char *name,
 		 struct config_error *e) MUST_USE;
-// Writes "NAME:LINE: KEY: expected EXPECTED, got GOT". Returns -EINVAL.
+// Adds "NAME:LINE: KEY: expected EXPECTED, got GOT". Returns -EINVAL.
 int config_refuse(struct config_error *e, const char *name, uint32_t line, const char *key,
 		  const char *expected, const char *got);
 // Letters, digits, '-' and '.', labels of 1 to 63 that neither start nor end with '-' (RFC 6733 4.3.1, RFC
 // 1123).
 bool config_identity_valid(const char *text);
+// A name that the resolver may be asked for: as an identity, but no address that is mistyped (its last label has a letter).
+bool config_host_valid(const char *text);

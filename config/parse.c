@@ -1,8 +1,7 @@
 // YAML to struct config (hssd). libyaml gives events; a recursive descent follows the table of options, so
-// that the nesting is that of the table (at most 4) and never the file's. The first defect is told and ends
-// it: unknown key, key given twice, wrong type, out of range, too many items, anchor, alias, tag. Defaults
-// are parsed like values.
-#include <arpa/inet.h>
+// that the nesting is that of the table (at most 4) and never the file's. A defect (unknown key, key given twice, wrong type, out
+// of range, too many items) is told, its value is skipped, and the parse goes on: all are shown at once. What is no YAML, an
+// anchor, an alias or a tag ends it. Values may name environment variables. Defaults are parsed like values.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 #include <yaml.h>
 #include "config/options.h"
+#include "config/value.h"
 
 #define FILE_MAX (1u << 20)
 #define KEY_MAX  128
@@ -23,7 +23,7 @@ struct parse {
 	size_t len;
 	struct config *out;
 	struct config_error *e;
-	struct config_lines lines;
+	struct config_lines *lines; // those of *e
 };
 
 static uint32_t line_of(const struct parse *p)
@@ -67,6 +67,24 @@ static const char *got_event(const yaml_event_t *ev, char out[96])
 	}
 }
 
+// An unclosed brace is noticed somewhere behind it: where it was opened is what has to be looked at.
+static int yaml_broken(struct parse *p, const char *key, uint32_t line, const char *why)
+{
+	const char *context = p->yaml.context ? p->yaml.context : "";
+	uint32_t from = (uint32_t)p->yaml.context_mark.line + 1;
+	char got[192];
+	key = *key ? key : "file";
+	if (!strstr(context, "flow"))
+		return config_refuse(p->e, p->name, line, key, "well-formed YAML", why);
+	snprintf(got, sizeof(got), "none up to line %u (%s)", line, why);
+	p->e->text[0] = 0; // what was told of its values was misread
+	p->e->cnt = 0;
+	return config_refuse(p->e, p->name, from, key,
+			     strstr(context, "mapping") ? "a '}' for the '{' of this line"
+							: "a ']' for the '[' of this line",
+			     got);
+}
+
 // Fetches the next event; anchors and tags are refused here, at one place. 0 or -EINVAL.
 static int next_event(struct parse *p, const char *key)
 {
@@ -85,8 +103,7 @@ static int next_event(struct parse *p, const char *key)
 			for (size_t i = 0; i < p->len && i < p->yaml.problem_offset; i++)
 				line += p->text[i] == '\n';
 		}
-		return config_refuse(p->e, p->name, (uint32_t)line + 1, *key ? key : "file",
-				     "well-formed YAML", why);
+		return yaml_broken(p, key, (uint32_t)line + 1, why);
 	}
 	p->have_event = true;
 	switch (p->event.type) {
@@ -113,162 +130,63 @@ static int next_event(struct parse *p, const char *key)
 	return 0;
 }
 
-static bool number_parse(const char *text, uint32_t *out)
+// The rest of a value whose first event is the current one.
+static int skip_value(struct parse *p)
 {
-	uint64_t v = 0;
-
-	if (!*text)
-		return false;
-	for (; *text; text++) {
-		if (*text < '0' || *text > '9')
-			return false;
-		v = v * 10 + (uint64_t)(*text - '0');
-		if (v > UINT32_MAX)
-			return false;
-	}
-	*out = (uint32_t)v;
-	return true;
-}
-
-static bool address_valid(const char *text)
-{
-	uint8_t buf[16];
-
-	return inet_pton(AF_INET, text, buf) == 1 || inet_pton(AF_INET6, text, buf) == 1;
-}
-
-static bool string_valid(const struct option_row *o, const char *text)
-{
-	size_t len = strlen(text);
-
-	if (len < o->min || len > o->max)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		if (text[i] < 0x20 || text[i] >= 0x7f)
-			return false;
-	}
-	if (len == 0) // allowed by min: "none"
-		return true;
-	switch (o->kind) {
-	case OPTION_NAME:
-		return config_identity_valid(text);
-	case OPTION_ADDRESS:
-		return address_valid(text);
-	case OPTION_PATH:
-		return text[0] == '/';
-	default:
-		return true;
-	}
-}
-
-// One value as text into its member of item `index`. `plain`: not quoted. false: refused.
-static bool option_set(struct config *c, const struct option_row *o, size_t at, const char *text, bool plain)
-{
-	char *member = (char *)c + o->offset + at;
-	const char *const *words = option_words(o->kind);
-	uint32_t v = 0;
-
-	if (words) {
-		for (; words[v]; v++) {
-			if (strcmp(words[v], text) == 0) {
-				*(uint8_t *)member = (uint8_t)v;
-				return true;
-			}
+	unsigned depth = 0;
+	for (;;) {
+		switch (p->event.type) {
+		case YAML_MAPPING_START_EVENT:
+		case YAML_SEQUENCE_START_EVENT:
+			depth++;
+			break;
+		case YAML_MAPPING_END_EVENT:
+		case YAML_SEQUENCE_END_EVENT:
+			depth--;
+			break;
+		default:
+			break;
 		}
-		return false;
-	}
-	switch (o->kind) {
-	case OPTION_U32:
-	case OPTION_U16:
-		if (!plain || !number_parse(text, &v) || v < o->min || v > o->max)
-			return false;
-		if (o->kind == OPTION_U32)
-			memcpy(member, &v, sizeof(v));
-		else
-			memcpy(member, &(uint16_t){(uint16_t)v}, sizeof(uint16_t));
-		return true;
-	case OPTION_BOOL:
-		v = strcmp(text, "true") == 0;
-		if (!plain || (!v && strcmp(text, "false") != 0))
-			return false;
-		*(bool *)member = v;
-		return true;
-	default:
-		break;
-	}
-	if (!string_valid(o, text))
-		return false;
-	memset(member, 0, o->size);
-	for (size_t i = 0; text[i]; i++) // identities are kept in lower case: they are compared without it
-		member[i] = o->kind == OPTION_NAME && text[i] >= 'A' && text[i] <= 'Z'
-				? (char)(text[i] | 0x20)
-				: text[i];
-	return true;
-}
-
-static void expected_text(const struct option_row *o, char out[160])
-{
-	const char *const *words = option_words(o->kind);
-	size_t n = 0;
-
-	if (words) {
-		for (unsigned i = 0; words[i]; i++)
-			n += (size_t)snprintf(out + n, 160 - n, "%s%s",
-					      i == 0         ? ""
-					      : words[i + 1] ? ", "
-							     : " or ",
-					      words[i]);
-		return;
-	}
-	switch (o->kind) {
-	case OPTION_U32:
-	case OPTION_U16:
-		snprintf(out, 160, "a whole number from %u to %u%s%s", o->min, o->max, *o->unit ? " " : "",
-			 o->unit);
-		break;
-	case OPTION_BOOL:
-		snprintf(out, 160, "true or false");
-		break;
-	case OPTION_NAME:
-		snprintf(out, 160, "a DiameterIdentity (a domain name of at most %u characters)", o->max);
-		break;
-	case OPTION_ADDRESS:
-		snprintf(out, 160, "a numeric IPv4 or IPv6 address%s", o->min == 0 ? " or \"\"" : "");
-		break;
-	case OPTION_PATH:
-		snprintf(out, 160, "an absolute path of at most %u octets%s", o->max,
-			 o->min == 0 ? " or \"\"" : "");
-		break;
-	default:
-		snprintf(out, 160, "text of %u to %u printable ASCII characters", o->min, o->max);
-		break;
+		if (depth == 0)
+			return 0;
+		int rc = next_event(p, "");
+		if (rc)
+			return rc;
 	}
 }
 
-static bool string_kind(enum option_kind kind)
+// Tells of a defect of the current value, and skips it. 0: the parse goes on.
+static int refuse_value(struct parse *p, const char *key, const char *expected, const char *got)
 {
-	return kind == OPTION_NAME || kind == OPTION_TEXT || kind == OPTION_URI || kind == OPTION_PATH ||
-	       kind == OPTION_ADDRESS || option_words(kind) != NULL;
+	(void)config_refuse(p->e, p->name, line_of(p), key, expected, got);
+	return skip_value(p);
 }
 
 static int scalar_take(struct parse *p, unsigned row, size_t at, const char *key)
 {
 	const struct option_row *o = &option_rows[row];
-	char expected[160], got[112];
+	char expected[160], got[160], room[VALUE_TEXT_MAX];
 	const char *seen;
 
-	expected_text(o, expected);
+	value_expected(o, expected);
 	if (p->event.type == YAML_SCALAR_EVENT) {
 		const char *text = (const char *)p->event.data.scalar.value;
 		bool plain = p->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
 
 		// libyaml turns "\0" into a NUL octet: the length tells
-		if (strlen(text) == p->event.data.scalar.length && option_set(p->out, o, at, text, plain))
+		if (strlen(text) == p->event.data.scalar.length && strstr(text, "${")) {
+			text = value_expand(text, room, sizeof(room), got);
+			if (!text)
+				return refuse_value(p, key, expected, got);
+			if (value_set(p->out, o, at, text, plain))
+				return 0;
+		} else if (strlen(text) == p->event.data.scalar.length && value_set(p->out, o, at, text, plain)) {
 			return 0;
+		}
 		if (p->event.data.scalar.length == 0) {
 			seen = "nothing";
 		} else {
-			size_t n = !plain && !string_kind(o->kind)
+			size_t n = !plain && !value_is_string(o->kind)
 				       ? (size_t)snprintf(got, sizeof(got), "quoted ")
 				       : 0;
 
@@ -278,7 +196,7 @@ static int scalar_take(struct parse *p, unsigned row, size_t at, const char *key
 	} else {
 		seen = got_event(&p->event, got);
 	}
-	return config_refuse(p->e, p->name, line_of(p), key, expected, seen);
+	return refuse_value(p, key, expected, seen);
 }
 
 // Row that is `path` itself or the first below it ("peers" -> "peers.accept"); -1 when there is none.
@@ -309,11 +227,11 @@ static uint32_t section_line(const struct parse *p, const char *path)
 
 	snprintf(section, sizeof(section), "%.*s", (int)strcspn(path, "."), path);
 	row = row_find(section, &exact);
-	return row >= 0 && p->lines.option[row] ? p->lines.option[row] : 1;
+	return row >= 0 && p->lines->option[row] ? p->lines->option[row] : 1;
 }
 
-// Required members and defaults of the rows directly below `path` that the file did not give.
-static int defaults_fill(struct parse *p, const char *path, const char *key, const bool seen[], size_t at,
+// Defaults, and complaints about required members, of the rows directly below `path` that the file did not give.
+static void defaults_fill(struct parse *p, const char *path, const char *key, const bool seen[], size_t at,
 			 uint32_t line)
 {
 	size_t len = strlen(path);
@@ -326,16 +244,52 @@ static int defaults_fill(struct parse *p, const char *path, const char *key, con
 		    o->kind == OPTION_LIST || seen[i])
 			continue;
 		if (o->fallback) {
-			if (!option_set(p->out, o, at, o->fallback, true))
+			if (!value_set(p->out, o, at, o->fallback, true))
 				bug("default of %s", o->path);
 			continue;
 		}
 		snprintf(full, sizeof(full), "%s%s", key, o->path + len);
-		expected_text(o, expected);
-		return config_refuse(p->e, p->name, line ? line : section_line(p, o->path), full, expected,
-				     "nothing");
+		value_expected(o, expected);
+		(void)config_refuse(p->e, p->name, line ? line : section_line(p, o->path), full, expected, "nothing");
 	}
-	return 0;
+}
+
+// What a key of a mapping is called: in the table, in messages, and as it is in the file.
+struct key_name {
+	char full[KEY_MAX], shown[KEY_MAX], text[96];
+};
+
+// The row of the key that is the current event; -1: there is none of this name.
+static int key_read(struct parse *p, const char *path, const char *key, struct key_name *k, bool *exact)
+{
+	size_t len = p->event.data.scalar.length;
+	const char *text = (const char *)p->event.data.scalar.value;
+
+	got_text(&p->event, false, k->text);
+	snprintf(k->full, sizeof(k->full), "%s%s%s", path, *path ? "." : "", len < 48 ? text : "?");
+	snprintf(k->shown, sizeof(k->shown), "%s%s%s", key, *key ? "." : "", len < 48 ? text : "?");
+	return len > 0 && len < 48 && strlen(text) == len && !strpbrk(text, ".[") ? row_find(k->full, exact) : -1;
+}
+
+static int mapping_take(struct parse *p, const char *path, const char *key, size_t at, bool seen[]);
+
+// The value of a key; it is the current event.
+static int member_take(struct parse *p, unsigned row, bool exact, const struct key_name *k, size_t at, bool seen[])
+{
+	char got[96];
+
+	// a section's line stands for its first row until that is found itself
+	if (exact || p->lines->option[row] == 0)
+		p->lines->option[row] = line_of(p);
+	if (exact)
+		seen[row] = true;
+	if (exact && option_rows[row].kind == OPTION_LIST)
+		return list_take(p, row, k->full, k->shown, at);
+	if (exact)
+		return scalar_take(p, row, at, k->shown);
+	if (p->event.type == YAML_MAPPING_START_EVENT)
+		return mapping_take(p, k->full, k->shown, at, seen);
+	return refuse_value(p, k->shown, "a mapping", got_event(&p->event, got));
 }
 
 // A mapping whose start has been read. `path` is that of the table ("listen[]"), `key` that of the file
@@ -345,51 +299,32 @@ static int mapping_take(struct parse *p, const char *path, const char *key, size
 	bool section[OPTION_CNT_MAX] = {false};
 
 	for (;;) {
-		char full[KEY_MAX], shown[KEY_MAX], name[96];
+		struct key_name k;
+		char got[96];
 		bool exact = false;
-		int row, rc;
+		int row = -1, rc = next_event(p, key);
 
-		rc = next_event(p, key);
 		if (rc)
 			return rc;
 		if (p->event.type == YAML_MAPPING_END_EVENT)
 			return 0;
-		if (p->event.type != YAML_SCALAR_EVENT)
-			return config_refuse(p->e, p->name, line_of(p), *key ? key : "file",
-					     "the name of an option", got_event(&p->event, name));
-		got_text(&p->event, false, name);
-		size_t len = p->event.data.scalar.length;
-		const char *text = (const char *)p->event.data.scalar.value;
-
-		snprintf(full, sizeof(full), "%s%s%s", path, *path ? "." : "", len < 48 ? text : "?");
-		snprintf(shown, sizeof(shown), "%s%s%s", key, *key ? "." : "", len < 48 ? text : "?");
-		row = len > 0 && len < 48 && strlen(text) == len && !strpbrk(text, ".[")
-			  ? row_find(full, &exact)
-			  : -1;
+		bool scalar = p->event.type == YAML_SCALAR_EVENT;
+		if (scalar)
+			row = key_read(p, path, key, &k, &exact);
+		bool again = row >= 0 && (section[row] || (exact && seen[row]));
+		uint32_t line = line_of(p);
 		if (row < 0)
-			return config_refuse(p->e, p->name, line_of(p), *key ? key : "file",
-					     "the name of an option", name);
-		if (section[row] || (exact && seen[row]))
-			return config_refuse(p->e, p->name, line_of(p), shown, "to be given once",
-					     "it again");
-		section[row] = true;
-		rc = next_event(p, shown);
-		if (rc)
-			return rc;
-		// a section's line stands for its first row until that is found itself
-		if (exact || p->lines.option[row] == 0)
-			p->lines.option[row] = line_of(p);
-		if (exact)
-			seen[row] = true;
-		if (exact && option_rows[row].kind == OPTION_LIST)
-			rc = list_take(p, (unsigned)row, full, shown, at);
-		else if (exact)
-			rc = scalar_take(p, (unsigned)row, at, shown);
-		else if (p->event.type == YAML_MAPPING_START_EVENT)
-			rc = mapping_take(p, full, shown, at, seen);
-		else
-			rc = config_refuse(p->e, p->name, line_of(p), shown, "a mapping",
-					   got_event(&p->event, name));
+			rc = refuse_value(p, *key ? key : "file", "the name of an option",
+					  scalar ? k.text : got_event(&p->event, got));
+		else if (again)
+			(void)config_refuse(p->e, p->name, line, k.shown, "to be given once", "it again");
+		rc = rc ? rc : next_event(p, row < 0 ? key : k.shown);
+		if (!rc && (row < 0 || again)) {
+			rc = skip_value(p);
+		} else if (!rc) {
+			section[row] = true;
+			rc = member_take(p, (unsigned)row, exact, &k, at, seen);
+		}
 		if (rc)
 			return rc;
 	}
@@ -398,9 +333,9 @@ static int mapping_take(struct parse *p, const char *path, const char *key, size
 static void item_line_set(struct parse *p, unsigned row, uint32_t item)
 {
 	if (option_rows[row].offset == offsetof(struct config, listen))
-		p->lines.listen[item] = line_of(p);
+		p->lines->listen[item] = line_of(p);
 	if (option_rows[row].offset == offsetof(struct config, peer))
-		p->lines.peer[item] = line_of(p);
+		p->lines->peer[item] = line_of(p);
 }
 
 static int item_take(struct parse *p, unsigned row, const char *path, const char *key, size_t at,
@@ -416,11 +351,13 @@ static int item_take(struct parse *p, unsigned row, const char *path, const char
 	if (row_find(path, &exact) >= 0 && exact)
 		return scalar_take(p, row + 1, at, key);
 	if (p->event.type != YAML_MAPPING_START_EVENT)
-		return config_refuse(p->e, p->name, line, key, "a mapping", got_event(&p->event, got));
+		return refuse_value(p, key, "a mapping", got_event(&p->event, got));
 	rc = mapping_take(p, path, key, at, seen);
 	snprintf(below, sizeof(below), "%s.", path);
 	snprintf(shown, sizeof(shown), "%s.", key);
-	return rc ? rc : defaults_fill(p, below, shown, seen, at, line);
+	if (!rc)
+		defaults_fill(p, below, shown, seen, at, line);
+	return rc;
 }
 
 // A list whose start has been read; `at`: offset of the item that it is in, 0 when it is in none.
@@ -431,7 +368,7 @@ static int list_take(struct parse *p, unsigned row, const char *path, const char
 	uint32_t n = 0;
 
 	if (p->event.type != YAML_SEQUENCE_START_EVENT)
-		return config_refuse(p->e, p->name, line_of(p), key, "a list", got_event(&p->event, got));
+		return refuse_value(p, key, "a list", got_event(&p->event, got));
 	snprintf(items, sizeof(items), "%.60s[]", path);
 	for (;; n++) {
 		snprintf(shown, sizeof(shown), "%.60s[%u]", key, n);
@@ -443,44 +380,51 @@ static int list_take(struct parse *p, unsigned row, const char *path, const char
 			break;
 		if (n == o->max) {
 			snprintf(expected, sizeof(expected), "at most %u items", o->max);
-			return config_refuse(p->e, p->name, line_of(p), key, expected, "more");
+			(void)config_refuse(p->e, p->name, line_of(p), key, expected, "more");
 		}
-		rc = item_take(p, row, items, shown, at + (size_t)n * o->stride, n);
+		rc = n >= o->max ? skip_value(p) : item_take(p, row, items, shown, at + (size_t)n * o->stride, n);
 		if (rc)
 			return rc;
 	}
+	n = n < o->max ? n : o->max;
 	memcpy((char *)p->out + o->count_offset + at, &n, sizeof(n));
 	return 0;
 }
 
-static int document_take(struct parse *p)
+// The one mapping of the file. 0, or -EINVAL when the rest can't be read.
+static int document_take(struct parse *p, bool seen[])
 {
-	bool seen[OPTION_CNT_MAX] = {false};
 	char got[96];
-	int rc;
+	int rc = next_event(p, ""); // stream start
 
-	rc = next_event(p, ""); // stream start
-	if (!rc)
-		rc = next_event(p, "");
-	if (!rc && p->event.type == YAML_STREAM_END_EVENT)
-		return defaults_fill(p, "", "", seen, 0, 0);
-	if (!rc)
-		rc = next_event(p, "");
-	if (!rc && p->event.type != YAML_MAPPING_START_EVENT)
+	rc = rc ? rc : next_event(p, "");
+	if (rc || p->event.type == YAML_STREAM_END_EVENT)
+		return rc;
+	rc = next_event(p, "");
+	if (rc)
+		return rc;
+	if (p->event.type != YAML_MAPPING_START_EVENT)
 		return config_refuse(p->e, p->name, line_of(p), "file", "a mapping of options",
 				     got_event(&p->event, got));
-	if (!rc)
-		rc = mapping_take(p, "", "", 0, seen);
-	if (!rc)
-		rc = next_event(p, ""); // document end
-	if (!rc)
-		rc = next_event(p, "");
+	rc = mapping_take(p, "", "", 0, seen);
+	rc = rc ? rc : next_event(p, ""); // document end
+	rc = rc ? rc : next_event(p, "");
 	if (!rc && p->event.type != YAML_STREAM_END_EVENT)
-		return config_refuse(p->e, p->name, line_of(p), "file", "one document", "a second one");
-	if (!rc)
-		rc = defaults_fill(p, "", "", seen, 0, 0);
-	if (rc || seen[option_index("listen")])
+		rc = config_refuse(p->e, p->name, line_of(p), "file", "one document", "a second one");
+	return rc;
+}
+
+// Everything that the file says, and the defaults of what it does not say.
+static int file_take(struct parse *p)
+{
+	bool seen[OPTION_CNT_MAX] = {false};
+	int rc = document_take(p, seen);
+
+	if (rc)
 		return rc;
+	defaults_fill(p, "", "", seen, 0, 0);
+	if (seen[option_index("listen")])
+		return 0;
 	p->out->listen_cnt = 1;
 	p->out->listen[0] =
 	    (struct config_listen){.transport = TRANSPORT_TCP, .port = 3868, .address = "127.0.0.1"};
@@ -496,11 +440,11 @@ static void default_ports(struct config *c)
 
 int config_parse(const char *text, size_t len, const char *name, struct config *out, struct config_error *e)
 {
-	struct parse p = {.name = name, .text = text, .len = len, .out = out, .e = e};
+	struct parse p = {.name = name, .text = text, .len = len, .out = out, .e = e, .lines = &e->lines};
 	int rc;
 
 	memset(out, 0, sizeof(*out));
-	e->text[0] = 0;
+	memset(e, 0, sizeof(*e));
 	if (len > FILE_MAX)
 		return config_refuse(e, name, 1, "file", "at most 1048576 octets", "more");
 	if (!yaml_parser_initialize(&p.yaml)) {
@@ -508,10 +452,12 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
 		return -ENOMEM;
 	}
 	yaml_parser_set_input_string(&p.yaml, (const unsigned char *)text, len);
-	rc = document_take(&p);
+	rc = file_take(&p);
 	default_ports(out);
 	if (!rc)
-		rc = config_check(out, &p.lines, name, e);
+		rc = config_check(out, &e->lines, name, e);
+	if (e->cnt)
+		rc = -EINVAL;
 	if (p.have_event)
 		yaml_event_delete(&p.event);
 	yaml_parser_delete(&p.yaml);

@@ -15,6 +15,8 @@ static void print_quoted(FILE *f, const char *text, size_t len)
 	for (size_t i = 0; i < len; i++) {
 		if (text[i] == '"' || text[i] == '\\')
 			fputc('\\', f);
+		if (strncmp(text + i, "${", 2) == 0) // no variable: it was one, or "$${"
+			fputc('$', f);
 		fputc(text[i], f);
 	}
 }

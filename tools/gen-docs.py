@@ -32,6 +32,8 @@ TYPES = {
     "URI": "URI",
     "PATH": "absolute path",
     "ADDRESS": "numeric IPv4 or IPv6 address",
+    "HOST": "IPv4 or IPv6 address, or host name",
+    "PATTERN": "DiameterIdentity, or `*.` and one",
 }
 ROW = re.compile(r'^(OPTION|LIST)\((.*?)\)$', re.M | re.S)
 FIELD = re.compile(r'((?:\s*"(?:[^"\\]|\\.)*")+|[^,"]+)(?:,|$)', re.S)
@@ -72,7 +74,11 @@ def page():
         "",
         "One YAML file, read by `hssd --config FILE`. `hssd --check --config FILE` checks it and says file, line and",
         "what was expected. Unknown and repeated options are errors. Anchors, aliases and tags are not used.",
-        "`SIGHUP` applies what is marked *live*; a change of anything else is refused and needs a restart.",
+        "`SIGHUP` applies what is marked *live*. A changed option of the others keeps its old value until a restart, and the log",
+        "names it (`reload_needs_restart`).",
+        "",
+        "Every value may hold `${NAME}`, an environment variable of hssd, or `${NAME:-text}`, with what is taken where it is not",
+        "set or empty. `$${` stands for `${`.",
         "",
         "This page is made from `config/options.def` by `tools/gen-docs.py`.",
         "",

@@ -1,4 +1,4 @@
-// The configuration parser: any text is either refused with one line of text, or printed and then accepted
+// The configuration parser: any text is either refused with lines of text, or printed and then accepted
 // again with the same meaning.
 #include <stdint.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@ static void again(const struct config *c)
 {
 	static char text[1 << 20];
 	static struct config second;
-	struct config_error e;
+	static struct config_error e;
 	int fd = memfd_create("config", MFD_CLOEXEC);
 	ssize_t len;
 
@@ -33,15 +33,24 @@ static void again(const struct config *c)
 		abort();
 }
 
+static void lines_are_ours(const char *text)
+{
+	do {
+		if (strncmp(text, "fuzz:", 5) != 0)
+			abort();
+		text = strchr(text, '\n');
+	} while (text && *++text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct config c;
-	struct config_error e;
+	static struct config_error e;
 	int rc = config_parse((const char *)data, size, "fuzz", &c, &e);
 
 	if (rc == 0)
 		again(&c);
-	else if (strncmp(e.text, "fuzz:", 5) != 0 || strchr(e.text, '\n'))
-		abort();
+	else
+		lines_are_ours(e.text);
 	return 0;
 }

@@ -118,13 +118,14 @@ static void ranges(void **state)
 		assert_int_equal(parse_one(o, UINT64_MAX), -EINVAL);
 		assert_int_equal(parse_one(o, 1ull << 32), -EINVAL);
 	}
-	assert_int_equal(numbers, 22);
+	assert_int_equal(numbers, 24);
 }
 
 static const struct {
 	const char *text, *error;
 } refused[] = {
-    {"", "t:1: identity.host: expected a DiameterIdentity (a domain name of at most 255 characters), got "
+    {"", "t:1: identity.host: expected a DiameterIdentity (a domain name of at most 255 characters), got nothing\n"
+	 "t:1: identity.realm: expected a DiameterIdentity (a domain name of at most 255 characters), got "
 	 "nothing"},
     {"\n\nidentity:\n  host: a.b\n", "t:4: identity.realm: expected a DiameterIdentity (a domain name of at "
 				     "most 255 characters), got nothing"},
@@ -160,9 +161,9 @@ static const struct {
     {IDENTITY "listen: here\n", "t:2: listen: expected a list, got \"here\""},
     {IDENTITY "listen:\n  - 3868\n", "t:3: listen[0]: expected a mapping, got \"3868\""},
     {IDENTITY "listen:\n  - { port: 3868 }\n",
-     "t:3: listen[0].address: expected a numeric IPv4 or IPv6 address, got nothing"},
-    {IDENTITY "listen:\n  - { address: localhost }\n",
-     "t:3: listen[0].address: expected a numeric IPv4 or IPv6 address, got \"localhost\""},
+     "t:3: listen[0].address: expected an IPv4 or IPv6 address or a host name, got nothing"},
+    {IDENTITY "listen:\n  - { address: 1.2.3.400 }\n",
+     "t:3: listen[0].address: expected an IPv4 or IPv6 address or a host name, got \"1.2.3.400\""},
     {IDENTITY "listen:\n  - { address: 1.1.1.1 }\n  - { address: 1.1.1.1 }\n",
      "t:4: listen[1]: expected an address and port of its own, got that of listen[0]"},
     {IDENTITY "listen:\n  - { address: 1.1.1.1, addresses: [1.1.1.2] }\n",
@@ -174,8 +175,25 @@ static const struct {
      "t:4: listen[1].addresses: expected each address once, got 1.1.1.2"},
     {IDENTITY "listen: [{ transport: sctp, address: 1.1.1.1, addresses: [1.1.1.1] }]\n",
      "t:2: listen[0].addresses: expected each address once, got 1.1.1.1"},
-    {IDENTITY "listen: [{ transport: sctp, address: 1.1.1.1, addresses: [here] }]\n",
-     "t:2: listen[0].addresses[0]: expected a numeric IPv4 or IPv6 address, got \"here\""},
+    {IDENTITY "listen: [{ transport: sctp, address: 1.1.1.1, addresses: [he_re] }]\n",
+     "t:2: listen[0].addresses[0]: expected an IPv4 or IPv6 address or a host name, got \"he_re\""},
+    {IDENTITY "listen:\n  - { address: 0.0.0.0 }\n  - { address: 127.0.0.1 }\n",
+     "t:4: listen[1]: expected an address and port of its own, got that of listen[0], in one of which the other is"},
+    {IDENTITY "listen:\n  - { address: 1.1.1.1, port: 5868 }\n  - { transport: tls, address: 1.1.1.1 }\n"
+	      "tls: { certificate: /c, key: /k, ca: /a }\n",
+     "t:4: listen[1]: expected an address and port of its own, got that of listen[0]"},
+    {IDENTITY "metrics: { address: 0.0.0.0, port: 3868 }\n",
+     "t:2: metrics.port: expected another port than those of listen, got one that is used"},
+    {"identity: { host: 192.0.2.1, realm: a }", "t:1: identity.host: expected a name "
+     "(hss01.epc.mnc001.mcc001.3gppnetwork.org), which peers route to, got an IP address"},
+    {IDENTITY "peers: { list: [{ host: \"*.a.b\", connect: true, addresses: [1.1.1.1] }] }\n",
+     "t:2: peers.list[0].connect: expected false for a pattern, got true"},
+    {IDENTITY "peers: { list: [{ host: \"a.*.b\" }] }\n", "t:2: peers.list[0].host: expected a DiameterIdentity of at most "
+     "255 characters, or \"*.\" and the end of many, got \"a.*.b\""},
+    {"identity: { host: a, realm: b\nworkers: 3\n", "t:1: identity: expected a '}' for the '{' of this line, got none up to "
+     "line 2 (did not find expected ',' or '}')"},
+    {"identity: { host: a, realm: b }\nuser: ${HSS_TEST_UNSET}\n", "t:2: user: expected text of 0 to 63 printable ASCII "
+     "characters, got the environment variable HSS_TEST_UNSET, which is not set"},
     {IDENTITY "listen: [{ transport: sctp, address: 1.1.1.1, addresses: 1.1.1.2 }]\n",
      "t:2: listen[0].addresses: expected a list, got \"1.1.1.2\""},
     {IDENTITY "listen: [{ transport: sctp, address: 1.1.1.1,\n  addresses: [1.1.1.2, 1.1.1.3, 1.1.1.4, "
@@ -250,6 +268,78 @@ static void errors(void **state)
 	}
 }
 
+// All of them at once, in the order of the file, then the contradictions; nothing that only follows from another one.
+static void every_error_is_told(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("identity: { host: hss.a.b }\n"
+			       "workers: 0\n"
+			       "nonsense: { deep: [1, { a: b }] }\n"
+			       "listen: [{ address: he_re }, { address: 1.1.1.1, prot: 1 }, { address: 1.1.1.1 }]\n"
+			       "log: { level: loud, level: info }\n"
+			       "store: { type: mongodb, uri: [] }\n"),
+			 -EINVAL);
+	assert_int_equal(e.cnt, 9);
+	assert_string_equal(
+	    e.text,
+	    "t:2: workers: expected a whole number from 1 to 64 processes, got \"0\"\n"
+	    "t:3: file: expected the name of an option, got \"nonsense\"\n"
+	    "t:4: listen[0].address: expected an IPv4 or IPv6 address or a host name, got \"he_re\"\n"
+	    "t:4: listen[1]: expected the name of an option, got \"prot\"\n"
+	    "t:5: log.level: expected error, warn, info or debug, got \"loud\"\n"
+	    "t:5: log.level: expected to be given once, got it again\n"
+	    "t:6: store.uri: expected text of 0 to 511 printable ASCII characters, got a list\n"
+	    "t:1: identity.realm: expected a DiameterIdentity (a domain name of at most 255 characters), got nothing\n"
+	    "t:4: listen[2]: expected an address and port of its own, got that of listen[1]");
+}
+
+static void variables(void **state)
+{
+	(void)state;
+	setenv("HSS_TEST_A", "hss", 1);
+	setenv("HSS_TEST_N", "3", 1);
+	setenv("HSS_TEST_EMPTY", "", 1);
+	assert_int_equal(parse("identity: { host: \"${HSS_TEST_A}1.${HSS_TEST_B:-x.y}\", realm: b }\n"
+			       "workers: ${HSS_TEST_N}\nfrontends: ${HSS_TEST_EMPTY:-4}\nuser: \"a$${b}\"\n"),
+			 0);
+	assert_string_equal(c.host, "hss1.x.y");
+	assert_int_equal(c.workers, 3);
+	assert_int_equal(c.frontends, 4);
+	assert_string_equal(c.user, "a${b}");
+	assert_int_equal(parse(IDENTITY "workers: ${HSS_TEST_A}\n"), -EINVAL);
+}
+
+static void names_are_resolved(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(IDENTITY "listen: [{ address: localhost }, { address: no-such-name.invalid, port: 1 }]\n"
+					"metrics: { address: localhost, port: 2 }\n"
+					"peers: { list: [{ host: a, connect: true, addresses: [no-such-name.invalid] }] }\n"),
+			 0);
+	assert_false(config_resolve(&c, "t", &e));
+	assert_true(strcmp(c.listen[0].address, "127.0.0.1") == 0 || strcmp(c.listen[0].address, "::1") == 0);
+	assert_string_equal(c.metrics_address, c.listen[0].address);
+	assert_string_equal(c.peer[0].addresses[0], "no-such-name.invalid");
+	assert_int_equal(e.cnt, 2);
+	assert_memory_equal(e.text, "t:2: listen[1].address: no-such-name.invalid: ", 46);
+	assert_non_null(strstr(e.text, "\nt:4: peers.list[0].addresses: no-such-name.invalid: "));
+}
+
+static void patterns(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(IDENTITY "peers: { list: [{ host: \"*.EPC.example\", max_rate: 1 }, { host: mme.epc.example, "
+					"max_rate: 2 }, { host: \"*.a.epc.example\", max_rate: 3 }] }\n"),
+			 0);
+	assert_int_equal(config_peer_find(&c, slice_str("MME2.epc.EXAMPLE"))->max_rate, 1);
+	assert_int_equal(config_peer_find(&c, slice_str("x.y.epc.example"))->max_rate, 1);
+	assert_int_equal(config_peer_find(&c, slice_str("mme.epc.example"))->max_rate, 2);
+	assert_int_equal(config_peer_find(&c, slice_str("mme.a.epc.example"))->max_rate, 3);
+	assert_null(config_peer_find(&c, slice_str("epc.example")));
+	assert_null(config_peer_find(&c, slice_str("notepc.example")));
+	assert_null(config_peer_find(&c, slice_str("")));
+}
+
 static void files(void **state)
 {
 	(void)state;
@@ -300,10 +390,10 @@ static void printed_is_accepted(void **state)
 	    parse(IDENTITY
 		  "peers: { accept: listed, list: [{ host: a.b, refuse_in_aia: true, applications: [s6a],\n"
 		  "  addresses: [10.0.0.1, \"::1\"], transport: tls },\n"
-		  "  { host: c.d, connect: true, addresses: [10.0.0.1, 10.0.0.2], transport: sctp }] }\n"
+		  "  { host: c.d, connect: true, addresses: [10.0.0.1, 10.0.0.2], from: [10.0.0.3], transport: sctp }] }\n"
 		  "listen: [{ address: \"::1\", port: 1 },\n"
 		  "  { transport: sctp, address: 10.0.0.1, addresses: [10.0.0.2, \"fd00::1\"] }]\n"
-		  "user: 'a\"\\b'\nlog: { format: json }\n"),
+		  "user: 'a\"\\b$${c}'\nlog: { format: json }\n"),
 	    0);
 	assert_int_equal(c.listen[0].address_cnt, 0);
 	assert_int_equal(c.listen[1].address_cnt, 2);
@@ -359,6 +449,10 @@ int main(void)
 	    cmocka_unit_test(example_and_defaults),
 	    cmocka_unit_test(ranges),
 	    cmocka_unit_test(errors),
+	    cmocka_unit_test(every_error_is_told),
+	    cmocka_unit_test(variables),
+	    cmocka_unit_test(names_are_resolved),
+	    cmocka_unit_test(patterns),
 	    cmocka_unit_test(files),
 	    cmocka_unit_test(garbage),
 	    cmocka_unit_test(printed_is_accepted),
