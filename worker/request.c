@@ -281,12 +281,33 @@ static void put_proxy_info(const struct request *r, struct wr *w)
 		}
 }
 
+// Which subscriber of which peer is refused, and why: what an operator looks for when a phone does not attach.
+static void log_refusal(const struct request *r, uint32_t result, bool experimental)
+{
+	static struct log_limit limit;
+	char imsi[16] = "";
+	struct slice host = {0};
+	if (!log_limit_pass(&limit, 20))
+		return;
+	for (unsigned i = 0; i < r->cmd->slot_cnt; i++)
+		if (grammar_slot_avp(r->cmd, i)->code == AVP_CODE_Origin_Host && grammar_slot_avp(r->cmd, i)->vendor == 0)
+			host = request_slot(r, i);
+	if (r->imsi.v)
+		imsi_text(r->imsi, imsi);
+	log_info("request_refused", LOG_SLICE("peer", host), LOG_STR("command", r->cmd->name), LOG_IMSI("imsi", imsi),
+		 LOG_STR("result", stat_result_text(stat_result_index(result, experimental))),
+		 LOG_STR("rule", r->rule ? r->rule : ""), LOG_INT("suppressed", limit.suppressed));
+	limit.suppressed = 0;
+}
+
 static void answer_open(struct request *r, struct wr *w, uint8_t flags, uint32_t result, bool experimental, size_t room)
 {
 	struct channel *ch = r->w->frontend[r->frontend];
 	// Session-Id and Proxy-Info are copied: both are parts of the request
 	size_t max = DIAMETER_HEADER_LEN + r->in.msg_len + 1024 + room;
 	uint8_t *p = NULL;
+	if (result / 1000 != 2)
+		log_refusal(r, result, experimental);
 	if (max > IPC_BODY_MAX) // a long request, of which the answer has only a part
 		max = IPC_BODY_MAX;
 	if (ch)

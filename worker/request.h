@@ -45,6 +45,7 @@ struct request {
 	enum change_status change;
 	uint32_t memo; // the handler's: what it decided before it sent a change, for the answer to that change
 
+	const char *rule;	// why it is refused, for the log; NULL: the result says it all
 	struct wait_slot *slot; // where it waits; NULL on its first run
 };
 

@@ -20,6 +20,7 @@ struct air {
 
 static bool answer_auth_unavailable(struct request *r)
 {
+	r->rule = "no vectors can be made: wrong AUTS, SQN space used up, or no SQN block on disk";
 	request_answer(r, EXP_AUTHENTICATION_DATA_UNAVAILABLE, true);
 	return false;
 }
@@ -154,6 +155,7 @@ void s6a_air(struct request *r)
 		return;
 	cache_prefetch_sqn(&r->w->cache, a.rec);
 	if (a.rec->flags & RECORD_NO_PACKET) {
+		r->rule = "no packet subscription";
 		request_answer(r, EXP_UNKNOWN_EPS_SUBSCRIPTION, true);
 		return;
 	}

@@ -130,6 +130,7 @@ static void nor_store(struct request *r, const struct cache_record *rec)
 	if (!s6a_notify(&now, request_slot(r, SLOT_NOR_Origin_Host), clock_wall_us(),
 			s6a_imeisv_read(request_slot(r, SLOT_NOR_Terminal_Information)),
 			request_u32(r, SLOT_NOR_NOR_Flags, 0) & NOR_SINGLE_REGISTRATION, &d)) {
+		r->rule = "the subscriber is registered elsewhere";
 		request_answer(r, EXP_UNKNOWN_SERVING_NODE, true);
 		return;
 	}

@@ -9,8 +9,10 @@ const struct cache_record *s6a_find_subscriber(struct request *r)
 	const struct cache_record *rec = r->imsi.v ? cache_find(&w->cache, r->imsi) : NULL;
 	if (rec)
 		return rec;
-	if (!link_look_up(r))
+	if (!link_look_up(r)) {
+		r->rule = r->imsi.v ? "unknown subscriber" : "User-Name is not an IMSI";
 		request_answer(r, EXP_USER_UNKNOWN, true);
+	}
 	return NULL;
 }
 
@@ -81,9 +83,27 @@ bool s6a_subscription_refused(const struct request *r, const struct cache_record
 	return p->subscriber_status && odb_refused(p->odb, s6a_is_roaming(rec->imsi, plmn), f->list[0], no);
 }
 
+// What in the subscriber's document refuses it, in an operator's words.
+static const char *rule_of(const struct s6a_refusal *no)
+{
+	static const char *const barred[] = {[DIAG_ODB_ALL_APN] = "operator_determined_barring: all packet services",
+					     [DIAG_ODB_HPLMN_APN] = "operator_determined_barring: roamers, APNs of the home network",
+					     [DIAG_ODB_VPLMN_APN] = "operator_determined_barring: roamers, APNs of the visited network"};
+	switch (no->result) {
+	case EXP_UNKNOWN_EPS_SUBSCRIPTION: return "no APN for this kind of access";
+	case EXP_RAT_NOT_ALLOWED: return "access_restriction_data forbids this RAT";
+	case EXP_ROAMING_NOT_ALLOWED:
+		return no->has_diagnostic && no->diagnostic >= DIAG_ODB_ALL_APN && no->diagnostic <= DIAG_ODB_VPLMN_APN
+			       ? barred[no->diagnostic]
+			       : "roaming";
+	default: return NULL;
+	}
+}
+
 void s6a_answer_refusal(struct request *r, const struct s6a_refusal *no)
 {
 	struct wr w;
+	r->rule = rule_of(no);
 	request_answer_begin(r, &w, no->result, true, 32);
 	if (no->has_diagnostic)
 		avp_put_u32(&w, AVP_CODE_Error_Diagnostic, VENDOR_3GPP, 0, no->diagnostic);

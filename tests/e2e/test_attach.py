@@ -58,6 +58,27 @@ class Attach(unittest.TestCase):
                 self.assertTrue(answer.all(d.EXPERIMENTAL))
                 self.assertFalse(answer.all(d.SUBSCRIPTION))
 
+    def test_refused_requests_are_logged(self):
+        """Why does this phone not attach? Peer, subscriber, result and rule are in the log, at level info."""
+        unknown, barred, lte = "001019999999999", hss.imsi(58), hss.imsi(57)
+        self.hss.ctl("subscriber", "set", barred, "subscriber_status=1", "operator_determined_barring=0")
+        self.hss.ctl("subscriber", "set", lte, "access_restriction_data=16")
+        with self.peer("mme-why.test") as mme:
+            self.assertEqual(mme.call(mme.air(unknown)).result, 5001)
+            self.assertEqual(mme.call(mme.ulr(barred)).result, 5004)
+            self.assertEqual(mme.call(mme.ulr(lte)).result, 5421)
+        for command, imsi, result, rule in (("AIR", unknown, 5001, "unknown subscriber"),
+                                            ("ULR", barred, 5004, "operator_determined_barring: all packet services"),
+                                            ("ULR", lte, 5421, "access_restriction_data forbids this RAT")):
+            self.hss.wait_log(f'request_refused peer="mme-why.test" command="{command}" imsi="{imsi}" '
+                              f'result="exp_{result}" rule="{rule}"')
+
+    def test_a_peer_of_another_application_is_told_of(self):
+        with self.peer("scscf.test", capabilities=False) as peer:
+            self.assertEqual(peer.call(peer.cer(app=16777216)).result, 5010)
+        self.hss.wait_log('peer_rejected peer="scscf.test" .* result=5010 reason="no common application; this HSS does not '
+                          'serve Cx \\(16777216\\)"')
+
     def test_refused_by_subscription(self):
         """What the operator sets is what the next request meets."""
         def result(imsi, **how):
