@@ -19,8 +19,8 @@ static json_t *role_row(const struct control *c, enum role role, unsigned index)
 	uint64_t started_us = r->started_us, now_us = clock_wall_us();
 	bool up = r->pid != 0;
 
-	return json_pack("{s:s, s:i, s:i, s:b, s:i, s:I}", "role", role_name(role), "instance", (int)index,
-			 "pid", (int)r->pid, "ready", (int)(up && r->ready), "restarts", (int)r->restarts,
+	return json_pack("{s:s, s:i, s:i, s:b, s:i, s:i, s:i, s:I}", "role", role_name(role), "instance", (int)index,
+			 "pid", (int)r->pid, "ready", (int)(up && r->ready && r->silent_ms < SILENCE_MS), "restarts", (int)r->restarts, "silences", (int)r->silences, "silent_ms", (int)r->silent_ms,
 			 "uptime_s",
 			 (json_int_t)(up && now_us > started_us ? (now_us - started_us) / 1000000 : 0));
 }
@@ -45,7 +45,7 @@ static json_t *roles_array(const struct role_env *env, bool *ready)
 			if (role == ROLE_HSSD)
 				continue;
 			json_array_append_new(roles, role_row(env->control, (enum role)role, i));
-			if (!r->pid || !r->ready)
+			if (!r->pid || !r->ready || r->silent_ms >= SILENCE_MS)
 				*ready = false;
 		}
 	}

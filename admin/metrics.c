@@ -13,6 +13,7 @@
 
 #define COMMAND_CNT (STAT_CMD_MAX < CMD_CNT ? STAT_CMD_MAX : CMD_CNT)
 #define US_PER_S    1000000.0
+#define SILENT_MS   1000 // a process that has given no sign of life for so long is not up
 
 // The letters of stats.def.
 enum { H = 1 << ROLE_HSSD, F = 1 << ROLE_FRONTEND, W = 1 << ROLE_WORKER, L = 1 << ROLE_LOADER, A = 1 << ROLE_ADMIN };
@@ -222,14 +223,21 @@ static void write_processes(struct evbuffer *out, const struct control *c)
 	evbuffer_add_printf(out, "hss_peers{state=\"opening\"} %u\nhss_peers{state=\"open\"} %u\n",
 			    metrics_peers(c, PEER_SLOT_CLAIMED), metrics_peers(c, PEER_SLOT_OPEN));
 	evbuffer_add_printf(out, "hss_peers{state=\"closing\"} %u\n", metrics_peers(c, PEER_SLOT_CLOSING));
-	head(out, "hss_role_up", "gauge", "Whether the process runs and is ready");
+	head(out, "hss_role_up", "gauge", "Whether the process runs, is ready, and gives signs of life");
 	for (unsigned n = 0; instance_nth(c, n, &in); n++)
 		evbuffer_add_printf(out, "hss_role_up{role=\"%s\",process=\"%u\"} %d\n", role_name(in.role),
-				    in.index, c->role[in.at].pid && c->role[in.at].ready);
+				    in.index,
+				    c->role[in.at].pid && c->role[in.at].ready &&
+					c->role[in.at].silent_ms < SILENT_MS);
 	head(out, "hss_role_restarts_total", "counter", "How often the process was started again");
 	for (unsigned n = 0; instance_nth(c, n, &in); n++)
 		evbuffer_add_printf(out, "hss_role_restarts_total{role=\"%s\",process=\"%u\"} %u\n",
 				    role_name(in.role), in.index, (unsigned)c->role[in.at].restarts);
+	head(out, "hss_role_silences_total", "counter", "How often the process was killed since it gave no sign of life");
+	for (unsigned n = 0; instance_nth(c, n, &in); n++)
+		if (in.role != ROLE_HSSD)
+			evbuffer_add_printf(out, "hss_role_silences_total{role=\"%s\",process=\"%u\"} %u\n",
+					    role_name(in.role), in.index, (unsigned)c->role[in.at].silences);
 	head(out, "process_start_time_seconds", "gauge", "When hssd was started, seconds since 1970");
 	evbuffer_add_printf(out, "process_start_time_seconds %.3f\n", (double)c->started_us / US_PER_S);
 	head(out, "hss_build_info", "gauge", "Version of this HSS");

@@ -1,9 +1,9 @@
 // The control segment: everything that all roles may see, without secrets.
 //
 //   epochs     one per worker, written by that worker (by hssd for a dead one)
-//   peers      the directory of connected peers; an entry is claimed and written by the frontend that holds
-//   the peer stats      one block per role instance, written by that role only; survives its restarts, read
-//   by hss-admin roles      pid, state, restarts of each role; written by hssd
+//   peers      the directory of connected peers; an entry is claimed and written by the frontend that holds the peer
+//   stats      one block per role instance, written by that role only; survives its restarts, read by hss-admin
+//   roles      pid, state, restarts and silence of each role, written by hssd; its heartbeat, written by the role
 //
 // All frontends, workers, the loader and hssd map it read-write, hss-admin read-only.
 #pragma once
@@ -14,7 +14,7 @@
 #include "lib/base/wire.h"
 
 #define CONTROL_MAGIC      0x314c525443524843ull
-#define CONTROL_VERSION    1
+#define CONTROL_VERSION    2
 #define WORKER_MAX         64
 #define FRONTEND_MAX       32
 #define PEER_DIRECTORY_MAX 4096
@@ -37,7 +37,9 @@ struct control_peer {
 	uint8_t watchdog;                     // RFC 3539 state
 	uint8_t transport;                    // 0 tcp, 1 sctp, 2 tls
 	uint8_t host_len, realm_len;
-	char host[256], realm[256], address[64];
+	char host[256], realm[256];
+	char address[64];  // where it comes from
+	char listens[64];  // its own address of its CER (Host-IP-Address) that we could connect to; "": none
 };
 
 enum control_app { CONTROL_APP_S6A = 1, CONTROL_APP_RELAY = 2 };
@@ -68,8 +70,12 @@ struct control_role {
 	_Atomic int32_t pid; // 0 = not running
 	_Atomic uint32_t ready;
 	_Atomic uint32_t restarts;
-	uint32_t spare;
+	_Atomic uint32_t silences;  // how often it was killed since it gave no sign of life
 	_Atomic uint64_t started_us;
+	_Atomic uint64_t beat;      // written by the role: stands still when its main thread hangs (lib/base/beat.h). hss-admin
+				    // can't write here: it tells hssd
+	_Atomic uint32_t silent_ms; // for how long it has stood still
+	uint32_t spare;
 };
 
 #define ROLE_INSTANCE_MAX (WORKER_MAX + FRONTEND_MAX + 3)

@@ -1,4 +1,4 @@
-// Who is let in, and with which limits (see admission.h). Runs in hss-frontend.
+// Decides which peers are let in, and sets their limits (see admission.h). Runs in hss-frontend.
 #include "frontend/admission.h"
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -44,17 +44,21 @@ uint64_t admission_apps(const struct frontend *fe, const struct config_peer *kno
 	return known->application_cnt ? mask : UINT64_MAX;
 }
 
+// Where a peer may come from: `from`; without it `addresses`, unless they say where we connect to.
 static bool address_listed(const struct conn *c, const struct config_peer *known)
 {
 	struct base_addr from;
-	if (known->address_cnt == 0)
+	bool by_from = known->from_cnt != 0;
+	uint32_t cnt = by_from ? known->from_cnt : known->connect ? 0 : known->address_cnt;
+	if (cnt == 0)
 		return true;
 	if (!transport_source(&c->transport, &from))
 		return false;
-	for (uint32_t i = 0; i < known->address_cnt; i++) {
+	for (uint32_t i = 0; i < cnt; i++) {
+		const char *text = by_from ? known->from[i] : known->addresses[i];
 		uint8_t want[16];
-		int family = strchr(known->addresses[i], ':') ? AF_INET6 : AF_INET;
-		if (inet_pton(family, known->addresses[i], want) == 1 &&
+		int family = strchr(text, ':') ? AF_INET6 : AF_INET;
+		if (inet_pton(family, text, want) == 1 &&
 		    from.len == (family == AF_INET ? 4 : 16) && memcmp(want, from.octets, from.len) == 0)
 			return true;
 	}
@@ -88,6 +92,27 @@ static uint32_t listed_result(const struct conn *c, const struct config_peer *kn
 		return RESULT_NO_COMMON_APPLICATION;
 	}
 	return 0;
+}
+
+// What a peer offers that is not served here, in an operator's words: most often it belongs to another HSS.
+static const char *offered_text(const struct base_cer *cer, char *out, size_t cap)
+{
+	static const struct {
+		uint32_t id;
+		const char *name;
+	} known[] = {{APP_CX, "Cx"},   {APP_SH, "Sh"},	 {APP_S13, "S13"}, {APP_SWX, "SWx"},
+		     {APP_SLH, "SLh"}, {APP_S6C, "S6c"}};
+	size_t n = (size_t)snprintf(out, cap, "no common application; this HSS does not serve");
+	for (unsigned i = 0; i < cer->app_cnt && n < cap; i++) {
+		const char *name = "another one";
+		for (size_t j = 0; j < sizeof known / sizeof known[0]; j++)
+			if (known[j].id == cer->apps[i])
+				name = known[j].name;
+		n += (size_t)snprintf(out + n, cap - n, "%s %s (%u)", i ? "," : "", name, cer->apps[i]);
+	}
+	if (cer->app_cnt == 0)
+		snprintf(out, cap, "no common application; it offers none");
+	return out;
 }
 
 // The verdict on what a peer says about itself; 0 when it may come in.
@@ -125,7 +150,7 @@ uint32_t admission_result(const struct conn *c, const struct base_cer *cer, cons
 		return RESULT_NO_COMMON_SECURITY;
 	}
 	if (!base_cer_common(cer, &fe->node)) {
-		*why = "no common application";
+		*why = offered_text(cer, other, sizeof other);
 		return RESULT_NO_COMMON_APPLICATION;
 	}
 	return known ? listed_result(c, known, proof, cer, why) : 0;

@@ -1,6 +1,5 @@
-// Who is let in: what the configuration, the certificate and a CER say together; and the limits that a peer
-// has then. Runs in hss-frontend. Peers are found by Origin-Host, once for each CER and reload, never for a
-// request.
+// Decides from the configuration, the certificate and the CER which peers are let in, and sets their limits. Runs in hss-frontend.
+// A peer's row of peers.list is looked up by its Origin-Host once for each CER and reload, never for a request.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

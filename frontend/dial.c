@@ -1,4 +1,4 @@
-// Whom we connect to, and when (see dial.h). Runs in hss-frontend.
+// Connections that we open: which peers, where, and when again (see dial.h). Runs in hss-frontend.
 #include "frontend/dial.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,6 +15,8 @@
 #define DELAY_FIRST_MS 1000u
 #define DELAY_MAX_MS   30000u // Tc of RFC 6733 12
 #define HEALTHY_MS     30000u // after that the next delay is the first one again
+#define REMEMBERED_MS  600000u // so long a peer of before is dialled
+#define ENTRY_MAX      (CONFIG_PEER_MAX + CONFIG_REMEMBERED_MAX)
 
 struct entry {
 	bool used;
@@ -22,13 +24,16 @@ struct entry {
 	bool up;
 	uint32_t conn, generation; // of its connection, which may be gone
 	uint32_t delay_ms;
+	uint32_t wait_ms; // between the last attempt and the next one
 	uint64_t next_ms, since_ms;
 	char reason[64]; // why the last attempt or connection ended
 	struct config_peer peer;
+	uint64_t until_ms; // of a remembered peer: given up then; 0: never
+	uint32_t tries;
 };
 
 struct dialer {
-	struct entry entry[CONFIG_PEER_MAX]; // by place in peers.list
+	struct entry entry[ENTRY_MAX]; // by place in peers.list; behind them those that hssd remembers
 	uint64_t random;
 	bool allowed; // the sandbox lets us: somebody was to be dialled at the start
 };
@@ -64,6 +69,54 @@ static struct entry *entry_of(const struct conn *c)
 	return c->dial ? &c->fe->dialer->entry[c->dial - 1] : NULL;
 }
 
+// What is known of this host, and its connection, moves to a new entry.
+static void take_over(struct frontend *fe, uint32_t i, const struct dialer *old)
+{
+	struct entry *e = &fe->dialer->entry[i];
+	for (uint32_t j = 0; j < ENTRY_MAX; j++) {
+		const struct entry *was = &old->entry[j];
+		if (!was->used || strcmp(was->peer.host, e->peer.host) != 0)
+			continue;
+		struct conn *c = was->generation ? conn_find(fe, was->conn, was->generation) : NULL;
+		e->conn = was->conn;
+		e->generation = was->generation;
+		e->up = was->up;
+		e->since_ms = was->since_ms;
+		if (e->until_ms && was->until_ms)
+			e->until_ms = was->until_ms;
+		if (c && !c->ending)
+			c->dial = (uint16_t)(i + 1);
+	}
+}
+
+// peers.list[i] with `connect: true`.
+static void add_listed(struct frontend *fe, uint32_t i, const struct dialer *old)
+{
+	const struct config_peer *p = &fe->config->peer[i];
+	if (!p->connect || i % fe->config->frontends != fe->index)
+		return;
+	fe->dialer->entry[i] = (struct entry){.used = true, .peer = *p, .delay_ms = DELAY_FIRST_MS};
+	take_over(fe, i, old);
+}
+
+// A peer that was connected before; one that peers.list has us connect to is no news.
+static void add_remembered(struct frontend *fe, uint32_t i, const struct dialer *old)
+{
+	const struct config_remembered *r = &fe->config->remembered[i];
+	struct entry *e = &fe->dialer->entry[CONFIG_PEER_MAX + i];
+	const struct config_peer *listed = config_peer_find(fe->config, slice_str(r->host));
+	if (listed && listed->connect)
+		return;
+	*e = (struct entry){.used = true, .delay_ms = DELAY_FIRST_MS, .until_ms = clock_mono_ms() + REMEMBERED_MS};
+	e->peer.via = r->via;
+	e->peer.connect = true;
+	memcpy(e->peer.host, r->host, sizeof e->peer.host);
+	for (unsigned j = 0; j < 2; j++)
+		if (r->addresses[j][0] && (j == 0 || strcmp(r->addresses[0], r->addresses[1]) != 0))
+			snprintf(e->peer.addresses[e->peer.address_cnt++], CONFIG_HOST_MAX, "%s", r->addresses[j]);
+	take_over(fe, CONFIG_PEER_MAX + i, old);
+}
+
 // A connection that stays keeps its entry: entries move with their host.
 void dial_configure(struct frontend *fe)
 {
@@ -79,24 +132,10 @@ void dial_configure(struct frontend *fe)
 	for (uint32_t i = 0; i < fe->conns.high; i++)
 		if (fe->conns.conn[i].dial)
 			fe->conns.conn[i].dial = 0;
-	for (uint32_t i = 0; i < config->peer_cnt; i++) {
-		struct entry *e = &d->entry[i];
-		if (!d->allowed || !config->peer[i].connect || i % config->frontends != fe->index)
-			continue;
-		*e = (struct entry){.used = true, .peer = config->peer[i], .delay_ms = DELAY_FIRST_MS};
-		for (uint32_t j = 0; j < CONFIG_PEER_MAX; j++) {
-			const struct entry *was = &old->entry[j];
-			if (!was->used || strcmp(was->peer.host, e->peer.host) != 0)
-				continue;
-			struct conn *c = was->generation ? conn_find(fe, was->conn, was->generation) : NULL;
-			e->conn = was->conn;
-			e->generation = was->generation;
-			e->up = was->up;
-			e->since_ms = was->since_ms;
-			if (c && !c->ending)
-				c->dial = (uint16_t)(i + 1);
-		}
-	}
+	for (uint32_t i = 0; d->allowed && i < config->peer_cnt; i++)
+		add_listed(fe, i, old);
+	for (uint32_t i = 0; d->allowed && config->dial_back && i < config->remembered_cnt; i++)
+		add_remembered(fe, i, old);
 	free(old);
 }
 
@@ -125,12 +164,16 @@ static void addresses_add(struct addresses *a, const char *text, uint16_t port)
 	}
 }
 
-static const struct transport_ops *peer_addresses(const struct config_peer *p, struct addresses *to)
+// SCTP: all of them, as one association. Otherwise the first one; of a remembered peer each in turn, since only one of them may be
+// where it listens.
+static const struct transport_ops *peer_addresses(const struct entry *e, struct addresses *to)
 {
+	const struct config_peer *p = &e->peer;
+	uint32_t first = e->until_ms && p->address_cnt ? e->tries % p->address_cnt : 0;
 	uint16_t port = p->port ? p->port : p->via == VIA_TLS ? 5868 : 3868;
 	*to = (struct addresses){0};
-	for (uint32_t i = 0; i < p->address_cnt; i++)
-		addresses_add(to, p->addresses[i], port);
+	for (uint32_t i = 0; i < p->address_cnt && (i == 0 || p->via == VIA_SCTP); i++)
+		addresses_add(to, p->addresses[(first + i) % p->address_cnt], port);
 	return p->via == VIA_TLS ? &transport_tls : p->via == VIA_SCTP ? &transport_sctp : &transport_tcp;
 }
 
@@ -155,7 +198,8 @@ static void own_addresses(const struct config *config, const struct addresses *t
 
 static void later(struct dialer *d, struct entry *e, uint64_t now_ms)
 {
-	e->next_ms = now_ms + jittered(d, e->delay_ms);
+	e->wait_ms = (uint32_t)jittered(d, e->delay_ms);
+	e->next_ms = now_ms + e->wait_ms;
 	e->delay_ms = e->delay_ms * 2 < DELAY_MAX_MS ? e->delay_ms * 2 : DELAY_MAX_MS;
 }
 
@@ -164,7 +208,8 @@ static void failed(struct entry *e, const char *why)
 	snprintf(e->reason, sizeof e->reason, "%s", why);
 	if (log_limit_pass(&log_failed, 10))
 		log_warn("peer_connect_failed", LOG_STR("peer", e->peer.host),
-			 LOG_STR("address", e->peer.addresses[0]), LOG_STR("reason", why));
+			 LOG_STR("address", e->peer.addresses[0]), LOG_STR("reason", why),
+			 LOG_INT("wait_ms", e->wait_ms));
 }
 
 static void start(struct frontend *fe, uint32_t i, uint64_t now_ms)
@@ -172,7 +217,7 @@ static void start(struct frontend *fe, uint32_t i, uint64_t now_ms)
 	struct entry *e = &fe->dialer->entry[i];
 	struct addresses to, from = {0};
 	struct transport t;
-	const struct transport_ops *ops = peer_addresses(&e->peer, &to);
+	const struct transport_ops *ops = peer_addresses(e, &to);
 
 	if (ops == &transport_sctp)
 		own_addresses(fe->config, &to, &from);
@@ -181,8 +226,13 @@ static void start(struct frontend *fe, uint32_t i, uint64_t now_ms)
 					    .from = (const struct sockaddr *)from.packed,
 					    .from_len = from.len,
 					    .host = e->peer.host};
+	e->tries++;
 	later(fe->dialer, e, now_ms); // the next try, should this one fail
-	int err = to.len ? ops->connect(&path, &t) : -EINVAL;
+	if (!to.len) {
+		failed(e, "its host name could not be resolved");
+		return;
+	}
+	int err = ops->connect(&path, &t);
 	if (err) {
 		failed(e, err_text(err));
 		return;
@@ -197,32 +247,50 @@ static void start(struct frontend *fe, uint32_t i, uint64_t now_ms)
 	e->up = false;
 }
 
-void dial_tick(struct frontend *fe, uint64_t now_ms)
+// Whether this entry is to be dialled now. A remembered peer that is back, or does not come, is forgotten: from then on it is
+// a peer like any other.
+static bool is_due(struct frontend *fe, struct entry *e, uint64_t now_ms)
 {
 	uint32_t frontend, conn, generation;
-	for (uint32_t i = 0; i < fe->config->peer_cnt && !fe->stopping; i++) {
-		struct entry *e = &fe->dialer->entry[i];
-		if (!e->used || e->given_up || e->next_ms > now_ms)
-			continue;
-		if (e->generation && conn_find(fe, e->conn, e->generation))
-			continue;
-		if (control_peer_find(fe->control, slice_str(e->peer.host), &frontend, &conn, &generation) >=
-		    0)
-			e->next_ms = now_ms + DELAY_FIRST_MS; // it came by itself
-		else
+	if (!e->used || e->given_up || e->next_ms > now_ms || (e->generation && conn_find(fe, e->conn, e->generation)))
+		return false;
+	bool here = control_peer_find(fe->control, slice_str(e->peer.host), &frontend, &conn, &generation) >= 0;
+	if (e->until_ms && (here || e->up || now_ms > e->until_ms))
+		e->used = false;
+	else if (here)
+		e->next_ms = now_ms + DELAY_FIRST_MS; // it came by itself
+	return e->used && !here;
+}
+
+void dial_tick(struct frontend *fe, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < ENTRY_MAX && !fe->stopping; i++)
+		if (is_due(fe, &fe->dialer->entry[i], now_ms))
 			start(fe, i, now_ms);
-	}
 }
 
 struct conn *dial_pending(struct frontend *fe, struct slice host)
 {
-	for (uint32_t i = 0; i < fe->config->peer_cnt; i++) {
+	for (uint32_t i = 0; i < ENTRY_MAX; i++) {
 		const struct entry *e = &fe->dialer->entry[i];
 		if (!e->used || e->up || !e->generation || !slice_eq_nocase(host, slice_str(e->peer.host)))
 			continue;
 		return conn_find(fe, e->conn, e->generation);
 	}
 	return NULL;
+}
+
+void dial_listens(const struct conn *c, const struct base_cer *cer, char out[64])
+{
+	struct base_addr from = {0};
+	bool local = transport_source(&c->transport, &from) && from.len == 4 && from.octets[0] == 127;
+	memset(out, 0, 64);
+	for (unsigned i = 0; i < cer->addr_cnt; i++) {
+		const struct base_addr *a = &cer->addrs[i];
+		bool useless = a->octets[0] == 0 || (a->len == 4 && a->octets[0] == 127 && !local);
+		if (!useless && inet_ntop(a->len == 4 ? AF_INET : AF_INET6, a->octets, out, 64))
+			return;
+	}
 }
 
 const char *dial_host(const struct conn *c)
@@ -265,9 +333,10 @@ void dial_gone(struct conn *c, const char *why)
 	c->dial = 0;
 	if (!e->up) {
 		failed(e, why);
-		return; // when next was decided at the start
+		return; // when next, was decided at the start
 	}
 	e->up = false;
+	e->used = !e->until_ms; // a remembered one was here: what comes is its own business
 	if (!e->given_up)
 		snprintf(e->reason, sizeof e->reason, "%s", why);
 	if (now_ms - e->since_ms >= HEALTHY_MS && e->delay_ms < DELAY_MAX_MS)

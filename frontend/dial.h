@@ -1,5 +1,8 @@
-// Connections that we open: to the peers of peers.list with `connect: true` (a DRA, a CSCF). Runs in
-// hss-frontend; with several frontends each dials its share of the list.
+// Connections that this HSS opens to peers of peers.list with `connect: true` (a DRA, a CSCF). Runs in hss-frontend; with several
+// frontends each dials its share of the list.
+//
+// With peers.dial_back the peers that hssd remembers from before a restart are dialled too, for ten minutes or until they were here:
+// at the address of their CER and at the one that they came from, in turn.
 //
 // A peer that is not connected is dialled; after a failure, or when the connection ends, again after a delay
 // that doubles from 1 s to 30 s, each a quarter longer or shorter by chance. A peer that is connected by
@@ -36,6 +39,8 @@ void dial_configure(struct frontend *fe);
 void dial_tick(struct frontend *fe, uint64_t now_ms);
 // The connection to this host that is being set up, NULL when there is none.
 struct conn *dial_pending(struct frontend *fe, struct slice host);
+// Where a peer says that it listens: the first address of its CER (or CEA) that can be reached from here. "": none.
+void dial_listens(const struct conn *c, const struct base_cer *cer, char out[64]);
 // Whom this connection was dialled for.
 const char *dial_host(const struct conn *c);
 // What became of it: it is a peer; a DPR with this cause was received or sent; it ended.

@@ -10,6 +10,8 @@
 #include "frontend/peerlist.h"
 #include "frontend/route.h"
 #include "frontend/check.h"
+#include "frontend/worker_watch.h"
+#include "lib/base/beat.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
@@ -251,6 +253,7 @@ static void worker_down(void *ctx, struct channel *ch, int why)
 		log_warn("worker_channel_down", LOG_INT("worker", w->index),
 			 LOG_STR("reason", why ? err_text(why) : "ended"));
 	channel_free(&w->channel);
+	w->silent = false;
 	fe->in_batch = false;
 	fe->now_us = clock_mono_us();
 	route_worker_lost(fe, w->index);
@@ -284,6 +287,7 @@ void frontend_worker_take(struct frontend *fe, unsigned index, int fd)
 
 void frontend_flush(struct frontend *fe)
 {
+	beat();
 	conn_flush_all(fe);
 	for (uint32_t i = 0; i < fe->worker_cnt; i++) {
 		struct frontend_worker *w = &fe->worker[i];
@@ -359,6 +363,7 @@ void frontend_tick(struct frontend *fe)
 	fe->now_us = clock_mono_us();
 	uint64_t now_ms = fe->now_us / 1000;
 	look_at_deadlines(fe);
+	worker_watch_tick(fe, now_ms);
 	route_tick(fe, fe->now_us);
 	hss_sent_tick(fe, now_ms);
 	dial_tick(fe, now_ms);

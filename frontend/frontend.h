@@ -37,6 +37,12 @@ struct frontend_worker {
 	struct channel *channel; // NULL while it restarts
 	uint32_t index;
 	bool dirty; // frames were composed outside of its own batch
+	// worker_watch.h
+	bool silent, mute;    // mute: its heart beats, but it answers nothing
+	uint64_t silent_ms;   // when that was noticed
+	uint32_t pending;     // requests that it owes us an answer to
+	uint64_t progress_ms; // when it last answered, or began to owe us something
+	uint64_t beat, beat_ms; // its heartbeat, and when it was last seen to change
 };
 
 struct frontend {
@@ -67,6 +73,7 @@ struct frontend {
 	struct event tick_event, due_event;
 
 	uint64_t now_us;       // monotonic, of the batch being handled
+	uint64_t watch_ms;     // when the workers' signs of life were last looked at
 	uint64_t directory_ms; // when the peer directory's counters were last brought up to date
 	bool in_batch;         // inside a worker's batch: now_us is set
 	bool stopping;

@@ -82,7 +82,7 @@ static void failback(struct conn *c)
 	directory_state(c, PEER_SLOT_OPEN);
 }
 
-static void directory_enter(struct conn *c)
+static void directory_enter(struct conn *c, const struct base_cer *cer)
 {
 	struct frontend *fe = c->fe;
 	c->directory = control_peer_claim(fe->control, fe->index);
@@ -107,6 +107,7 @@ static void directory_enter(struct conn *c)
 	memcpy(p->host, c->host, sizeof p->host);
 	memcpy(p->realm, c->realm, sizeof p->realm);
 	memcpy(p->address, c->address, sizeof p->address);
+	dial_listens(c, cer, p->listens);
 	__atomic_store_n((uint64_t *)&p->host_hash, c->host_hash, __ATOMIC_RELAXED);
 	peer_publish(c);
 	directory_state(c, PEER_SLOT_OPEN);
@@ -301,7 +302,7 @@ static void enter(struct conn *c, const struct base_cer *cer, uint64_t hash)
 	conn_admit(c);
 	c->phase_deadline_ms = 0;
 	watchdog_up(&c->watchdog, c->fe->now_us / 1000);
-	directory_enter(c);
+	directory_enter(c, cer);
 	conn_rearm(c);
 	if (log_limit_pass(&log_peers, 50))
 		log_info(

@@ -1,6 +1,5 @@
-// `peer list`, `peer show` and `peer disconnect` of this frontend's peers (see peerlist.h). Runs in
-// hss-frontend. Rows are sent as far as the channel to hss-admin takes them and go on when it has drained: a
-// list costs no memory.
+// Answers `peer list`, `peer show` and `peer disconnect` for the peers of this frontend (see peerlist.h). Runs in hss-frontend.
+// A list is sent row by row, as fast as the channel to hss-admin takes it, so it needs no memory of its own.
 #include "frontend/peerlist.h"
 #include <errno.h>
 #include <jansson.h>
@@ -67,8 +66,8 @@ static json_t *row_of(const struct frontend *fe, const struct conn *c)
 	return row;
 }
 
-// Whether this host has an entry in the directory, at any frontend and in any state: who is suspect or
-// leaving is still connected.
+// Whether this host has an entry in the directory, at any frontend and in any state: a suspect or leaving peer is still
+// connected.
 static bool connected(const struct control *control, struct slice host)
 {
 	uint64_t hash = ident_hash_bytes(host, true);
@@ -85,7 +84,7 @@ static bool connected(const struct control *control, struct slice host)
 // peers.list[i], when it is this frontend's to tell about (each tells of its share) and not connected.
 static bool is_down(const struct frontend *fe, uint32_t i)
 {
-	return i % fe->config->frontends == fe->index &&
+	return !config_peer_is_pattern(&fe->config->peer[i]) && i % fe->config->frontends == fe->index &&
 	       !connected(fe->control, slice_str(fe->config->peer[i].host));
 }
 

@@ -22,6 +22,7 @@ struct pending {
 	uint8_t worker;
 	uint8_t weight; // fair.h
 	bool used;
+	bool owed; // counted in its worker's `pending`
 };
 
 struct route {
@@ -88,8 +89,9 @@ static uint32_t entry_take(struct route *r)
 	return i;
 }
 
-static void entry_free(struct route *r, uint32_t i)
+static void entry_free(struct frontend *fe, uint32_t i)
 {
+	struct route *r = fe->route;
 	struct pending *p = &r->entry[i];
 	if (p->prev != NONE)
 		r->entry[p->prev].next = p->next;
@@ -99,7 +101,9 @@ static void entry_free(struct route *r, uint32_t i)
 		r->entry[p->next].prev = p->prev;
 	else
 		r->tail = p->prev;
-	p->used = false;
+	if (p->owed)
+		fe->worker[p->worker].pending--;
+	p->used = p->owed = false;
 	p->next = r->free;
 	r->free = i;
 	r->cnt--;
@@ -142,17 +146,21 @@ bool route_has_room(const struct frontend *fe, const struct conn *c)
 	return !fe->stopping && c->pending < c->max_pending && fe->route->cnt < ROUTE_PENDING_MAX;
 }
 
-// One subscriber's requests meet in one worker, as long as that one is there; any other serves them as well
+// One subscriber's requests meet in one worker, as long as that one is there and not silent; any other serves them as well
 // (law 3).
 static struct frontend_worker *worker_for(struct frontend *fe, uint64_t hash)
 {
 	uint32_t first = ipc_worker_of(hash, fe->worker_cnt);
+	struct frontend_worker *silent = NULL; // rather than none
 	for (uint32_t i = 0; i < fe->worker_cnt; i++) {
 		struct frontend_worker *w = &fe->worker[(first + i) % fe->worker_cnt];
-		if (w->channel && channel_is_up(w->channel))
+		if (!w->channel || !channel_is_up(w->channel))
+			continue;
+		if (!w->silent)
 			return w;
+		silent = silent ? silent : w;
 	}
-	return NULL;
+	return silent;
 }
 
 static void put_whole(struct wr *w, struct slice avp)
@@ -225,7 +233,7 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 	uint8_t *body = channel_begin(w->channel, IPC_REQUEST, 0, (uint64_t)p->generation << 32 | i, size);
 	if (!body) {
 		stat_add(fe->stats, STAT_CHANNEL_FULL, 1);
-		entry_free(r, i);
+		entry_free(fe, i);
 		return false;
 	}
 	struct ipc_request q = {
@@ -253,6 +261,9 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 	p->conn_generation = c->generation;
 	p->command = cmd->id;
 	p->worker = (uint8_t)w->index;
+	p->owed = true;
+	if (w->pending++ == 0)
+		w->progress_ms = fe->now_us / 1000;
 	p->stub_len = stub_write(r->stub[i], msg, len, slots, s);
 	p->weight = weight_of(fe, cmd, msg, slots);
 	fair_asked(fe, c, p->weight);
@@ -280,7 +291,7 @@ static void fail(struct frontend *fe, uint32_t i, uint32_t result, const char *w
 	}
 	count_answer(fe, p->command, stat_result_index(result, false),
 		     fe->now_us > p->arrival_us ? fe->now_us - p->arrival_us : 0);
-	entry_free(r, i);
+	entry_free(fe, i);
 }
 
 // Is this the answer to what the stub remembers? Command, application and both identifiers are the request's.
@@ -295,6 +306,7 @@ void route_answer(struct frontend *fe, struct frontend_worker *w, const struct i
 {
 	struct route *r = fe->route;
 	uint32_t i = (uint32_t)hdr->id, len = hdr->len - (uint32_t)sizeof *hdr;
+	w->progress_ms = fe->now_us / 1000;
 	if (i >= ROUTE_PENDING_MAX)
 		return;
 	struct pending *p = &r->entry[i];
@@ -318,7 +330,7 @@ void route_answer(struct frontend *fe, struct frontend_worker *w, const struct i
 		peer_answered(c);
 	}
 	count_answer(fe, p->command, hdr->flags, fe->now_us > p->arrival_us ? fe->now_us - p->arrival_us : 0);
-	entry_free(r, i);
+	entry_free(fe, i);
 }
 
 void route_worker_lost(struct frontend *fe, uint32_t worker)

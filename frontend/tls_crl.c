@@ -1,4 +1,5 @@
-// Revocation lists (see tls_crl.h). Runs in hss-frontend.
+// Reading revocation lists, and looking certificates up in them (see tls_crl.h for what is refused and why). Owns no memory of its
+// own: the lists belong to the verify store of an SSL_CTX. Runs in hss-frontend.
 #include "frontend/tls_crl.h"
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -33,7 +34,8 @@ static bool names(const X509_CRL *crl, const X509_NAME *issuer)
 	return X509_NAME_cmp(X509_CRL_get_issuer(crl), issuer) == 0;
 }
 
-// Not an authority's whose name it has: the file would cut off all its peers.
+// A list that carries an authority's name but not its signature is refused: taking it would shut out all peers of that authority.
+// A list of an unknown authority harms nobody.
 static bool signed_well(const X509_STORE *store, X509_CRL *crl)
 {
 	const STACK_OF(X509_OBJECT) *all = X509_STORE_get0_objects(store);
@@ -90,7 +92,7 @@ bool crl_forgives(X509_STORE_CTX *check)
 	return true;
 }
 
-// Whether this certificate, signed by `ca`, is in a list. The signature is looked at last: that takes longer.
+// Whether a list names this certificate, which `ca` has signed. The list's signature is verified last, since that takes longest.
 static bool listed(const STACK_OF(X509_OBJECT) * all, X509 *cert, const X509 *ca)
 {
 	X509_REVOKED *entry;

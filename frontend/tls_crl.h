@@ -1,11 +1,12 @@
-// Revocation lists (RFC 5280 5) of the authorities that a frontend believes. Runs in hss-frontend. They lie
-// in a store of their own beside a copy of the authorities (the verify store of an SSL_CTX), so that one
-// reload replaces all or nothing, and that their memory is free when no handshake needs them any more,
-// whatever connections made from that SSL_CTX still stand.
+// Revocation lists (CRLs, RFC 5280 5) of the authorities that peers' certificates are checked against. Runs in hss-frontend.
 //
-// A peer's own certificate is looked up always: without a list of its authority, or with one that is past its
-// next update, nobody knows whether it is revoked, and the peer is refused. The certificates of authorities
-// between it and the root are looked up where there is a list: roots often have none.
+// The lists are kept in the verify store of an SSL_CTX, together with a copy of the authorities. A reload makes a new SSL_CTX, so it
+// replaces all lists or none; and their memory is freed when the last handshake that needs them is over, although connections
+// that were made with them go on.
+//
+// A peer's own certificate is always looked up. If its authority has no list here, or one past its next update, nobody knows
+// whether the certificate is revoked, so the peer is refused. Certificates of authorities between it and the root are looked up
+// only where there is a list, because roots often publish none.
 #pragma once
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -18,8 +19,8 @@ bool crl_use(SSL_CTX *ctx, BIO *in);
 bool crl_forgives(X509_STORE_CTX *check);
 // The store that certificates are checked with.
 X509_STORE *crl_store(const SSL_CTX *ctx);
-// This context makes no further sessions; this session has done its handshake: no lists are needed.
+// Frees the lists: of a context that makes no further sessions, of a session whose handshake is done.
 void crl_forget(SSL_CTX *ctx);
 void crl_forget_session(SSL *session);
-// Whether a list of ctx has a certificate of this session's chain.
+// Whether a list of ctx revokes a certificate of this session's chain.
 bool crl_revokes(const SSL_CTX *ctx, const SSL *session);

@@ -1,4 +1,4 @@
-// What of TLS runs out (see tls_times.h). Runs in hss-frontend.
+// Warnings before certificates and lists expire (see tls_times.h). Runs in hss-frontend.
 #include "frontend/tls_times.h"
 #include <openssl/ssl.h> // lint: TLS is spoken by the transport
 #include <openssl/x509v3.h>
@@ -12,7 +12,7 @@
 
 enum age { EARLY, FRESH, LATE, PAST };
 
-// The last quarter of something's time is late, at most LATE_DAYS: who makes it anew does so sooner.
+// The last quarter of a validity period, at most LATE_DAYS, is late: whoever renews it would have done so by then.
 static enum age age_of(const ASN1_TIME *from, const ASN1_TIME *to)
 {
 	int days, seconds, left_days, left_seconds;

@@ -1,5 +1,5 @@
-// What of TLS runs out: our own certificate and the revocation lists; and what is missing beside them. Runs
-// in hss-frontend. Nothing is refused here; it is told before peers refuse us, or we them.
+// When our own certificate and the revocation lists expire, and which lists are missing. Runs in hss-frontend. Nothing is refused
+// here: operators are warned before peers refuse us, or we refuse peers.
 #pragma once
 #include <openssl/types.h>
 #include <stdbool.h>

@@ -96,7 +96,7 @@ int loader_init(struct loader *l, const struct loader_options *o)
 	int rc = lock_dir(l, o->dir);
 	if (rc) {
 		log_error(
-		    "state_dir_lock_failed", LOG_STR("state_dir", o->dir),
+		    "state_dir_lock_failed", LOG_STR("state_dir", o->shown_dir ? o->shown_dir : o->dir),
 		    LOG_STR("reason", rc == -EWOULDBLOCK ? "another HSS is running on it" : err_text(rc)));
 		return rc;
 	}

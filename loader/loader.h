@@ -75,6 +75,7 @@ struct loader {
 // loader.c: everything but processes and channels. `dir` is state_dir's path. 0 or a negative errno (logged).
 struct loader_options {
 	const char *dir;
+	const char *shown_dir; // what messages call it; NULL: dir
 	const char *vfs;
 	int records_fd, sqn_fd;
 	int op_fd; // -1: none

@@ -9,6 +9,7 @@
 #include "loader/loader.h"
 #include "loader/upstream/feed.h"
 #include "loader/commit/txn.h"
+#include "loader/store/sql.h"
 #include "loader/upstream/mongo/mongo_check.h"
 #include "loader/upstream/upstream_csv.h"
 #include "config/uri.h"
@@ -147,7 +148,9 @@ static int init(struct role_env *env)
 	// without one the upstream is away, and all that is here is served
 	if (env->uri_fd >= 0 && config_uri_read(env->uri_fd, uri))
 		log_error("uri_file_wrong", LOG_STR("expected", "one line with a connection string"));
+	sql_show_dir(env->config.state_dir);
 	int rc = loader_init(l, &(struct loader_options){.dir = dir,
+							 .shown_dir = env->config.state_dir,
 							 .records_fd = env->records_fd,
 							 .sqn_fd = env->sqn_fd,
 							 .op_fd = env->op_fd,

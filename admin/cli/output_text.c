@@ -37,6 +37,7 @@ static const struct table {
       {"pid", "PID"},
       {"ready", "READY"},
       {"restarts", "RESTARTS"},
+      {"silences", "SILENCES"},
       {"uptime_s", "UPTIME"}}},
 };
 

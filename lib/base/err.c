@@ -1,6 +1,7 @@
 // Texts of error codes, and the end of a process that has found a bug of ours (err.h).
 #include "lib/base/err.h"
 #include "lib/base/log.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,9 @@ void bug_at(const char *file, int line, const char *fmt, ...)
 
 const char *err_text(int error)
 {
-	const char *text = strerrordesc_np(error < 0 ? -error : error);
+	error = error < 0 ? -error : error;
+	if (error == EUCLEAN) // a database of ours, not a file system
+		return "the file is damaged";
+	const char *text = strerrordesc_np(error);
 	return text ? text : "unknown error";
 }

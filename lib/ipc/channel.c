@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/beat.h"
 #include "lib/base/secret.h"
 
 #define IN_CAP       (256u << 10)
@@ -205,6 +206,7 @@ static bool give_frames(struct channel *ch)
 		}
 		const uint8_t *body = ch->in + ch->in_pos + HDR_LEN;
 		ch->in_pos += len;
+		beat(); // many frames in one batch are progress
 		ch->ops->on_frame(ch->ctx, ch, &hdr, body);
 		if (ch->freed)
 			return false;

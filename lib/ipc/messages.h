@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include "lib/base/wire.h"
 
-#define IPC_BODY_MAX (128u << 10)
+#define IPC_BODY_MAX (192u << 10)
 
 enum ipc_type {
 	IPC_NONE = 0,

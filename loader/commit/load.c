@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include "loader/commit/txn.h"
 #include "loader/upstream/upstream_csv.h"
+#include "lib/base/beat.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
@@ -268,6 +269,7 @@ static bool remove_stray(void *ctx, const struct cache_record *r)
 {
 	struct stray *st = ctx;
 	struct local_subscriber sub;
+	beat();
 	int rc = local_read_subscriber(st->l->local, r->imsi, &sub);
 	if (rc == 0)
 		builder_delete(st->l->builder, r->imsi);
@@ -312,6 +314,7 @@ bool load_step(struct loader *l)
 	int rc = local_scan_begin(l->local, ld->after);
 	unsigned n = 0;
 	while (rc == 0 && n < LOAD_PIECE && (rc = local_scan_next(l->local, &row)) == 1) {
+		beat();
 		int one = load_row(l, &row, folded);
 		if (one)
 			bad_record(l, row.imsi, one);

@@ -2,7 +2,17 @@
 #include "loader/store/sql.h"
 #include <errno.h>
 #include <stdio.h>
+#include "lib/base/beat.h"
 #include "lib/base/log.h"
+
+#define PROGRESS_STEPS 10000 // of SQLite's machine: some milliseconds
+
+static const char *shown_dir; // NULL: as it was opened
+
+void sql_show_dir(const char *dir)
+{
+	shown_dir = dir;
+}
 
 int sql_error(int rc)
 {
@@ -39,7 +49,8 @@ int sql_prepare(sqlite3 *db, const char *text, sqlite3_stmt **out)
 {
 	int rc = sqlite3_prepare_v3(db, text, -1, SQLITE_PREPARE_PERSISTENT, out, NULL);
 	if (rc != SQLITE_OK)
-		log_error("database_statement_failed", LOG_STR("reason", sqlite3_errmsg(db)),
+		log_error("database_statement_failed", LOG_STR("state_dir", shown_dir ? shown_dir : ""),
+			  LOG_STR("reason", err_text(sql_error(rc))), LOG_STR("sqlite", sqlite3_errmsg(db)),
 			  LOG_STR("sql", text));
 	return sql_error(rc);
 }
@@ -81,6 +92,14 @@ static int configure(sqlite3 *db, int cache_kb)
 	return rc ? rc : sql_exec(db, text);
 }
 
+// A long statement of the main thread (a scan, an upgrade of the schema) is work, not silence.
+static int on_progress(void *arg)
+{
+	(void)arg;
+	beat();
+	return 0;
+}
+
 int sql_open(const char *dir, const char *name, const char *vfs, int cache_kb, sqlite3 **out)
 {
 	char path[512];
@@ -93,11 +112,14 @@ int sql_open(const char *dir, const char *name, const char *vfs, int cache_kb, s
 	int rc = sql_error(code);
 	if (rc == 0) {
 		sqlite3_busy_timeout(db, 5000);
+		sqlite3_progress_handler(db, PROGRESS_STEPS, on_progress, NULL);
 		rc = configure(db, cache_kb);
 	}
 	if (rc) {
-		log_error("database_open_failed", LOG_STR("file", path),
-			  LOG_STR("reason", db ? sqlite3_errmsg(db) : "out of memory"));
+		int system = db ? sqlite3_system_errno(db) : 0;
+		snprintf(path, sizeof(path), "%s/%s", shown_dir ? shown_dir : dir, name);
+		log_error("database_open_failed", LOG_STR("file", path), LOG_STR("reason", err_text(system ? system : rc)),
+			  LOG_STR("sqlite", db ? sqlite3_errmsg(db) : "out of memory"));
 		sqlite3_close(db);
 		return rc;
 	}

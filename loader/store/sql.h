@@ -7,6 +7,8 @@
 // -ENOSPC, -EBUSY, -EIO ... for a primary result code; 0 for OK, ROW and DONE.
 int sql_error(int rc);
 // Opens `dir`/`name`, WAL, synchronous FULL, a page cache of `cache_kb`. Logs what fails.
+// What the directory of the databases is called in messages: an operator's path in place of the one that is opened. Borrowed.
+void sql_show_dir(const char *dir);
 int sql_open(const char *dir, const char *name, const char *vfs, int cache_kb, sqlite3 **out) MUST_USE;
 int sql_exec(sqlite3 *db, const char *text) MUST_USE;
 int sql_prepare(sqlite3 *db, const char *text, sqlite3_stmt **out) MUST_USE;

@@ -2,6 +2,7 @@
 // under which it is started says which role it plays. Tests of hssd only.
 //   HSS_STUB_EXIT=loader:3   that role exits with this status in its init
 //   HSS_STUB_HANG=worker     that role never finishes its stop
+//   HSS_STUB_SPIN=admin      that role never comes back from a reload
 //   HSS_STUB_LEVEL=admin     that role asks for log level debug at a reload
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,8 @@ static void stub_reload(struct role_env *env, const struct config *fresh)
 {
 	log_info("stub_reload", LOG_INT("watchdog_ms", fresh->watchdog_ms),
 		 LOG_INT("workers", fresh->workers), LOG_INT("uri", fresh->store_uri[0] != 0));
+	for (volatile bool spin = asked("HSS_STUB_SPIN", env->role) != NULL; spin;)
+		continue;
 	if (asked("HSS_STUB_LEVEL", env->role))
 		role_send_log_level(env, LOG_LEVEL_DEBUG);
 }

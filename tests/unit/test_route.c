@@ -321,6 +321,82 @@ static void test_worker_lost(void **state)
 	}
 }
 
+static void beat_all(unsigned but)
+{
+	for (unsigned i = 0; i < WORKERS; i++)
+		if (i != but)
+			f.control->role[control_instance(ROLE_WORKER, i)].beat++;
+}
+
+// Time passes, in which all of them but one give signs of life.
+static void pass_ms(unsigned ms, unsigned but)
+{
+	for (; ms; ms -= 100) {
+		beat_all(but);
+		ff_later(&f, 100);
+	}
+}
+
+static unsigned asked_worker(void)
+{
+	put_air(FF_IMSI);
+	assert_true(request());
+	settle();
+	return taken.worker[taken.cnt - 1];
+}
+
+// A worker that hangs is not asked any more while another one lives, and what it owes is answered.
+static void test_a_silent_worker_is_gone_round(void **state)
+{
+	(void)state;
+	pass_ms(1000, WORKERS);
+	unsigned first = asked_worker();
+	pass_ms(900, first);
+	assert_int_equal(route_pending(fe), 1);
+	pass_ms(200, first);
+	assert_int_equal(route_pending(fe), 0); // 3004
+	assert_true(fe->worker[first].silent);
+	assert_int_not_equal(asked_worker(), first);
+	pass_ms(100, WORKERS);
+	assert_false(fe->worker[first].silent);
+	assert_int_equal(asked_worker(), first);
+}
+
+// Its heart beats, but it answers nothing, and waits for nobody.
+static void test_a_mute_worker_is_gone_round(void **state)
+{
+	(void)state;
+	pass_ms(1000, WORKERS);
+	unsigned first = asked_worker();
+	struct stats_block *stats = &f.control->stats[control_instance(ROLE_WORKER, first)];
+	stat_set(stats, STAT_LOADER_WAITING, 1); // it is the loader that is slow
+	pass_ms(1500, WORKERS);
+	assert_false(fe->worker[first].silent);
+	stat_set(stats, STAT_LOADER_WAITING, 0);
+	pass_ms(100, WORKERS);
+	assert_true(fe->worker[first].silent);
+	assert_int_not_equal(asked_worker(), first);
+	pass_ms(500, WORKERS);
+	assert_true(fe->worker[first].silent); // it must answer first
+}
+
+// All are silent: it is the machine. We were away: nobody knows.
+static void test_nobody_is_silent_when_all_are(void **state)
+{
+	(void)state;
+	pass_ms(1000, WORKERS);
+	unsigned first = asked_worker();
+	for (unsigned i = 0; i < 15; i++)
+		ff_later(&f, 100);
+	assert_int_equal(route_pending(fe), 1);
+	pass_ms(100, WORKERS);
+	ff_later(&f, 5000);
+	beat_all(first);
+	ff_later(&f, 100);
+	for (unsigned i = 0; i < WORKERS; i++)
+		assert_false(fe->worker[i].silent);
+}
+
 static void test_stub_of_long_session(void **state)
 {
 	uint32_t result = 0;
@@ -405,6 +481,9 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(test_full_table, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_timeouts_in_order, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_worker_lost, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_a_silent_worker_is_gone_round, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_a_mute_worker_is_gone_round, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_nobody_is_silent_when_all_are, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_stub_of_long_session, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_admin_list, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_counted, setup, teardown),
