@@ -82,8 +82,8 @@ bool check_store(struct hssd *h)
 	}
 	close(out[0]);
 	if (pid > 0 && line[0])
-		fprintf(stderr, "hssd: warning: %s: store: MongoDB: %s\n", h->config_path, line);
+		say("warning: %s: store: MongoDB: %s", h->config_path, line);
 	else if (pid < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
-		fprintf(stderr, "hssd: warning: %s: store: MongoDB could not be looked at\n", h->config_path);
+		say("warning: %s: store: MongoDB could not be looked at", h->config_path);
 	return true;
 }

@@ -1,6 +1,6 @@
-// The files that hold secrets: hssd opens them, with the rights that it has, and passes the descriptors on
-// unread to the one role that may know what is inside (law 10): the operator's OP and the upstream's
-// connection string to the loader, the key of TLS to frontends.
+// Files that hold secrets. hssd opens them with the rights that it has, and passes each descriptor, unread, to the one role that
+// may know its content (law 10): the operator's OP and the upstream's connection string go to the loader, the TLS key goes to
+// frontends.
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -50,7 +50,7 @@ static bool secret_open(const char *key, const char *path, int *fd)
 		return true;
 	*fd = open_one(path);
 	if (*fd < 0)
-		fprintf(stderr, "hssd: %s: %s: %s\n", key, path, err_text(*fd));
+		say("%s: %s: %s", key, path, err_text(*fd));
 	return *fd >= 0;
 }
 
@@ -59,7 +59,7 @@ bool files_open(struct hssd *h)
 	const char *path = "";
 	int rc = tls_open(&h->config, h->tls_fd, &path);
 	if (rc < 0) {
-		fprintf(stderr, "hssd: tls: %s: %s\n", path, err_text(rc));
+		say("tls: %s: %s", path, err_text(rc));
 		return false;
 	}
 	return secret_open("op_file", h->config.op_file, &h->op_fd) &&
@@ -83,7 +83,7 @@ static bool pem_holds(int fd, const char *kind)
 }
 
 // An empty path: none. kind: of PEM, NULL: what is inside isn't looked at.
-static bool file_check(const struct hssd *h, const char *key, const char *path, const char *kind,
+static bool file_check(const struct hssd *h, struct config_error *e, const char *key, const char *path, const char *kind,
 		       const char *expected)
 {
 	const char *why = NULL;
@@ -102,7 +102,7 @@ static bool file_check(const struct hssd *h, const char *key, const char *path, 
 		why = expected;
 	}
 	if (why)
-		fprintf(stderr, "hssd: %s: %s: %s: %s\n", h->config_path, key, path, why);
+		config_tell(e, h->config_path, key, "%s: %s", path, why);
 	return !why;
 }
 
@@ -129,26 +129,24 @@ static int open_as(const char *user, const char *path)
 }
 
 // A file that is opened long after the start, by the user that the processes run as: root, who checks, may more.
-static bool file_check_user(const struct hssd *h, const char *key, const char *path)
+static void file_check_user(const struct hssd *h, struct config_error *e, const char *key, const char *path)
 {
 	const char *user = h->config.user;
 	int rc = user[0] && geteuid() == 0 ? open_as(user, path) : 0;
 	if (rc)
-		fprintf(stderr, "hssd: %s: %s: %s: for the user %s: %s\n", h->config_path, key, path, user, err_text(rc));
-	return rc == 0;
+		config_tell(e, h->config_path, key, "%s: for the user %s: %s", path, user, err_text(rc));
 }
 
-bool files_check(const struct hssd *h)
+void files_check(const struct hssd *h, struct config_error *e)
 {
 	const struct config *c = &h->config;
-	return file_check(h, "tls.certificate", c->tls_certificate, "CERTIFICATE-----",
-			  "expected a certificate in PEM form") &&
-	       file_check(h, "tls.key", c->tls_key, NULL, NULL) &&
-	       file_check(h, "tls.ca", c->tls_ca, "CERTIFICATE-----", "expected certificates in PEM form") &&
-	       file_check(h, "tls.crl", c->tls_crl, "X509 CRL-----",
-			  "expected revocation lists in PEM form") &&
-	       (c->store != STORE_CSV || (file_check(h, "store.path", c->store_path, NULL, NULL) &&
-					  file_check_user(h, "store.path", c->store_path)));
+	(void)file_check(h, e, "tls.certificate", c->tls_certificate, "CERTIFICATE-----", "expected a certificate in PEM form");
+	(void)file_check(h, e, "tls.key", c->tls_key, NULL, NULL);
+	(void)file_check(h, e, "tls.ca", c->tls_ca, "CERTIFICATE-----", "expected certificates in PEM form");
+	(void)file_check(h, e, "tls.crl", c->tls_crl, "X509 CRL-----", "expected revocation lists in PEM form");
+	(void)file_check(h, e, "store.uri_file", c->store_uri_file, NULL, NULL);
+	if (c->store == STORE_CSV && file_check(h, e, "store.path", c->store_path, NULL, NULL))
+		file_check_user(h, e, "store.path", c->store_path);
 }
 
 bool files_reopen(struct hssd *h, const struct config *fresh)

@@ -1,6 +1,5 @@
-// The listening sockets: made by hssd before it gives up its user, held by it as long as it lives, so that no
-// port is lost or missed while a role restarts. hssd; before anything is started, so failures are told on
-// stderr.
+// The listening sockets. hssd makes them before it changes its user, and keeps them as long as it lives, so that no port is lost
+// while a role restarts. Failures are told on stderr, since nothing runs yet.
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -46,8 +45,33 @@ static bool address_parse(const char *text, uint16_t port, struct address *a)
 	return false;
 }
 
+// "::" takes IPv4, too, unless somebody else listens on an IPv4 address and this port: then each means its own family, and both can
+// be there. Any other IPv6 address is of IPv6 alone.
+static bool v6_only(const struct config *c, const char *text, uint16_t port, bool sctp)
+{
+	bool v6_only = strcmp(text, "::") != 0;
+	for (uint32_t i = 0; i < c->listen_cnt; i++) {
+		const struct config_listen *l = &c->listen[i];
+		v6_only |= (l->transport == TRANSPORT_SCTP) == sctp && l->port == port && !strchr(l->address, ':');
+	}
+	return v6_only;
+}
+
+static int set_v6_only(int fd, bool on)
+{
+	int value = on;
+	return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+// An address that no interface has yet may be bound (IP_FREEBIND is a socket's, of either family).
+static int set_freebind(int fd)
+{
+	int on = 1;
+	return setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) < 0 ? -errno : 0;
+}
+
 // A bound, listening TCP socket, or a negative errno.
-static int inet_listen(const char *text, uint16_t port)
+static int inet_listen(const struct config *c, const char *text, uint16_t port, bool freebind)
 {
 	struct address a;
 	int on = 1, rc = 0;
@@ -59,11 +83,10 @@ static int inet_listen(const char *text, uint16_t port)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		rc = -errno;
-	// [::] and 0.0.0.0 can be listened on side by side: each line of the configuration means just what it
-	// says.
-	if (!rc && a.u.any.sa_family == AF_INET6 &&
-	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
-		rc = -errno;
+	if (!rc && a.u.any.sa_family == AF_INET6)
+		rc = set_v6_only(fd, v6_only(c, text, port, false));
+	if (!rc && freebind)
+		rc = set_freebind(fd);
 	if (!rc && (bind(fd, &a.u.any, a.len) < 0 || listen(fd, BACKLOG) < 0))
 		rc = -errno;
 	if (rc) {
@@ -75,7 +98,7 @@ static int inet_listen(const char *text, uint16_t port)
 
 // A listening one-to-one SCTP socket with all addresses of the configuration's row, or a negative errno. A
 // row with addresses of both families is one IPv6 socket that takes IPv4, too.
-static int sctp_listen(const struct config_listen *l)
+static int sctp_listen(const struct config *c, const struct config_listen *l)
 {
 	struct address a[1 + CONFIG_ADDRESS_MAX];
 	unsigned cnt = 1 + l->address_cnt, v6_cnt = 0;
@@ -92,8 +115,10 @@ static int sctp_listen(const struct config_listen *l)
 		return -errno;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		rc = -errno;
-	if (!rc && v6_cnt == cnt && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
-		rc = -errno;
+	if (!rc && v6_cnt == cnt)
+		rc = set_v6_only(fd, v6_only(c, l->address, l->port, true));
+	if (!rc && l->freebind)
+		rc = set_freebind(fd);
 	rc = rc ? rc : sctp_set_paths(fd);
 	for (unsigned i = 0; i < cnt && !rc; i++) {
 		if (setsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_BINDX_ADD, &a[i].u, a[i].len) < 0)
@@ -126,21 +151,19 @@ static const char *wants_sctp(const struct config *c, char *key, size_t cap)
 	return NULL;
 }
 
-bool listen_check(const struct hssd *h)
+void listen_check(const struct hssd *h, struct config_error *e)
 {
 	char room[48];
 	const char *key = wants_sctp(&h->config, room, sizeof(room));
 	if (!key)
-		return true;
+		return;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP);
-	if (fd >= 0) {
+	if (fd >= 0)
 		close(fd);
-		return true;
-	}
-	fprintf(stderr, "hssd: %s: %s: sctp: %s\n", h->config_path, key,
-		errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT ? "this kernel has no SCTP (module sctp)"
-								     : err_text(errno));
-	return false;
+	else
+		config_tell(e, h->config_path, key, "sctp: %s",
+			    errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT ? "this kernel has no SCTP (module sctp)"
+										 : err_text(errno));
 }
 
 // A socket file that nobody answers on is what a killed HSS left behind. Anything else stays and is an error.
@@ -203,9 +226,10 @@ static bool diameter_open(struct hssd *h)
 	static const char *const transports[] = {"tcp", "sctp", "tls"};
 	for (unsigned i = 0; i < h->config.listen_cnt; i++) {
 		const struct config_listen *l = &h->config.listen[i];
-		int fd = l->transport == TRANSPORT_SCTP ? sctp_listen(l) : inet_listen(l->address, l->port);
+		int fd = l->transport == TRANSPORT_SCTP ? sctp_listen(&h->config, l)
+							: inet_listen(&h->config, l->address, l->port, l->freebind);
 		if (fd < 0) {
-			fprintf(stderr, "hssd: listen: { transport: %s, address: %s, port: %u }: %s\n",
+			say("listen: { transport: %s, address: %s, port: %u }: %s",
 				transports[l->transport], l->address, l->port, err_text(fd));
 			return false;
 		}
@@ -219,7 +243,7 @@ static int admin_open(const char *kind, const char *path, const char *group)
 {
 	int fd = admin_listen(path, group);
 	if (fd < 0)
-		fprintf(stderr, "hssd: admin: { %ssocket: %s%s%s%s%s }: %s\n", kind, path, group[0] ? ", " : "",
+		say("admin: { %ssocket: %s%s%s%s%s }: %s", kind, path, group[0] ? ", " : "",
 			group[0] ? kind : "", group[0] ? "group: " : "", group,
 			fd == -ENOENT && group[0] ? "no such directory or group" : err_text(fd));
 	return fd;
@@ -232,9 +256,9 @@ bool listen_open(struct hssd *h)
 	if (!diameter_open(h))
 		return false;
 	if (c->metrics_address[0]) {
-		h->metrics_fd = inet_listen(c->metrics_address, c->metrics_port);
+		h->metrics_fd = inet_listen(c, c->metrics_address, c->metrics_port, false);
 		if (h->metrics_fd < 0) {
-			fprintf(stderr, "hssd: metrics: { address: %s, port: %u }: %s\n", c->metrics_address,
+			say("metrics: { address: %s, port: %u }: %s", c->metrics_address,
 				c->metrics_port, err_text(h->metrics_fd));
 			return false;
 		}

@@ -41,29 +41,13 @@ static struct hssd hssd = {
 
 // --- the start
 
-static bool state_dir_open(struct hssd *h)
-{
-	const char *path = h->config.state_dir;
-	h->state_dir_made = mkdir(path, 0700) == 0;
-	if (!h->state_dir_made && errno != EEXIST) {
-		fprintf(stderr, "hssd: state_dir: %s: %s\n", path, err_text(errno));
-		return false;
-	}
-	h->state_dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (h->state_dir_fd < 0) {
-		fprintf(stderr, "hssd: state_dir: %s: %s\n", path, err_text(errno));
-		return false;
-	}
-	return true;
-}
-
 static bool memory_make(struct hssd *h)
 {
 	char path[48];
 	int rc = cache_create(h->config.max_subscribers, h->config.max_identities, &h->records_fd,
 			      &h->records_ro_fd, &h->sqn_fd);
 	if (rc < 0) {
-		fprintf(stderr, "hssd: cache: memory for %u subscribers: %s\n", h->config.max_subscribers,
+		say("cache: memory for %u subscribers: %s", h->config.max_subscribers,
 			err_text(rc));
 		return false;
 	}
@@ -74,7 +58,7 @@ static bool memory_make(struct hssd *h)
 		h->control = control_map(h->control_fd, true);
 	}
 	if (!h->control || h->control_ro_fd < 0) {
-		fprintf(stderr, "hssd: control segment: %s\n", err_text(errno));
+		say("control segment: %s", err_text(errno));
 		return false;
 	}
 	return true;
@@ -89,23 +73,27 @@ static bool user_change(struct hssd *h)
 		return true;
 	const struct passwd *pw = getpwnam(user);
 	if (!pw) {
-		fprintf(stderr, "hssd: user: %s: no such user\n", user);
+		say("user: %s: no such user", user);
 		return false;
 	}
 	if (h->state_dir_made && fchown(h->state_dir_fd, pw->pw_uid, pw->pw_gid) < 0) {
-		fprintf(stderr, "hssd: state_dir: %s: %s\n", h->config.state_dir, err_text(errno));
+		say("state_dir: %s: %s", h->config.state_dir, err_text(errno));
+		return false;
+	}
+	if (h->admin_dir_made && chown(h->admin_dir, pw->pw_uid, pw->pw_gid) < 0) {
+		say("admin: { socket: %s }: %s", h->config.admin_socket, err_text(errno));
 		return false;
 	}
 	gid_t group = pw->pw_gid;
 	const char *looking = h->config.admin_readonly_socket;
 	bool grouped = h->config.admin_readonly_group[0] || h->config.admin_group[0];
 	if (looking[0] && chown(looking, pw->pw_uid, grouped ? (gid_t)-1 : group) < 0) {
-		fprintf(stderr, "hssd: user: %s: %s: %s\n", user, looking, err_text(errno));
+		say("user: %s: %s: %s", user, looking, err_text(errno));
 		return false;
 	}
 	if (chown(h->config.admin_socket, pw->pw_uid, h->config.admin_group[0] ? (gid_t)-1 : group) < 0 ||
 	    initgroups(user, group) < 0 || setgid(group) < 0 || setuid(pw->pw_uid) < 0) {
-		fprintf(stderr, "hssd: user: %s: %s\n", user, err_text(errno));
+		say("user: %s: %s", user, err_text(errno));
 		return false;
 	}
 	return true;
@@ -199,41 +187,47 @@ static bool events_make(struct hssd *h)
 		if (!ev || event_add(ev, NULL) < 0)
 			return false;
 	}
-	return h->base && notify_open(h);
+	return h->base && notify_open(h) && supervise_start(h);
 }
 
 // --- the command
 
 static int serve(struct hssd *h)
 {
-	if (!roles_find_programs(h) || !listen_open(h))
+	if (!roles_find_programs(h) || !state_dir_open(h) || !admin_dir_make(h) || !listen_open(h))
 		goto out;
-	if (!state_dir_open(h) || !files_open(h) || !memory_make(h) || !user_change(h))
+	if (!files_open(h) || !memory_make(h) || !user_change(h))
 		goto out;
 	limits_set();
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
-		fprintf(stderr, "hssd: no_new_privs: %s\n", err_text(errno));
+		say("no_new_privs: %s", err_text(errno));
 		goto out;
 	}
 	umask(0077);
-	log_init("hssd", h->config.log_level, h->config.log_json, h->config.log_mask_imsi);
 	signal(SIGPIPE, SIG_IGN);
 	int rc = log_pump_start(&h->control->stats[control_instance(ROLE_HSSD, 0)].c[STAT_LOG_DROPPED]);
 	if (rc < 0) {
-		fprintf(stderr, "hssd: log: %s\n", err_text(rc));
+		say("log: %s", err_text(rc));
 		goto out;
 	}
+	say_as_log();
 	warn_of_open_state(h);
 	if (!events_make(h)) {
-		fprintf(stderr, "hssd: event loop: %s\n", err_text(errno));
+		say("event loop: %s", err_text(errno));
 		goto out;
 	}
 	h->control->role[control_instance(ROLE_HSSD, 0)].pid = getpid();
 	h->control->role[control_instance(ROLE_HSSD, 0)].started_us = clock_wall_us();
+	if (!remember_start(h)) {
+		say("no memory");
+		goto out;
+	}
 	log_info("starting", LOG_STR("version", HSS_VERSION), LOG_STR("host", h->config.host),
 		 LOG_INT("frontends", h->config.frontends), LOG_INT("workers", h->config.workers));
-	if (!roles_start(h))
+	if (!roles_start(h)) {
+		say("the processes could not be started");
 		goto out; // those that run end with us
+	}
 	event_base_dispatch(h->base);
 	log_info("stopped");
 	listen_unlink(h);
@@ -241,6 +235,7 @@ static int serve(struct hssd *h)
 	return h->exit_status;
 out:
 	listen_unlink(h);
+	log_pump_finish();
 	return 1;
 }
 
@@ -266,6 +261,41 @@ static void standard_fds(void)
 		close(fd);
 }
 
+static struct config_error problems;
+
+// --check: 0 good, 1 refused.
+static int check_all(struct hssd *h)
+{
+	bool read = config_load(h->config_path, &h->config, &problems) == 0;
+	unsigned warnings = 0;
+	if (read && config_resolve(&h->config, h->config_path, &problems))
+		warnings = problems.cnt; // peers whose names can't be resolved now
+	if (read)
+		check_system(h, &problems);
+	say_lines(NULL, problems.text);
+	if (problems.cnt > warnings)
+		return 1;
+	if (h->config.store == STORE_MONGODB && !check_store(h))
+		return 1;
+	printf("%s: good\n", h->config_path);
+	return 0;
+}
+
+// The configuration, for a start. false: told.
+static bool load(struct hssd *h)
+{
+	bool ok = config_load(h->config_path, &h->config, &problems) == 0;
+	ok = ok && config_resolve(&h->config, h->config_path, &problems);
+	unsigned warnings = ok ? problems.cnt : 0;
+	if (ok)
+		listen_check(h, &problems);
+	log_init("hssd", h->config.log_level, h->config.log_json, h->config.log_mask_imsi);
+	if (h->config.log_json)
+		say_as_log();
+	say_lines(NULL, problems.text);
+	return ok && problems.cnt == warnings;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -275,7 +305,6 @@ int main(int argc, char **argv)
 	    {"help", no_argument, NULL, 'h'},
 	    {0},
 	};
-	static struct config_error e;
 	bool check = false;
 	int opt;
 
@@ -300,19 +329,5 @@ int main(int argc, char **argv)
 	}
 	if (optind != argc)
 		return usage(stderr, 2);
-	if (config_load(hssd.config_path, &hssd.config, &e) < 0) {
-		fprintf(stderr, "hssd: %s\n", e.text);
-		return 1;
-	}
-	if (!listen_check(&hssd))
-		return 1;
-	if (check && !files_check(&hssd))
-		return 1;
-	if (check) {
-		if (hssd.config.store == STORE_MONGODB && !check_store(&hssd))
-			return 1;
-		printf("%s: good\n", hssd.config_path);
-		return 0;
-	}
-	return serve(&hssd);
+	return check ? check_all(&hssd) : load(&hssd) ? serve(&hssd) : 1;
 }

@@ -1,9 +1,8 @@
-// What follows a death: what the dead process held is freed, and it is started again, first at once, then
-// after a delay that doubles from 100 ms to 5 s and is forgotten after 30 s of health. And the way down: the
-// roles stop in the order of roles.c, each group within its time. hssd.
+// Deaths and the orderly stop. When a role dies, what it held in shared memory is freed, and it is started again: at once the
+// first time, then after a delay that doubles from 100 ms to 5 s; 30 s of health reset the delay. A stop ends the roles in the order
+// of roles.c, each group within its time. hssd.
 //
-// A role that dies before its first READY will not do better the next time (wrong rights, a port, a full
-// disk): hssd ends.
+// A role that dies before its first READY would fail again (missing rights, a full disk), so hssd ends.
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +25,9 @@ static void arm(struct event *timer, unsigned ms)
 
 static void log_death(const struct instance *in, int status)
 {
-	if (WIFSIGNALED(status))
+	if (in->killed) // the line before said it
+		log_info("role_ended", LOG_STR("role", in->name), LOG_INT("pid", in->pid), LOG_STR("reason", in->killed));
+	else if (WIFSIGNALED(status))
 		log_error("role_killed", LOG_STR("role", in->name), LOG_INT("pid", in->pid),
 			  LOG_INT("signal", WTERMSIG(status)), LOG_STR("name", strsignal(WTERMSIG(status))));
 	else if (WEXITSTATUS(status) || in->h->phase != PHASE_STOPPING)
@@ -44,10 +45,13 @@ static void clear_shared(struct instance *in)
 
 	row->ready = 0;
 	row->pid = 0;
+	row->silent_ms = 0;
 	if (in->role == ROLE_WORKER)
 		c->reader[in->index].v = 0;
-	else if (in->role == ROLE_FRONTEND)
+	else if (in->role == ROLE_FRONTEND) {
+		remember_lost(in->h, in->index);
 		control_frontend_clear(c, in->index);
+	}
 }
 
 static void on_restart(evutil_socket_t fd, short what, void *arg)
@@ -75,25 +79,27 @@ void reap_restart_later(struct instance *in)
 		reap_stop(in->h, 1);
 }
 
-// A death that no restart helps. The reason is told once, whatever the log level, format or place.
+// A death that no restart helps. The reason is told once.
 static bool fatal(struct instance *in, int status)
 {
 	struct hssd *h = in->h;
 
 	if (in->role == ROLE_LOADER && WIFEXITED(status) && WEXITSTATUS(status) == ROLE_EXIT_IN_USE) {
 		if (h->exit_status == 0)
-			fprintf(stderr, "hssd: state_dir: %s is in use by another HSS\n",
+			say("state_dir: %s is in use by another HSS",
 				h->config.state_dir);
 	} else if (h->phase == PHASE_STARTING && !in->ready) {
-		if (h->exit_status == 0)
-			fprintf(stderr, "hssd: %s failed to start, see its messages above\n", in->name);
+		if (h->exit_status == 0 && in->role == ROLE_LOADER && state_dir_full(h))
+			say("state_dir: %s: its file system is full", h->config.state_dir);
+		else if (h->exit_status == 0)
+			say("%s failed to start, see its messages above", in->name);
 	} else {
 		return false;
 	}
 	if (h->phase == PHASE_STARTING) {
 		// nothing was served: nothing has to be put in order
 		for (unsigned i = 0; i < h->instance_cnt; i++)
-			spawn_kill(&h->instance[i]);
+			spawn_kill(&h->instance[i], "the start has failed");
 	}
 	reap_stop(h, 1);
 	return true;
@@ -130,7 +136,7 @@ static void stop_next(struct hssd *h)
 		if (in->ch && channel_send(in->ch, IPC_STOP, 0, NULL, 0))
 			channel_flush(in->ch);
 		else
-			spawn_kill(in);
+			spawn_kill(in, "stopping");
 	}
 	arm(h->stop_timer, roles_stop_ms(h->stop_order));
 }
@@ -144,7 +150,7 @@ static void on_stop_timeout(evutil_socket_t fd, short what, void *arg)
 		struct instance *in = &h->instance[i];
 		if (in->pid && roles_stop_order(in->role) == h->stop_order) {
 			log_error("role_stop_timeout", LOG_STR("role", in->name), LOG_INT("pid", in->pid));
-			spawn_kill(in);
+			spawn_kill(in, "it did not stop in time");
 		}
 	}
 }
@@ -155,6 +161,7 @@ void reap_stop(struct hssd *h, int exit_status)
 		h->exit_status = exit_status;
 	if (h->phase == PHASE_STOPPING)
 		return;
+	remember_finish(h);
 	h->phase = PHASE_STOPPING;
 	hssd_progress(h);
 	h->stop_timer = evtimer_new(h->base, on_stop_timeout, h);

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/base/beat.h"
 #include "lib/base/log.h"
 #include "supervisor/sandbox.h"
 
@@ -25,6 +26,7 @@ static_assert(sizeof(struct ipc_boot) + sizeof(struct config) <= IPC_BODY_MAX, "
 
 #define HSSD_FD         3
 #define HSSD_HIGH_WATER (64u << 10)
+#define BEAT_MS		200
 #define EARLY_EDGE_MAX  (WORKER_MAX + FRONTEND_MAX + 2)
 
 struct early_edge {
@@ -41,6 +43,7 @@ static struct run {
 	bool booted, running, stopping, stopped;
 	struct early_edge early[EARLY_EDGE_MAX]; // came before init was done
 	unsigned early_cnt;
+	struct event *beat;
 } run;
 
 __attribute__((noreturn)) static void refuse(const char *what)
@@ -86,6 +89,8 @@ static void take_fds(const struct ipc_boot *boot, struct channel *ch)
 	close(control_fd);
 	if (env->role != ROLE_ADMIN)
 		env->stats = &env->control->stats[control_instance(env->role, env->index)];
+	if (env->role != ROLE_ADMIN)
+		beat_here(&env->control->role[control_instance(env->role, env->index)].beat);
 	if (env->stats)
 		log_count_dropped(&env->stats->c[STAT_LOG_DROPPED]);
 }
@@ -293,6 +298,24 @@ static void start(enum role role, const struct role_ops *ops)
 		event_base_loop(env->base, EVLOOP_ONCE);
 }
 
+// The event loop turns. hss-admin can't write the control segment: it tells hssd, which may be stopped and take nothing.
+static void on_beat(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	beat();
+	if (run.env.role == ROLE_ADMIN && channel_send(run.hssd, IPC_BEAT, 0, NULL, 0))
+		channel_flush(run.hssd);
+}
+
+static bool start_beating(void)
+{
+	static const struct timeval every = {.tv_usec = BEAT_MS * 1000};
+	run.beat = event_new(run.env.base, -1, EV_PERSIST, on_beat, NULL);
+	return run.beat && event_add(run.beat, &every) == 0;
+}
+
 static int initialise(void)
 {
 	struct role_env *env = &run.env;
@@ -310,6 +333,8 @@ static int initialise(void)
 		log_error("sandbox_failed", LOG_STR("error", err_text(rc)));
 		return rc;
 	}
+	if (!start_beating())
+		return -ENOMEM;
 	run.running = true;
 	for (unsigned i = 0; i < run.early_cnt; i++)
 		run.ops->edge(env, (enum role)run.early[i].to.role, run.early[i].to.index, run.early[i].fd);

@@ -86,7 +86,7 @@ bool roles_find_programs(struct hssd *h)
 				access(h->program[role], X_OK) == 0;
 		}
 		if (!found) {
-			fprintf(stderr, "hssd: %s: no such program in %s or %s\n", table[role].program,
+			say("%s: no such program in %s or %s", table[role].program,
 				beside, HSS_LIBEXECDIR);
 			return false;
 		}

@@ -1,8 +1,8 @@
-// What a role gives up for good. One table of system calls with the roles that may make them: what is not a
-// row kills the process, so that code that an attacker runs in a role ends with its first call out of line,
-// and hssd starts the role afresh. All roles; called once, after a role's init.
+// The system call filter that each role enters, for good, after its init. One table lists the calls and the roles that may make
+// them; any other call kills the process, so an attacker's code in a role ends with its first forbidden call, and hssd starts the
+// role afresh.
 //
-// Chosen for what stays impossible: no role but the loader opens a file, none executes a program, makes a
+// What must stay impossible: no role but the loader opens a file, none executes a program, makes a
 // socket or connects (but a frontend that is told to connect to peers, and a loader that has an upstream), traces,
 // or maps memory both writable and executable. Calls that libraries make unasked and survive without (opening a locale or
 // /sys/devices/system/cpu/online) fail with EACCES in place of killing. Hot calls have no argument

@@ -58,6 +58,9 @@ static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, c
 			 LOG_INT("ms", clock_mono_ms() - in->started_ms));
 		hssd_progress(in->h);
 		break;
+	case IPC_BEAT:
+		in->told_beats++;
+		break;
 	case IPC_LOG_LEVEL:
 		memcpy(&level, body, sizeof(level));
 		if (in->role != ROLE_ADMIN || level > LOG_LEVEL_DEBUG) {
@@ -85,15 +88,18 @@ static void on_down(void *ctx, struct channel *ch, int why)
 		log_error("role_channel_broken", LOG_STR("role", in->name), LOG_INT("pid", in->pid));
 	channel_free(&in->ch);
 	if (in->h->phase != PHASE_STOPPING || why)
-		spawn_kill(in);
+		spawn_kill(in, NULL);
 }
 
 static const struct channel_ops role_channel_ops = {.on_frame = on_frame, .on_down = on_down};
 
-void spawn_kill(const struct instance *in)
+void spawn_kill(struct instance *in, const char *why)
 {
-	if (in->pid > 0)
-		kill(in->pid, SIGKILL);
+	if (in->pid <= 0)
+		return;
+	if (!in->killed)
+		in->killed = why;
+	kill(in->pid, SIGKILL);
 }
 
 // Its channel is full, so it has not read for long; or it is dead, and SIGCHLD is on its way.
@@ -101,18 +107,19 @@ static void not_listening(struct instance *in)
 {
 	if (in->ch && channel_is_up(in->ch))
 		log_error("role_not_listening", LOG_STR("role", in->name), LOG_INT("pid", in->pid));
-	spawn_kill(in);
+	spawn_kill(in, NULL);
 }
 
 // What this role is told of the configuration: how to reach the upstream is the loader's business only.
-static void config_for(const struct hssd *h, enum role role, struct config *out)
+static void config_for(const struct instance *in, struct config *out)
 {
-	*out = h->config;
-	if (role == ROLE_LOADER)
+	*out = in->h->config;
+	remember_for(in, out);
+	if (in->role == ROLE_LOADER)
 		return;
 	memset(out->store_uri, 0, sizeof(out->store_uri));
-	if (role == ROLE_ADMIN && h->config.store_uri[0]) // for `config show`
-		config_uri_mask(h->config.store_uri, out->store_uri, sizeof(out->store_uri));
+	if (in->role == ROLE_ADMIN && in->h->config.store_uri[0]) // for `config show`
+		config_uri_mask(in->h->config.store_uri, out->store_uri, sizeof(out->store_uri));
 }
 
 static bool boot_send(struct instance *in)
@@ -130,7 +137,7 @@ static bool boot_send(struct instance *in)
 	body.boot.config_size = sizeof(struct config);
 	body.boot.frontend_cnt = h->config.frontends;
 	body.boot.worker_cnt = h->config.workers;
-	config_for(h, in->role, &body.config);
+	config_for(in, &body.config);
 	unsigned cnt = roles_fds(h, in->role, &body.boot, fds);
 	return channel_send_fds(in->ch, IPC_BOOT, 0, &body, sizeof(body.boot) + sizeof(body.config), fds,
 				cnt);
@@ -190,6 +197,8 @@ bool spawn_instance(struct instance *in)
 	}
 	in->pid = pid;
 	in->ready = false;
+	in->killed = NULL;
+	in->silent_ms = 0;
 	in->started_ms = clock_mono_ms();
 	struct control_role *row = &h->control->role[control_instance(in->role, in->index)];
 	row->started_us = clock_wall_us();
@@ -236,7 +245,7 @@ void spawn_reload(struct hssd *h)
 		struct config config;
 	} body = {.size = sizeof(struct config)};
 	for (unsigned i = 0; i < h->instance_cnt; i++) {
-		config_for(h, h->instance[i].role, &body.config);
+		config_for(&h->instance[i], &body.config);
 		if (h->instance[i].role == ROLE_FRONTEND && h->tls_fd[0] >= 0)
 			tell_with_files(&h->instance[i], IPC_RELOAD, &body, len);
 		else

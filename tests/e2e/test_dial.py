@@ -1,5 +1,7 @@
 """Connections that the HSS opens to peers of peers.list: capabilities, elections, reasons to stay away, TLS, and
 requests of its own that go through a relay and survive a failover."""
+import os
+import random
 import re
 import select
 import shutil
@@ -208,6 +210,67 @@ class Dial(unittest.TestCase):
         self.nobody_comes(at, 3)
         self.assertEqual(stays.call(stays.air(FIRST)).result, 2001)
         self.assertEqual(self.hss.ctl("peer", "show", "dra.test", check=False).returncode, 1)
+
+    def test_where_to_dial_is_not_where_it_comes_from(self):
+        at = socket.create_server(("127.0.0.2", 0))
+        self.addCleanup(at.close)
+        listed = {"host": "mme.test", "connect": True, "addresses": ["127.0.0.2"], "port": at.getsockname()[1]}
+        self.hss = Hss(start=False, peers={"accept": "listed", "list": [listed]})
+        self.addCleanup(self.hss.close)
+        self.hss.start()
+        at.accept()[0].close()
+        d.Peer(self.hss.port, "mme.test").disconnect()  # from 127.0.0.1
+        self.hss.configure(peers={"accept": "listed", "list": [{**listed, "from": ["127.0.0.3"]}]})
+        self.hss.reload()
+        with self.assertRaises(d.Refused) as refused:
+            d.Peer(self.hss.port, "mme.test")
+        self.assertEqual(refused.exception.args[0], 3010)
+
+    def test_dial_back(self):
+        """Who was connected is dialled after a restart, of everything or of the frontend, where its CER says that it listens."""
+        address = f"127.{random.randint(1, 254)}.{random.randint(1, 254)}.9"
+        at = socket.create_server((address, 3868))
+        at.settimeout(hss.TIMEOUT)
+        self.addCleanup(at.close)
+        self.hss = h = Hss(start=False, peers={"dial_back": True})
+        self.addCleanup(h.close)
+        h.start()
+
+        class Mme(d.Peer):
+            def cer(self, **how):
+                return super().cer(**how).replace(b"\0\1\x7f\0\0\1", b"\0\1" + socket.inet_aton(address))
+
+        def remembered():
+            path = os.path.join(h.state_dir, "peers")
+            if not os.path.exists(path):
+                return ""
+            with open(path) as f:
+                return f.read()
+
+        mme = Mme(h.port, "mme.test")
+        left = Mme(h.port, "left.test")
+        h.until(lambda: "left.test tcp" in remembered(), "both are remembered")
+        left.disconnect()
+        h.until(lambda: "left.test" not in remembered(), "who leaves in order is forgotten")
+        self.assertIn(f"mme.test tcp {address} 127.0.0.1\n", remembered())
+        h.kill_role("frontend-0")
+        mme.close()
+        mme = self.accept(at, "mme.test")
+        self.assertEqual(mme.cer_in.one(d.ORIGIN_HOST).text, HOST)
+        self.wait_peer("mme.test")
+        h.kill()
+        mme.close()
+        h.start()
+        mme = self.accept(at, "mme.test")
+        self.wait_peer("mme.test")
+        h.process.terminate()  # an orderly stop is a restart, too
+        mme.take(d.DPR)
+        mme.close()
+        self.assertEqual(h.wait_exit(), 0)
+        h.start()
+        mme = self.accept(at, "mme.test")
+        self.wait_peer("mme.test")
+        mme.disconnect_for(0)
 
     def test_it_came_by_itself(self):
         at = self.listener()

@@ -21,7 +21,7 @@ ROOT = hss.ROOT
 class Hssctl(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.hss = Hss()
+        cls.hss = Hss(supervision={"silence_ms": 600000, "loader_silence_ms": 600000})  # stopped ones stay
         cls.addClassCleanup(cls.hss.close)
 
     def setUp(self):

@@ -1,7 +1,9 @@
 """hssd: the start, the edges, deaths and restarts, reload, the stop. With stub roles, so that the cases of failure can be
 asked for; and with the real roles when they are built."""
+import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -12,6 +14,7 @@ import time
 import unittest
 
 import hss
+from diameter import Peer
 from hss import Hss
 
 TEST_BIN = os.environ.get("HSS_TEST_BIN", os.path.join(os.path.dirname(hss.BIN), "tests", "bin"))
@@ -261,14 +264,16 @@ class WithStubs(Common, Case):
         h = self.hss(env={"HSS_STUB_EXIT": "loader:3"})
         h.start(wait=False)
         self.assertEqual(h.wait_exit(), 1)
-        self.assertEqual(h.log().count(f"hssd: state_dir: {h.state_dir} is in use by another HSS"), 1)
+        self.assertEqual(h.log().count(f"state_dir: {h.state_dir} is in use by another HSS"), 1)
+        self.assertNotIn("role_killed", h.log(), "those that we killed ourselves")
 
     def test_first_start_fails(self):
         for role in ("loader", "worker", "frontend", "admin"):
             h = self.hss(env={"HSS_STUB_EXIT": f"{role}:1"})
             h.start(wait=False)
             self.assertEqual(h.wait_exit(), 1)
-            self.assertRegex(h.log(), f"hssd: {role}(-[01])? failed to start")
+            self.assertRegex(h.log(), f'hssd: start_failed reason="{role}(-[01])? failed to start')
+            self.assertNotIn("role_killed", h.log(), "those that we killed ourselves")
 
     def test_missing_program(self):
         h = self.hss()
@@ -295,7 +300,9 @@ class WithRoles(Common, Case):
         other = self.hss(state_dir=h.state_dir)
         other.start(wait=False)
         self.assertEqual(other.wait_exit(20), 1)
-        self.assertIn("is in use by another HSS", other.log())
+        self.assertEqual(other.log(), f"hssd: state_dir: {h.state_dir} is in use by another HSS\n",
+                         "found before it listens or starts anything")
+        self.assertFalse(os.path.exists(other.socket))
         self.assertEqual(len(h.pids()), h.role_cnt)
 
 
@@ -378,6 +385,150 @@ class Messages(Case):
         self.addCleanup(shutil.rmtree, directory)
         log = self.failing(directory, state_dir="/nonexistent/state")
         self.assertIn("hssd: state_dir: /nonexistent/state: No such file or directory", log)
+
+
+class Start(Case):
+    """What a start finds on a machine that is not as it should be."""
+
+    def hssd(self, *args, env=None):
+        return subprocess.run([os.path.join(hss.BIN, "hssd"), *args], capture_output=True, text=True, timeout=60,
+                              check=False, env={**os.environ, **(env or {})})
+
+    def check(self, h, **how):
+        return self.hssd("--check", "--config", h.config_path, **how)
+
+    def test_the_smallest_configuration_of_the_readme_starts(self):
+        """As it is written, but for the places that only root has."""
+        with open(os.path.join(hss.ROOT, "README.md")) as f:
+            text = re.search(r"smallest configuration.*?```yaml\n(.*?)```", f.read(), re.S).group(1)
+        h = self.hss()
+        own = os.path.join(h.dir, "run", "admin.sock")  # its directory is missing, as /run/corehss is
+        text = text.replace("/var/lib/corehss", h.state_dir).replace("3868", str(h.port))
+        with open(h.config_path, "w") as f:
+            f.write(text + f"admin: {{ socket: {own} }}\nsandbox: {str(not hss.sanitized(hss.BIN)).lower()}\n")
+        h.socket = own
+        self.assertEqual(self.check(h).stderr, "")
+        h.start()
+        self.assertEqual(h.ctl("status").returncode, 0)
+        self.assertEqual(h.stop(), 0)
+
+    def test_json_lines_only(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            for options in ({"listen": [{"address": "127.0.0.1", "port": port}]}, {"state_dir": "/nonexistent/state"},
+                            {"nonsense": 1}, {"user": "nosuchuser"} if os.geteuid() == 0 else {"workers": 0}):
+                with self.subTest(options):
+                    h = self.hss(log={"format": "json"}, **options)
+                    h.start(wait=False)
+                    self.assertEqual(h.wait_exit(), 1)
+                    rows = [json.loads(line) for line in h.log().splitlines()]
+                    self.assertEqual([r["event"] for r in rows], ["start_failed"])
+
+    def test_full_file_system(self):
+        """It starts, or says which directory is full; no message names a descriptor or is another library's alone."""
+        mount = tempfile.mkdtemp(prefix="hss-full-")
+        self.addCleanup(shutil.rmtree, mount, ignore_errors=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", mount], capture_output=True, check=False)
+        if done.returncode:
+            self.skipTest("no right to mount a small file system")
+        self.addCleanup(subprocess.run, ["umount", "-l", mount], check=False)
+        h = self.started(state_dir=os.path.join(mount, "state"))
+        h.provision(1)
+        self.assertEqual(h.stop(), 0)
+        with open(os.path.join(mount, "ballast"), "wb") as f:
+            try:
+                while True:
+                    f.write(b"x" * 65536)
+                    f.flush()
+            except OSError:
+                pass
+        end = len(h.log())
+        h.start(wait=False)
+        self.assertEqual(h.wait_exit(), 1)
+        log = h.log()[end:]
+        self.assertIn(f"state_dir: {h.config['state_dir']}: its file system is full", log)
+        self.assertNotIn("/proc/self/fd", log)
+        self.assertNotIn("role_killed", log)
+        os.unlink(os.path.join(mount, "ballast"))
+        h.start()
+        with Peer(h.port) as peer:
+            self.assertEqual(peer.call(peer.air(hss.FIRST)).result, 2001)
+        self.assertEqual(h.stop(), 0)
+
+    def test_all_addresses_mean_both_families(self):
+        h = self.started(listen=[{"transport": "tcp", "address": "::", "port": hss.free_port()}])
+        port = h.config["listen"][0]["port"]
+        Peer(port, address="127.0.0.1").disconnect()
+        Peer(port, address="::1").disconnect()
+        h.wait_log(r'peer_up .*address="127.0.0.1:')
+        self.assertEqual(h.stop(), 0)
+        # beside an IPv4 address each means its own family
+        h.configure(listen=[{"address": "::", "port": port}, {"address": "0.0.0.0", "port": port}])
+        h.start()
+        Peer(port, address="127.0.0.1").disconnect()
+        Peer(port, address="::1").disconnect()
+
+    def test_names_and_variables(self):
+        h = self.hss(env={"TEST_PORT": "", "TEST_LEVEL": "debug"})
+        h.configure(listen=[{"address": "localhost", "port": h.port}], log={"level": "${TEST_LEVEL}"},
+                    metrics={"address": "${TEST_ADDRESS:-localhost}", "port": h.metrics_port})
+        h.start()
+        h.wait_log("debug hssd: role_started")
+        self.assertEqual(h.stop(), 0)
+        h.configure(log={"level": "${TEST_NO_SUCH}"})
+        done = self.check(h)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("log.level: expected error, warn, info or debug, got the environment variable TEST_NO_SUCH, which "
+                      "is not set", done.stderr)
+
+    def test_address_that_comes_later(self):
+        h = self.hss(listen=[{"address": "192.0.2.77", "port": hss.free_port()}])
+        done = self.check(h)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"hss.yaml:\d+: listen\[0\].address: 192.0.2.77: no interface of this machine has")
+        h.configure(listen=[{"address": "192.0.2.77", "port": h.port, "freebind": True}])
+        self.assertEqual(self.check(h).stderr, "")
+        h.start()
+        self.assertEqual(h.stop(), 0)
+
+    def test_check_finds_what_a_start_finds(self):
+        """Everything at once, each with its line."""
+        h = self.hss()
+        with open(os.path.join(h.dir, "op"), "w") as f:
+            f.write("nonsense")
+        with open(h.state_dir, "w"):
+            pass
+        missing = os.path.join(h.dir, "missing")
+        h.configure(listen=[{"address": "192.0.2.77", "port": h.port}, {"transport": "tls", "address": "127.0.0.1"}],
+                    tls={"certificate": missing, "key": missing, "ca": missing}, user="nosuchuser",
+                    store={"type": "csv", "path": missing}, s6a={"op_file": os.path.join(h.dir, "op")},
+                    admin={"socket": os.path.join(missing, "deep", "admin.sock"), "group": "nosuchgroup"})
+        lines = {key: n + 1 for n, key in enumerate(h.config)}
+        done = self.check(h)
+        self.assertEqual(done.returncode, 1)
+        for key, section, text in (
+                ("listen[0].address", "listen", "no interface of this machine"),
+                ("tls.certificate", "tls", "No such file"), ("tls.key", "tls", "No such file"),
+                ("tls.ca", "tls", "No such file"), ("user", "user", "nosuchuser: no such user"),
+                ("store.path", "store", "No such file"), ("s6a.op_file", "s6a", "expected 32 hex digits"),
+                ("state_dir", "state_dir", "it is a file, expected a directory"),
+                ("admin.group", "admin", "nosuchgroup: no such group"),
+                ("admin.socket", "admin", "is a directory")):
+            self.assertRegex(done.stderr, rf"(?m)^hssd: .*hss.yaml:{lines[section]}: {re.escape(key)}: .*{text}")
+        h.configure(listen=[{"address": "0.0.0.0", "port": h.port}, {"address": "127.0.0.1", "port": h.port}], workers=0,
+                    identity={"host": "192.0.2.1", "realm": "x.test"}, nonsense=1)
+        done = self.check(h)
+        for text in ("listen[1]: expected an address and port of its own", "workers: expected a whole number",
+                     "identity.host: expected a name", "the name of an option, got \"nonsense\""):
+            self.assertIn(text, done.stderr)
+
+    def test_unclosed_brace(self):
+        h = self.hss()
+        with open(h.config_path, "w") as f:
+            f.write("identity: { host: a.test, realm: b.test\nworkers: 2\nstore: { type: sqlite }\n")
+        self.assertIn("hss.yaml:1: identity: expected a '}' for the '{' of this line", self.check(h).stderr)
 
 
 if __name__ == "__main__":
