@@ -131,7 +131,7 @@ static int check_tls(const struct check *k)
 			expected = "a file, beside the other ones of tls";
 	for (unsigned i = 0; i < CONFIG_TLS_FILES - 1 && expected; i++)
 		if (!file[i].value[0])
-			refuse_at(k, line ? line : 1, file[i].key, expected, "nothing");
+			return refuse_at(k, line ? line : 1, file[i].key, expected, "nothing"); // one stands for all
 	return 0;
 }
 
