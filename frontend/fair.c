@@ -1,4 +1,5 @@
-// Shares of the workers' queue (see fair.h). Runs in hss-frontend.
+// Owns the weights and the waiting list of fair.h: how long the workers' queue is, which peers are light, and
+// which wait for their turn. Runs in hss-frontend.
 #include "frontend/fair.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -10,7 +11,8 @@
 int fair_init(struct fair *f, uint32_t cap)
 {
 	*f = (struct fair){.light = NONE};
-	// who has to wait again is listed while the list is gone through: each one twice at most
+	// fair_resume_all appends peers that must wait again while it reads the list: each peer stands in it
+	// twice at most
 	f->waiting = malloc(2ull * cap * sizeof *f->waiting);
 	return f->waiting ? 0 : -ENOMEM;
 }
@@ -21,7 +23,7 @@ void fair_fini(struct fair *f)
 	*f = (struct fair){0};
 }
 
-// ---- light peers that ask, the last one first ----------------------------------------------------
+// ---- light peers with requests, the latest one first ---------------------------------------------
 
 static void light_remove(struct frontend *fe, struct conn *c)
 {
@@ -38,7 +40,7 @@ static void light_remove(struct frontend *fe, struct conn *c)
 
 static void light_put(struct frontend *fe, struct conn *c)
 {
-	// not for each request: a second more or less is of no account
+	// moved to the front once a second, not for each request
 	if (c->light_until_us + 1000000 > fe->now_us + FAIR_LIGHT_US)
 		return;
 	light_remove(fe, c);
@@ -55,7 +57,7 @@ static bool light_asks(const struct frontend *fe)
 	return fe->fair.light != NONE && fe->conns.conn[fe->fair.light].light_until_us > fe->now_us;
 }
 
-// ---- what is pending -----------------------------------------------------------------------------
+// ---- the queue -----------------------------------------------------------------------------------
 
 void fair_asked(struct frontend *fe, struct conn *c, uint32_t weight)
 {
@@ -88,7 +90,8 @@ void fair_conn_lost(struct frontend *fe, struct conn *c)
 
 // ---- shares --------------------------------------------------------------------------------------
 
-// Of all frontends together about the window of each worker.
+// This frontend's part of the window. All frontends together fill about one window for each worker, and none
+// less than half of one.
 static uint32_t window_of(const struct frontend *fe)
 {
 	uint32_t each = light_asks(fe) ? FAIR_WINDOW_SHORT : FAIR_WINDOW;
@@ -141,7 +144,7 @@ void fair_resume_all(struct frontend *fe)
 		if (c->used && c->waits)
 			conn_resume(c);
 	}
-	// who has to wait again comes behind those that have not had their turn
+	// peers that must wait again stand behind those that have not had their turn
 	memmove(f->waiting + kept, f->waiting + cnt, (f->waiting_cnt - cnt) * sizeof *f->waiting);
 	f->waiting_cnt -= cnt - kept;
 }
