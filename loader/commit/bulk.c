@@ -1,10 +1,11 @@
-// See bulk.h. Loader process, main thread; laws 4 and 6. What makes it right:
-//   - OP_NEW means that neither rows nor journal hold anything of the subscriber, so nothing that is folded later is older
-//     than what is written here;
-//   - nobody else begins an operation about it meanwhile: txn_begin waits for a batch with its key;
-//   - the record's profile and nodes are held until it is published;
-//   - the pass that fills the cache at the start may have found the row and published it first: then that record stays, since
-//     a worker may have drawn from its words already (law 5).
+// The two batches of bulk.h: one fills while the fold thread writes the other. Loader process, main thread;
+// laws 4 and 6. Why going past the journal is right:
+//   - OP_NEW means that neither rows nor journal hold anything of the subscriber. So nothing that is folded later is
+//     older than what is written here.
+//   - No other operation about the subscriber begins meanwhile: txn_begin waits for a batch that has its key.
+//   - The record's profile and nodes are held until the record is published.
+//   - The pass that fills the cache at the start may have found the row and published it first. That record
+//     stays, since a worker may have drawn from its words already (law 5).
 #include "loader/commit/bulk.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -17,12 +18,12 @@
 #define BULK_ENTRIES (BULK_OPS * 2)
 #define BULK_BYTES   (16u << 20)
 #define BULK_KEYS    (BULK_OPS * 4)
-#define BULK_FEW     256u  // fewer are cheaper in the journal, which takes one sync
-#define BULK_WORTH   4096u // as many are handed out at once; more of them hold their source back meanwhile
-#define BULK_WAIT_US 20000 // for more, when they have come in numbers
-#define BULK_STREAM  1024u // in the last two seconds: "in numbers"
+#define BULK_FEW     256u  // a smaller batch is cheaper in the journal, with one fsync
+#define BULK_WORTH   4096u // a batch of this size is handed out at once; when more wait, their source is held back
+#define BULK_WAIT_US 20000 // a batch waits so long for more, while new subscribers stream in
+#define BULK_STREAM  1024u // so many in the last two seconds are a stream
 
-// The two exchange their roles. Their memory is given back when nothing has come for a while.
+// The two batches change places. Their memory is given back when no new subscriber has come for a while.
 struct bulk_batch {
 	struct op *op;
 	struct entry *entry;

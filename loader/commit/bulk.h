@@ -1,7 +1,8 @@
-// New subscribers in great numbers (an import, the first load from an upstream): their operations wait in batches of
-// their own, whose entries become rows without the journal (local_bulk_begin). While the fold thread writes one batch the
-// next one fills. They are published and answered when they are durable. Few of them at a time go the ordinary way.
-// Inside of the commit room: others see operations and txn.h.
+// Large numbers of new subscribers (an import, the first load from an upstream). Their operations are
+// collected in batches of their own, and the entries of a batch become rows without the journal
+// (local_bulk_begin). While the fold thread writes one batch, the next one fills. Subscribers are published
+// and answered when their rows are durable. A small number of new subscribers goes the ordinary way. Only the
+// commit room includes this file; others see operations and txn.h.
 #pragma once
 #include "loader/commit/txn.h"
 
@@ -11,8 +12,10 @@ void bulk_free(struct loader *l);
 void bulk_take(struct loader *l, const struct op *op, const struct entry *entries, unsigned n);
 bool bulk_has(const struct loader *l, uint64_t key);
 unsigned bulk_waiting(const struct loader *l); // operations, of both batches
-// The end of a turn of the loop: hands a batch to the fold thread, or what are few back to the ordinary batch.
+// At the end of each turn of the loop: hands a large batch to the fold thread, and moves a small one to the
+// ordinary batch.
 void bulk_turn(struct loader *l);
-// Until nothing waits here: what was handed out is awaited, what are few goes to the ordinary batch.
+// Empties both batches: waits for the one that the fold thread has, and moves the other one to the ordinary
+// batch.
 void bulk_settle(struct loader *l);
 void bulk_tick(struct loader *l);

@@ -1,7 +1,7 @@
 // HSS-initiated requests: what the HSS must tell other nodes, in rows that are committed with the change that causes
 // them and survive every restart. A row says who must be told what for; the message itself is composed by a worker when
 // it is sent, from the state of that moment. A row is sent again until the node has answered it, events have overtaken
-// it, a newer row of the same purpose takes its place, or it is too old (hss_request_lifetime, with an alarm).
+// it, a newer row of the same purpose takes its place, or it is too old (logged as hss_request_expired).
 //
 // Rows are queued by node: at most a window of them is on its way to one node, and a node that cannot be reached is tried
 // again when it connects, or after a delay that grows. Main thread.

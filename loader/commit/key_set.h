@@ -1,5 +1,5 @@
-// The subscribers of one batch: a set that is emptied at once, by counting on. Open addressing; the owner keeps it at most
-// a quarter full.
+// The subscribers of one batch, as a set. It is emptied in one step, by counting the batch number up. Open
+// addressing; its owner keeps it at most a quarter full.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,10 +1,12 @@
-// Many changes, one fsync (law 6). An operation is checked against the cache, which is the current state,
-// composes its journal entries, and waits; when the loop's batch of frames is through, all entries are
-// committed in one transaction, the cache is updated, the answers are sent. When the commit fails nothing is
-// published and every answer is a refusal. Two operations on one subscriber never share a batch: the second
-// is checked against what the first has published. A worker's frame about a subscriber that is in the batch
-// waits for the next one, in order, while others go on: a commit for each would let one peer that changes one
-// subscriber all the time hold everybody up.
+// Group commit: many changes, one fsync (law 6). An operation is checked against the cache, which is the
+// current state. It composes its journal entries and waits. When the loop has handled its batch of frames,
+// all entries are committed in one transaction, the cache is updated, and the answers are sent. If the commit
+// fails, nothing is published and every answer is a refusal.
+//
+// Two operations on one subscriber never share a batch, because the second must be checked against what the
+// first has published. A worker's frame about a subscriber that is in the batch waits for the next batch;
+// frames about other subscribers go on, and the order of one subscriber's frames is kept. If such a frame
+// committed the batch at once, one peer that keeps changing one subscriber would hold up all others.
 #pragma once
 #include "loader/loader.h"
 
@@ -42,15 +44,17 @@ struct op {
 int txn_new(struct loader *l) MUST_USE;
 void txn_free(struct loader *l);
 
-// Begins an operation about `imsi` (or another key; 0: about none) whose entries need at most `room` octets.
-// Commits what waits if it must. NULL when `room` is beyond all bounds. Look at the cache after this call,
-// not before.
+// Begins an operation about `key` (an IMSI or another key; 0: about none) whose entries need at most `room`
+// octets. Commits the batch first if it must, so look at the cache after this call, not before. NULL: `room`
+// is beyond all bounds.
 struct op *txn_begin(struct loader *l, uint64_t key, size_t room);
-// Commits what waits about `key`: whoever looks at the cache or the database before txn_begin.
+// Commits the batch if it holds an operation about `key`. For code that looks at the cache or the database
+// before txn_begin.
 void txn_settle(struct loader *l, uint64_t key);
-// New subscribers whose rows are being written (bulk.h) are in the cache and the database, or in the batch, when it returns.
+// Waits for new subscribers whose rows are being written (bulk.h): afterwards they are in the cache and the
+// database, or in the batch.
 void txn_settle_new(struct loader *l);
-// An entry of the operation: write the body, end it.
+// Begins a journal entry of the operation; write the body, then call txn_entry_end.
 struct wr txn_entry(struct loader *l);
 void txn_entry_end(struct loader *l, const struct wr *w, enum entry_kind kind, imsi_t imsi);
 // The operation is complete: it will be committed with the batch. Without this call it is forgotten (its
@@ -58,24 +62,25 @@ void txn_entry_end(struct loader *l, const struct wr *w, enum entry_kind kind, i
 bool txn_add(struct loader *l, struct op *op);
 // Gives an operation up that was begun and not added.
 void txn_forget(struct loader *l, struct op *op);
-// Whether one more record can be published with this batch. false: a reader that never leaves its epoch (a worker
-// that stands still) keeps all free slots; who needs one is refused for now, everything else goes on.
+// Can one more record be published with this batch? false: a reader that never leaves its epoch (a worker
+// that has stopped) keeps all free slots from being reused. An operation that needs a slot is refused for
+// now; all others go on.
 bool txn_has_slot(struct loader *l);
 enum txn_later { TXN_NOW, TXN_LATER, TXN_REFUSE };
-// Asks before a worker's frame about `key` is handled. LATER: it was copied and will be given to loader_frame
-// again. REFUSE: too many wait.
+// To be asked before a worker's frame about `key` is handled. LATER: the frame was copied and will be given
+// to loader_frame again. REFUSE: too many frames wait.
 enum txn_later txn_later(struct loader *l, unsigned worker, uint64_t key, const struct ipc_hdr *hdr,
 			 const uint8_t *body) MUST_USE;
-// Commits, publishes and answers all that waits, begins the next batch with what waited for it. Harmless when nothing
-// waits.
+// Commits, publishes and answers the batch, and begins the next one with the frames that waited for it.
+// Harmless when the batch is empty.
 void txn_commit(struct loader *l);
-// The same, as the loop does it: new subscribers that the fold thread writes (bulk.h) are not awaited. Also to be called
-// when local_fold_fd was readable.
+// The same at the end of each turn of the loop: it does not wait for the new subscribers that the fold thread
+// writes (bulk.h). Also to be called when local_fold_fd is readable.
 void txn_turn(struct loader *l);
 void txn_tick(struct loader *l); // once a second
 bool txn_failing(const struct loader *l);     // the last commit failed
-unsigned txn_waiting(const struct loader *l); // operations that are not committed
-// More waits than a source that can wait (an import, a feed) should add to.
+unsigned txn_waiting(const struct loader *l); // operations that are not committed yet
+// Is so much waiting that a source which can pause (an import, a feed) should pause?
 bool txn_is_behind(struct loader *l);
 
 // For bulk.c only.

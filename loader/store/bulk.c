@@ -1,7 +1,7 @@
-// Many new subscribers at once become rows without the journal: see local_bulk_begin in local.h. The fold thread writes
-// them, as the only writer of rows: sorted by IMSI, in transactions of whole subscribers, so that neighbours share a page
-// and a kill leaves nobody in halves. Nothing is acknowledged before its transaction is on the disk (synchronous FULL).
-// Loader process; law 6.
+// Writes the rows of many new subscribers without the journal (local_bulk_begin in local.h says for whom).
+// Runs in the fold thread, the only writer of rows. It sorts by IMSI, so that neighbours share a page, and
+// puts whole subscribers into each transaction, so that a kill leaves each subscriber whole or not at all.
+// Nothing is acknowledged before its transaction is on disk (synchronous FULL). Loader process; law 6.
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -38,7 +38,7 @@ bool local_bulk_landed(struct local *l, bool wait, int *error)
 	return landed;
 }
 
-// By subscriber; the address keeps the order of one subscriber's.
+// Sorts by subscriber. The address keeps the entries of one subscriber in order.
 static int by_imsi(const void *pa, const void *pb)
 {
 	const struct entry *a = *(struct entry *const *)pa, *b = *(struct entry *const *)pb;
@@ -47,7 +47,7 @@ static int by_imsi(const void *pa, const void *pb)
 	return a < b ? -1 : a > b;
 }
 
-// One transaction: from *at on, some whole subscribers, which are marked when they are durable.
+// One transaction: some whole subscribers from *at on. Their entries are marked when they are durable.
 static int write_part(struct fold *f, struct entry **order, unsigned cnt, unsigned *at)
 {
 	unsigned from = *at, i = from;

@@ -1,6 +1,6 @@
-// What the local database holds, as bytes: journal entries, state rows, subscriber records. Written by this
-// build or an older one, read back through the bounded reader. Numbers big-endian; each body starts with a
-// version.
+// What the local database holds, as bytes: journal entries, state rows, subscriber records. They were written
+// by this build or an older one, and are read through the bounded reader. Numbers are big-endian; each body
+// starts with a version.
 #pragma once
 #include "cache/layout.h"
 #include "loader/store/sqnrow.h"
@@ -32,7 +32,7 @@ struct entry {
 #define STATE_BODY_MAX	 (16u << 10) // of one application's state
 #define STATE_KEPT_MAX	 (16u << 10) // of what is kept beside it, each
 #define RECORD_BODY_LEN     70
-#define RECORD_BODY_VERSION 3 // 2 came with a profile that took the bit's position of ODB for a bit mask
+#define RECORD_BODY_VERSION 3 // profiles of version 2 may be wrong: they took the position of an ODB bit for a bit mask
 
 // The state of one application for one subscriber. Slices are borrowed.
 struct state_row {
@@ -49,7 +49,7 @@ bool state_row_get(struct slice row, struct state_row *out);
 // as a whole, kept[1] may be merged. What is not set stays as it is, so that a change need not read it first.
 struct state_kept {
 	bool has[2];
-	bool outbox; // ours: the upstream is to be told
+	bool outbox; // the change is ours: the upstream must be told
 	struct slice blob[2];
 };
 // The journal's form: a state row and what changes beside it.
@@ -57,7 +57,7 @@ void entry_put_state(struct wr *w, const struct state_row *s, const struct state
 // Of ENTRY_STATE and ENTRY_STATE_1: `row` is what goes into the database's row.
 bool entry_get_state(struct slice body, struct slice *row, struct state_kept *k);
 
-// What decides about a subscriber, without the profile.
+// The subscriber's own part of a record: all but the profile.
 struct record_image {
 	msisdn_t msisdn[2];
 	uint8_t k[16], opc[16];
@@ -69,7 +69,7 @@ struct record_image {
 	bool old_odb;	   // its profile is of the version before, which is wrong when the subscriber is barred
 };
 void record_image_put(struct wr *w, const struct record_image *r);
-// false: another version or broken, to be made anew from the document.
+// false: another version, or broken; the caller makes it anew from the document.
 bool record_image_get(struct slice body, struct record_image *out);
 
 struct doc_put {

@@ -1,7 +1,7 @@
-// The fold thread: moves journal entries into rows, in chunks, sorted by IMSI so that neighbouring rows share
-// a page, with entries left out that a later one of the chunk replaces. The number of the last folded entry is
-// written in the chunk's last transaction, so a kill at any point leaves a journal that can be folded again.
-// See local.h; law 6.
+// The fold thread moves journal entries into rows. It takes a chunk of them, leaves out entries that a later
+// one of the chunk replaces, and sorts the rest by IMSI, so that neighbouring rows share a page. The last
+// transaction of a chunk also writes the number of the last folded entry. So after a kill at any point the
+// journal can be folded again. See local.h; law 6.
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -14,7 +14,7 @@
 #include "loader/store/local_priv.h"
 #include "lib/base/log.h"
 
-#define FOLD_MANY 100000u // entries that are worth giving memory back after
+#define FOLD_MANY 100000u // after so many entries memory is given back
 
 int fold_prepare(struct fold *f)
 {
@@ -63,7 +63,7 @@ int fold_open(struct local *l, const struct local_options *o)
 	int rc = sql_open(o->dir, "hss.db", o->vfs, 8192, &f->db);
 	if (rc == 0)
 		rc = sql_open(o->dir, "journal.db", o->vfs, 1024, &f->journal);
-	// Descriptors of the WAL hold no locks of SQLite's: closing this one takes none away.
+	// SQLite locks no byte of the WAL file itself, so closing this descriptor drops none of its locks.
 	char wal[512];
 	if (rc == 0 && (size_t)snprintf(wal, sizeof(wal), "%s/hss.db-wal", o->dir) < sizeof(wal))
 		f->wal_fd = open(wal, O_RDWR | O_CLOEXEC);
@@ -119,7 +119,7 @@ static int keep_bytes(struct fold *f, size_t used, struct slice body)
 	return 0;
 }
 
-// Copies a chunk out of the journal, so that its read lock is not held while rows are written.
+// Copies a chunk out of the journal. With a copy, no read lock on the journal is held while rows are written.
 static int read_chunk(struct fold *f, uint64_t folded, uint64_t published, unsigned *cnt)
 {
 	size_t used = 0;
@@ -160,8 +160,8 @@ static bool about_subscriber(const struct entry *e)
 	       e->kind == ENTRY_SQN_ROW || e->kind == ENTRY_OUTBOX_DONE || e->kind == ENTRY_OUTBOX;
 }
 
-// What concerns one subscriber keeps its order; subscribers are sorted as the rows are; the rest comes last,
-// in order.
+// Sorts by subscriber, as the rows are sorted. The entries of one subscriber keep their order. Entries about
+// no subscriber come last, in order.
 static int by_imsi(const void *pa, const void *pb)
 {
 	const struct entry *a = pa, *b = pb;
@@ -183,7 +183,7 @@ static bool state_replaced(const struct entry *e, const struct entry *next)
 	       (!k.has[0] || next_k.has[0]) && (!k.has[1] || next_k.has[1]) && (!k.outbox || next_k.outbox);
 }
 
-// The next entry replaces this one completely.
+// Does the next entry replace this one completely?
 static bool replaced(const struct entry *e, const struct entry *next)
 {
 	if (e->imsi != next->imsi || e->kind != next->kind)
@@ -286,7 +286,7 @@ static int put_state(struct fold *f, const struct entry *e)
 		if (k.has[i])
 			sql_bind_slice(s, 4 + i, k.blob[i]);
 		else
-			sqlite3_bind_null(s, 4 + i); // leaves what is there
+			sqlite3_bind_null(s, 4 + i); // the row keeps what it has
 	}
 	int rc = sql_run(s);
 	return rc || !k.outbox ? rc : outbox_waits(f, e);
@@ -377,14 +377,15 @@ int fold_apply(struct fold *f, const struct entry *e)
 	}
 }
 
-// The journal's WAL is copied back here, little by little, so that the commit path, which does it when the WAL has
-// grown, finds it nearly done.
+// Copies the journal's WAL back (a checkpoint), little by little. The commit path would do it when the WAL
+// has grown; with this it finds hardly anything left to do.
 static void journal_checkpoint(struct fold *f)
 {
 	sqlite3_wal_checkpoint_v2(f->journal, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
 }
 
-// What a commit would otherwise write at once, and make the commits of the journal wait for, begins to be written now.
+// Begins to write the WAL's pages to the disk early. Otherwise the next commit would write all of them at
+// once, and the commits of the journal would wait for the disk meanwhile.
 static void write_early(const struct fold *f)
 {
 	if (f->wal_fd >= 0)
@@ -396,8 +397,9 @@ void fold_forget_profiles(struct fold *f)
 	memset(f->profile, 0, sizeof(f->profile));
 }
 
-// Part by part, subscribers in order: no page is in two parts but at their borders. Only the last one says that all is folded;
-// after a kill between them all of it is folded again, which changes nothing.
+// Folds a chunk in parts, one transaction each. Subscribers are in order, so two parts share a page only at
+// their border. Only the last part notes that the chunk is folded. After a kill between two parts the whole
+// chunk is folded again, which changes nothing.
 static int apply_chunk(struct fold *f, unsigned n, uint64_t last)
 {
 	unsigned rows = 0;
@@ -451,7 +453,7 @@ int fold_step(struct local *l)
 	if (rc)
 		return rc;
 	atomic_store(&l->folded, last);
-	// what an earlier loader left in the journal was not counted
+	// entries that an earlier loader left in the journal were not counted
 	uint64_t all = atomic_load(&l->octets);
 	atomic_fetch_sub(&l->octets, octets < all ? octets : all);
 	if (last - f->checkpointed > FOLD_PART || last == published) {
@@ -461,7 +463,7 @@ int fold_step(struct local *l)
 	return (int)n;
 }
 
-// After a large step: the memory of its copy.
+// Gives back the memory of a large chunk's copy.
 static void shrink(struct fold *f)
 {
 	if (f->bytes_cap + f->entry_cap * sizeof(*f->entry) <= FOLD_KEEP)
@@ -473,7 +475,8 @@ static void shrink(struct fold *f)
 	f->bytes_cap = f->entry_cap = 0;
 }
 
-// Waits until a step is worth while, the oldest entry has waited, or the end. false: stop.
+// Waits until a step is worth its cost, or the oldest entry has waited long enough. false: the thread must
+// end.
 static bool wait_for_work(struct local *l, bool failed)
 {
 	struct timespec until;
@@ -490,7 +493,7 @@ static bool wait_for_work(struct local *l, bool failed)
 	return go;
 }
 
-// What a load or an import took for pages and chunks goes back when it is through.
+// Gives back the memory that a load or an import took for pages and chunks, once it is over.
 static void give_back(struct local *l, uint64_t *folded)
 {
 	if (*folded < FOLD_MANY)
@@ -510,7 +513,8 @@ static void *fold_main(void *arg)
 {
 	struct fold_start *start = arg;
 	struct local *l = start->l;
-	// Folding takes what the serving threads leave over: they wait for nothing that it does, until the journal is full.
+	// Folding takes only the processor time that serving leaves: no one who serves waits for it until the
+	// journal is full.
 	if (setpriority(PRIO_PROCESS, (id_t)gettid(), FOLD_NICE) < 0)
 		log_warn("fold_priority_failed", LOG_STR("reason", err_text(errno)));
 	sem_post(&start->begun); // `start` is gone from here on
