@@ -1,9 +1,10 @@
-// Who was answered a moment ago: the subscribers whose document was looked up or changed for somebody who waited. Answers
-// overtake the feed, so an image that the feed brings afterwards may be older than what is served already: a key that was
-// replaced would be used again. Loader process, main thread; pure.
+// The subscribers whose document was looked up or changed a moment ago, because a worker or an operator
+// waited for it. Such an answer overtakes the feed. An image that the feed brings afterwards may therefore be
+// older than what is served already; if it were applied, a key that has been replaced would be used again.
+// Loader process, main thread; pure.
 //
-// A table of fixed size, four places for each hash: when all four are taken the oldest goes, which is far more than a minute
-// old at any rate of questions that store.lookup_rate allows.
+// A table of fixed size with four places for each hash. When all four are taken, the oldest is replaced; at
+// any rate that store.lookup_rate allows, that one is far more than a minute old.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -19,7 +20,7 @@ struct answered {
 	} place[ANSWERED_SETS][ANSWERED_WAYS];
 };
 
-// Monotonic microseconds: the answer was there at `us`.
+// Notes that the answer came at `us` (monotonic microseconds).
 static inline void answered_note(struct answered *a, imsi_t imsi, uint64_t us)
 {
 	unsigned set = (unsigned)ident_hash(imsi.v) & (ANSWERED_SETS - 1), oldest = 0;
@@ -35,7 +36,7 @@ static inline void answered_note(struct answered *a, imsi_t imsi, uint64_t us)
 	a->place[set][oldest].us = us;
 }
 
-// Has it been answered after `us`?
+// Has this subscriber been answered for after `us`?
 static inline bool answered_after(const struct answered *a, imsi_t imsi, uint64_t us)
 {
 	unsigned set = (unsigned)ident_hash(imsi.v) & (ANSWERED_SETS - 1);

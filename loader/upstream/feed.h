@@ -11,17 +11,18 @@ int feed_start(struct loader *l, const char *uri, const char *dir) MUST_USE; // 
 struct upstream *feed_upstream(const struct loader *l);
 void feed_stop(struct loader *l); // before txn_free
 
-// A subscriber that is not here: asks the upstream, unless that was done a moment ago or too much is asked already.
+// Asks the upstream for a subscriber that a worker did not find, unless it was asked for a moment ago or too
+// many questions wait.
 void feed_miss(struct loader *l, imsi_t imsi, unsigned worker, uint64_t id);
-// An operator names a subscriber that is not here: asks the upstream. When it is there the call is begun again, with
-// looked_up set; else it is ended. false: too much is asked already.
+// Asks the upstream for a subscriber that an operator names and that is not here. If it exists, the call is
+// begun again with looked_up set; if not, the call is ended. false: too many questions wait.
 bool feed_look_up(struct loader *l, struct call *c, imsi_t imsi) MUST_USE;
-// The document is wanted for what its SQN field holds (outbox.h). false: later.
+// Asks for the document because of its field security.sqn (outbox.h). false: not now, try later.
 bool feed_learn(struct loader *l, imsi_t imsi) MUST_USE;
 void feed_write_take(struct loader *l, struct up_batch **b);
 
-// An operator's change: the upstream first, then here. Takes json. `done` as that of provision_put; a refusal of the
-// upstream goes to `refused`. false: too much is asked already (nothing follows).
+// An operator's change: it is made in the upstream first, then here. Takes json. `done` is called as that of
+// provision_put, or `refused` if the upstream refuses. false: too many questions wait, and neither is called.
 struct feed_change {
 	enum up_ask_kind kind;
 	imsi_t imsi;
@@ -32,14 +33,15 @@ struct feed_change {
 };
 bool feed_change_take(struct loader *l, struct feed_change *c) MUST_USE;
 
-// The fold thread made a step; ten times a second.
+// To be called when the fold thread has made a step, and ten times a second.
 void feed_resume(struct loader *l);
 void feed_tick(struct loader *l);
 
 json_t *feed_status(struct loader *l);
 // `store index`: makes the index that every write and look-up needs.
 void feed_index(struct loader *l, struct call *c);
-// `store accept-loss`: who is gone from MongoDB, and was kept because it were so many, is removed.
+// `store accept-loss`: removes the subscribers that are gone from MongoDB and were kept because so many went
+// at once.
 void feed_accept_loss(struct loader *l, struct call *c);
-// `store verify`: a whole comparison; what differs is put right and counted.
+// `store verify`: compares everything; differences are repaired and counted.
 void feed_verify(struct loader *l, struct call *c);

@@ -1,5 +1,6 @@
-// What the two halves of the outbox share: outbox.c (who waits, batches, outcomes) and outbox_field.c (what the field
-// security.sqn of each document holds, and who has drawn). Loader process, main thread.
+// What the two halves of the outbox share: outbox.c has the queues, the batches and their outcomes;
+// outbox_field.c knows what the field security.sqn of each document holds, and which subscribers have drawn
+// SQNs. Loader process, main thread.
 #pragma once
 #include "loader/upstream/imsi_ring.h"
 #include "loader/upstream/outbox.h"
@@ -15,9 +16,10 @@ enum outbox_field_kind {
 	FIELD_UNUSABLE, // nobody can raise it: text, null, refused by a validator, or there is no document
 };
 
-// Of one subscriber, by the index of its SQN words. Eight octets, since everybody has one.
+// One for each subscriber, by the index of its SQN words. It has only eight octets, since every subscriber
+// has one.
 struct outbox_side {
-	uint64_t sqn : 48; // that the field holds; see FIELD_BASELINE
+	uint64_t sqn : 48; // what the field holds; see FIELD_BASELINE
 	uint64_t state : 4; // enum outbox_state
 	uint64_t field : 3; // enum outbox_field_kind
 	uint64_t idle : 1;  // nothing was drawn in this run when the field was learned: a field that is lower is right
@@ -60,7 +62,7 @@ static inline bool outbox_field_known(const struct outbox_side *s)
 	return s->field >= FIELD_INT64;
 }
 
-// Open5GS does not understand it.
+// Does Open5GS take this field for 0?
 static inline bool outbox_field_odd(const struct outbox_side *s)
 {
 	return s->field == FIELD_ODD || s->field == FIELD_MISSING;
@@ -68,16 +70,16 @@ static inline bool outbox_field_odd(const struct outbox_side *s)
 
 // One step of the table, with what follows from it.
 void outbox_event(struct loader *l, imsi_t imsi, struct outbox_side *side, enum outbox_event event, uint32_t since_s);
-// Has anything been drawn from its words, or a block been reserved, in this run? (An AIR that used up just its block is
-// missed: the next one tells.)
+// Have SQNs been drawn from its words, or a block been reserved, in this run? (An AIR that used exactly the
+// rest of its block goes unnoticed until the next AIR.)
 bool outbox_has_drawn(const struct loader *l, const struct cache_record *r);
 // Notes durably that its field may lag. Not within the end of another operation.
 void outbox_owe(struct loader *l, imsi_t imsi, struct outbox_side *side);
 void outbox_want_sqn(struct loader *l, imsi_t imsi, struct outbox_side *side);
 // Asks for the document, unless that was done.
 void outbox_learn(struct loader *l, imsi_t imsi, struct outbox_side *side);
-// It is no longer among the owed.
+// Takes it off the list of fields that may lag.
 void outbox_done_entry(struct loader *l, imsi_t imsi, uint64_t seq);
-// Looks at a share of all words for drawn SQNs.
+// Looks through a part of all words for drawn SQNs.
 void outbox_scan(struct loader *l);
 uint32_t outbox_now_s(void);

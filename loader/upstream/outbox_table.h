@@ -1,4 +1,5 @@
-// How far the write-back of one subscriber is, as data: what follows from an event in a state. Pure; loader process.
+// The states of one subscriber's write-back, as a table: what follows from an event in a state. Pure; loader
+// process.
 //
 //	idle -> queued -> sent -> idle                     its location
 //	idle -> sqn queued -> sqn sent -> idle             its SQN alone; a location takes the SQN with it
@@ -46,13 +47,13 @@ struct outbox_row {
 };
 struct outbox_row outbox_step(enum outbox_state state, enum outbox_event event);
 
-// A part of it is in a batch that has no outcome yet: nothing else of this subscriber is sent.
+// Is a write of this subscriber in a batch that has no outcome yet? Then nothing else of it is sent.
 static inline bool outbox_is_sent(enum outbox_state s)
 {
 	return s >= OUTBOX_SQN_SENT && s <= OUTBOX_SENT_DUE;
 }
 
-// MongoDB does not have its newest location yet.
+// Does MongoDB still lack its newest location?
 static inline bool outbox_has_location(enum outbox_state s)
 {
 	return s == OUTBOX_QUEUED || s == OUTBOX_SQN_SENT_DUE || s == OUTBOX_SENT || s == OUTBOX_SENT_DUE || s == OUTBOX_LATE;

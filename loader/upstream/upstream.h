@@ -29,7 +29,7 @@ struct up_doc {
 	size_t text_len;
 	uint64_t id;	 // hash of _id (mongo_doc.h)
 	uint64_t digest; // of the content without state (locations, SQN, bookkeeping of other programs)
-	uint64_t read_us; // monotonic: nothing that was there then is missing in it. 0: nobody knows how old it is
+	uint64_t read_us; // monotonic: it has every change that was made before. 0: its age is unknown
 	struct record_image image;
 	uint8_t profile_digest[16];
 	struct cache_profile *profile; // heap
@@ -37,14 +37,14 @@ struct up_doc {
 	imsi_t imsi;
 	bool has_sqn;
 	bool sqn_int64;		// it has the type that every reader of the schema understands
-	bool sqn_unusable;	// text, null inside of security ...: nobody can raise it; a problem of this document
+	bool sqn_unusable;	// text, null inside of security ...: it can't be raised; a problem of this document
 	bool cancel_location; // request_cancel_location: true
 	uint64_t sqn;
 	struct slice mme_host, mme_realm;
 	uint64_t mme_time_us, imeisv;
 	bool purged;
-	bool flawed;   // it is served, but something of it can't be: that is told beside it
-	bool mme_gone; // there is no mme_host, not even an empty one: who writes nothing there has removed it
+	bool flawed;   // it is served without a part that can't be: a message says which
+	bool mme_gone; // there is no mme_host, not even an empty one: its writer has removed it
 	// from `corehss`, which only nodes of ours write
 	unsigned node; // 1 + node_id of the last one; 0: unknown
 	struct slice sgsn_host, sgsn_realm;
@@ -56,7 +56,7 @@ void up_doc_free(struct up_doc **d); // wipes the keys
 
 enum up_kind {
 	UP_DOC,	     // doc: as it is now
-	UP_DELETE,   // imsi, id: no document has this IMSI any more (checked by IMSI when the deletion was seen)
+	UP_DELETE,   // imsi, id: no document has this IMSI any more (looked up by IMSI when the deletion was seen)
 	UP_BAD,	     // imsi (0: unknown), id, text: a document that can't be served, and why
 	UP_GOOD,     // id: the document that was bad is good again or gone
 	UP_POSITION, // text, len: all that the upstream did before this position has been sent before this item
@@ -94,7 +94,7 @@ enum up_ask_kind {
 	UP_SET,	   // imsi, json {"$set":{...},"$unset":{...}}. Answer: the document as it is now
 	UP_REMOVE, // imsi. Answer: done or not found
 	UP_INDEX,   // makes the unique index on imsi (the index thread)
-	UP_REPLACE, // json: a whole document: takes the place of who exists (keeps _id and unknown top-level fields), or is new
+	UP_REPLACE, // json: a whole document; replaces an existing one (keeps its _id and unknown top-level fields), or is new
 };
 
 struct up_ask {
@@ -106,17 +106,18 @@ struct up_ask {
 };
 void up_ask_free(struct up_ask **a); // keys are inside
 
-// What one subscriber's document is to say (write-back). Written so that doing it twice is doing it once.
+// What is to be written into one subscriber's document (write-back). Writing it twice has the same effect as
+// writing it once.
 enum up_write_what {
-	UP_WRITE_STATE = 1,	// mme_*, purge_flag, imeisv, and `corehss`: only over an mme_timestamp that is not newer
+	UP_WRITE_STATE = 1,	// mme_*, purge_flag, imeisv, and `corehss`; never if the document has a newer mme_timestamp
 	UP_WRITE_SQN = 2,	// security.sqn: $max
 	UP_WRITE_NORMALISE = 4, // security.sqn: where it still is `seen` (or missing), in whatever type: int64 max(seen, sqn)
 };
 enum up_write_result {
 	UP_WRITE_OK = 0,
 	UP_WRITE_REFUSED = 1, // for good: a validator, a foreign type
-	UP_WRITE_AGAIN = 2,   // nobody knows: again
-	UP_WRITE_BUSY = 3,    // the server holds this document back, others not: again after a while
+	UP_WRITE_AGAIN = 2,   // the outcome is unknown: write it again
+	UP_WRITE_BUSY = 3,    // the server holds back this one document: write it again after a while
 };
 
 struct up_write {
@@ -188,7 +189,8 @@ struct up_item *upstream_take(struct upstream *u, bool answers);
 void upstream_ask_take(struct upstream *u, struct up_ask **a);	   // takes ownership; answered by exactly one UP_ANSWER
 void upstream_write_take(struct upstream *u, struct up_batch **b); // answered by exactly one UP_WRITTEN
 void upstream_figures(struct upstream *u, struct up_figures *out);
-// The loss that is held back is true: the next comparison, whose number this returns, removes who is gone.
+// An operator confirms the loss that is held back: the next comparison removes the subscribers that are gone.
+// Returns its number.
 uint64_t upstream_accept_loss(struct upstream *u);
 // Asks the feed for a whole comparison that begins now (store verify, doubt). Returns the number of this wish.
 uint64_t upstream_compare(struct upstream *u);

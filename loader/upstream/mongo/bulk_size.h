@@ -1,12 +1,12 @@
-// How many updates go into one bulk. A bulk costs the same for everybody (the way to the server and back, the majority's disks)
-// and something for each update: little with an index on imsi, much without. Only the second is a reason for small bulks, so
-// both are told apart, by bulks of different sizes. Pure; the write thread.
+// How many updates go into one bulk. A bulk has a fixed cost (the way to the server and back, the majority's
+// disks) and a cost for each update: little with an index on imsi, much without. Only the second is a reason
+// for small bulks. The two are told apart by measuring bulks of different sizes. Pure; the write thread.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 #define BULK_WORK_MS 1000u // of all updates of a bulk together
-#define BULK_SLOW_MS 2000u // as long as it is not known what is slow
+#define BULK_SLOW_MS 2000u // while it is not known which of the two is slow
 #define BULK_LIMIT_MS 1000u
 #define BULK_LIMIT_MAX_MS 8000u
 
@@ -24,7 +24,7 @@ void bulk_size_init(struct bulk_size *s, unsigned max);
 void bulk_size_done(struct bulk_size *s, unsigned cnt, uint64_t ms);
 // The server did not get through a bulk in the time that it had, nor through a smaller one. Smaller ones, and more time.
 void bulk_size_too_slow(struct bulk_size *s);
-// It was not answered: nobody knows why.
+// It was not answered, for an unknown reason.
 void bulk_size_lost(struct bulk_size *s);
 // The time that the server gets for a bulk of `cnt`, so that one document that it holds back does not hold up the others.
 unsigned bulk_size_limit_ms(const struct bulk_size *s, unsigned cnt);

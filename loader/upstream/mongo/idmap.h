@@ -1,8 +1,11 @@
-// Which documents the feed knows: a deletion in MongoDB names only _id, a sweep must tell what changed and
-// what is gone. Loader process, the feed thread. Up to 34 octets a document: entries of 24, in one table that
-// grows by a quarter and in place. Entries are ordered by id, each at or after the place that its id stands
-// for in proportion: linear probing whose search ends at the first greater id, which is also the order that
-// lets it grow without a second table.
+// The documents that the feed knows, by a hash of their _id. The feed needs them because a deletion in
+// MongoDB names only the _id, and because a sweep must find out what has changed and what is gone. Loader
+// process, the feed thread.
+//
+// Up to 34 octets a document: entries of 24 octets in one table, which grows by a quarter, in place. Entries
+// are sorted by id. The place of an entry is proportional to its id, or, if that is taken, behind it (linear
+// probing). A search ends at the first greater id. It is this order that lets the table grow without a second
+// one.
 //
 //	id:  0 ......................................................... 2^64
 //	     [ | |a|b| |c|d|e| | |f| | | ...                    | |z| | slack ]

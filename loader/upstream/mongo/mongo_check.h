@@ -1,5 +1,5 @@
-// Whether MongoDB is fit for what the configuration says: there, lets us in, has the collection and an index
-// on imsi. For `hssd --check`, in a loader that does nothing else, and for the ask thread when it is
+// Checks MongoDB against the configuration: is it there, does it let us in, has it the collection and an
+// index on imsi? For `hssd --check`, in a loader that does nothing else, and for the ask thread when it is
 // connected. Law 8.
 #pragma once
 #include <mongoc/mongoc.h>

@@ -1,10 +1,10 @@
-// The feed thread's insides: what mongo_feed.c (its life, and what it tells the main thread), mongo_stream.c
-// (change streams) and mongo_sweep.c (the load, comparisons, polling) share. Loader process, the feed thread;
-// laws 6 and 8.
+// What the feed thread's files share: mongo_feed.c (its life, and what it sends to the main thread),
+// mongo_stream.c (change streams), mongo_sweep.c (the load, comparisons, polling) and mongo_gone.c
+// (deletions). Loader process, the feed thread; laws 6 and 8.
 //
-//	no position, or it is lost:  open a stream -> sweep everything -> UP_COMPLETE -> UP_POSITION -> its
-//events 	a position:                  open the stream behind it -> its events 	no change streams there: sweep,
-//wait, sweep ...
+//	no position, or it is lost:   open a stream -> sweep everything -> UP_COMPLETE -> UP_POSITION -> its events
+//	a position:                   open the stream behind it -> its events
+//	no change streams there:      sweep, wait, sweep ...
 #pragma once
 #include "loader/upstream/mongo/idmap.h"
 #include "loader/upstream/mongo/loss.h"
@@ -12,7 +12,7 @@
 #include "loader/upstream/mongo/mongo_doc.h"
 
 #define FEED_GONE_MAX 500u // deletions that are looked up together
-#define FEED_HELD_MS  5000u // until it is looked whether those are back whose loss is not believed
+#define FEED_HELD_MS  5000u // between two looks whether the subscribers of a held loss are back
 
 enum feed_result {
 	FEED_OK,
@@ -36,13 +36,13 @@ struct mongo_feed {
 	struct idmap map;
 	uint32_t generation; // of the sweep
 	bool compare;        // a comparison is due
-	bool resend;         // and sends also what seems unchanged: whoever asks doubts
-	uint64_t wish;       // the last comparison that was asked for and taken up
+	bool resend;         // it also sends what seems unchanged, for a main thread that may have lost something
+	uint64_t wish;       // number of the last comparison that was asked for and begun
 	bool loaded;         // the first comparison is through
 	enum up_mode told;   // of the log
 	bool streamless; // the server said that it has no change streams, not only that it would not open one
 	struct loss loss;
-	bool held;       // so many went that it is not believed: who is known is kept
+	bool held;       // a loss that is too large to be believed: the subscribers are kept
 	bool removing;   // it is believed, and those who are gone are being removed
 	bool accepted;   // an operator says that it is true
 	uint64_t held_seen;	 // documents that the last comparison found
@@ -78,8 +78,8 @@ struct mongo_feed_how {
 	uint64_t read_us; // as in struct up_doc
 };
 bool mongo_feed_document(struct mongo_feed *f, const bson_t *doc, const struct mongo_feed_how *how) MUST_USE;
-// A document went; who else has its IMSI is looked up by mongo_feed_gone_flush, at the latest before the next
-// document is sent.
+// A document is gone. mongo_feed_gone_flush looks up whether another one has its IMSI, at the latest before
+// the next document is sent.
 enum feed_result mongo_feed_gone_add(struct mongo_feed *f, uint64_t id, imsi_t imsi) MUST_USE;
 enum feed_result mongo_feed_gone_flush(struct mongo_feed *f) MUST_USE;
 // What the other threads brought: one that is deleted before a sweep or an event told of it is to be missed
@@ -97,23 +97,25 @@ void mongo_feed_count(struct mongo_feed *f, bool level); // documents, events; l
 
 // This document is there after all.
 void mongo_gone_not(struct mongo_feed *f, struct idmap_entry *e);
-// The document that had this IMSI is gone, though that may not be believed yet: another one takes over.
+// Another document takes over this IMSI: the one that had it is gone, even if that is not believed yet.
 bool mongo_gone_is_replaced(const struct mongo_feed *f, imsi_t imsi);
-// All that a comparison did not see are gone.
+// The documents that a comparison did not see are gone.
 void mongo_gone_mark_unseen(struct mongo_feed *f);
-void mongo_gone_forget(struct mongo_feed *f); // nobody is gone any more
-// Removes those who are gone: the ones that a comparison did not see, or the ones whose loss waited to be believed.
+void mongo_gone_forget(struct mongo_feed *f); // no document is gone any more
+// Removes the subscribers that are gone: those that a comparison did not see, or those whose loss waited to
+// be believed.
 enum feed_result mongo_gone_remove(struct mongo_feed *f, bool unseen) MUST_USE;
-// Holds the loss of `missing`, or none any more (0): figures and log.
+// Notes in figures and log that the loss of `missing` is held; 0: none is held any more.
 void mongo_gone_hold(struct mongo_feed *f, uint64_t missing, uint64_t known);
 // Decides about a loss that waited.
 enum feed_result mongo_gone_settle(struct mongo_feed *f) MUST_USE;
 
 // ---- mongo_sweep.c
 
-// Everything once: sends what differs, deletes what is gone, unless that is too much to be believed.
+// Reads everything once: sends what differs, and removes what is gone unless the loss is too large to be
+// believed.
 enum feed_result mongo_feed_compare(struct mongo_feed *f, bool paced) MUST_USE;
-// A glance at a loss that is held: is it plain that they are not back?
+// A short look at a held loss: is it certain that the subscribers are not back?
 bool mongo_feed_still_missing(struct mongo_feed *f);
 enum feed_result mongo_feed_poll(struct mongo_feed *f) MUST_USE; // until something is wrong
 

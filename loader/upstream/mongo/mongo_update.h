@@ -1,4 +1,4 @@
-// What a subscriber's document in MongoDB is to be told (write-back), as BSON, in the schema of Open5GS. Pure
+// Composes the updates of a subscriber's document in MongoDB (write-back), as BSON, in the schema of Open5GS. Pure
 // functions; loader process, the write thread; law 8. Each update may be applied twice, and late: its filter
 // says what it may still replace. They work on MongoDB 4.0 (no pipelines), and none is an upsert.
 //

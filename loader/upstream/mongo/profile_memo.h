@@ -1,6 +1,7 @@
-// Most documents of a collection differ in who the subscriber is, not in what it may do. The members that make the
-// profile (the schema knows which) are kept, octet by octet, with the profile that record.c made of them; a further
-// document with the same ones takes that profile. Loader process, feed and ask thread.
+// A memo of profiles. Most documents of a collection differ in who the subscriber is, not in what it may do.
+// The memo keeps the members that make the profile (the schema knows which), octet by octet, with the profile
+// that record.c made of them. A later document with the same members gets that profile without being read
+// again. Loader process, feed and ask thread.
 #pragma once
 #include <bson/bson.h>
 #include "loader/document/record.h"
