@@ -1,8 +1,9 @@
-// Every shared byte, and the one kind of process that writes it. Three memory files, made by hssd, sealed
-// against resizing; no pointers, only offsets and indices, so that each process maps them where it likes.
+// The map of the shared memory: every byte of it, and the one kind of process that writes it. There are three
+// memory files, which hssd makes and seals against resizing. They hold offsets and indices, never pointers, so
+// each process maps them where it likes.
 //
-//   records  written by the loader only; workers map it read-only, their descriptor can't be reopened
-//   SQN      two words a subscriber; written by workers and the loader, by atomic operations only
+//   records  written by the loader only; workers map it read-only and can't reopen their descriptor
+//   SQN      two words for each subscriber; written by workers and the loader, by atomic operations only
 //   control  no secrets; see control.h
 //
 // records:
@@ -30,13 +31,13 @@
 #include "lib/base/ident.h"
 
 // How a change is published (law 4). A record that an index entry names is never written again. The loader
-// writes the changed copy into a free slot, then swings the IMSI index entry with one store, then the MSISDN
-// entries; then the old slot is retired. `kill -9` of the loader between any two instructions leaves either
-// the old or the new record published: what is not reachable from the IMSI index is free, and the next loader
-// finds that out by one scan, which also puts the MSISDN entries right. Blobs and nodes are never changed
-// while a reachable record names them; they are retired like slots. slot_high, sqn_high, node_high and
-// blob_high rise before what lies below them is used, so the next loader knows what a reader might still be
-// looking at.
+// writes the changed copy into a free slot. It swings the IMSI index entry to the copy with one store, then
+// the MSISDN entries. Then it retires the old slot. A `kill -9` of the loader between any two instructions
+// leaves either the old or the new record published. Whatever is not reachable from the IMSI index is free;
+// the next loader finds that out by one scan, which also repairs the MSISDN entries. Blobs and nodes are
+// never changed while a reachable record names them; they are retired like slots. slot_high, sqn_high,
+// node_high and blob_high are raised before anything below them is used, so the next loader knows what a
+// reader might still be looking at.
 //
 // clang-format off
 // Why readers need no lock. The argument, with E the value of control.epoch (SC: sequentially consistent):
@@ -56,52 +57,62 @@
 // E never goes back (it lives in control, outside the loader): a new loader's tags are right for old readers.
 // clang-format on
 //
-// How an index stays searchable while it changes. Between a key's home and its entry no entry is EMPTY at any
-// moment, so a reader that walks from the home meets every key that stays where it is. Tombstones would fill
-// the index in the end, so a removal closes its gap: the entry becomes a tombstone, the next entry of the run
-// that may stand there is copied into it, `imsi_moves` (`msisdn_moves`) is raised, the original becomes the
-// tombstone, and so on; the last one has nothing behind it that needs it and becomes EMPTY. A reader can miss
-// a moving key only when it has passed the new place before the copy and reaches the old one after it was
-// cleared; then the count has risen in between (all SC): who finds nothing and sees another count than before
-// looks again. Who finds something never needs to. A loader killed on the way leaves one tombstone, or one
-// entry twice, both harmless to readers; attaching closes the gap.
+// How an index stays searchable while it changes. At no moment is there an EMPTY entry between a key's home
+// and its entry, so a reader that walks from the home meets every key that stays where it is. Tombstones
+// would fill the index in the end, so a removal closes its gap:
+//   1. the entry becomes a tombstone;
+//   2. the next entry of the run that may stand there is copied into it;
+//   3. `imsi_moves` (`msisdn_moves`) is raised;
+//   4. the original of the copy becomes the tombstone, and so on from 2; the last tombstone has no entry behind
+//      it that needs it, and becomes EMPTY.
+// A reader can miss a moving key only if it has passed the new place before the copy and reaches the old
+// place after that was cleared. Then the count has risen in between (all of this is SC). So a reader that
+// finds nothing, and sees another count than before, looks again. A reader that finds the key never needs to.
+// A loader that is killed on the way leaves one tombstone, or one entry twice. Both are harmless to readers,
+// and attaching closes the gap.
 //
 // MSISDN entries keep one bit of the tag for the number's place in the record (0 MSISDN, 1 A-MSISDN). They
-// may lag behind the IMSI index for some instructions, so a reader that comes by MSISDN takes the IMSI from
-// what it found, looks that up and checks that the current record still has the number. A number that two
-// records claim belongs to the one that claimed it last; an update that leaves the number as it was is no new
-// claim.
+// may lag behind the IMSI index for some instructions. So a reader that comes by MSISDN takes the IMSI from
+// the record that it found, looks that up, and checks that the current record still has the number. If two
+// records claim a number, it belongs to the record that claimed it last. An update that leaves the number as
+// it was is no new claim.
 //
 // Identities (hashes of lib/base/subject.h) that do not follow from IMSI, numbers and domain have an index of
-// their own; subscribers without them have no entry in it and no other cost. An entry holds the high bits of
-// the hash, and the highest of them are its home: so the writer knows from the entry alone where it may
-// stand, closes gaps without a look at records, and moves are counted in `identity_moves`. One store of 64
-// bits swings an entry, after the IMSI entry and before the old slot is retired, so what was said of MSISDN
-// entries holds: an entry may lag behind for some instructions, never longer, and never names a slot that is
-// written again. Hashes are no proof, and two records may claim one identity: there may be several entries
-// with the same bits, one a record. A reader takes each one in turn, goes by its record's IMSI to the current
-// record, asks whether that lists the hash, and then its caller whether the record really owns the identity:
-// the first that does is the answer. Attaching swings, removes or adds entries until each lists what current
-// records list.
+// their own. Subscribers without them have no entry in it and no other cost. An entry holds the high bits of
+// the hash, and the highest of those say where its home is. So the writer knows from the entry alone where it
+// may stand, and closes gaps without looking at records. Moves are counted in `identity_moves`. An entry is
+// swung by one store of 64 bits, after the IMSI entry and before the old slot is retired. So what was said of
+// MSISDN entries holds here, too: an entry may lag behind for some instructions, no longer, and never names a
+// slot that is written again.
 //
-// Parts: the further state of applications, and the hashes of a record's identities, are one blob that this
-// record alone names. It is written whole before the copy of the record that names it, never changed, and
-// retired with the slot when the next copy names another one: the swing of the one IMSI entry publishes both.
-// A copy that leaves the parts as they are names the same blob; a reader that still looks at the older copy
-// is in an epoch that is not greater than the tag which the blob gets in the end. Parts may hold secrets and
-// are wiped like records before their memory is used again. Nodes and shared blobs that a part names are
-// counted like those that a record names.
+// A hash is no proof, and two records may claim one identity. So there may be several entries with the same
+// bits, one for each record. A reader takes them in turn. From each record it goes by the IMSI to the current
+// record. It checks that this lists the hash, and then asks its caller whether the record really owns the
+// identity. The first record that does is the answer. Attaching swings, removes or adds entries until the
+// index lists what the current records list.
 //
-// SQN (law 5). next and limit are SEQ values. A worker that wants n vectors loads next, then limit, moves
-// next to next + n by compare-and-swap if next + n <= limit, and loads limit once more: if that still covers
-// them, the SEQs next .. next + n - 1 are its own, nobody else's, ever: no later draw starts below, and limit
-// is only raised after a row that covers it is on disk; otherwise they are skipped. A limit that is used up,
-// or a resynchronisation beyond it, is a question to the loader. To move next down (sqn set --force) or to
-// give the words to somebody else, the loader sets limit to 0, then next, then limit: a worker that saw the
-// old next fails its compare-and-swap (or, should next have come round to the same value, is stopped by the
-// second look at limit), one that saw the new next sees limit 0 or the new one. Words belong to (IMSI, K): a
-// record names them by index, workers draw between pin and unpin, and the words are given to another
-// subscriber only after the epochs have passed.
+// Parts: the further state of applications, and the hashes of a record's identities, are one blob that only
+// this record names. It is written whole before the copy of the record that names it. It is never changed,
+// and it is retired together with the slot when the next copy names another blob. So the swing of the one
+// IMSI entry publishes both. A copy that leaves the parts as they are names the same blob. A reader that
+// still looks at the older copy is in an epoch that is not greater than the tag which the blob gets in the
+// end. Parts may hold secrets and are wiped like records before their memory is used again. Nodes and shared
+// blobs that a part names are counted like those that a record names.
+//
+// SQN (law 5). next and limit are SEQ values. A worker that wants n vectors
+//   1. loads next, then limit;
+//   2. moves next to next + n by compare-and-swap, if next + n <= limit;
+//   3. loads limit once more.
+// If the limit still covers them at 3, the SEQs next .. next + n - 1 belong to this worker and to nobody
+// else, ever: no later draw starts below them, and limit is raised only after a row that covers it is on
+// disk. If not, they are skipped. When a limit is used up, or a resynchronisation goes beyond it, the worker
+// asks the loader.
+//
+// To move next down (sqn set --force), or to give the words to another subscriber, the loader sets limit to
+// 0, then next, then limit. A worker that saw the old next fails its compare-and-swap; should next have come
+// round to the same value, its second look at limit stops it. A worker that saw the new next sees limit 0 or
+// the new limit. Words belong to (IMSI, K). A record names them by index, workers draw between pin and unpin,
+// and words are given to another subscriber only after the epochs have passed.
 
 #define CACHE_MAGIC           0x0031305353485243ull // "CRHSS01"
 #define CACHE_VERSION         2

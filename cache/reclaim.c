@@ -1,7 +1,7 @@
-// What is free: pools of numbers, the queue of retired things and the epochs it waits for (the argument is in
-// layout.h), and attaching, which finds all of that out again after a kill. Loader only. Law 4: whatever is
-// not reachable from the IMSI index is free, but may still be looked at by a reader, so it waits like
-// anything else that was retired.
+// Owns what is free in the cache: the pools of free numbers, and the queue of retired slots, nodes and blobs
+// with the epochs that they wait for (layout.h has the argument). After a kill, attaching finds all of it out
+// again. Loader only. Law 4: whatever is not reachable from the IMSI index is free, but a reader may still be
+// looking at it, so it waits like everything that was retired.
 #include <errno.h>
 #include <stdlib.h>
 #include "cache/builder.h"

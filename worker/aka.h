@@ -1,6 +1,6 @@
-// Drawing SQNs for authentication vectors (law 5), for every application that authenticates by AKA: the keys, the IND
-// column of the requesting node, resynchronisation, and as many SEQs as are wanted. Each step may make the request wait
-// for the loader; its handler runs again from its top then.
+// Draws SQNs for authentication vectors (law 5), for every application that authenticates by AKA. In this
+// order: the keys, the IND column of the requesting node, a resynchronisation if there is one, the SEQs. Each
+// step may make the request wait for the loader; its handler then runs again from its top.
 #pragma once
 #include "lib/auth/vectors.h"
 #include "lib/auth/sqn.h"
@@ -22,15 +22,16 @@ struct aka {
 	uint64_t first_seq;
 };
 
-// Keys and algorithm of the subscriber.
+// Takes the keys and the algorithm from the record.
 enum aka_result aka_begin(struct aka *a, struct request *r, const struct cache_record *rec) MUST_USE;
-// The IND of the column k (lib/auth/sqn.h) of this HSS node.
+// Takes the IND of column k (lib/auth/sqn.h) of this HSS node.
 enum aka_result aka_ind(struct aka *a, unsigned k) MUST_USE;
 // The same where each requesting host has one of the first `columns` columns: in turn for the first hosts, hashed for
 // later ones.
 enum aka_result aka_ind_of_host(struct aka *a, struct slice host, unsigned columns) MUST_USE;
-// RAND and AUTS (TS 33.102 6.3.5): the next SEQ lies above the USIM's. A wrong MAC-S moves nothing, is counted and logged.
+// Resynchronises by RAND and AUTS (TS 33.102 6.3.5): the next SEQ will be above the USIM's. A wrong MAC-S
+// changes nothing; it is counted and logged.
 enum aka_result aka_resync(struct aka *a, const uint8_t rand[16], const uint8_t auts[14], struct slice host) MUST_USE;
-// `n` SEQs from a->first_seq on.
+// Draws `n` SEQs, from a->first_seq on.
 enum aka_result aka_draw(struct aka *a, uint32_t n) MUST_USE;
 void aka_end(struct aka *a);

@@ -33,9 +33,10 @@ void hss_under_way_free(struct hss_under_way **t);
 // User-Name (the IMSI). For an application's `compose`, which appends its own AVPs; the end is the worker's.
 void hss_request_begin(const struct hss_request *q, struct wr *m, uint32_t command_code, const char *what);
 
-// HSS_SEND. Reported at once when there is no way to the node, or when the application says that it is overtaken.
+// HSS_SEND: sends the request. If there is no way to the node, or if the application says that events have
+// overtaken the request, the loader is told at once.
 void hss_request_send(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body);
 // HSS_ANSWER: how a request ended.
 void hss_request_answered(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body);
-// A frontend died: what was on its way through it needs another one.
+// A frontend died: the requests that were on their way through it need another way.
 void hss_request_frontend_lost(struct worker *w, unsigned frontend);

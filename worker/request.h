@@ -1,7 +1,7 @@
-// One request, followed from its arrival to its single answer. A handler is called with it and either answers, or makes
-// it wait for the loader; when the loader has replied the same handler is called again from its top and finds
-// in `reply` what it asked for. So handlers keep no state of their own, and a request that waited sees the cache as it
-// is now, not as it was. Answering ends the request.
+// One request, followed from its arrival to its single answer. A handler is called with it. The handler
+// either answers, which ends the request, or makes it wait for the loader. When the loader has replied, the
+// same handler is called again from its top and finds the reply in the request. So handlers keep no state of
+// their own, and a request that has waited sees the cache as it is now, not as it was.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,8 +14,8 @@
 #define WAITING_MAX	   8192	       // requests of one worker that wait for the loader
 #define WAITING_MSG_MAX	   3072	       // octets of slots and message kept in place
 #define WAITING_BIG_MAX	   64	       // larger ones, up to the largest message
-#define REQUEST_TRIES_MAX  8	       // a handler asks the loader at most so often for one request
-#define WAITING_TIMEOUT_US 30000000ull // the loader's word on a change is not awaited any longer
+#define REQUEST_TRIES_MAX  8	       // questions to the loader for one request at most
+#define WAITING_TIMEOUT_US 30000000ull // the longest wait for the loader's answer to a change
 
 struct worker;
 
@@ -35,7 +35,7 @@ struct request {
 
 	// what the loader has said so far
 	uint8_t tries;
-	bool read_through_asked, unknown; // read through: and still not there
+	bool read_through_asked, unknown; // the upstream was asked; and it does not know the subscriber
 	bool ind_asked;
 	bool sqn_refused; // no block could be made durable
 	bool resync_done;
@@ -81,14 +81,16 @@ void request_arrived(struct worker *w, unsigned frontend, const struct ipc_hdr *
 // false: no such request any more.
 struct request *request_by_tag(struct worker *w, uint64_t tag, enum wait_kind kind);
 void request_resume(struct request *r);
-// The loader is back after a restart: every waiting request asks again (law: unacknowledged changes are sent again).
+// The loader is back after a restart: every waiting request asks again, so changes that were not acknowledged
+// are sent again.
 void request_resume_all(struct worker *w);
-// The loader is gone: who only waits for a place in the IND table goes on without.
+// The loader is gone: requests that only wait for a place in the IND table go on without one.
 void request_loader_lost(struct worker *w);
-// A frontend died: its requests have nobody to answer to, and its successor uses the same ids for other requests.
+// A frontend died: its requests are forgotten. Nobody takes their answers, and its successor uses the same
+// ids for other requests.
 void request_frontend_lost(struct worker *w, unsigned frontend);
-// Forgets requests that waited too long (the frontend has answered them 3004): at once when nothing was changed, after
-// WAITING_TIMEOUT_US when the loader may have stored their change.
+// Forgets requests that have waited too long: the frontend has answered them 3004. A request whose change the
+// loader may have stored is kept for WAITING_TIMEOUT_US.
 void request_sweep(struct worker *w);
 
 // The data of a slot's first occurrence; empty when absent.
