@@ -32,7 +32,7 @@ struct control_peer {
 	_Atomic uint32_t generation; // raised by each claim
 	_Atomic uint64_t host_hash;  // Origin-Host, case folded
 	uint64_t since_us;           // wall clock
-	uint64_t apps;               // bits: enum control_app
+	uint64_t apps;               // CONTROL_APP_RELAY, and a bit for each application
 	uint64_t requests, answers, rejected; // counters of this connection
 	uint8_t watchdog;                     // RFC 3539 state
 	uint8_t transport;                    // 0 tcp, 1 sctp, 2 tls
@@ -42,7 +42,7 @@ struct control_peer {
 	char listens[64];  // its own address of its CER (Host-IP-Address) that we could connect to; "": none
 };
 
-enum control_app { CONTROL_APP_S6A = 1, CONTROL_APP_RELAY = 2 };
+#define CONTROL_APP_RELAY 1ull // bit 0; bit n: the application of number n (apps/apps.def)
 
 // stats.def rows: STAT(name, "metric", roles, counter|gauge, "help")
 enum stat_id {

@@ -35,7 +35,11 @@ struct config_listen {
 };
 
 enum config_via { VIA_ANY, VIA_TCP, VIA_SCTP, VIA_TLS };
-enum config_app { CONFIG_APP_S6A };
+enum config_app {
+#define APP(number, folder, application) CONFIG_APP_##folder,
+#include "apps/apps.def"
+#undef APP
+};
 
 struct config_peer {
 	char host[CONFIG_NAME_MAX]; // Origin-Host, lower case; or all that end so: "*.epc.example"

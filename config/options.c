@@ -47,7 +47,11 @@ const char *const *option_words(enum option_kind kind)
 	static const char *const accept[] = {"any", "listed", NULL};
 	static const char *const verify[] = {"required", "optional", NULL};
 	static const char *const via[] = {"any", "tcp", "sctp", "tls", NULL};
-	static const char *const application[] = {"s6a", NULL};
+	static const char *const application[] = {
+#define APP(number, folder, id) #folder,
+#include "apps/apps.def"
+#undef APP
+	    NULL};
 	static const char *const level[] = {"error", "warn", "info", "debug", NULL};
 	static const char *const format[] = {"text", "json", NULL};
 

@@ -35,7 +35,11 @@ bool admission_rate(struct conn *c)
 // The applications that a listed peer may use, as a mask of frontend.apps.
 uint64_t admission_apps(const struct frontend *fe, const struct config_peer *known)
 {
-	static const uint32_t id[] = {[CONFIG_APP_S6A] = APP_S6A};
+	static const uint32_t id[] = {
+#define APP(number, folder, application) [CONFIG_APP_##folder] = application,
+#include "apps/apps.def"
+#undef APP
+	};
 	uint64_t mask = 0;
 	for (uint32_t i = 0; i < known->application_cnt; i++) {
 		int app = frontend_app_index(fe, id[known->applications[i]]);

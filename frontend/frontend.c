@@ -15,8 +15,25 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-// What this HSS serves. A further application is one more id here (and its files in the worker).
-static const uint32_t applications[] = {APP_S6A};
+// What this HSS serves: a line of apps.def each.
+static const uint32_t applications[] = {
+#define APP(number, folder, application) application,
+#include "apps/apps.def"
+#undef APP
+};
+
+uint64_t frontend_app_numbers(uint64_t mask)
+{
+	static const uint8_t number_of[] = {
+#define APP(number, folder, application) number,
+#include "apps/apps.def"
+#undef APP
+	};
+	uint64_t numbers = 0;
+	for (size_t i = 0; i < sizeof number_of; i++)
+		numbers |= (mask >> i & 1) << number_of[i];
+	return numbers;
+}
 
 static struct log_limit log_accept;
 

@@ -111,3 +111,5 @@ void frontend_conn_closed(struct frontend *fe);
 uint32_t frontend_conn_cnt(const struct frontend *fe);
 // Index in `apps`, -1 when it is not served.
 int frontend_app_index(const struct frontend *fe, uint32_t app);
+// A mask of frontend.apps as bits of the numbers of apps/apps.def, for the directory of peers.
+uint64_t frontend_app_numbers(uint64_t mask);

@@ -98,9 +98,7 @@ static void directory_enter(struct conn *c, const struct base_cer *cer)
 	p->frontend = fe->index;
 	p->conn = c->index;
 	p->since_us = c->since_us;
-	int s6a = frontend_app_index(fe, APP_S6A);
-	p->apps =
-	    (s6a >= 0 && c->app_mask >> s6a & 1 ? CONTROL_APP_S6A : 0) | (c->relay ? CONTROL_APP_RELAY : 0);
+	p->apps = frontend_app_numbers(c->app_mask) | (c->relay ? CONTROL_APP_RELAY : 0);
 	p->transport = c->transport.ops->kind;
 	p->host_len = c->host_len;
 	p->realm_len = c->realm_len;

@@ -26,7 +26,9 @@ enum app_taken {
 struct loader_app {
 	const char *name;
 	unsigned number; // of apps/apps.def: below LOADER_APPS_MAX
-	// Version and key of the last change, as the cache shows them; 0 when there is no state.
+	// An application keeps its state in fields of the record, by these two; or in a part of its own (cache/state.h),
+	// without them.
+	// Version and key of the last change, as the record shows them; 0 when there is no state.
 	void (*seen)(const struct cache_record *r, uint16_t *version, uint64_t *key);
 	// Puts a state row into the record that is to be published; an empty body: there is no state. false: bytes that
 	// this build does not understand, or no room in the cache: the record is as it was.

@@ -2,6 +2,7 @@
 // since, and made durable. What the octets of a state mean only its application knows. Loader process; laws 6 and 9.
 #include "loader/commit/change.h"
 #include <errno.h>
+#include "cache/state.h"
 #include "lib/base/change_key.h"
 #include "lib/base/log.h"
 #include "loader/commit/hss_request.h"
@@ -106,20 +107,40 @@ static void remember_keys(const struct change *ch)
 
 // ---- the change
 
+// Version and key of the last change, 0 when there is none.
+static void seen(const struct loader *l, const struct loader_app *app, const struct cache_record *r, uint16_t *version,
+		 uint64_t *key)
+{
+	struct cache_state s;
+	if (app->seen) {
+		app->seen(r, version, key);
+		return;
+	}
+	(void)cache_state_find(l->cache, r, app->number, &s);
+	*version = s.version;
+	*key = s.key;
+}
+
 bool change_state(struct loader *l, struct op *op, const struct loader_app *app, struct slice state, uint64_t key,
 		  const struct state_kept *kept)
 {
 	struct state_row row = {.app = (uint8_t)app->number, .body = state};
-	app->seen(&op->rec, &row.version, &row.key[1]);
-	row.version++;
+	seen(l, app, &op->rec, &row.version, &row.key[1]);
+	row.version = row.version == UINT16_MAX ? 1 : row.version + 1; // 0 is no state's
 	row.key[0] = key ? key : row.key[1];
-	if (!app->publish(l->builder, &row, &op->rec)) {
+	if (app->publish ? !app->publish(l->builder, &row, &op->rec) : op->state_cnt == OP_STATE_MAX) {
 		loader_stat(l, STAT_CACHE_FULL, 1);
 		return false;
 	}
 	struct wr w = txn_entry(l);
 	entry_put_state(&w, &row, kept);
 	txn_entry_end(l, &w, ENTRY_STATE, op->rec.imsi);
+	if (!app->publish && !w.err)
+		op->state[op->state_cnt++] = (struct op_state){
+			.app = app->number,
+			.s = {.version = row.version,
+			      .key = row.key[0],
+			      .body = slice_of(w.base + wr_len(&w) - state.len, state.len)}};
 	return true;
 }
 
@@ -189,7 +210,7 @@ static enum change_status check(struct change *ch)
 	ch->rec = loader_find(ch->l, (imsi_t){ch->c.imsi});
 	if (!ch->rec)
 		return CHANGE_UNKNOWN_USER;
-	ch->app->seen(ch->rec, &ch->version, &ch->last_key);
+	seen(ch->l, ch->app, ch->rec, &ch->version, &ch->last_key);
 	if (is_repetition(ch)) {
 		loader_stat(ch->l, STAT_DUPLICATES, 1);
 		return CHANGE_DUPLICATE;

@@ -1,5 +1,6 @@
 // See load.h. Loader process, main thread; laws 4, 5 and 6.
 #include "loader/commit/load.h"
+#include "cache/state.h"
 #include "loader/app.h"
 #include <errno.h>
 #include <jansson.h>
@@ -63,7 +64,7 @@ static void fill_states(struct loader *l, const struct stored *s, struct cache_r
 {
 	for (unsigned i = 0; i < s->state_cnt; i++) {
 		const struct loader_app *app = loader_app(l, s->state[i].app);
-		if (app && !app->publish(l->builder, &s->state[i], r) && log_limit_pass(&l->load->limit, 5))
+		if (app && app->publish && !app->publish(l->builder, &s->state[i], r) && log_limit_pass(&l->load->limit, 5))
 			log_error("state_not_loaded", LOG_STR("application", app->name));
 	}
 }
@@ -77,6 +78,24 @@ static struct sqn_range start_range(const struct loader *l, const struct stored 
 static bool same_record(const struct cache_record *a, const struct cache_record *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+// Publishes the record, with the states that are parts of it: those of the database, and no others.
+static int put_record(struct loader *l, const struct stored *s, const struct cache_record *old, const struct cache_record *r)
+{
+	static uint8_t octets[LOCAL_APP_MAX][CACHE_STATE_HEAD + STATE_BODY_MAX];
+	struct cache_part part[LOCAL_APP_MAX];
+	struct builder_extra extra = {.part = part, .keep_identities = true};
+	for (unsigned i = 0; i < s->state_cnt; i++) {
+		const struct state_row *row = &s->state[i];
+		const struct loader_app *app = loader_app(l, row->app);
+		const struct cache_state state = {.version = row->version, .key = row->key[0], .body = row->body};
+		if (app && !app->publish && row->body.len <= STATE_BODY_MAX)
+			part[extra.part_cnt++] = cache_state_part(row->app, &state, octets[i]);
+	}
+	if (extra.part_cnt == 0 && !(old && old->parts))
+		return old && same_record(old, r) ? 0 : builder_put(l->builder, r);
+	return builder_put_with(l->builder, r, &extra);
 }
 
 static int put_stored(struct loader *l, const struct stored *s)
@@ -96,12 +115,11 @@ static int put_stored(struct loader *l, const struct stored *s)
 	int rc = 0;
 	if (keep_words) {
 		r.sqn = old->sqn;
-		if (!same_record(old, &r))
-			rc = builder_put(l->builder, &r);
+		rc = put_record(l, s, old, &r);
 	} else {
 		struct sqn_range range = start_range(l, s);
 		r.sqn = builder_sqn_take(l->builder, range.next, range.limit);
-		rc = r.sqn == UINT32_MAX ? -ENOSPC : builder_put(l->builder, &r);
+		rc = r.sqn == UINT32_MAX ? -ENOSPC : put_record(l, s, NULL, &r);
 		if (rc && r.sqn != UINT32_MAX)
 			builder_sqn_return(l->builder, r.sqn);
 	}

@@ -301,6 +301,17 @@ bool txn_has_slot(struct loader *l)
 	return builder_room(l->builder) > txn_waiting(l);
 }
 
+static int put_with_states(struct loader *l, const struct op *op)
+{
+	static uint8_t octets[OP_STATE_MAX][CACHE_STATE_HEAD + STATE_BODY_MAX];
+	struct cache_part part[OP_STATE_MAX];
+	for (unsigned i = 0; i < op->state_cnt; i++)
+		part[i] = cache_state_part(op->state[i].app, &op->state[i].s, octets[i]);
+	const struct builder_extra extra = {
+		.part = part, .part_cnt = op->state_cnt, .keep_parts = true, .keep_identities = true};
+	return builder_put_with(l->builder, &op->rec, &extra);
+}
+
 static int publish_put(struct loader *l, struct op *op)
 {
 	bool fresh = op->rec.sqn == UINT32_MAX;
@@ -311,7 +322,7 @@ static int publish_put(struct loader *l, struct op *op)
 		if (op->rec.sqn == UINT32_MAX)
 			return -ENOSPC;
 	}
-	int rc = builder_put(l->builder, &op->rec);
+	int rc = op->state_cnt ? put_with_states(l, op) : builder_put(l->builder, &op->rec);
 	if (rc && fresh)
 		builder_sqn_return(l->builder, op->rec.sqn);
 	else if (fresh && l->outbox)

@@ -8,6 +8,7 @@
 // frames about other subscribers go on, and the order of one subscriber's frames is kept. If such a frame
 // committed the batch at once, one peer that keeps changing one subscriber would hold up all others.
 #pragma once
+#include "cache/state.h"
 #include "loader/loader.h"
 
 enum op_what {
@@ -23,6 +24,7 @@ enum op_what {
 
 struct hss_request;
 #define OP_REQUEST_MAX 4
+#define OP_STATE_MAX   4
 
 struct op {
 	// error 0: durable and in the cache; else a negative errno. May not begin another operation.
@@ -37,6 +39,12 @@ struct op {
 	uint64_t id;
 	uint64_t answer[2];
 	void *ctx;
+	// States that are published as parts of the record; bodies lie in the operation's entries
+	struct op_state {
+		unsigned app;
+		struct cache_state s;
+	} state[OP_STATE_MAX];
+	unsigned state_cnt;
 	struct hss_request *request[OP_REQUEST_MAX]; // to be sent afterwards; owned
 	unsigned request_cnt;
 };

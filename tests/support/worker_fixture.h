@@ -16,6 +16,9 @@
 #include "worker/hss_request.h"
 #include "worker/worker.h"
 
+#ifndef WF_APPS
+#define WF_APPS worker_apps // a test may have applications of its own
+#endif
 #define WF_FRAMES    20000
 #define WF_FRONTENDS 2
 #define WF_IMSI      "001010000000001"
@@ -292,7 +295,7 @@ static inline struct wf *wf_new(uint32_t subscribers)
 	CHECK((f->control = control_map(f->control_fd, true)) != NULL);
 	f->stats = &f->control->stats[control_instance(ROLE_WORKER, 0)];
 	CHECK((f->b = builder_open(f->records, f->sqn, f->control, subscribers, 0, &fresh)) != NULL);
-	CHECK(worker_init(&f->w, &f->config, f->stats, worker_apps) == 0);
+	CHECK(worker_init(&f->w, &f->config, f->stats, WF_APPS) == 0);
 	CHECK(cache_open(&f->w.cache, f->records_ro, f->sqn, f->control, 0) == 0);
 	CHECK((f->base = event_base_new()) != NULL);
 	for (unsigned i = 0; i < WF_FRONTENDS; i++)

@@ -26,6 +26,9 @@
 #include "loader/upstream/upstream_csv.h"
 #include "tests/support/tmp.h"
 
+#ifndef WORLD_APPS
+#define WORLD_APPS loader_apps // a test may have applications of its own
+#endif
 #define SENT_MAX 20000
 
 struct sent {
@@ -97,7 +100,7 @@ static inline int world_attach(void)
 								.sqn_fd = world.sqn,
 								.op_fd = -1,
 								.control = world.control,
-								.apps = loader_apps});
+								.apps = WORLD_APPS});
 	if (rc == 0)
 		local_fold_stop(world.l.local);
 	return rc;

@@ -56,7 +56,7 @@ static void test_relays(void **state)
 	    near = peer_open(c, 1, 3, "dra.home");
 	for (int i = 0; i < 3; i++) {
 		struct control_peer *p = &c->peer[i == 0 ? plain : i == 1 ? far : near];
-		p->apps = i ? CONTROL_APP_RELAY : CONTROL_APP_S6A;
+		p->apps = i ? CONTROL_APP_RELAY : 2;
 		p->realm_len = i == 1 ? 3 : 4;
 		memcpy(p->realm, i == 1 ? "ipx" : "Home", p->realm_len);
 	}
