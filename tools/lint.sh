@@ -21,8 +21,8 @@ forbid '\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|alloca)\(' 'unbounded: use
 forbid '(^|[^_a-z])assert\(' 'no assert in the product: a verdict, an error code, or bug()' "${product[@]}"
 forbid '\bmemcmp\([^)]*(mac|res|key|opc|auts)' 'secrets are compared with secret_equal' 'worker/*.c' 'apps/*.c' 'loader/*.c'
 forbid '\b(TODO|FIXME|XXX|HACK)\b' 'unfinished work belongs into an issue' "${product[@]}"
-forbid '#include "(frontend|worker|apps|loader|admin|supervisor)/' 'includes go downward only' 'lib/*.[ch]' 'config/*.[ch]'
-forbid '#include "(frontend|worker|apps|loader|admin|supervisor)/' 'includes go downward only' 'cache/*.[ch]'
+forbid '#include "(frontend|worker|apps/[a-z0-9_]+/|apps/[a-z_]+[.]h|loader|admin|supervisor)' 'includes go downward only' 'lib/*.[ch]' 'config/*.[ch]'
+forbid '#include "(frontend|worker|apps/[a-z0-9_]+/|apps/[a-z_]+[.]h|loader|admin|supervisor)' 'includes go downward only' 'cache/*.[ch]'
 forbid '#include <(sqlite3|openssl/ssl)' 'only the loader speaks SQL, only a transport speaks TLS' 'worker/*.[ch]' 'frontend/*.[ch]' 'admin/*.[ch]'
 forbid '#include "cache/(lookup|build|layout)' 'frontends never see the subscriber cache' 'frontend/*.[ch]'
 forbid '"[^"]*/proc/self/fd' 'a path for opening only, no message shows it; say so in the line with "lint: "' "${product[@]}"
