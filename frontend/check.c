@@ -1,4 +1,6 @@
-// The checks between a peer's request and a worker (see screen.h). Runs in hss-frontend, law 2.
+// The checks that every request passes before a worker sees it: version, header bits, application, command,
+// local delivery, grammar. A request that fails is answered here. Owns no state (see check.h). Runs in
+// hss-frontend; law 2.
 #include "frontend/check.h"
 #include "frontend/frontend.h"
 #include "lib/diameter/avp.h"

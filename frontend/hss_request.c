@@ -1,5 +1,6 @@
-// Requests of our own on their way (see hss_request.h). Runs in hss-frontend. The Hop-by-Hop of each one is its
-// entry's number and generation, so that an answer finds it at once and a late one finds nothing.
+// The table of HSS-initiated requests that peers have not answered yet (see hss_request.h). The Hop-by-Hop
+// identifier of each is its entry's number and generation, so an answer finds its entry at once, and a late
+// one finds nothing. Runs in hss-frontend.
 #include "frontend/hss_request.h"
 #include <stdlib.h>
 #include "frontend/frontend.h"

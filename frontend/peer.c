@@ -50,7 +50,7 @@ void peer_publish(struct conn *c)
 	__atomic_store_n(&p->watchdog, c->watchdog.state, __ATOMIC_RELAXED);
 }
 
-// Only an OPEN entry is found by those who look for the peer (requests of our own, a new connection of its
+// Only an OPEN entry is found by those who look for the peer (HSS-initiated requests, a new connection of its
 // host).
 static void directory_state(struct conn *c, enum peer_slot_state state)
 {
@@ -89,7 +89,7 @@ static void directory_enter(struct conn *c, const struct base_cer *cer)
 	c->directory_generation = c->generation;
 	struct control_peer *p = entry_of(c);
 	if (!p) {
-		// served all the same; requests of our own do not find it
+		// served all the same; HSS-initiated requests do not find it
 		if (log_limit_pass(&log_peers, 50))
 			log_warn("peer_directory_full", LOG_SLICE("peer", peer_name(c)));
 		return;
@@ -485,7 +485,7 @@ static void process_dpr(struct conn *c, const uint8_t *msg, uint32_t len)
 	route_count(c->fe, CMD_DPR, RESULT_SUCCESS);
 	if (!conn_written(c, &w))
 		return;
-	// requests of our own go elsewhere from now on; the peer closes when it has the DPA
+	// HSS-initiated requests go elsewhere from now on; the peer closes when it has the DPA
 	directory_state(c, PEER_SLOT_CLOSING);
 	c->state = PEER_CLOSING;
 	await_end(c);

@@ -1,4 +1,5 @@
-// hss-loader without processes and channels: putting its parts together. Main thread; laws 4 to 6.
+// Puts the parts of hss-loader together, and hands each frame to the part that it is for. No processes and no
+// channels: those are in main.c, so that tests run all of this by itself. Main thread; laws 4 to 6.
 #include "loader/loader.h"
 #include <errno.h>
 #include <fcntl.h>

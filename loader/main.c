@@ -1,4 +1,5 @@
-// hss-loader: channels, the event loop, the order of start and stop. Everything else is in hss_store.
+// hss-loader, the process: its channels, its event loop, and the order in which its parts start and stop. The
+// parts themselves are put together by loader.c.
 #include <errno.h>
 #include <malloc.h>
 #include <stdio.h>

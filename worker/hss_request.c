@@ -1,5 +1,5 @@
-// HSS-initiated requests on their way: see hss_request.h. A table of those that a frontend has, each found by its number
-// and generation, so that a late word about an old one finds nothing.
+// The table of HSS-initiated requests that a frontend has (hss_request.h). Each is found by its place and
+// generation, so a late message about an old one finds nothing.
 #include "worker/hss_request.h"
 #include <stdio.h>
 #include <stdlib.h>

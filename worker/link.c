@@ -1,4 +1,5 @@
-// The worker's half of its channel to the loader (link.h): what it asks and how requests wait for the answers.
+// The worker's side of its channel to the loader (link.h): composes the questions, and wakes the requests
+// that wait for an answer.
 #include "worker/link.h"
 #include "lib/base/change_key.h"
 #include "lib/base/log.h"

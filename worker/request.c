@@ -1,4 +1,5 @@
-// The life of a request in a worker. See request.h. Everything here is bounded: the waiting room, the tries, the answer.
+// The waiting room, and the life of a request from its arrival to its answer (request.h). Everything here is
+// bounded: the room, the questions of one request, the answer.
 #include "worker/request.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"

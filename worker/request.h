@@ -55,7 +55,7 @@ struct wait_slot {
 	enum wait_kind kind;
 	uint32_t generation;
 	uint32_t next_free;
-	uint32_t question; // place + 1 of the SQN block that it waits for (block.h), and its neighbours there
+	uint32_t question; // place + 1 of the SQN block that it waits for (sqn_block.h), and its neighbours there
 	uint32_t block_next, block_prev;
 	uint32_t turn; // place + 1 of the turn that it holds or waits for (turn.h), and its neighbours there
 	uint32_t turn_next, turn_prev;

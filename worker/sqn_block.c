@@ -1,4 +1,6 @@
-// Requests that wait for a block of sequence numbers (sqn_block.h): one question for all who wait for the same.
+// The questions about SQN blocks that have no answer yet, and the queue of requests behind each
+// (sqn_block.h). A small hash table of fixed size: a question that finds no place in it is refused, never
+// queued.
 #include "worker/sqn_block.h"
 #include "lib/base/ident.h"
 #include "worker/link.h"

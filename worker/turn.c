@@ -1,4 +1,5 @@
-// The queues of requests that change one subscriber: see turn.h.
+// The table of turns: for each subscriber whose state is being changed, the request that holds the turn and
+// the queue behind it (turn.h).
 #include "worker/turn.h"
 #include "lib/base/ident.h"
 #include "worker/worker.h"

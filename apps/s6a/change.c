@@ -1,4 +1,4 @@
-// From a decision about a subscriber's location to the CHANGE that makes it durable.
+// Turns a decision about a subscriber's location into the CHANGE that makes it durable. Runs in workers.
 #include "apps/s6a/location.h"
 #include "apps/s6a/s6a.h"
 #include "worker/link.h"

@@ -1,5 +1,5 @@
-// Decisions about locations that the loader makes itself, for an operator or the upstream (loader.h): made part of an
-// operation, with the requests that follow. Main thread.
+// Makes decisions that come from an operator or the upstream part of an operation of the loader, with the
+// requests that must follow (loader.h). Main thread.
 #include "apps/apps.h"
 #include "apps/s6a/loader.h"
 #include "lib/base/clock.h"

@@ -1,6 +1,6 @@
-// S6a's state as documents bring it: of a file or an export, and of the upstream, which other nodes of ours and other
-// programs write, too (law 8). Of several HSSs on one database the newest location wins, of the MME and of the SGSN each.
-// Loader process, main thread.
+// Takes S6a's state from documents: those of a file or an export, and those of the upstream, which other
+// nodes of ours and other programs write, too (law 8). Of several HSSs on one database the newest location
+// wins, for the MME and the SGSN each. Loader process, main thread.
 #include <errno.h>
 #include "apps/s6a/loader.h"
 #include "lib/base/clock.h"

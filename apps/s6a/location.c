@@ -1,4 +1,4 @@
-// The decisions about locations: see location.h. No clock, no cache, no memory of its own.
+// The decisions about locations (location.h). No clock, no cache, no memory of its own.
 #include "apps/s6a/location.h"
 
 uint64_t s6a_later(const struct s6a_serving *v, uint64_t now_us)

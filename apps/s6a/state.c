@@ -1,4 +1,4 @@
-// S6a's state as octets and in the cache's record: see state.h.
+// Writes and reads S6a's state as octets, and reads it from the cache's record (state.h). Pure.
 #include "apps/s6a/state.h"
 
 #define VERSION_1 1 // had one mark for all flags, and its row's keys in the middle

@@ -1,4 +1,4 @@
-// Calls and rows: see admin.h. Loader process, main thread.
+// The table of calls of hss-admin, their rows and their credit (admin.h). Loader process, main thread.
 #include "loader/admin/admin.h"
 #include "loader/app.h"
 #include <errno.h>

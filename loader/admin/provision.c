@@ -1,4 +1,5 @@
-// `subscriber ...` commands of hss-admin: see README.md and provision.h. Loader process, main thread.
+// The `subscriber ...` commands of hss-admin, but for `set`, `bar`, `unbar` and `import` (README.md has the
+// protocol, provision.h the storing). Loader process, main thread.
 #include "loader/admin/provision.h"
 #include "loader/app.h"
 #include "apps/documents.h"

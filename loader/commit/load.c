@@ -1,4 +1,5 @@
-// See load.h. Loader process, main thread; laws 4, 5 and 6.
+// The pass that fills or repairs the cache from the rows, and the publication of single subscribers on demand
+// (load.h). Owns the scan and its progress. Loader process, main thread; laws 4, 5 and 6.
 #include "loader/commit/load.h"
 #include "cache/state.h"
 #include "loader/app.h"

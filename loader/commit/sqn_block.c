@@ -1,5 +1,5 @@
-// What workers ask besides changes of state: a further block of SEQs, a place in the IND table, a subscriber
-// that is not in the cache. Loader process; laws 5 and 8.
+// Answers what workers ask beside changes of state: a further block of SEQs, a place in the IND table, a
+// subscriber that is not in the cache. Loader process, main thread; laws 5 and 8.
 #include <errno.h>
 #include "loader/commit/load.h"
 #include "loader/upstream/feed.h"

@@ -1,5 +1,6 @@
-// provision_put: see provision.h. Where the SQN of a new or changed subscriber is decided (law 5): never
-// lower than anything that may have been used with this key.
+// Stores a subscriber's document, new or changed (provision_put of provision.h). Here it is decided with
+// which SQN the subscriber goes on (law 5): never below anything that may have been used with this key.
+// Loader process, main thread.
 #include <errno.h>
 #include <stdio.h>
 #include "loader/upstream/outbox.h"

@@ -1,4 +1,5 @@
-// Group commit and publication: see txn.h. Loader process, main thread; laws 4 and 6.
+// Owns the batch: the operations that wait for the next commit, their entries, and the frames that wait for
+// the batch after it (txn.h). Loader process, main thread; laws 4 and 6.
 #include "loader/commit/txn.h"
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-// See csv.h. Loader process, main thread; reads what an operator or a script wrote.
+// Owns the order of a file's columns, and reads its rows one by one (csv.h). The bytes were written by an
+// operator or a script. Loader process, main thread.
 #include "loader/document/csv.h"
 #include <stdarg.h>
 #include <stdio.h>

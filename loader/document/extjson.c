@@ -1,4 +1,5 @@
-// See extjson.h. Loader process; reads what operators and other programs wrote.
+// Reads single values of Extended JSON (extjson.h). They were written by operators and other programs, so
+// every type is checked. Loader process; no state.
 #include "loader/document/extjson.h"
 #include <errno.h>
 #include <math.h>

@@ -1,4 +1,5 @@
-// See import_doc.h. Loader process, main thread; lines come from an operator's file.
+// Splits a line of an import into its parts, and keeps the parsed parts that many lines share (import_doc.h).
+// Lines come from an operator's file. Loader process, main thread.
 #include "loader/document/import_doc.h"
 #include <stdlib.h>
 #include "apps/documents.h"

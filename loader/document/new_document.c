@@ -1,4 +1,5 @@
-// See new_document.h. Loader process, main thread; the values were given by an operator.
+// Composes the document of a new subscriber from an operator's values or a row of CSV (new_document.h).
+// Loader process, main thread; no state.
 #include "loader/document/new_document.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// See opc.h. The only place where the loader meets the workers' cryptography.
+// Makes OPc of OP (opc.h). It is the only place where the loader uses AES.
 #include "loader/document/opc.h"
 #include <stdlib.h>
 #include "lib/auth/milenage.h"

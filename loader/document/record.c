@@ -1,5 +1,6 @@
-// Source document -> validated record. See record.h. The walk (walk.h) has checked each value against its row; what is
-// here puts it in its place, and judges what concerns more than one member. Loader process, any thread.
+// Makes a validated record of a subscriber's document (record.h). The walk (walk.h) has checked each value
+// against its row of the schema. Here the values are put in their places, and whatever concerns more than one
+// member is judged. Loader process, any thread.
 #include "loader/document/record.h"
 #include <errno.h>
 #include <stdio.h>

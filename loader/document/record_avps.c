@@ -1,6 +1,6 @@
-// The part of Subscription-Data (TS 29.272 7.3.2) that does not name the subscriber, encoded once for all who
-// share it: head (status, ODB, access mode, restrictions, charging, AMBR, timer), the APN profile, and the
-// PDP contexts for S6d. Loader process; law 7.
+// Encodes a profile: the part of Subscription-Data (TS 29.272 7.3.2) that does not name the subscriber. It is
+// encoded once for all subscribers that share it: the head (status, ODB, access mode, restrictions, charging,
+// AMBR, timer), the APN profile, and the PDP contexts for S6d. Loader process; law 7.
 #include "loader/document/record.h"
 #include "lib/diameter/avp.h"
 #include "lib/diameter/dict.h"

@@ -1,4 +1,5 @@
-// See shell.h. One pass from left to right: text, names with their arguments, and all else as it stands.
+// Rewrites what MongoDB's shells print as Extended JSON (shell.h). One pass from left to right knows quoted
+// text, and names with their arguments; everything else is copied as it stands. Pure; loader process.
 #include "loader/document/shell.h"
 #include <string.h>
 

@@ -1,5 +1,6 @@
-// See walk.h. What is read here was written by operators, the WebUI, dbctl and scripts of two schema generations, or
-// comes from a server's bytes: every type and bound is looked at before a table sees the value.
+// Reads documents, JSON or BSON, along the schema (walk.h). They were written by operators, the WebUI, dbctl
+// and scripts of two generations of the schema, or come as bytes from a server. So every type and bound is
+// checked before a table sees the value.
 #include "loader/document/walk.h"
 #include <arpa/inet.h>
 #include <math.h>

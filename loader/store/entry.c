@@ -1,4 +1,5 @@
-// Bodies of journal entries and rows: see entry.h. Loader process; used by the main and the fold thread.
+// Writes and reads the bodies of journal entries and rows (entry.h). Pure; the main thread and the fold
+// thread of the loader.
 #include "loader/store/entry.h"
 
 #define DOC_VERSION        2 // 1 had no upstream

@@ -1,4 +1,5 @@
-// The local database: files, schema, group commit. See local.h. Loader process, main thread; laws 5 and 6.
+// The local database's files, schema and group commit (local.h). Owns the connections of the main thread.
+// Loader process, main thread; laws 5 and 6.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

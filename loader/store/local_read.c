@@ -1,5 +1,5 @@
-// Reads of the local database: rows, unless the journal holds something newer; and the ordered merge that
-// fills the cache. See local.h. Loader process, main thread.
+// Reads of the local database (local.h). A read takes the row, unless the journal holds something newer. The
+// ordered scan that fills the cache is here, too. Loader process, main thread.
 #include <errno.h>
 #include <stdlib.h>
 #include "loader/store/local_priv.h"

@@ -1,4 +1,5 @@
-// See sql.h. Loader process.
+// Opens SQLite databases as the loader needs them, and turns SQLite's results into errno (sql.h). Loader
+// process.
 #include "loader/store/sql.h"
 #include <errno.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-// SQN rows: see sqnrow.h. Loader process; law 5.
+// The arithmetic of SQN rows, and the fingerprint that they are keyed by (sqnrow.h). Pure; loader process;
+// law 5.
 #include "loader/store/sqnrow.h"
 #include <errno.h>
 #include <openssl/evp.h>

@@ -1,4 +1,4 @@
-// See unfolded.h. Open addressing, at most half full.
+// The two hash tables of unfolded.h: open addressing, at most half full.
 #include "loader/store/unfolded.h"
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-// What the feed brings, and what the upstream is asked: see feed.h. Loader process, main thread.
+// Stores what the feed brings, and owns the questions to the upstream that have no answer yet (feed.h).
+// Loader process, main thread.
 #include "loader/upstream/feed_priv.h"
 #include <errno.h>
 #include <inttypes.h>

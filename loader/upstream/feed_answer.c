@@ -1,5 +1,6 @@
-// Answers of the ask and the write thread: see feed.h. Loader process, main thread. An answer overtakes what the feed has queued,
-// so for each of them it must be decided which of the two is newer; where nobody can tell, the document is asked for again.
+// Handles the answers of the ask and the write thread (feed.h). An answer overtakes what the feed has queued.
+// So for each subscriber it must be decided which of the two is newer; where that can't be told, the document
+// is asked for again. Loader process, main thread.
 #include "loader/upstream/feed_priv.h"
 #include "loader/admin/provision.h"
 #include "loader/upstream/outbox.h"

@@ -1,4 +1,5 @@
-// See file_lines.h. Loader process, main thread.
+// Reads a file in large pieces and cuts it into lines (file_lines.h). Owns the buffer, and wipes it. Loader
+// process, main thread.
 #include "loader/upstream/file_lines.h"
 #include <errno.h>
 #include <fcntl.h>

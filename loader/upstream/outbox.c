@@ -1,5 +1,6 @@
-// Who waits, batches and their outcomes: see outbox.h. Loader process, main thread. Eight octets a subscriber (beside its SQN
-// words), and twelve for each one that waits.
+// The queues of the outbox, its batches and their outcomes (outbox.h). It keeps eight octets for each
+// subscriber, by the index of its SQN words, and twelve more for each one that waits. Loader process, main
+// thread.
 #include "loader/upstream/outbox_priv.h"
 #include <errno.h>
 #include <stdlib.h>

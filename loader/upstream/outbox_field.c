@@ -1,8 +1,10 @@
-// What the field security.sqn of each document holds, and whose SQN was drawn since: see outbox.h. Loader process, main thread.
+// Knows what the field security.sqn of each document holds, and finds the subscribers that have drawn SQNs
+// since (outbox.h). Loader process, main thread.
 //
-// Other programs raise the field, too, so what we know of it is what a document said last, or what we wrote after that. An image
-// that says less than we know is not believed at once: it may have been read before our last write. The document is asked for,
-// and only if it still says less has somebody lowered the field.
+// Other programs raise the field, too. So our knowledge of it is what a document said last, or what we wrote
+// after that. An image with a lower value is not believed at once, since it may have been read before our
+// last write. The document is asked for, and only if it still has the lower value has somebody lowered the
+// field.
 #include "loader/upstream/outbox_priv.h"
 #include "loader/commit/txn.h"
 #include "loader/upstream/feed.h"

@@ -1,5 +1,6 @@
-// See outbox_table.h. The whole table, so that a pair that was forgotten is seen: it is a bug, not a silence.
-// An outcome that comes where nothing was sent is that of a subscriber who was deleted and added meanwhile.
+// The state table of outbox_table.h. It is complete, so that a missing pair of state and event shows as a bug
+// and does not pass in silence. An outcome where nothing was sent belongs to a subscriber that was deleted
+// and added again meanwhile.
 #include "loader/upstream/outbox_table.h"
 
 #define STAY(state)	   {OUTBOX_DO_NOTHING, state}

@@ -1,4 +1,4 @@
-// See problems.h. Loader process, main thread.
+// The list of problems (problems.h). Loader process, main thread.
 #include "loader/upstream/problems.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-// See read_through.h.
+// The table of IMSIs that are asked for or were not found a moment ago, and the requests that wait for each
+// (read_through.h). Loader process, main thread.
 #include "loader/upstream/read_through.h"
 #include <stdlib.h>
 #include "lib/base/clock.h"

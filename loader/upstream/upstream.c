@@ -1,4 +1,5 @@
-// The queues between the loader's main thread and the upstream's threads: see upstream.h. Any thread of the loader.
+// Owns the queues between the loader's main thread and the upstream's threads (upstream.h), with the lock
+// that guards them. Any thread of the loader.
 #include "loader/upstream/upstream.h"
 #include <errno.h>
 #include <pthread.h>

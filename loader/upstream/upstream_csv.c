@@ -1,4 +1,5 @@
-// See upstream_csv.h. Loader process, main thread; laws 5 and 6. What is read is an operator's file.
+// Reads the file of `store: csv` and brings the subscribers in line with it (upstream_csv.h). Owns the watch
+// on its directory and the state of a reading. Loader process, main thread; laws 5 and 6.
 #include "loader/upstream/upstream_csv.h"
 #include <errno.h>
 #include <fcntl.h>

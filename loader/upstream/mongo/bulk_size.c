@@ -1,4 +1,4 @@
-// See bulk_size.h.
+// Measures bulks and decides how large the next one is (bulk_size.h). Pure.
 #include "loader/upstream/mongo/bulk_size.h"
 
 #define FIRST_PART 8u	 // of the largest, until it is known how fast the server is

@@ -1,4 +1,4 @@
-// See idmap.h. Loader process, the feed thread.
+// The ordered table of idmap.h: searching, shifting, growing in place. Loader process, the feed thread.
 #include "loader/upstream/mongo/idmap.h"
 #include <stdlib.h>
 #include <string.h>

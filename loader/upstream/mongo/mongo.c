@@ -1,4 +1,5 @@
-// See mongo.h. Loader process, any upstream thread.
+// Makes and closes a thread's client of MongoDB, names its errors, and waits between attempts (mongo.h).
+// Loader process, any upstream thread.
 #include "loader/upstream/mongo/mongo.h"
 #include <pthread.h>
 #include <stdio.h>

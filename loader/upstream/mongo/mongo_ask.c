@@ -1,10 +1,10 @@
-// MongoDB: the ask thread of upstream.h. Loader process. What waits is taken together, a subscriber once: one
-// find says what is there (when a change has to know), one unordered bulk changes it, one find says what is
-// there now. So a flood of unknown subscribers costs one question a hundred, and an import two and a bulk.
-// Laws 8 and 9.
+// The ask thread of upstream.h. It takes all questions that wait together, each subscriber once. One find
+// reads the documents that a change must know, one unordered bulk makes the changes, one find reads what is
+// there now. So a flood of unknown subscribers costs one question for a hundred of them, and an import two
+// questions and a bulk. Loader process; laws 8 and 9.
 //
-// While the server is away it is tried again after a pause that grows to 2 s; in between everybody is told at
-// once.
+// While the server is away it is tried again after a pause that grows to 2 s. In between, every question is
+// answered at once that the server is away.
 #include <mongoc/mongoc.h>
 #include <stdlib.h>
 #include <string.h>

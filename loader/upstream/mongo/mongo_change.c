@@ -1,6 +1,6 @@
-// Provisioning as BSON: see mongo_change.h. What operators and their scripts gave is looked at here for what
-// the server would misunderstand (names with dots, operators); whether it is a subscriber was judged before
-// it came here.
+// Composes operators' changes as BSON (mongo_change.h). What operators and their scripts gave is checked here
+// for what the server would misunderstand (names with dots, operators). Whether it is a valid subscriber was
+// judged before.
 #include "loader/upstream/mongo/mongo_change.h"
 #include <stdarg.h>
 #include <stdio.h>

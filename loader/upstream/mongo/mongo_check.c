@@ -1,4 +1,5 @@
-// See mongo_check.h. Loader process; the program `hss-loader --check-store`.
+// Checks MongoDB against the configuration (mongo_check.h). Loader process, and the program `hss-loader
+// --check-store`.
 #include "loader/upstream/mongo/mongo_check.h"
 #include <stdio.h>
 #include <string.h>

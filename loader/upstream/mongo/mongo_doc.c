@@ -1,6 +1,6 @@
-// See mongo_doc.h. Loader process, feed and ask thread. What is here was written by others: every type is
-// looked at before it is believed. The schema and record.c judge a document; what most of a million have in common
-// they judge once (profile_memo.h).
+// Reads a document's BSON: its digests, its text, its record (mongo_doc.h). Other programs wrote it, so every
+// type is checked before its value is used. The schema and record.c judge a document; the part that most of a
+// million documents share is judged once (profile_memo.h). Loader process, feed and ask thread.
 #include "loader/upstream/mongo/mongo_doc.h"
 #define XXH_INLINE_ALL
 #include <errno.h>

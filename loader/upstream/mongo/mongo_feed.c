@@ -1,5 +1,5 @@
-// MongoDB: the feed thread of upstream.h. Its life: connect, stream or poll, wait and begin again; and what
-// it tells the main thread about documents. Loader process; laws 6 and 8.
+// The feed thread of upstream.h. This file has its life (connect, stream or poll, wait and begin again) and
+// what it sends to the main thread about documents. Loader process; laws 6 and 8.
 #include "loader/upstream/mongo/mongo_feed.h"
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
-// Documents that are gone, and whether that is believed: see mongo_feed.h and loss.h. A deletion in MongoDB names only _id, so
-// who else has the IMSI is looked up before anybody is told. Loader process, the feed thread; law 8.
+// Documents that are gone, and the decision whether that is believed (mongo_feed.h, loss.h). A deletion in
+// MongoDB names only the _id, so before the main thread hears of it, it is looked up whether another document
+// has the IMSI. Loader process, the feed thread; law 8.
 #include "loader/upstream/mongo/mongo_feed.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"

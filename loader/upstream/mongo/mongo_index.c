@@ -1,6 +1,6 @@
-// MongoDB: the index thread of upstream.h. Loader process. An index on a large collection takes minutes, and one connection
-// can't do anything else meanwhile: so read-through and provisioning have theirs, and this one waits for as long as the
-// server needs. Law 8: never made unasked.
+// The index thread of upstream.h. An index on a large collection takes minutes, and its connection can do
+// nothing else meanwhile. So read-through and provisioning have connections of their own, and this one waits
+// as long as the server needs. Law 8: an index is never made unasked. Loader process.
 #include <mongoc/mongoc.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-// See mongo_json.h. Loader process, feed and ask thread.
+// Writes BSON as relaxed Extended JSON (mongo_json.h). Pure; loader process, feed and ask thread.
 #include "loader/upstream/mongo/mongo_json.h"
 #include <math.h>
 #include <stdio.h>

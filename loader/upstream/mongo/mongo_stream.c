@@ -1,5 +1,6 @@
-// Change streams by their two commands, so that the end of a batch is known (what it brought is then told as
-// one), and nothing is tried again behind our back. See mongo_feed.h. Loader process, the feed thread; law 8.
+// Change streams, by the two commands that they consist of (see mongo_feed.h). With the driver's own stream
+// we would not see where a batch ends, and the driver would retry by itself; what a batch brought is sent to
+// the main thread as one. Loader process, the feed thread; law 8.
 //
 // The position, as it is stored: { after: <resume token> | at: <operation time to start at>, seen: <the last
 // operation time>, election: <of the primary> }.

@@ -1,5 +1,6 @@
-// The load, comparisons and polling: one pass over the whole collection that sends what differs from what was
-// sent, and finds what is gone. See mongo_feed.h. Loader process, the feed thread; law 8.
+// The load, comparisons and polling: one pass over the whole collection. It sends the documents that differ
+// from what was sent last, and finds those that are gone (see mongo_feed.h). Loader process, the feed thread;
+// law 8.
 #include "loader/upstream/mongo/mongo_feed.h"
 #include <malloc.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-// Write-back as BSON: see mongo_update.h.
+// Composes the updates of the write-back as BSON, and judges the server's errors (mongo_update.h). Pure.
 #include "loader/upstream/mongo/mongo_update.h"
 #include <string.h>
 #include "lib/base/ident.h"

@@ -1,11 +1,12 @@
-// MongoDB: the write thread of upstream.h. Loader process. It sends each batch as unordered bulks, at most one update of a kind
-// for each subscriber, acknowledged by the majority of the replica set and on its disks. What is not known to be there is given
-// back and comes again in a later batch, with what is newest then. While the server is away the thread waits in between, so
-// that batches are composed late. Laws 6 and 8.
+// The write thread of upstream.h. It sends each batch as unordered bulks, with at most one update of a kind
+// for each subscriber, acknowledged by the majority of the replica set and on its disks. Updates that are not
+// known to have arrived are given back; they come again in a later batch, with the newest values of that
+// time. While the server is away the thread waits between attempts, so that batches are composed late. Loader
+// process; laws 6 and 8.
 //
-// The server gets a time limit with each bulk. An open transaction of somebody else on one document makes the server wait in
-// the middle of a bulk, and all behind it: when the limit has passed, the bulk is cut into pieces until the document is alone.
-// That one is tried again later, the others go on.
+// Each bulk gives the server a time limit. If another program holds an open transaction on one document, the
+// server waits in the middle of the bulk, and all updates behind it wait, too. When the limit has passed, the
+// bulk is cut into pieces until that document is alone. That one is tried again later; the others go on.
 #include <mongoc/mongoc.h>
 #include <stdlib.h>
 #include <string.h>
