@@ -50,8 +50,8 @@ void peer_publish(struct conn *c)
 	__atomic_store_n(&p->watchdog, c->watchdog.state, __ATOMIC_RELAXED);
 }
 
-// Only an OPEN entry is found by those who look for the peer (HSS-initiated requests, a new connection of its
-// host).
+// Only an OPEN entry is found by those who look for the peer: HSS-initiated requests, and a new connection of
+// its host.
 static void directory_state(struct conn *c, enum peer_slot_state state)
 {
 	struct control_peer *p = entry_of(c);
