@@ -129,7 +129,7 @@ uint32_t admission_result(const struct conn *c, const struct base_cer *cer, cons
 	bool secure = c->transport.ops->proof != NULL;
 	if (secure)
 		proof = c->transport.ops->proof(&c->transport, cer->origin_host, who, sizeof who);
-	// who says it is somebody else than its certificate says is as unknown as who is not listed (3010)
+	// a peer whose certificate has another name is as unknown as one that is not listed (3010)
 	if (proof == TRANSPORT_OTHER) {
 		snprintf(other, sizeof other, "the certificate is that of %s", who);
 		*why = other;

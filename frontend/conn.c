@@ -357,7 +357,7 @@ static void flush(struct conn *c)
 		conn_rearm(c);
 	}
 	set_writing(c, true);
-	// who does not take its answers is not asked for more requests
+	// a peer that does not take its answers is not read
 	uint32_t water = c->fe->conns.out_total > CONN_OUT_BUDGET ? CONN_OUT_CHUNK : CONN_HIGH_WATER;
 	if (unsent > water || unsent < water / 2)
 		c->full = unsent > water;
@@ -382,7 +382,7 @@ void conn_flush_all(struct frontend *fe)
 	// a flush that closes a connection may leave new output to others (never more than one entry each)
 	for (uint32_t i = 0; i < t->dirty_cnt; i++) {
 		struct conn *c = &t->conn[t->dirty[i]];
-		// closed meanwhile: the mark must not stay for whoever has this slot next
+		// closed meanwhile: the mark must not stay for the next connection in this slot
 		c->dirty = false;
 		if (c->used)
 			flush(c);

@@ -11,7 +11,7 @@
 //
 // Both at once (RFC 6733 5.6.4): when a CER comes from a peer that we are dialling, and we are not connected
 // yet or our identity is the greater one, our attempt is given up and the CER accepted. Otherwise the CER is
-// refused with 4003, which is what the peer, who wins its own election, expects of that connection.
+// refused with 4003: the peer wins the election on its side, too, and expects that answer.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -35,7 +35,7 @@ int dial_new(struct frontend *fe) MUST_USE;
 void dial_free(struct frontend *fe);
 // Whom to dial, as the configuration says now; what is connected stays.
 void dial_configure(struct frontend *fe);
-// Dials who is due. Called every FRONTEND_TICK_MS.
+// Dials the peers that are due. Called every FRONTEND_TICK_MS.
 void dial_tick(struct frontend *fe, uint64_t now_ms);
 // The connection to this host that is being set up, NULL when there is none.
 struct conn *dial_pending(struct frontend *fe, struct slice host);

@@ -316,8 +316,9 @@ void frontend_flush(struct frontend *fe)
 
 // ---- reload, stop, time --------------------------------------------------------------------------
 
-// Who would not be let in any more leaves in order. Who is listed, only otherwise than it came, may come
-// again as it should.
+// Checks a connected peer against the new configuration. A peer that is no longer let in is disconnected in
+// order. If it is listed with other demands than it meets now, the DPR says REBOOTING, so that it comes again
+// and meets them.
 static void readmit(struct frontend *fe, struct conn *c)
 {
 	const char *why = NULL;

@@ -35,6 +35,6 @@ struct ssl_ctx_st *tls_context(void);
 struct ssl_st *tls_session_new(void);
 // Why OpenSSL's last call failed, for a log line. `verify`: the result of the certificate's check.
 const char *tls_reason(long verify);
-// Whom a certificate names, for a log line: its first DNS name, else its subject. NULL: the last one whose
-// check failed, or nobody.
+// The name in a certificate, for a log line: its first DNS name, else its subject. `cert` NULL: the
+// certificate whose check failed last, or an empty name.
 void tls_certificate_name(const struct x509_st *cert, char *out, size_t cap);

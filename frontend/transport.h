@@ -18,12 +18,12 @@ struct transport_path {
 	const char *host;	    // whom it must reach (copied)
 };
 
-// What a transport knows about who is at the other end.
+// What a transport knows about the identity of the other end.
 enum transport_proof {
 	TRANSPORT_UNPROVEN, // no proof was asked for, or this transport has none
 	TRANSPORT_PROVEN,   // it is this host
 	TRANSPORT_OTHER,    // it has proven to be somebody else
-	TRANSPORT_REVOKED,  // its proof counts no more: who gave it has taken it back since
+	TRANSPORT_REVOKED,  // its certificate has been revoked since
 };
 
 struct transport_ops {
@@ -50,8 +50,8 @@ struct transport_ops {
 	uint32_t (*local)(const struct transport *t, struct base_addr out[BASE_ADDRS_MAX]);
 	// The peer's address and port as text, for logs and lists.
 	void (*remote)(const struct transport *t, char *out, size_t cap);
-	// Whether the other end has proven that it is this host; *who gets whom its proof names (text for a
-	// log line). NULL: this transport has no proofs.
+	// Has the other end proven that it is this host? `who` gets the name in its proof, as text for a log
+	// line. NULL: this transport has no proofs.
 	enum transport_proof (*proof)(const struct transport *t, struct slice host, char *who, size_t cap);
 	// How it is secured, for lists: "TLSv1.3 TLS_AES_256_GCM_SHA384". NULL: it is not.
 	void (*security)(const struct transport *t, char *out, size_t cap);

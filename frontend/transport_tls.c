@@ -128,7 +128,7 @@ static int session_start(struct tls *s)
 		SSL_set_accept_state(s->ssl);
 		return 0;
 	}
-	// who we reach must be whom we want, as its certificate says
+	// we dialled: the certificate must have the name of the host that we want
 	SSL_set_connect_state(s->ssl);
 	SSL_set_hostflags(s->ssl, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_WILDCARDS);
 	SSL_set_verify(s->ssl, SSL_VERIFY_PEER, SSL_get_verify_callback(s->ssl));

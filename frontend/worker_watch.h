@@ -1,10 +1,13 @@
 // Which workers are silent. Runs in hss-frontend.
 //
-// A worker that hangs (stopped, spinning, swapped out) is replaced by hssd after supervision.silence_ms; requests would wait for
-// it until then. So a worker is silent here already when for a second its heartbeat has stood still, or it has answered nothing of
-// what it owes although it waits for nobody, while another worker lives: what it owes is answered 3004, and its subscribers'
-// requests go to the others (law 3) until it gives a sign of life. When all of them are silent it is the machine, or we were away
-// ourselves: then nothing is changed.
+// hssd replaces a worker that hangs (stopped, spinning, swapped out) after supervision.silence_ms. Requests
+// would wait for it until then. So a frontend treats a worker as silent already after one second, if another
+// worker lives and
+//   - its heartbeat has stood still, or
+//   - it has answered none of its requests although it waits for no other process.
+// The requests that it has are answered 3004. Further requests of its subscribers go to the other workers
+// (law 3) until it gives a sign of life. When all workers are silent, the machine or this frontend itself was
+// stopped: then nothing changes.
 #pragma once
 #include <stdint.h>
 

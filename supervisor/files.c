@@ -128,7 +128,8 @@ static int open_as(const char *user, const char *path)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
 }
 
-// A file that is opened long after the start, by the user that the processes run as: root, who checks, may more.
+// Checks a file that is opened long after the start by the user that the processes run as. The check itself
+// may run as root, which may read more.
 static void file_check_user(const struct hssd *h, struct config_error *e, const char *key, const char *path)
 {
 	const char *user = h->config.user;

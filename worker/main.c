@@ -197,7 +197,7 @@ static void reload(struct role_env *env, const struct config *fresh)
 	log_set_level((enum log_level)fresh->log_level);
 }
 
-// Frontends have stopped before; what still waits for the loader has nobody to answer to.
+// Frontends have stopped already, so requests that still wait for the loader need no answer.
 static void stop(struct role_env *env)
 {
 	flush_all();

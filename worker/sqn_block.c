@@ -90,7 +90,7 @@ void block_acked(struct worker *w, uint64_t id, int refused)
 	struct block_question *q = &w->block[place - 1];
 	if (q->used != BLOCK_ASKED || q->generation != id >> 32)
 		return;
-	// those who need still more join another question meanwhile, not this list
+	// requests that need still more join another question meanwhile, not this list
 	q->used = BLOCK_ENDING;
 	while (q->first) {
 		struct wait_slot *s = slot_at(w, q->first);

@@ -1,5 +1,5 @@
-// Authentication-Information-Request (TS 29.272 5.2.3.1.3): who may have vectors, and how many. The SQNs are drawn by
-// worker/aka.h.
+// Authentication-Information-Request (TS 29.272 5.2.3.1.3): decides whether the subscriber gets vectors, and
+// how many. worker/aka.h draws the SQNs.
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 #include "apps/s6a/s6a.h"

@@ -9,7 +9,7 @@
 #include "loader/upstream/outbox.h"
 #include "loader/upstream/upstream.h"
 
-// A subscriber that comes with a location keeps it; who is known already has a newer one.
+// A new subscriber keeps the location that its document has. An existing one has a newer location.
 static int from_file(const struct app_document *d)
 {
 	const struct subscription *s = d->s;
@@ -75,8 +75,9 @@ static bool is_lost(const struct app_document *d, const struct s6a_serving *said
 	return !same && !is_others_word(d);
 }
 
-// Is our state missing there although nobody has a newer one, and nothing of it is on its way there? An image that is older
-// than our last write says so, too: then the same is written once more, which changes nothing.
+// Is our state missing in the document, although no newer one is there and ours is not on its way? It also
+// looks so in an image that is older than our last write. Then the same is written once more, which changes
+// nothing.
 static bool state_is_lost(const struct app_document *d, const struct s6a_serving *mme, const struct s6a_serving *sgsn,
 			  const struct s6a_state *now)
 {
@@ -85,7 +86,7 @@ static bool state_is_lost(const struct app_document *d, const struct s6a_serving
 		is_lost(d, sgsn, &now->serving[S6A_SGSN], false));
 }
 
-// The node that served until now, if its connection is here: nobody else can tell it.
+// Tells the node that has served until now, if it is connected here: no other HSS can tell it.
 static void cancel_lost(const struct app_document *d, const struct s6a_state *now, enum s6a_kind kind, struct slice host,
 			struct s6a_decision *what)
 {
@@ -127,7 +128,7 @@ static int from_feed(const struct app_document *d)
 		s6a_state_of(d->l->cache, d->old, &now);
 	struct s6a_decision what = {.next = now};
 	maybe_cancel(d);
-	// an empty name is a form's; who means it leaves none
+	// an empty name comes from a form; a writer that removes the location leaves no field
 	bool take_mme = (mme.host.len || (mme.time_us && d->feed->mme_gone)) && is_newer(d, &mme, &now.serving[S6A_MME]);
 	bool take_sgsn = is_newer(d, &sgsn, &now.serving[S6A_SGSN]);
 	bool restore = !take_mme && state_is_lost(d, &mme, &sgsn, &now);

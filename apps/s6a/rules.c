@@ -1,4 +1,4 @@
-// The rules that several S6a procedures share (rules.h): who is known, and who is refused for what reason.
+// The rules that several S6a procedures share (rules.h). No state.
 #include "apps/s6a/rules.h"
 #include "worker/link.h"
 #include "worker/worker.h"

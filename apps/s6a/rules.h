@@ -1,4 +1,4 @@
-// Rules that several S6a/S6d procedures share: who is known, and why a subscription is refused (TS 29.272 5.2.1.1.3).
+// Rules that several S6a/S6d procedures share: finding the subscriber, and refusing a subscription (TS 29.272 5.2.1.1.3).
 #pragma once
 #include "apps/s6a/msg.h"
 

@@ -17,7 +17,7 @@ static bool is_overtaken(const struct hss_request *q, const struct s6a_cancel *c
 	const struct cache_record *r = cache_find(&q->w->cache, q->imsi);
 	struct s6a_state now;
 	if (!r)
-		return false; // deleted: whoever still serves it has to hear of it
+		return false; // deleted: a node that still serves it must hear of it
 	s6a_state_of(&q->w->cache, r, &now);
 	const struct s6a_serving *v = &now.serving[c->kind];
 	uint64_t reason_us = c->registered_us ? c->registered_us : q->created_us;

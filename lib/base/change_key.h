@@ -1,13 +1,14 @@
-// The key by which a repeated request is recognised (law 9): who sent it, its End-to-End id and its command in 48 bits,
-// and when it came in 16 bits. RFC 6733 3 promises that an End-to-End id does not come again within four minutes, and
-// no longer: what is older than that is a new request, whatever its id.
+// The key by which a repeated request is recognised (law 9): a hash of its sender, its End-to-End id and its
+// command in 48 bits, and the time when it came in 16 bits. RFC 6733 3 promises that an End-to-End id does
+// not come again within four minutes, and promises no more. So a request with the same id that comes later is
+// a new one.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 #include "lib/base/ident.h"
 
 #define CHANGE_KEY_UNIT_SHIFT 26 // of microseconds: 67 s
-#define CHANGE_KEY_UNITS      4	 // so many units apart may be the same request: 268 to 335 s
+#define CHANGE_KEY_UNITS      4	 // keys at most so far apart may be of the same request: 268 to 335 s
 
 // Never 0. `wall_us` is the wall clock; `host_hash` that of the Origin-Host.
 static inline uint64_t change_key(uint64_t host_hash, uint32_t command, uint32_t end_to_end, uint64_t wall_us)

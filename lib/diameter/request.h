@@ -1,10 +1,10 @@
-// What the rows of request.def say of a request: its sender, its subject, its weight. Frontends use it in
-// place of any knowledge of applications. Pure functions over constant data; no allocation.
+// What the rows of request.def say of a request: its sender, its subject, its weight. It is all that
+// frontends know of applications. Pure functions over constant data; no allocation.
 #pragma once
 #include "lib/base/subject.h"
 #include "lib/diameter/grammar.h"
 
-// Whether only an HSS sends it: whoever sends it to one takes it for a reflector, or is wrong.
+// Is it a request that only an HSS sends? Sent to an HSS it is a mistake, or an attempt to have it reflected.
 bool request_sent_by_hss(const struct command *cmd);
 
 // Whom a request that grammar_check has passed is about: the first of the command's places that holds an

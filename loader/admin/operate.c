@@ -133,7 +133,8 @@ void sqn_jump(struct loader *l, struct call *c)
 		admin_end(l, c, ADMIN_REFUSED, "the cache is still being filled");
 		return;
 	}
-	// each run owns a block after the one before: so many runs later everybody is above what was used
+	// each run owns the block after the one before, so `runs` runs later every SEQ is above all that was
+	// used
 	uint64_t runs = ((uint64_t)by + SQN_BLOCK_MIN - 1) / SQN_BLOCK_MIN;
 	struct op *op = txn_begin(l, UINT64_MAX - 1, 64);
 	op->done = provision_done;

@@ -63,8 +63,8 @@ void sqn_block_handle(struct loader *l, unsigned worker, const struct ipc_hdr *h
 		return;
 	}
 	uint64_t limit = loader_seq_limit(l, r->sqn);
-	// Those who asked at the same time share one block: a commit for each would hold everybody up behind
-	// them.
+	// Workers that ask at the same time share one block. With a commit for each, all requests behind them
+	// would wait.
 	if (is_raised(l, r, limit, b.at_least)) {
 		answer_u64(l, worker, IPC_SQN_BLOCK_ACK, hdr->id, BLOCK_RAISED);
 		return;

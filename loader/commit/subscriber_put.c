@@ -198,8 +198,8 @@ bool provision_put(struct loader *l, const struct put *p, struct record_error *e
 
 // ---- from the upstream (law 8)
 
-// The IND that the field carries is that of its other writers, who draw with it, and after a resynchronisation with the
-// next one: where either is one of ours, the spare one stands in (law 5).
+// Other programs draw SQNs with the IND that the field carries, and with the next IND after a
+// resynchronisation. If either is one of ours, the spare IND takes its place (law 5).
 static void note_taken(struct putting *u)
 {
 	unsigned ind = (unsigned)(u->s.sqn & 31), first = u->l->config ? u->l->config->node_id * 8 : 0;
@@ -252,8 +252,8 @@ static bool is_its_document(struct putting *u)
 	return !u->old || rc == 0 || known || u->feed->takes_over || refuse(u, "another document has this IMSI, too");
 }
 
-// The SEQ that the field speaks of. What we write there ourselves has the field's own IND: as long as its SEQ is not
-// above ours, nobody has used more.
+// The SEQ to go on with, as far as the field says. Our own writes keep the field's IND, so as long as its SEQ
+// is not above ours, no other program has used more.
 static uint64_t followed_seq(const struct putting *u)
 {
 	uint64_t seq = u->s.sqn >> 5;

@@ -12,7 +12,7 @@
 #include "lib/base/log.h"
 
 #define BATCHES	    2u	   // under way
-#define SQN_PER_S   4000u  // SQNs written a second: the field follows, it is in nobody's way
+#define SQN_PER_S   4000u  // SQNs written a second at most: the fields may lag, other work must not
 #define LATE_MS	    2000u  // until a document that was held back is tried again, twice as long each time
 #define LATE_MAX_MS 30000u
 #define LATE_CNT    8u	   // of those in one batch: each may cost it a second or two
@@ -265,7 +265,7 @@ static bool compose(struct loader *l, imsi_t imsi, bool location, struct up_writ
 	return w->what;
 }
 
-// Those whose document was held back, and whose time has come.
+// Takes the subscribers whose document was held back and that are due again.
 static void take_late(struct loader *l, struct up_batch *b)
 {
 	struct outbox *o = l->outbox;
@@ -307,7 +307,7 @@ static void fill_batch(struct loader *l, struct up_batch *b)
 		if (compose(l, imsi, false, &b->write[b->cnt]))
 			b->cnt++;
 	}
-	take_late(l, b); // at the end: nobody waits behind them
+	take_late(l, b); // last, so that no other waits behind them
 	if (b->cnt && o->batches == 0)
 		o->sent_since_s = oldest;
 }

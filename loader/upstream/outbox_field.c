@@ -83,7 +83,7 @@ void outbox_field(struct loader *l, imsi_t imsi, uint64_t note)
 	side->idle = false;
 	if (kind == FIELD_UNUSABLE)
 		return;
-	// after a start everybody's SEQ is a block further; a field follows when something was drawn
+	// a start moves every SEQ one block ahead; a field follows only when an SQN was drawn
 	idle = idle && !lower && !outbox_has_drawn(l, r) && !(side->owed || note & OUTBOX_RAISE);
 	side->idle = idle;
 	if (outbox_field_odd(side) || (!idle && loader_seq_next(l, r->sqn) > side->sqn >> 5))

@@ -13,7 +13,7 @@ enum outbox_field_kind {
 	FIELD_INT64,	// known, an int64
 	FIELD_ODD,	// known, an int32 or double: Open5GS takes that for 0
 	FIELD_MISSING,	// known not to be there, which Open5GS takes for 0, too
-	FIELD_UNUSABLE, // nobody can raise it: text, null, refused by a validator, or there is no document
+	FIELD_UNUSABLE, // it can't be raised: text, null, refused by a validator, or there is no document
 };
 
 // One for each subscriber, by the index of its SQN words. It has only eight octets, since every subscriber

@@ -28,7 +28,7 @@ enum outbox_event {
 	OUTBOX_EV_SEND_SQN, // it goes into a batch, its SQN alone
 	OUTBOX_EV_NOTHING,  // its turn came, and there is nothing to tell
 	OUTBOX_EV_DONE,	    // MongoDB has it, or refuses it for good
-	OUTBOX_EV_AWAY,	    // nobody knows whether MongoDB has it
+	OUTBOX_EV_AWAY,	    // it is unknown whether MongoDB has it
 	OUTBOX_EV_BUSY,	    // MongoDB holds this one document back
 	OUTBOX_EVENT_CNT,
 };

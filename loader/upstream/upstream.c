@@ -218,8 +218,9 @@ static struct timespec after_ms(unsigned ms)
 	return t;
 }
 
-// Whoever waits for the network may do so for ten seconds: then the process ends around it, and all that it holds is left to
-// it (here, where a leak checker finds it). Nothing is lost: what counts is on disk.
+// At the end, a thread that waits for the network gets ten seconds. Then the process ends while it still
+// waits, and all that it holds is left to it (here, where a leak checker finds it). Nothing is lost: whatever
+// counts is on disk.
 static struct upstream *volatile left_behind;
 
 static bool join_all(struct upstream *u)

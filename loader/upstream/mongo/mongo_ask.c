@@ -233,7 +233,7 @@ static void blame(struct asked *q, const struct mongo_error *e)
 		       e->text);
 }
 
-// Sends what was composed. false: nobody knows what became of it.
+// Sends the bulk. false: its outcome is unknown.
 static bool change(struct asker *a, bson_error_t *e)
 {
 	bson_t reply, opts = BSON_INITIALIZER;
@@ -396,7 +396,8 @@ static bool is_quiet(struct asker *a)
 	return f.reached_ms <= a->failed_ms;
 }
 
-// What an operator should know, once after each outage: it works, but slowly or for nobody.
+// Checks the collection once after each outage, and warns the operator if it will be slow or has no
+// subscribers.
 static void check(struct asker *a)
 {
 	bson_error_t e = {0};
@@ -408,7 +409,7 @@ static void check(struct asker *a)
 		failed(a, &e);
 		return;
 	}
-	a->checked = true; // one who may not list the indexes has to know himself
+	a->checked = true; // also without the right to list the indexes: it can't be found out then
 	mongo_worked(&a->m);
 	if (rc == 1)
 		log_warn("upstream_not_fit", LOG_STR("reason", text));

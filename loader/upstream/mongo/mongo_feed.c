@@ -71,7 +71,7 @@ bool mongo_feed_document(struct mongo_feed *f, const bson_t *doc, const struct m
 	bool was_bad = e->bad;
 	e->bad = error.text[0] != 0;
 	if (!d) {
-		// who was served so far still is, as it was
+		// a subscriber that was served so far is served as before
 		if (e->imsi.v == 0)
 			e->imsi = mongo_doc_imsi(doc);
 		return give_bad(f, g.id, e->imsi, error.text);
@@ -188,7 +188,8 @@ static int read_rows(struct mongo_feed *f, sqlite3 *db)
 	return rc;
 }
 
-// Who is known from before. A database that lacks the table, or is not there, knows nobody.
+// Reads the documents that were known before the start. A database without the table, or none at all, knows
+// none.
 static int read_known(struct mongo_feed *f)
 {
 	char path[CONFIG_PATH_MAX + 16];

@@ -5,7 +5,7 @@
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 
-// Those who have the IMSIs of the gone ones are sent: they take over.
+// Sends the documents that have the IMSI of a document that is gone: they take over.
 static bool find_others(struct mongo_feed *f, mongoc_cursor_t *cursor, uint64_t read_us)
 {
 	const bson_t *doc;
@@ -94,7 +94,7 @@ static bool is_ours(const struct mongo_feed *f, const struct mongo_feed_gone *g)
 	return imsi_set_has(&f->removed, g->imsi);
 }
 
-// Nobody else has its IMSI, and it was not us who removed it.
+// Counts the deletions that are a loss: no other document has the IMSI, and it was not we who removed it.
 static uint64_t count_losses(const struct mongo_feed *f)
 {
 	uint64_t n = 0;
@@ -168,7 +168,8 @@ enum feed_result mongo_gone_remove(struct mongo_feed *f, bool unseen)
 			f->gone[f->gone_cnt++] = (struct mongo_feed_gone){.id = e->id, .imsi = e->imsi};
 			if (f->gone_cnt == FEED_GONE_MAX) {
 				r = mongo_feed_gone_flush(f);
-				// each removal moves others by one place at most; who is looked at again is seen
+				// each removal moves others by at most one place: looking at some again does
+				// no harm
 				at = at > FEED_GONE_MAX ? at - FEED_GONE_MAX : 0;
 				continue;
 			}

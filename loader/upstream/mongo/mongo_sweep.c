@@ -98,7 +98,8 @@ static uint64_t poll_ms(const struct mongo_feed *f)
 	return ms < longest ? ms : longest;
 }
 
-// A sweep that nobody waits for takes half of the longest interval, so that the server and this machine notice little of it.
+// Slows down a sweep that no one waits for: it takes half of the longest interval, so that it costs the
+// server and this machine little at a time.
 static bool pace(struct sweep *w)
 {
 	uint64_t now = clock_mono_ms(), spent = now - w->begun_ms;
@@ -119,7 +120,8 @@ static uint64_t read_us(struct sweep *w)
 	return w->seen >= STAMP_EACH * (STAMPS - 1) ? w->stamp_us[(w->seen / STAMP_EACH + 1) % STAMPS] : w->begun_ms * 1000;
 }
 
-// A document that was not there before may have the IMSI of one that is gone: it is told when it is known who is gone.
+// A document that is new to us may have the IMSI of one that is gone. It is sent when the sweep knows which
+// are gone.
 static bool keep_for_later(struct sweep *w, const bson_t *doc)
 {
 	if (w->known == 0 || w->later_cnt == LATER_MAX || idmap_find(&w->f->map, mongo_doc_id(doc)))
@@ -179,7 +181,7 @@ static enum feed_result sweep(struct sweep *w)
 	return r;
 }
 
-// Those whom the sweep did not find under any _id, and whom it was not us who removed.
+// How many subscribers the sweep did not find under any _id, but for those that we removed ourselves.
 static uint64_t count_missing(const struct sweep *w)
 {
 	const struct mongo_feed *f = w->f;
@@ -199,8 +201,9 @@ static uint64_t count_missing(const struct sweep *w)
 	return n;
 }
 
-// Dropped, renamed, a wrong name, a restore that is under way: nobody is cut off for that. When it looks well again, another
-// look must find no more, or it is still being filled.
+// Must this loss be held? The collection may have been dropped or renamed, its name may be wrong, a restore
+// may be under way: no subscriber is cut off for that. When it looks well again, another look must find no
+// more documents; otherwise it is still being filled.
 static bool must_hold(const struct sweep *w, uint64_t missing)
 {
 	struct mongo_feed *f = w->f;

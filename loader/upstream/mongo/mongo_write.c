@@ -18,14 +18,14 @@
 
 #define WAIT_MS	    500u
 #define PARTS	    4u	  // that a bulk is cut into when its time was not enough
-#define SEARCH_MS   8000u // that a batch may spend on finding who is held back
+#define SEARCH_MS   8000u // a batch may spend on finding the document that is held back
 #define CODE_LIMIT  50u	  // MaxTimeMSExpired
 
 // What became of a bulk.
 enum sent {
 	SENT_KNOWN, // for each item
-	SENT_LIMIT, // the time was not enough: nobody knows which items are through
-	SENT_AWAY,  // nobody knows anything
+	SENT_LIMIT, // the time was not enough: it is unknown which items are done
+	SENT_AWAY,  // the outcome is unknown
 };
 
 struct writer {
@@ -35,7 +35,7 @@ struct writer {
 	struct bulk_size size;
 	bool no_limit; // the server does not know maxTimeMS here
 	struct up_batch *batch;
-	uint64_t search_until_ms; // 0: nobody is searched for
+	uint64_t search_until_ms; // 0: no search is under way
 	unsigned through;	  // items of this batch that are known
 	// of the bulk that is under way
 	uint32_t op_cnt;
