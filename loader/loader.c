@@ -19,6 +19,7 @@
 #include "loader/upstream/problems.h"
 #include "loader/commit/txn.h"
 #include "loader/upstream/upstream_csv.h"
+#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
 #include "supervisor/role.h"
@@ -26,6 +27,7 @@
 #define JOURNAL_MAX  2000000 // some 400 MB; the fold thread has lost touch long before
 #define LOCK_WAIT_MS 3000
 #define LOCK_STEP_MS 20
+#define PROFILES_MS  3600000u // between two deletions of profiles that nobody has
 
 // One HSS to a directory. The lock ends with the process.
 static int lock_dir(struct loader *l, const char *dir)
@@ -216,11 +218,21 @@ void loader_edge_down(struct loader *l, enum role role, unsigned index)
 		admin_gone(l);
 }
 
+// Once after the cache is filled, then once an hour: at a moment when nothing waits for its commit (local.h).
+static void clean_profiles(struct loader *l)
+{
+	if (load_running(l) || txn_waiting(l) || clock_mono_ms() < l->profiles_due_ms)
+		return;
+	local_clean_profiles(l->local, l->header->profile_cnt);
+	l->profiles_due_ms = clock_mono_ms() + PROFILES_MS;
+}
+
 void loader_tick(struct loader *l)
 {
 	hss_requests_tick(l);
 	admin_tick(l);
 	txn_tick(l);
+	clean_profiles(l);
 	local_trim(l->local);
 	if (!l->stats)
 		return;

@@ -64,6 +64,7 @@ struct loader {
 	struct event *tick;  // once a second: gauges, retries, trimming
 	struct event *flush; // writes out what was composed
 	bool flush_pending;
+	uint64_t profiles_due_ms; // monotonic: when profiles that nobody has are looked for again
 	char dir[CONFIG_PATH_MAX + 32]; // state_dir
 	int lock_fd;
 	uint64_t journal_max; // entries not folded yet; above it changes are refused (3004)

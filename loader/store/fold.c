@@ -75,6 +75,7 @@ int fold_open(struct local *l, const struct local_options *o)
 void fold_close(struct local *l)
 {
 	struct fold *f = &l->fold;
+	clean_end(l);
 	sqlite3_stmt *all[] = {f->read,    f->put_doc,   f->put_sub,     f->put_state,   f->put_sqn,
 			       f->put_ind, f->put_request,   f->put_profile, f->get_profile, f->del_doc,
 			       f->del_sub, f->del_state, f->del_request,     f->set_meta,    f->put_up,
@@ -196,7 +197,7 @@ static bool replaced(const struct entry *e, const struct entry *next)
 	return e->kind == ENTRY_OUTBOX;
 }
 
-static int profile_id(struct fold *f, const struct doc_put *d, int64_t *id)
+static int find_profile(struct fold *f, const struct doc_put *d, int64_t *id)
 {
 	unsigned at = be16_get(d->digest) & (PROFILE_SEEN - 1);
 	if (f->profile[at].id && memcmp(f->profile[at].digest, d->digest, 16) == 0) {
@@ -220,6 +221,14 @@ static int profile_id(struct fold *f, const struct doc_put *d, int64_t *id)
 	memcpy(f->profile[at].digest, d->digest, 16);
 	f->profile[at].id = *id;
 	return 0;
+}
+
+static int profile_id(struct fold *f, const struct doc_put *d, int64_t *id)
+{
+	int rc = find_profile(f, d, id);
+	if (rc == 0)
+		fold_mark_profile(f, *id);
+	return rc;
 }
 
 static int del(sqlite3_stmt *s, uint64_t id)
@@ -392,11 +401,6 @@ static void write_early(const struct fold *f)
 		sync_file_range(f->wal_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
-void fold_forget_profiles(struct fold *f)
-{
-	memset(f->profile, 0, sizeof(f->profile));
-}
-
 // Folds a chunk in parts, one transaction each. Subscribers are in order, so two parts share a page only at
 // their border. Only the last part notes that the chunk is folded. After a kill between two parts the whole
 // chunk is folded again, which changes nothing.
@@ -486,7 +490,7 @@ static bool wait_for_work(struct local *l, bool failed)
 	until.tv_nsec %= 1000000000;
 	pthread_mutex_lock(&l->lock);
 	int rc = 0;
-	while (!l->stop && l->bulk.state != BULK_GIVEN && rc == 0 && (failed || !fold_is_worth(l)))
+	while (!l->stop && l->bulk.state != BULK_GIVEN && rc == 0 && (failed || !(fold_is_worth(l) || clean_is_due(l))))
 		rc = pthread_cond_timedwait(&l->cond, &l->lock, &until);
 	bool go = !l->stop;
 	pthread_mutex_unlock(&l->lock);
@@ -527,6 +531,8 @@ static void *fold_main(void *arg)
 		int n = fold_step(l);
 		folded += bulk;
 		shrink(&l->fold);
+		bool cleans = clean_is_due(l);
+		(void)clean_step(l);
 		failed = n < 0;
 		atomic_store(&l->failing, failed);
 		if (failed && log_limit_pass(&limit, 1))
@@ -536,7 +542,7 @@ static void *fold_main(void *arg)
 		else if (n == 0 && bulk == 0) // nothing for a while
 			give_back(l, &folded);
 		uint64_t one = 1;
-		if (n > 0 && write(l->fold_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		if ((n > 0 || cleans) && write(l->fold_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 			log_error("fold_notify_failed", LOG_STR("reason", err_text(errno)));
 	}
 	return NULL;

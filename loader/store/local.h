@@ -86,9 +86,13 @@ bool local_has_left_sqn_rows(const struct local *l);
 // Notes that such a row was left behind: by a change of keys, or by a subscriber that could not be published.
 // (A deletion is noticed without this.)
 void local_leaves_sqn_row(struct local *l);
-// Is this profile in the rows? Then an entry may name it by its digest alone.
+// Is this profile in the rows, and does it stay there? Then an entry may name it by its digest alone.
 bool local_has_profile(struct local *l, const uint8_t digest[16]);
 int local_profile(struct local *l, uint64_t id, struct slice *body) MUST_USE;
+// Asks the fold thread to delete the profiles that no subscriber names any more, when there are many more rows of them
+// than `in_use`. Only while no entry is composed that is not committed, and nobody remembers ids of local_row: ids of
+// deleted rows are given to others. While one cleaning goes on, asking again changes nothing.
+void local_clean_profiles(struct local *l, uint64_t in_use);
 // Is an entry beyond `folded` about this subscriber (its state, its document or the SQN row of `fp`)?
 bool local_unfolded(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], uint64_t folded);
 

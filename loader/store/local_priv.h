@@ -1,8 +1,9 @@
-// The local database's own structures, shared by local.c (opening, commits), local_read.c (reads), fold.c and bulk.c (the
-// thread that writes rows); nobody else includes this file.
+// The local database's own structures, shared by local.c (opening, commits), local_read.c (reads), fold.c, bulk.c and
+// profile_clean.c (the thread that writes rows); nobody else includes this file.
 #pragma once
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include "loader/store/local.h"
 #include "loader/store/sql.h"
 #include "loader/store/unfolded.h"
@@ -49,6 +50,20 @@ struct seen_profile {
 	bool valid;
 };
 
+// The deletion of profiles that no subscriber has (profile_clean.c).
+struct clean {
+	uint64_t goal;	 // number of the last entry that may name a profile by its digest alone
+	uint64_t in_use; // profiles, about
+	// NULL: it has not begun. A bit for each id up to last_id: a subscriber names it.
+	uint8_t *used;
+	int64_t last_id;    // ids beyond are newer
+	int64_t marked_to;  // subscribers, in their order
+	bool all_marked;
+	int64_t deleted_to; // ids
+	uint64_t deleted;
+	sqlite3_stmt *mark, *next, *del;
+};
+
 // What the fold thread works with. While it runs, nobody else touches this; before and after, whoever holds the struct local.
 struct fold {
 	sqlite3 *db, *journal;
@@ -64,6 +79,7 @@ struct fold {
 	} profile[PROFILE_SEEN];
 	int wal_fd; // of hss.db-wal, to start its writing early
 	uint64_t checkpointed; // journal number at the last checkpoint
+	struct clean clean; // goal and in_use: written by the main thread before it sets `cleaning`
 };
 
 // Entries that go into rows without the journal (bulk.c). Under the lock; the entries are the fold thread's from
@@ -95,6 +111,7 @@ struct local {
 	_Atomic uint64_t published, folded;
 	_Atomic uint64_t octets; // of the entries between the two
 	_Atomic bool failing;
+	_Atomic bool cleaning; // set by the main thread, cleared by the fold thread
 	int fold_fd;
 	pthread_t thread;
 	bool thread_running;
@@ -114,6 +131,12 @@ static inline bool fold_is_worth(const struct local *l)
 	       atomic_load(&l->octets) >= FOLD_WORTH_OCTETS;
 }
 
+// Is everything folded that had to be before a deletion of profiles?
+static inline bool clean_is_due(const struct local *l)
+{
+	return atomic_load(&l->cleaning) && atomic_load(&l->folded) >= l->fold.clean.goal;
+}
+
 int local_read_prepare(struct local *l) MUST_USE;
 
 int fold_open(struct local *l, const struct local_options *o) MUST_USE;
@@ -121,10 +144,19 @@ void fold_close(struct local *l);
 int fold_prepare(struct fold *f) MUST_USE; // the statements; harmless when they are there
 // One entry becomes its rows. -EBADMSG: it is broken.
 int fold_apply(struct fold *f, const struct entry *e) MUST_USE;
-// After a rollback: ids of profiles that are not there.
-void fold_forget_profiles(struct fold *f);
+// After a rollback or a deletion: ids of profiles that are not there.
+static inline void fold_forget_profiles(struct fold *f)
+{
+	memset(f->profile, 0, sizeof(f->profile));
+}
 // Writes what was given; called by the fold thread, or by whoever holds `l` while none runs. How many entries it was.
 unsigned bulk_step(struct local *l);
 // One transaction: entries folded, or a negative errno. Called by the thread, or by whoever holds `l` while
 // none runs.
 int fold_step(struct local *l) MUST_USE;
+// A piece of the deletion of profiles that was asked for. 1: there is more, 0: nothing to do, or it is over; a negative errno
+// ends it until it is asked for again. Called like fold_step.
+int clean_step(struct local *l);
+void clean_end(struct local *l);
+// An entry that is being folded names this profile: it stays.
+void fold_mark_profile(struct fold *f, int64_t id);

@@ -291,6 +291,8 @@ bool local_has_profile(struct local *l, const uint8_t digest[16])
 {
 	struct seen_profile *seen = &l->seen[be16_get(digest) & (PROFILE_SEEN - 1)];
 	struct slice body;
+	if (atomic_load(&l->cleaning)) // it may be deleted
+		return false;
 	if (seen->valid && memcmp(seen->digest, digest, 16) == 0)
 		return true;
 	if (profile_by_digest(l, digest, 0, &body) != 1)
