@@ -145,6 +145,7 @@ struct builder *builder_open(int records_fd, int sqn_fd, struct control *control
 	if (rc < 0)
 		goto out;
 	b->c.control = control;
+	// another size or layout than ours: rebuild, never guess (law 4)
 	bool fits = segment_same(&want, b->h);
 	if (!fits) {
 		rc = files_empty(b, sqn_fd, &want);
@@ -156,7 +157,7 @@ struct builder *builder_open(int records_fd, int sqn_fd, struct control *control
 		goto out;
 	*fresh = !fits || b->h->slot_high == 0;
 	rc = builder_attach(b);
-	if (rc == -EPROTO) {
+	if (rc == -EPROTO) { // its numbers contradict each other
 		*fresh = true;
 		rc = files_empty(b, sqn_fd, &want);
 		if (rc == 0)
@@ -290,12 +291,16 @@ int builder_put_with(struct builder *b, const struct cache_record *r, const stru
 	int rc = extra ? parts_compose(b, old, extra, &parts) : 0;
 	if (rc < 0)
 		return put_undo(b, r, slot, rc);
+	// No reader sees the copy yet. It is written in two halves, so that the kill test can end between
+	// them.
 	memcpy(copy, r, sizeof(*copy) / 2);
 	cache_step();
 	memcpy((uint8_t *)copy + sizeof(*copy) / 2, (const uint8_t *)r + sizeof(*copy) / 2,
 	       sizeof(*copy) / 2);
 	copy->parts = parts;
 	cache_step();
+	// The IMSI entry publishes the copy. The others follow it, and may lag behind (layout.h); only when
+	// none of them names the old slot any more is that retired.
 	builder_imsi_point(b, entry, r->imsi, slot);
 	numbers_point(b, copy, slot, old, old_slot);
 	identities_point(b, copy, slot, old, old_slot);

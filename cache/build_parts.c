@@ -175,6 +175,7 @@ int parts_compose(struct builder *b, const struct cache_record *old, const struc
 		return -EINVAL;
 	while (old && cache_identity_at(&b->c, old, had, &hash))
 		had++;
+	// Checked before anything is taken: once the record is published, its identities must find room.
 	uint32_t cnt = __atomic_load_n((uint32_t *)&b->h->identity_cnt, __ATOMIC_RELAXED);
 	if (w.identity_cnt > had && cnt + w.identity_cnt - had > b->h->max_identities)
 		return -ENOSPC;

@@ -340,6 +340,8 @@ int builder_attach(struct builder *b)
 	    h->blob_high > b->c.blob_len || h->blob_high % CACHE_BLOB_ALIGN || h->ind_host_cnt > IND_HOST_MAX)
 		return -EPROTO;
 	__atomic_store_n((uint32_t *)&h->profile_cnt, 0, __ATOMIC_RELAXED);
+	// builder_index_tidy closes the gap that a removal may have left. Then the IMSI index says which
+	// records count; what they use is marked, and the other indices are brought in line with them.
 	int rc = attach_nodes(b);
 	if (rc == 0)
 		rc = builder_index_tidy(b);
@@ -361,6 +363,8 @@ int builder_attach(struct builder *b)
 		rc = attach_gaps(b, a.parts);
 	if (rc < 0)
 		return rc;
+	// Nothing that is left unmarked is reachable, but a reader may still be looking at it: retired, not
+	// freed.
 	unmarked_retire(b, &b->slots, RETIRED_SLOT);
 	unmarked_retire(b, &b->sqns, RETIRED_SQN);
 	unmarked_retire(b, &b->nodes, RETIRED_NODE);

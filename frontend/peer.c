@@ -411,6 +411,7 @@ static void process_cea(struct conn *c, const struct header *h, const uint8_t *m
 		conn_close(c, why);
 		return;
 	}
+	// it is the peer that we dialled, it is let in, and no other connection of it is open
 	enter(c, &cea, ident_hash_bytes(cea.origin_host, true));
 	dial_up(c);
 	c->state = PEER_I_OPEN;
@@ -536,7 +537,7 @@ void peer_message(struct conn *c, const uint8_t *msg, uint32_t len)
 	}
 	header_get(msg, &h);
 	enum peer_event event = event_of(c, &h);
-	if (c->probe && event == PEER_EV_DWR) {
+	if (c->probe && event == PEER_EV_DWR) { // hssd's own look: it is no peer and has no state
 		process_dwr(c, msg, len);
 		return;
 	}
@@ -566,7 +567,7 @@ void peer_message(struct conn *c, const uint8_t *msg, uint32_t len)
 		reject_cer(c, msg, peer_name(c), RESULT_UNABLE_TO_COMPLY, "CER again");
 		return;
 	case PEER_DO_CLOSE:
-		if (event == PEER_EV_DPA && h.hop_by_hop != c->dpr_hop) {
+		if (event == PEER_EV_DPA && h.hop_by_hop != c->dpr_hop) { // not the answer to our DPR
 			drop_answer(c, &h);
 			return;
 		}

@@ -109,6 +109,9 @@ int loader_init(struct loader *l, const struct loader_options *o)
 	if (rc)
 		return rc;
 	l->records.allow_xor = l->config && l->config->allow_xor;
+	// The order: the database and the cache, the batch, what commits through it, then the load, which
+	// publishes into the cache. The threads start last: until then all entries are folded, and the reads
+	// of the start see rows only.
 	l->dup = calloc(DUP_CNT, sizeof(*l->dup));
 	rc = l->dup ? open_stores(l, o, &fresh) : -ENOMEM;
 	if (rc == 0)

@@ -107,6 +107,8 @@ static void ulr_store(struct ulr *u)
 	struct s6a_decision d;
 	uint32_t mark = ulr_data_mark(u, cache_profile(&r->w->cache, u->rec));
 	s6a_state_of(&r->w->cache, u->rec, &now);
+	// Decided once. When the change is sent again after a loader restart, the cache may show its own
+	// outcome already.
 	if (!r->resent)
 		r->memo = ulr_may_skip(u, &now, mark);
 	struct s6a_update update = {

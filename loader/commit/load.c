@@ -422,12 +422,13 @@ int load_start(struct loader *l, bool fresh)
 		return rc;
 	}
 	__atomic_store_n((uint64_t *)&l->header->load_total, total, __ATOMIC_RELAXED);
+	// a cache that has survived stays complete: workers serve from it while the pass repairs it
 	if (fresh || l->header->load_state != CACHE_COMPLETE)
 		__atomic_store_n((uint32_t *)&l->header->load_state, CACHE_LOADING, __ATOMIC_RELEASE);
 	if (!fresh)
 		replay(l);
 	local_replayed_free(l->local);
-	if (total == 0)
+	if (total == 0) // an empty database is loaded at once, before anything is served
 		while (load_step(l))
 			;
 	if (!l->base)

@@ -175,6 +175,7 @@ static bool put(struct putting *u)
 		return false;
 	uint64_t seq = record_seq(u->s.sqn);
 	bool same_key = u->old && secret_equal(u->old->k, u->image.k, 16);
+	// law 5: the same key goes on with its words, another one gets new words
 	if (!(same_key ? same_words(u, seq) : new_words(u, seq)))
 		return false;
 	write_document(u);
@@ -274,8 +275,10 @@ static enum put_result put_feed(struct putting *u)
 	if (!fill_record(u))
 		return PUT_REFUSED;
 	bool same_key = u->old && secret_equal(u->old->k, u->image.k, 16);
+	// law 5: the same key goes on with its words, another one gets new words
 	if (!(same_key ? same_words(u, followed_seq(u)) : new_words(u, record_seq(u->s.sqn))))
 		return PUT_REFUSED;
+	// we know of SQNs that the document does not: the field must follow
 	if (!same_key && u->op->next > u->s.sqn >> 5)
 		u->op->answer[1] |= OUTBOX_RAISE;
 	bool write = !u->same_content || !u->old || u->old->taken_ind != u->image.taken_ind ||
@@ -292,7 +295,7 @@ static enum put_result put_feed(struct putting *u)
 		write_sqn_row(u);
 	if (!u->old || memcmp(u->old, &u->op->rec, sizeof(*u->old)) != 0)
 		u->op->what |= OP_PUT;
-	if (!write && !moved && !u->op->what)
+	if (!write && !moved && !u->op->what) // most often: an echo of our own write
 		return PUT_NOTHING;
 	note_new(u);
 	return txn_add(u->l, u->op) || refuse(u, "the document is too large") ? PUT_BEGUN : PUT_REFUSED;

@@ -197,6 +197,7 @@ int local_open(const struct local_options *o, struct local **out)
 		rc = -errno;
 		goto out;
 	}
+	// The journal is checked first: a broken one must end the start before any of it gets into the rows.
 	rc = sql_open(o->dir, "journal.db", o->vfs, 4096, &l->journal);
 	if (rc == 0)
 		rc = sql_exec(l->journal, JOURNAL_AUTOCHECKPOINT);

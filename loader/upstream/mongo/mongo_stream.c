@@ -233,6 +233,7 @@ static enum feed_result take_batch(struct mongo_feed *f, const bson_t *reply)
 	bson_iter_t cursor, in, at, token, last, time;
 	bool has_token = false, has_last = false, some = false;
 	enum feed_result r = FEED_OK;
+	// before the events are looked at: some of them are echoes of what we did ourselves
 	mongo_feed_learn_own(f);
 	if (!bson_iter_init_find(&cursor, reply, "cursor") || !bson_iter_recurse(&cursor, &in))
 		return FEED_AWAY;
@@ -266,10 +267,12 @@ static enum feed_result take_batch(struct mongo_feed *f, const bson_t *reply)
 		r = mongo_feed_gone_flush(f);
 	if (r != FEED_OK)
 		return r;
-	if (!some)
+	if (!some) // nothing has happened since we asked: we are level with the server
 		f->level_us = f->asked_us;
 	bool has_time =
 	    bson_iter_init_find(&time, reply, "operationTime") && BSON_ITER_HOLDS_TIMESTAMP(&time);
+	// Only after all events of the batch were given: the position must never run ahead of them. An old
+	// server gives no token for the batch; that of its last event will do.
 	set_position(f, has_token ? &token : has_last ? &last : NULL, has_time ? &time : NULL);
 	return f->cursor ? FEED_OK : FEED_AWAY;
 }
