@@ -219,6 +219,8 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 	struct subject subject;
 	struct slice spelling;
 
+	// All requests about one subject meet in one worker, for locality (law 3: nothing depends on it).
+	// Without a readable subject, equal spellings meet, or else requests of one session.
 	int slot = request_subject(cmd, msg, slots, &subject, &spelling);
 	if (spelling.len == 0)
 		spelling = check_data(msg, slots, s->session_id);
@@ -264,6 +266,7 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 	p->owed = true;
 	if (w->pending++ == 0)
 		w->progress_ms = fe->now_us / 1000;
+	// enough of the request to answer it here, should the worker die or take too long
 	p->stub_len = stub_write(r->stub[i], msg, len, slots, s);
 	p->weight = weight_of(fe, cmd, msg, slots);
 	fair_asked(fe, c, p->weight);
