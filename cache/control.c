@@ -5,6 +5,7 @@
 #include "cache/control.h"
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "cache/segment.h"
@@ -139,6 +140,9 @@ int control_create(unsigned frontends, unsigned workers)
 	c->frontend_cnt = frontends;
 	c->worker_cnt = workers;
 	c->started_us = clock_wall_us();
+	c->origin_state_id = (uint32_t)(c->started_us / 1000000);
+	if (getrandom(&c->probe_token, sizeof(c->probe_token), 0) != sizeof(c->probe_token))
+		bug("no random numbers");
 	__atomic_store_n((uint64_t *)&c->epoch, 1,
 			 __ATOMIC_SEQ_CST); // 0 would mean "outside" in a reader's word
 	__atomic_store_n(&c->magic, CONTROL_MAGIC, __ATOMIC_RELEASE);

@@ -85,7 +85,9 @@ struct control {
 	uint32_t version;
 	uint32_t size;
 	uint32_t worker_cnt, frontend_cnt;
-	uint64_t started_us;                 // wall clock, the Origin-State-Id comes from it
+	uint64_t started_us;                 // wall clock
+	uint32_t origin_state_id;            // RFC 6733 8.16: greater than at any start before, whatever the clock says
+	uint32_t probe_token;                // what hssd's looks at its own listeners say in place of theirs; nobody else knows it
 	_Atomic uint32_t peer_high;          // directory entries that were ever used: how far to search
 	_Alignas(64) _Atomic uint64_t epoch; // raised by the loader; starts at 1
 	struct {

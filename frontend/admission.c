@@ -163,7 +163,8 @@ uint32_t admission_result(const struct conn *c, const struct base_cer *cer, cons
 bool admission_probe(const struct conn *c, const struct base_cer *cer)
 {
 	struct base_addr from, local[BASE_ADDRS_MAX];
-	if (!slice_eq_nocase(cer->origin_host, c->fe->node.host) || !transport_source(&c->transport, &from))
+	if (cer->origin_state_id == 0 || cer->origin_state_id != c->fe->control->probe_token ||
+	    !slice_eq_nocase(cer->origin_host, c->fe->node.host) || !transport_source(&c->transport, &from))
 		return false;
 	uint32_t cnt = c->transport.ops->local(&c->transport, local);
 	for (uint32_t i = 0; i < cnt; i++)

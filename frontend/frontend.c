@@ -65,7 +65,7 @@ static void identify(struct frontend *fe)
 	    .host = slice_str(fe->config->host),
 	    .realm = slice_str(fe->config->realm),
 	    .product = slice_str("corehss"),
-	    .origin_state_id = (uint32_t)(fe->control->started_us / 1000000),
+	    .origin_state_id = fe->control->origin_state_id,
 	    .apps = fe->apps,
 	    .app_cnt = fe->app_cnt,
 	    .addrs = fe->addrs,

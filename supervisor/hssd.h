@@ -105,6 +105,7 @@ bool state_dir_open(struct hssd *h) MUST_USE;
 // Makes the directory of the admin socket when it is missing (not those above it). false: told.
 bool admin_dir_make(struct hssd *h) MUST_USE;
 // Whether its file system has no room for a database to work in.
+uint32_t state_dir_origin_state(struct hssd *h);
 bool state_dir_full(const struct hssd *h);
 
 // --- files.c

@@ -218,6 +218,7 @@ static int serve(struct hssd *h)
 	}
 	h->control->role[control_instance(ROLE_HSSD, 0)].pid = getpid();
 	h->control->role[control_instance(ROLE_HSSD, 0)].started_us = clock_wall_us();
+	h->control->origin_state_id = state_dir_origin_state(h);
 	if (!remember_start(h)) {
 		say("no memory");
 		goto out;

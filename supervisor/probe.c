@@ -73,6 +73,7 @@ static bool send_request(uint32_t code)
 	    .host = slice_str(c->host),
 	    .realm = slice_str(c->realm),
 	    .product = slice_str("corehss watchdog"),
+	    .origin_state_id = probe.h->control->probe_token, // by this the frontend knows us
 	    .addrs = &any,
 	    .addr_cnt = 1,
 	    .apps = apps,

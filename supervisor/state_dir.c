@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -11,10 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/base/clock.h"
+#include "lib/base/log.h"
 #include "supervisor/hssd.h"
 
 #define WAIT_MS 3000 // a loader that was killed may still be dying (a large mapping takes its time)
 #define STEP_MS 20
+#define ORIGIN_STATE "origin-state" // a file in state_dir
 
 // The loader's lock. false: told. No lock file: nobody has been here yet.
 static bool not_in_use(const struct hssd *h)
@@ -63,6 +67,32 @@ bool admin_dir_make(struct hssd *h)
 	}
 	snprintf(h->admin_dir, sizeof(h->admin_dir), "%s", dir);
 	return true;
+}
+
+// The Origin-State-Id of this start (RFC 6733 8.16): the time, and greater than that of the start before, which a file in
+// state_dir remembers. A clock that was set back changes nothing.
+uint32_t state_dir_origin_state(struct hssd *h)
+{
+	char text[16] = "";
+	uint32_t now = (uint32_t)(clock_wall_us() / 1000000);
+	int fd = openat(h->state_dir_fd, ORIGIN_STATE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd >= 0 && pread(fd, text, sizeof(text) - 1, 0) > 0) {
+		unsigned long last = strtoul(text, NULL, 10);
+		if (last >= now && last < UINT32_MAX)
+			now = (uint32_t)last + 1;
+	}
+	if (fd >= 0)
+		close(fd);
+	int len = snprintf(text, sizeof(text), "%u\n", now);
+	fd = openat(h->state_dir_fd, ORIGIN_STATE ".new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool ok = fd >= 0 && write(fd, text, (size_t)len) == len && fsync(fd) == 0 &&
+		  renameat(h->state_dir_fd, ORIGIN_STATE ".new", h->state_dir_fd, ORIGIN_STATE) == 0;
+	if (!ok)
+		log_warn("origin_state_not_remembered", LOG_STR("directory", h->config.state_dir),
+			 LOG_STR("reason", err_text(errno)));
+	if (fd >= 0)
+		close(fd);
+	return now;
 }
 
 bool state_dir_full(const struct hssd *h)
