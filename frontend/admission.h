@@ -15,8 +15,8 @@ struct transport;
 uint32_t admission_result(const struct conn *c, const struct base_cer *cer, const char **why);
 // The same for a peer that is in, after a reload: 0 when it would be let in again.
 uint32_t admission_again(const struct conn *c, const char **why);
-// Whether this is the CER of hssd, which looks whether we serve (supervisor/probe.c): our own Origin-Host, and from an
-// address of ours.
+// Is this the CER of hssd, which tests whether we serve (supervisor/probe.c)? It has our own Origin-Host and
+// comes from an address of ours.
 bool admission_probe(const struct conn *c, const struct base_cer *cer);
 // What the configuration says about a peer that is in: limits, watchdog, flags. At its CER, and at each
 // reload.
@@ -27,5 +27,5 @@ uint64_t admission_apps(const struct frontend *fe, const struct config_peer *kno
 bool admission_rate(struct conn *c);
 // Where connections of this address without a CER are counted; -1: it has none, and no limit.
 int admission_bucket(const struct frontend *fe, const struct transport *transport);
-// It has limits.max_half_open of them: a further one is refused (and counted, and logged).
+// Has the address limits.max_half_open of them? Then a further one is refused, counted and logged.
 bool admission_half_open_full(struct frontend *fe, const struct transport *transport, int bucket);

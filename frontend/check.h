@@ -1,6 +1,6 @@
-// What a request must pass before a worker sees it (law 2), in the order of RFC 6733 6.1 and 7: version,
-// header bits, application, command, local delivery, grammar. The result is a command with slots, or a
-// verdict. Runs in hss-frontend.
+// The checks that a request must pass before a worker sees it (law 2), in the order of RFC 6733 6.1 and 7:
+// version, header bits, application, command, local delivery, grammar. The result is a command with slots, or
+// a verdict. Runs in hss-frontend.
 #pragma once
 #include "lib/diameter/grammar.h"
 

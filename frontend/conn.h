@@ -36,11 +36,11 @@ struct conn {
 	bool shut;   // the stream is ended, waiting for the peer's end
 	bool reading, writing; // events that are added
 	bool half_open;        // counted in its address's bucket: no CER was accepted yet
-	bool waits;            // has its share of what is pending: not read, `in` may hold whole messages
+	bool waits;            // it fills its share of the queue (fair.h): not read, `in` may hold whole messages
 	bool listed;           // among those that wait, perhaps since an earlier use of the slot
 	bool heavy;            // had to wait often (fair.h)
 	bool full;             // more than CONN_HIGH_WATER was unsent, and half of that is still: not read
-	bool shaking;          // its transport is the thread's or will be (handshake.h)
+	bool shaking;          // its transport is with the handshake thread, or queued for it (handshake.h)
 	uint16_t bucket;
 
 	struct transport transport;
@@ -54,10 +54,10 @@ struct conn {
 
 	// peer.c's
 	uint8_t state; // enum peer_state
-	uint8_t *cer;  // that waits for another frontend's entry to go, or NULL
+	uint8_t *cer;  // a CER that waits until another frontend's entry has gone, or NULL
 	uint32_t cer_len;
 	uint64_t cer_until_ms;
-	bool probe;   // hssd looks whether we serve: no peer
+	bool probe;   // hssd tests whether we serve: it is no peer
 	bool leaving; // its DPA is here: closed when its last answer is out
 	bool relay;
 	uint8_t host_len, realm_len;
@@ -68,10 +68,10 @@ struct conn {
 	uint32_t origin_state_id;
 	uint32_t cer_hop, dwr_hop, dpr_hop;
 	uint32_t pending;                // requests at the workers
-	uint32_t load;                   // what they weigh there (fair.h)
+	uint32_t load;                   // their weight (fair.h)
 	uint32_t wait_cnt;               // how often it had to wait in this second
-	uint64_t light_until_us;         // it counts as a light peer that asks; 0: it does not
-	uint32_t light_prev, light_next; // such ones that asked later and earlier
+	uint64_t light_until_us;         // until then it counts as a light peer with requests; 0: it does not
+	uint32_t light_prev, light_next; // the light peers that asked later and earlier
 	uint32_t max_pending;
 	uint32_t max_rate;      // requests a second, 0: no limit
 	uint64_t rate_due_us;   // when its next request is within max_rate, if it sends no bursts
@@ -97,7 +97,7 @@ struct conn_table {
 	uint8_t *pool[64]; // output buffers of CONN_OUT_CHUNK octets that nobody uses
 	unsigned pool_cnt;
 	uint64_t out_total; // octets of all output buffers in use
-	uint64_t seed;      // of the addresses' hash, so that nobody can aim at another one's bucket
+	uint64_t seed;      // of the addresses' hash, so that no peer can aim at another one's bucket
 	uint16_t half_open[CONN_BUCKETS];
 };
 
@@ -105,16 +105,16 @@ struct conn_table {
 int conn_table_init(struct conn_table *t, uint32_t cap) MUST_USE;
 void conn_table_fini(struct conn_table *t);
 
-// Takes over a transport; NULL when the table is full, or its address has limits.max_half_open connections
-// already that are no peers (the transport is closed).
+// Takes over a transport. NULL, and the transport is closed: the table is full, or its address already has
+// limits.max_half_open connections without a CER.
 struct conn *conn_open_take(struct frontend *fe, const struct transport *t);
 // The same for a connection that we open, for the dialer's entry `dial`; NULL when the table is full.
 struct conn *conn_dial_take(struct frontend *fe, const struct transport *t, uint32_t dial);
-// At once, whatever is unsent; what is pending for it is dropped.
+// Closes at once: drops unsent output and the answers to its pending requests.
 void conn_close(struct conn *c, const char *why);
-// It is a peer now: no longer half-open.
+// The connection has become a peer: it is no longer half-open.
 void conn_admit(struct conn *c);
-// After what is composed has been sent.
+// Closes when the composed output has been sent.
 void conn_end(struct conn *c, const char *why);
 // The connection that (index, generation) names, NULL when it is gone.
 struct conn *conn_find(struct frontend *fe, uint32_t index, uint32_t generation);
@@ -127,15 +127,15 @@ bool conn_written(struct conn *c, const struct wr *w);
 
 // Sends what all connections have composed since the last time: one system call each.
 void conn_flush_all(struct frontend *fe);
-// It waited for its share and may go on.
+// Reads the peer again after fair_wait.
 void conn_resume(struct conn *c);
-// A step of its handshake was taken by the thread (handshake.h); what `recv` or, while it connects, `establish`
-// returned.
+// The thread has taken a step of its handshake (handshake.h). `result`: what `recv` or, while it connects,
+// `establish` returned.
 void conn_shaken(struct conn *c, int result);
-// It is one of ours that is being set up.
+// Is it a connection of ours that is not established yet?
 bool conn_connects(const struct conn *c);
-// Closes what is overdue, runs the watchdogs. Called every FRONTEND_TICK_MS, and again after the others had
-// their turn when it returns true: CONN_DUE_MAX connections were due, and there are more.
+// Closes overdue connections and runs the watchdogs. Called every FRONTEND_TICK_MS. true: CONN_DUE_MAX
+// connections were handled and more are due: to be called again when other events have had their turn.
 bool conn_tick_all(struct frontend *fe, uint64_t now_ms);
 // Recomputes when this connection must be looked at again; call after setting an earlier deadline.
 void conn_rearm(struct conn *c);

@@ -1,9 +1,9 @@
-// What one hss-frontend process holds. It owns the peers' connections and turns bytes into decoded requests
-// and answers into bytes (laws 1, 2); it maps neither the subscriber cache nor a database, and has no key.
+// What one hss-frontend process holds. It owns the peers' connections and turns bytes into decoded requests and
+// answers into bytes (laws 1, 2). It maps neither the subscriber cache nor a database, and has no key.
 //
-//   peer -> transport -> conn (framing) -> peer (state machine) -> screen (checks, slots) -> route -> worker
-//   channel worker channel -> route (pending table) -> conn (output) -> transport -> peer requests of our
-//   own: worker channel -> hss_request -> conn; answers back the same way
+//   peer -> transport -> conn (framing) -> peer (state machine) -> check (slots) -> route -> worker channel
+//   worker channel -> route (pending table) -> conn (output) -> transport -> peer
+//   HSS-initiated requests: worker channel -> hss_request -> conn; their answers go back the same way
 #pragma once
 #include "cache/control.h"
 #include "config/config.h"
@@ -40,8 +40,8 @@ struct frontend_worker {
 	// worker_watch.h
 	bool silent, mute;    // mute: its heart beats, but it answers nothing
 	uint64_t silent_ms;   // when that was noticed
-	uint32_t pending;     // requests that it owes us an answer to
-	uint64_t progress_ms; // when it last answered, or began to owe us something
+	uint32_t pending;     // requests that it has not answered yet
+	uint64_t progress_ms; // when it last answered, or got its first request after having none
 	uint64_t beat, beat_ms; // its heartbeat, and when it was last seen to change
 };
 
@@ -91,17 +91,17 @@ void frontend_fini(struct frontend *fe);
 
 // Starts accepting on a bound socket, which may be shared with other frontends. The descriptor is taken.
 int frontend_listen_take(struct frontend *fe, const struct transport_ops *ops, int fd) MUST_USE;
-// A channel to a worker that was (re)started; what the old one owed is answered 3004. The descriptor is
-// taken.
+// The channel to a worker that was (re)started. Requests that the old one has not answered are answered 3004.
+// Takes the descriptor.
 void frontend_worker_take(struct frontend *fe, unsigned index, int fd);
 
-// Limits, watchdog and peer policy as they are now in `config` (already changed by the caller).
+// Applies the limits, the watchdog and the peer policy of `config`, which the caller has changed.
 void frontend_reload(struct frontend *fe);
-// DPR to all peers; what they asked before is still answered, further requests are refused (3004). Calls
-// `done` once, when everything is closed.
+// Sends DPR to all peers. Earlier requests are still answered, further ones are refused (3004). Calls `done`
+// once, when everything is closed.
 void frontend_stop(struct frontend *fe, void (*done)(void *ctx), void *ctx);
 
-// Everything that waits for time. Runs by itself every FRONTEND_TICK_MS; tests call it after setting the
+// Does everything that is due by time. Runs by itself every FRONTEND_TICK_MS; tests call it after setting the
 // clock.
 void frontend_tick(struct frontend *fe);
 // Sends what has been composed for workers and peers. Called at the end of each batch of input.

@@ -83,23 +83,23 @@ struct peer_row {
 struct peer_row peer_step(enum peer_state state, enum peer_event event);
 const char *peer_state_name(enum peer_state state);
 
-// Who wins when both sides connected at once: true when our own host is the greater octet string, case folded
-// (RFC 6733 5.6.4): we keep the accepted connection.
+// The election when both sides have connected at once (RFC 6733 5.6.4). true: our own host is the greater
+// octet string, case folded; we keep the accepted connection.
 bool peer_election_won(const char *own_host, const char *peer_host);
 
 // ---- what happens on a connection
 void peer_connected(struct conn *c, uint64_t now_ms);
-// One that we opened: being connected, then connected (the CER is sent).
+// For a connection that we opened: it is being connected; it is connected, and the CER is sent.
 void peer_dialling(struct conn *c, uint64_t now_ms);
 void peer_established(struct conn *c);
 void peer_message(struct conn *c, const uint8_t *msg, uint32_t len);
 // At least one message came with this read (RFC 3539: any message resets Tw).
 void peer_heard(struct conn *c);
-// One of its pending requests has its answer: a peer that only waits for the last one is let go.
+// One of its pending requests has been answered. A peer that only waited for its last answer is closed.
 void peer_answered(struct conn *c);
 void peer_timeout(struct conn *c);
 void peer_watchdog(struct conn *c, uint64_t now_ms);
-// We end it: DPR with this cause, and some seconds for the DPA.
+// Ends the connection from our side: DPR with this cause, and some seconds for the DPA.
 void peer_stop(struct conn *c, enum base_disconnect_cause cause);
 // The connection ends; takes the peer out of the directory. May be called again.
 void peer_gone(struct conn *c, const char *why);

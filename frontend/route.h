@@ -16,7 +16,7 @@
 struct route *route_new(void);
 void route_free(struct route **r);
 
-// Whether a further request of this peer can be taken now; else it is answered 3004.
+// Can a further request of this peer be taken now? If not, it is answered 3004.
 bool route_has_room(const struct frontend *fe, const struct conn *c);
 // Sends a checked request to its worker. false: no worker can take it now (3004).
 bool route_request(struct frontend *fe, struct conn *c, const struct command *cmd, const uint8_t *msg,
@@ -24,9 +24,9 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 // ANSWER from a worker.
 void route_answer(struct frontend *fe, struct frontend_worker *w, const struct ipc_hdr *hdr,
 		  const uint8_t *body);
-// Everything that this worker owes is answered 3004.
+// Answers 3004 to all requests that this worker has.
 void route_worker_lost(struct frontend *fe, uint32_t worker);
-// Answers 3004 to what waited longer than request_timeout_ms.
+// Answers 3004 to requests that have waited longer than request_timeout_ms.
 void route_tick(struct frontend *fe, uint64_t now_us);
 uint32_t route_pending(const struct frontend *fe);
 

@@ -1,6 +1,6 @@
-// What a frontend needs to speak TLS (RFC 6733 13.1, TS 33.210 6.2): its certificate, its key, and whom it
-// believes. Runs in hss-frontend. Law 10: the key comes as a descriptor that hssd opened and did not read; it
-// is read here once, its bytes are wiped, and it lives on inside OpenSSL only.
+// What a frontend needs to speak TLS (RFC 6733 13.1, TS 33.210 6.2): its certificate, its key, and the
+// authorities that it trusts. Runs in hss-frontend. Law 10: the key comes as a descriptor that hssd opened
+// and did not read; it is read here once, its bytes are wiped, and it lives on inside OpenSSL only.
 //
 // TLS 1.2 and 1.3, forward secrecy and authenticated encryption only; no renegotiation, no tickets, no
 // resumption (each connection proves who it is), no compression.
@@ -15,18 +15,18 @@ struct x509_st;
 // The order of the descriptors of `tls_load`.
 enum tls_file { TLS_CERTIFICATE, TLS_KEY, TLS_CA, TLS_CRL };
 
-// Once, before the sandbox: what OpenSSL reads from disk, it reads now.
+// Once, before the sandbox: makes OpenSSL read now whatever it reads from disk.
 int tls_init(void) MUST_USE;
 // Reads the PEM files (from their beginning, whatever their offset is; TLS_CRL may be empty) and makes them
 // what new connections use; those that exist go on, but see transport_ops.proof. The descriptors are taken.
 // 0, or a negative errno and one line in the log: then nothing has changed.
 int tls_load(const int fds[CONFIG_TLS_FILES], const struct config *config) MUST_USE;
 void tls_fini(void);
-// Called now and then: says what has run out since, or soon will. Returns how many things are past their time.
+// Called now and then: warns of whatever has expired or soon will. Returns how many certificates and lists
+// have expired.
 uint32_t tls_watch(const struct config *config);
 
-// Whether a PEM file was read to its end: the last read failed for that reason alone, and its error is
-// forgotten.
+// Was a PEM file read to its end? That is: the last read failed for that reason alone. Clears its error.
 bool tls_pem_ended(void);
 
 // What new connections are made of; NULL when nothing was loaded. For the thread that loads.

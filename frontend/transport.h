@@ -1,5 +1,5 @@
-// Bytes in and out of one connection, nothing else: what differs between TCP, SCTP and TLS is behind this
-// table, so that conn.c is the same for all of them. Runs in hss-frontend.
+// Bytes in and out of one connection. The differences between TCP, SCTP and TLS are behind this table, so
+// conn.c is the same for all of them. Runs in hss-frontend.
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -15,14 +15,14 @@ struct transport;
 struct transport_path {
 	const struct sockaddr *to, *from;
 	socklen_t to_len, from_len; // in octets; from_len 0: from whatever the kernel takes
-	const char *host;	    // whom it must reach (copied)
+	const char *host;	    // the host that it must reach (copied)
 };
 
 // What a transport knows about the identity of the other end.
 enum transport_proof {
 	TRANSPORT_UNPROVEN, // no proof was asked for, or this transport has none
 	TRANSPORT_PROVEN,   // it is this host
-	TRANSPORT_OTHER,    // it has proven to be somebody else
+	TRANSPORT_OTHER,    // it has proven to be another host
 	TRANSPORT_REVOKED,  // its certificate has been revoked since
 };
 
@@ -70,9 +70,9 @@ extern const struct transport_ops transport_tcp;
 extern const struct transport_ops transport_sctp;
 extern const struct transport_ops transport_tls; // needs tls_load first (tls.h)
 
-// For transports over IP sockets. Whether a connection that was started stands (see establish); the peer's address and port as text, its address, and the octets of a
-// socket address (IPv4 in IPv6 form, from a listener on ::, is shown and announced as what it is). false:
-// neither IPv4 nor IPv6.
+// For transports over IP sockets: whether a connection that was started is established (see establish); the
+// peer's address and port as text; its address; the octets of a socket address. IPv4 in IPv6 form, from a
+// listener on ::, is shown and announced as IPv4. false: neither IPv4 nor IPv6.
 int transport_establish(struct transport *t);
 void transport_remote(const struct transport *t, char *out, size_t cap);
 bool transport_source(const struct transport *t, struct base_addr *out);

@@ -8,7 +8,7 @@ enum watchdog_state { WATCHDOG_INITIAL, WATCHDOG_OKAY, WATCHDOG_SUSPECT, WATCHDO
 
 enum watchdog_action {
 	WATCHDOG_SEND_DWR = 1,
-	WATCHDOG_FAILOVER = 2, // send nothing of our own there any more
+	WATCHDOG_FAILOVER = 2, // send no HSS-initiated requests there any more
 	WATCHDOG_FAILBACK = 4,
 	WATCHDOG_CLOSE = 8,
 	WATCHDOG_OPEN = 16,  // try to connect (connections that we open)
@@ -30,11 +30,11 @@ void watchdog_init(struct watchdog *w, uint32_t tw_ms, uint64_t seed);
 // Each returns a set of enum watchdog_action.
 unsigned watchdog_up(struct watchdog *w, uint64_t now_ms);   // the peer has been accepted
 unsigned watchdog_down(struct watchdog *w, uint64_t now_ms); // the connection is gone
-// Something came from the peer. `dwa`: the answer to our DWR.
+// A message came from the peer. `dwa`: it is the answer to our DWR.
 unsigned watchdog_receive(struct watchdog *w, uint64_t now_ms, bool dwa);
 // Tw expired: call when now has reached deadline_ms.
 unsigned watchdog_expire(struct watchdog *w, uint64_t now_ms);
-// A DWR out of turn, since there is doubt about this connection (its peer came on another one):
+// Asks for a DWR out of turn, because this connection may be dead (its peer has come on another one).
 // WATCHDOG_SEND_DWR when none is pending.
 unsigned watchdog_probe(struct watchdog *w, uint64_t now_ms);
 

@@ -16,7 +16,7 @@ struct import_docs;
 struct backup;
 struct audit;
 
-// How many digits the IMSIs of an import have: one that is shorter than most is likely a slip.
+// Counts the digits of an import's IMSIs: an IMSI that is shorter than most is likely a slip.
 #define IMSI_DIGITS_MAX 15u
 struct imsi_lengths {
 	uint64_t cnt[IMSI_DIGITS_MAX + 1];
@@ -59,12 +59,12 @@ struct admin_command {
 int admin_new(struct loader *l) MUST_USE;
 void admin_free(struct loader *l);
 void admin_frame(struct loader *l, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len);
-void admin_gone(struct loader *l); // hss-admin went away: all calls with it
+void admin_gone(struct loader *l); // hss-admin has gone: ends all calls
 void admin_tick(struct loader *l);
-// The fold thread made a step: streams may begin, imports may go on.
+// The fold thread has made a step: streams may begin, imports may go on.
 void admin_folded(struct loader *l);
 
-// A pump that stopped to let others have their turn is called again.
+// Calls the pumps again that have stopped to let other events have their turn.
 void admin_again(struct loader *l);
 
 // The call of an operation, NULL when it is over.

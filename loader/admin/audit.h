@@ -1,4 +1,5 @@
-// The audit log: who changed what through the admin socket, in state_dir/audit.log, one JSON object a line:
+// The audit log: every change that is made through the admin socket, and its author. It is
+// state_dir/audit.log, one JSON object a line:
 //
 //	{"time":"2026-12-01T10:00:00Z","uid":1000,"pid":4711,"command":"subscriber set","imsi":"001...","status":0,
 //	 "before":{"ambr.downlink.value":1},"after":{"ambr.downlink.value":2}}

@@ -4,7 +4,7 @@
 //   backup    everything acknowledged before the call is folded into hss.db first; a thread copies it (one snapshot), checks the
 //             copy and digests it; then its octets go out as rows of base64, no faster than the client takes them.
 //   restore   octets come in as lines of base64 into a file of state_dir; a thread checks them, moves every SQN ahead, drops
-//             requests of our own that are long out of date, and names the file `restore.ready`. The next start of the HSS, with
+//             HSS-initiated requests that are long out of date, and names the file `restore.ready`. The next start of the HSS, with
 //             empty memory, puts it in the place of hss.db; what was there before is kept under names of its own.
 //
 // The first row of a backup, and the argument of a restore, is the header: format, size, digest (XXH64) and where it comes from.

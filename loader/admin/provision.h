@@ -18,8 +18,8 @@ struct put {
 	// with an upstream: it refuses, or can't be reached; `done` does not follow
 	void (*refused)(struct loader *l, uint64_t id, uint64_t answer, const char *text);
 };
-// An operator's document: to the upstream first, if there is one. Checks and begins; `done` or `refused` follows. false and
-// e->text: refused, nothing follows.
+// Puts an operator's document: into the upstream first, if there is one. Checks it and begins; `done` or
+// `refused` follows. false and e->text: it is refused, and nothing follows.
 bool provision_change(struct loader *l, const struct put *p, struct record_error *e) MUST_USE;
 // Checks and begins; `done` follows with the commit. false and e->text: refused, nothing follows.
 bool provision_put(struct loader *l, const struct put *p, struct record_error *e) MUST_USE;
@@ -46,11 +46,12 @@ bool provision_check(struct loader *l, const json_t *doc, struct record_error *e
 // Puts a document that an operator gave; `c` ends with it. What is left out of it becomes the call's warning. false: *e.
 bool provision_put_document(struct loader *l, struct call *c, const json_t *doc, enum put_mode mode,
 			    struct record_error *e) MUST_USE;
-// A change for the upstream. false and *e: too much waits for it.
+// Sends a change to the upstream. false and *e: too many questions wait.
 bool provision_upstream(struct loader *l, struct feed_change *m, struct record_error *e) MUST_USE;
-// args.imsi; ends the call and returns false when it is none.
+// Reads args.imsi. false: it is no IMSI, and the call has been ended.
 bool provision_imsi(struct loader *l, struct call *c, imsi_t *imsi);
-// Not here: the call ends as refused, unless the upstream knows more; then it is begun again.
+// For a subscriber that is not here: asks the upstream and begins the call again if it exists there; else
+// ends the call as refused.
 void provision_absent(struct loader *l, struct call *c, imsi_t imsi);
 // done() of operations that end their call (op.id is its serial).
 void provision_done(struct loader *l, struct op *op, int error);
