@@ -1,5 +1,5 @@
-// The tables of a subscriber's document that the core and the applications have (lib/document/schema.h). Linked by
-// whoever reads, checks or describes documents: the loader and hssctl.
+// The tables of a subscriber's document, of the core and of the applications (lib/document/schema.h). The
+// loader and hssctl link them, since they read, check and describe documents.
 #pragma once
 #include "lib/document/schema.h"
 

@@ -15,8 +15,8 @@ struct transport;
 uint32_t admission_result(const struct conn *c, const struct base_cer *cer, const char **why);
 // The same for a peer that is in, after a reload: 0 when it would be let in again.
 uint32_t admission_again(const struct conn *c, const char **why);
-// Is this the CER of hssd, which tests whether we serve (supervisor/probe.c)? It has our own Origin-Host and
-// comes from an address of ours.
+// Is this the CER of hssd, which tests whether we serve (supervisor/probe.c)? It has our own Origin-Host,
+// comes from an address of ours, and carries a random token that only our processes know.
 bool admission_probe(const struct conn *c, const struct base_cer *cer);
 // What the configuration says about a peer that is in: limits, watchdog, flags. At its CER, and at each
 // reload.

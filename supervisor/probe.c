@@ -1,11 +1,11 @@
-// Looks whether peers are served: connects to each of our listening sockets as a peer does, sends a CER and a DWR, and waits
-// for the answers. systemd's watchdog is fed only by looks that end well, so that a port on which nobody answers restarts
-// the service. hssd.
+// Tests whether peers are served: connects to each of our listening sockets as a peer does, sends a CER and a
+// DWR, and waits for the answers. systemd's watchdog is fed only while these tests succeed, so a port on
+// which no frontend answers restarts the service. hssd.
 //
-// Of the answers only the headers are looked at. The frontend knows us by our Origin-Host and address (admission.h) and makes
-// no peer of us. An answer of any result, or a connection that is closed, shows that somebody is there: the listening socket
-// is hssd's own, and stays open when the frontends are dead. To a TLS port no CER is sent; the end of the stream must be
-// answered by its end.
+// Only the headers of the answers are looked at. The frontend recognises hssd by its Origin-Host, its address
+// and a token (admission.h), and makes no peer of it. An answer with any result shows that a frontend is
+// there, and so does a connection that is closed: the listening socket is hssd's own, and stays open when the
+// frontends are dead. A TLS port gets no CER; it must answer the end of the stream by its own end.
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-// S6a's side of the loader: state into the cache, and decisions that do not come from a worker.
+// S6a in the loader: its state goes into the cache, and decisions that do not come from a worker are made
+// here.
 #pragma once
 #include <jansson.h>
 #include "apps/s6a/location.h"
@@ -6,20 +7,22 @@
 #include "lib/base/err.h"
 #include "loader/admin/admin.h"
 
-// Into a record that is to be published. false: no room for another node in the cache; the record is as it was.
+// Puts the state into a record that is to be published. false: no room for another node in the cache; the
+// record is as it was.
 bool s6a_state_publish(struct builder *b, const struct s6a_state *s, struct cache_record *r);
 
 struct app_document;
 struct op;
 
 enum s6a_decide_option {
-	S6A_DROP_KEPT = 1,     // what is kept beside the state goes
-	S6A_TELL_UPSTREAM = 2, // it is ours: the upstream has to be told, if there is one
+	S6A_DROP_KEPT = 1,     // the blobs that are kept beside the state are removed
+	S6A_TELL_UPSTREAM = 2, // the decision is ours: the upstream, if there is one, must be told
 };
-// Makes a decision part of an operation whose `rec` is the record as it will be but for this: the state (journal,
-// record), and the requests that must follow. `options`: enum s6a_decide_option. false: no room in the cache.
+// Adds a decision to an operation: the state, to the journal and to `op->rec`, and the requests that must
+// follow. `op->rec` must be complete but for that. `options`: enum s6a_decide_option. false: no room in the
+// cache.
 bool s6a_decide(struct loader *l, struct op *op, const struct s6a_decision *d, unsigned options) MUST_USE;
-// The nodes that serve the subscriber are told that it is withdrawn; its state is not touched.
+// Adds the requests that tell the serving nodes of the withdrawal; the state is not touched.
 void s6a_cancel_all(struct loader *l, struct op *op, const struct cache_record *r, uint32_t clr_flags);
 
 // The hooks of loader/app.h.

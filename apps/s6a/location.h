@@ -1,6 +1,7 @@
-// What ULR, PUR, NOR and a withdrawal do to a subscriber's S6a state, and which nodes must be told (TS 29.272; procedures
-// B2, B4, B7). Pure functions: from a state and a request to the next state. Workers decide with them, and the loader
-// when an operator or the upstream moves a subscriber.
+// The decisions about a subscriber's location (TS 29.272; procedures B2, B4, B7): what ULR, PUR, NOR and a
+// withdrawal do to the state, and which nodes must be told. Pure functions: from a state and a request to the
+// next state. Workers decide with them; so does the loader when an operator or the upstream moves a
+// subscriber.
 #pragma once
 #include "apps/s6a/state.h"
 
@@ -26,11 +27,11 @@ struct s6a_decision {
 };
 
 struct s6a_update {
-	enum s6a_kind kind; // what the node wants to be
+	enum s6a_kind kind; // the role that the node takes
 	struct slice host, realm;
 	uint8_t plmn[3];
 	uint64_t now_us; // wall clock
-	uint64_t imeisv; // 0: leave
+	uint64_t imeisv; // 0: stays as it is
 	bool combined;
 	bool clear_sgsn;   // Single-Registration-Indication: the SGSN's registration ends
 	bool cancel_other; // Initial-Attach: the other node is told, its registration is kept
@@ -42,14 +43,15 @@ struct s6a_update {
 void s6a_update_location(const struct s6a_state *now, const struct s6a_update *u, struct s6a_decision *d);
 // The node `host` has purged the subscriber (5.2.1.3.3). false: it does not serve it.
 bool s6a_purge(const struct s6a_state *now, struct slice host, uint32_t pur_flags, struct s6a_decision *d);
-// The flags that the answer to a repeated PUR has: what the state already says.
+// The flags of the answer to a repeated PUR, by what the state says already.
 uint32_t s6a_purged_flags(const struct s6a_state *now, struct slice host);
 // A notification of the node `host` (5.2.5.1.3). false: it does not serve the subscriber.
 bool s6a_notify(const struct s6a_state *now, struct slice host, uint64_t now_us, uint64_t imeisv, bool clear_sgsn,
 		struct s6a_decision *d);
-// The operator's word, or the end of the subscription: no node serves it any more.
+// An operator cancels the location, or the subscription ends: no node serves the subscriber any more.
 void s6a_withdraw(const struct s6a_state *now, uint64_t now_us, uint32_t clr_flags, struct s6a_decision *d);
-// A time for a change of this registration: now, and later than what is there, whatever the clock says.
+// The time for a change of this registration: now, but always later than the time that is there, whatever the
+// clock says.
 uint64_t s6a_later(const struct s6a_serving *v, uint64_t now_us);
-// The node serves the subscriber as this kind, case of the name ignored.
+// Is this the node of the registration? The case of its name is ignored.
 bool s6a_is_serving(const struct s6a_serving *v, struct slice host);

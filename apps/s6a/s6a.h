@@ -11,6 +11,7 @@ void s6a_nor(struct request *r); // 5.2.5.1.3
 struct cache_record;
 struct link_change;
 struct s6a_decision;
-// Sends what was decided from `rec` to the loader. Of `with`: options, kept; the rest is filled in here.
+// Sends the decision that was made from `rec` to the loader. `with` gives options and kept; the rest is
+// filled in here.
 void s6a_change(struct request *r, const struct cache_record *rec, const struct s6a_decision *d,
 		const struct link_change *with);

@@ -1,5 +1,6 @@
-// The state of S6a/S6d for one subscriber: which MME and which SGSN serve it (TS 29.272, procedures B0). As octets it is
-// a row of the local database; in the cache it is a part of the record. Pure functions, of workers and the loader.
+// The state of S6a/S6d for one subscriber: which MME and which SGSN serve it (TS 29.272, procedures B0). The
+// local database has it as octets in a row, the cache in fields of the record. Pure functions, for workers
+// and the loader.
 #pragma once
 #include "cache/lookup.h"
 #include "lib/base/wire.h"
@@ -23,9 +24,9 @@ struct s6a_state {
 #define S6A_STATE_MAX (64 + 4 * 256)
 
 void s6a_state_put(struct wr *w, const struct s6a_state *s);
-// Also of the first version's rows. false: neither; *out is empty then.
+// Reads the octets, also those of the first version's rows. false: they are neither, and *out is empty.
 bool s6a_state_get(struct slice body, struct s6a_state *out);
-// As the cache has it; the slices point into the cache.
+// Reads the state from the cache; the slices point into the cache.
 void s6a_state_of(const struct cache *c, const struct cache_record *r, struct s6a_state *out);
 
 // The purposes of S6a's HSS-initiated requests; kept in rows.
@@ -38,7 +39,7 @@ struct s6a_cancel {
 	enum s6a_kind kind;
 	uint32_t type;	// Cancellation-Type
 	uint32_t flags; // CLR-Flags
-	// The registration that it ends; one that is newer stands. 0: unknown (the first version's rows)
+	// Time of the registration that it ends; a newer one stands. 0: unknown (rows of the first version)
 	uint64_t registered_us;
 	struct slice host, realm;
 };
