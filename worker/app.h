@@ -1,5 +1,5 @@
-// What a worker knows of an application: one row of the table that main.c hands to worker_init. The worker never names
-// an application; an application's handlers are written against request.h, aka.h and hss_request.h.
+// What a worker knows of an application: one row of the table that main.c hands to worker_init. The worker
+// never names an application. The handlers of an application use request.h, link.h, aka.h and hss_request.h.
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,10 +24,10 @@ struct worker_app {
 	uint32_t application;	     // Application-Id of its messages, vendor 3GPP
 	const struct worker_command *commands;
 	unsigned command_cnt;
-	// An HSS-initiated request, composed from the state of this moment: the AVPs after the common ones
-	// (hss_request.h says which). false: events have overtaken it, it is not to be sent at all.
+	// Composes an HSS-initiated request from the state of this moment: the AVPs after the common ones
+	// (hss_request.h says which). false: events have overtaken it, and it must not be sent at all.
 	bool (*compose)(const struct hss_request *q, struct wr *m);
-	// Its answer came: true when the request is over, false when it is to be sent again later. NULL: any
-	// answer of the node itself ends it.
+	// Judges its answer. true: the request is over; false: it must be sent again later. NULL: any answer
+	// of the node itself ends it.
 	bool (*ended)(const struct hss_request *q, const struct hss_answer *a);
 };

@@ -1,5 +1,5 @@
-// The subject of a request: whom it is about. An IMSI, an MSISDN, a private identity (the user name of an IMS
-// subscription), a public identity (a SIP or tel URI), an IMEI, or nobody. Each is read from the octets that
+// The subject of a request: the subscriber or device that it is about. An IMSI, an MSISDN, a private identity (the user name of an IMS
+// subscription), a public identity (a SIP or tel URI), an IMEI, or none. Each is read from the octets that
 // a peer or a document spells it with into one canonical form, so that two spellings of one identity have the
 // same octets and the same hash. All roles; pure functions; nothing is allocated, and the time is linear in
 // the input, of which no more than SUBJECT_INPUT_MAX octets are looked at.
@@ -67,7 +67,7 @@ struct subject {
 // IMSI when it can, otherwise (pseudonyms, fast re-authentication) a private identity.
 bool subject_read(enum subject_form form, struct slice spelling, struct subject *out);
 
-// Makes *out nobody: SUBJECT_NONE, without digits and text.
+// Makes *out none: SUBJECT_NONE, without digits and text.
 void subject_none(struct subject *out);
 
 // The canonical octets, and what of them follows '@' (without a port); empty when there is none.

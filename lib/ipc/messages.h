@@ -55,7 +55,8 @@ struct ipc_request {
 };
 static_assert(sizeof(struct ipc_request) == 64, "");
 
-// The worker that a subject's requests go to when it is there: correctness never depends on it (law 3), order gains by it.
+// The worker that a subject's requests go to if it is there. It keeps them in order; correctness never
+// depends on it (law 3).
 static inline unsigned ipc_worker_of(uint64_t hash, unsigned worker_cnt)
 {
 	return (unsigned)(((hash >> 32) * worker_cnt) >> 32);

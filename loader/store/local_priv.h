@@ -44,7 +44,7 @@ struct scratch {
 	size_t cap;
 };
 
-// A profile that is known to be in the rows.
+// A profile that is certainly in the rows.
 struct seen_profile {
 	uint8_t digest[16];
 	bool valid;
@@ -64,7 +64,8 @@ struct clean {
 	sqlite3_stmt *mark, *next, *del;
 };
 
-// What the fold thread works with. While it runs, nobody else touches this; before and after, whoever holds the struct local.
+// What the fold thread works with. It belongs to the fold thread while that runs; before and after, to the
+// owner of the struct local.
 struct fold {
 	sqlite3 *db, *journal;
 	sqlite3_stmt *read, *put_doc, *put_sub, *put_state, *put_sqn, *put_ind, *put_request, *put_profile;
@@ -142,17 +143,18 @@ int local_read_prepare(struct local *l) MUST_USE;
 int fold_open(struct local *l, const struct local_options *o) MUST_USE;
 void fold_close(struct local *l);
 int fold_prepare(struct fold *f) MUST_USE; // the statements; harmless when they are there
-// One entry becomes its rows. -EBADMSG: it is broken.
+// Writes the rows of one entry. -EBADMSG: the entry is broken.
 int fold_apply(struct fold *f, const struct entry *e) MUST_USE;
 // After a rollback or a deletion: ids of profiles that are not there.
 static inline void fold_forget_profiles(struct fold *f)
 {
 	memset(f->profile, 0, sizeof(f->profile));
 }
-// Writes what was given; called by the fold thread, or by whoever holds `l` while none runs. How many entries it was.
+// Writes the entries that were given. Called by the fold thread, or by the owner of `l` while none runs.
+// Returns how many they were.
 unsigned bulk_step(struct local *l);
-// One transaction: entries folded, or a negative errno. Called by the thread, or by whoever holds `l` while
-// none runs.
+// Folds one transaction. Returns the number of entries, or a negative errno. Called by the fold thread, or by
+// the owner of `l` while none runs.
 int fold_step(struct local *l) MUST_USE;
 // A piece of the deletion of profiles that was asked for. 1: there is more, 0: nothing to do, or it is over; a negative errno
 // ends it until it is asked for again. Called like fold_step.

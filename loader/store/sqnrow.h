@@ -1,6 +1,6 @@
-// The durable side of law 5: rows (ceiling, run) that say up to where SEQs may have been used, and what a
-// start, a new subscriber or a further block makes of them. Arithmetic only, and the fingerprint that rows
-// are keyed by.
+// The durable side of law 5. A row (ceiling, run) says up to where SEQs may have been used; here is what a
+// start, a new subscriber or a further block makes of it. Arithmetic only, and the fingerprint that rows are
+// keyed by.
 //
 //   a row (ceiling, r) written in run r:   ... used or usable in run r ... | ceiling
 //   run r+1 owns [ceiling, + B), run r+2 owns [ceiling + B, + B), ...      without a write for each
@@ -54,6 +54,6 @@ struct sqn_range sqn_row_start(const struct sqn_row *row, uint64_t run);
 bool sqn_row_continue(const struct sqn_row *old, uint64_t seq, uint64_t run, struct sqn_row *row,
 		      struct sqn_range *range) MUST_USE;
 
-// The next limit above `limit` by `block`, reaching beyond `at_least` by as much; false at the end of the SEQ
+// The next limit: above `limit` by `block`, and also above `at_least` by `block`. false at the end of the SEQ
 // space.
 bool sqn_block_next(uint64_t limit, uint64_t at_least, uint64_t block, uint64_t *out) MUST_USE;

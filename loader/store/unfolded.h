@@ -1,5 +1,6 @@
-// Which journal entries are not in the rows yet: key -> the newest entry's number. A read of the local database asks
-// here first, so that it always sees what was committed last, whether or not the fold thread has come to it (law 6).
+// The journal entries that are not in the rows yet, as a map from a key to the number of its newest entry. A
+// read of the local database asks here first, so it always sees the last commit, whether or not the fold
+// thread has come to it (law 6).
 // Main thread only. Its size follows the journal's length, which is bounded.
 //
 // Two tables: new keys go into `cur`; when it is half full and everything in `prev` has been folded (entries are folded in
@@ -40,9 +41,9 @@ void unfolded_fini(struct unfolded *u);
 // `extra` tells SQN rows of one subscriber apart (start of the fingerprint), and states (the application); else 0.
 uint64_t unfolded_key(enum unfolded_class cls, imsi_t imsi, uint64_t extra);
 
-// Notes an entry. Entries up to `folded` are forgotten when room is needed. -ENOMEM: nothing noted.
+// Notes an entry. Entries up to `folded` are forgotten when room is needed. -ENOMEM: it was not noted.
 int unfolded_note(struct unfolded *u, uint64_t key, uint64_t seq, uint64_t folded) MUST_USE;
 // The newest entry beyond `folded`, 0 when there is none: the rows are current.
 uint64_t unfolded_find(const struct unfolded *u, uint64_t key, uint64_t folded);
-// Gives memory back when everything is folded.
+// Gives memory back if everything is folded.
 void unfolded_trim(struct unfolded *u, uint64_t folded);
