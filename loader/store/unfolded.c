@@ -1,4 +1,4 @@
-// The two hash tables of unfolded.h: open addressing, at most half full.
+// The two hash tables of unfolded.h, each at most half full.
 #include "loader/store/unfolded.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -6,16 +6,17 @@
 
 #define UNFOLDED_MIN 16384u
 
-static int table_init(struct unfolded_table *t, uint32_t cap)
+// Empty, of at least `cap` places.
+static int table_init(struct unfolded_table *t, uint64_t cap)
 {
-	*t = (struct unfolded_table){.slot = calloc(cap, sizeof(*t->slot)), .cap = cap};
-	return t->slot ? 0 : -ENOMEM;
+	*t = (struct unfolded_table){0};
+	return unfolded_map_reserve(&t->map, cap / 4 * 3) ? 0 : -ENOMEM;
 }
 
 static void table_clear(struct unfolded_table *t)
 {
-	memset(t->slot, 0, (size_t)t->cap * sizeof(*t->slot));
-	t->used = 0;
+	memset(t->map.place, 0, t->map.cap * sizeof(*t->map.place));
+	t->map.cnt = 0;
 	t->newest = 0;
 }
 
@@ -32,8 +33,8 @@ int unfolded_init(struct unfolded *u)
 
 void unfolded_fini(struct unfolded *u)
 {
-	free(u->cur.slot);
-	free(u->prev.slot);
+	unfolded_map_free(&u->cur.map);
+	unfolded_map_free(&u->prev.map);
 	*u = (struct unfolded){0};
 }
 
@@ -45,27 +46,19 @@ uint64_t unfolded_key(enum unfolded_class cls, imsi_t imsi, uint64_t extra)
 	return key ? key : 1;
 }
 
-static struct unfolded_slot *probe(const struct unfolded_table *t, uint64_t key)
-{
-	for (uint32_t i = (uint32_t)key & (t->cap - 1);; i = (i + 1) & (t->cap - 1))
-		if (t->slot[i].key == key || t->slot[i].key == 0)
-			return &t->slot[i];
-}
-
 // Twice the size, without what has been folded.
 static int table_grow(struct unfolded_table *t, uint64_t folded)
 {
 	struct unfolded_table next;
-	int rc = t->cap > UINT32_MAX / 4 ? -ENOMEM : table_init(&next, t->cap * 2);
+	const struct unfolded_slot *s;
+	int rc = table_init(&next, t->map.cap * 2);
 	if (rc)
 		return rc;
 	next.newest = t->newest;
-	for (uint32_t i = 0; i < t->cap; i++)
-		if (t->slot[i].key && t->slot[i].seq > folded) {
-			*probe(&next, t->slot[i].key) = t->slot[i];
-			next.used++;
-		}
-	free(t->slot);
+	for (uint64_t at = 0; (s = unfolded_map_next(&t->map, &at)); at++)
+		if (s->seq > folded)
+			(void)unfolded_map_add(&next.map, *s); // there is room
+	unfolded_map_free(&t->map);
 	*t = next;
 	return 0;
 }
@@ -75,11 +68,11 @@ static int make_room(struct unfolded *u, uint64_t folded)
 	if (u->prev.newest > folded)
 		return table_grow(&u->cur, folded);
 	struct unfolded_table empty = u->prev;
-	if (empty.cap < u->cur.cap) {
-		int rc = table_init(&empty, u->cur.cap);
+	if (empty.map.cap < u->cur.map.cap) {
+		int rc = table_init(&empty, u->cur.map.cap);
 		if (rc)
 			return rc;
-		free(u->prev.slot);
+		unfolded_map_free(&u->prev.map);
 	} else {
 		table_clear(&empty);
 	}
@@ -90,17 +83,16 @@ static int make_room(struct unfolded *u, uint64_t folded)
 
 int unfolded_note(struct unfolded *u, uint64_t key, uint64_t seq, uint64_t folded)
 {
-	struct unfolded_slot *s = probe(&u->cur, key);
-	if (s->key == 0 && u->cur.used >= u->cur.cap / 2) {
+	struct unfolded_slot *s = unfolded_map_find(&u->cur.map, key);
+	if (!s && u->cur.map.cnt >= u->cur.map.cap / 2) {
 		int rc = make_room(u, folded);
 		if (rc)
 			return rc;
-		s = probe(&u->cur, key);
 	}
-	if (s->key == 0) {
-		s->key = key;
-		u->cur.used++;
-	}
+	if (!s)
+		s = unfolded_map_add(&u->cur.map, (struct unfolded_slot){.key = key});
+	if (!s)
+		return -ENOMEM;
 	s->seq = seq;
 	if (seq > u->cur.newest)
 		u->cur.newest = seq;
@@ -109,8 +101,8 @@ int unfolded_note(struct unfolded *u, uint64_t key, uint64_t seq, uint64_t folde
 
 static uint64_t find(const struct unfolded_table *t, uint64_t key, uint64_t folded)
 {
-	const struct unfolded_slot *s = probe(t, key);
-	return s->key && s->seq > folded ? s->seq : 0;
+	const struct unfolded_slot *s = unfolded_map_find(&t->map, key);
+	return s && s->seq > folded ? s->seq : 0;
 }
 
 uint64_t unfolded_find(const struct unfolded *u, uint64_t key, uint64_t folded)
@@ -126,9 +118,9 @@ void unfolded_trim(struct unfolded *u, uint64_t folded)
 		return;
 	for (unsigned i = 0; i < 2; i++) {
 		struct unfolded_table small;
-		if (both[i]->cap == UNFOLDED_MIN || table_init(&small, UNFOLDED_MIN))
+		if (both[i]->map.cap == UNFOLDED_MIN || table_init(&small, UNFOLDED_MIN))
 			continue;
-		free(both[i]->slot);
+		unfolded_map_free(&both[i]->map);
 		*both[i] = small;
 	}
 }

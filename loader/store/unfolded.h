@@ -9,16 +9,18 @@
 #pragma once
 #include "cache/layout.h"
 #include "lib/base/err.h"
+#include "lib/base/map.h"
 
 struct unfolded_slot {
 	uint64_t key; // 0 = free
 	uint64_t seq;
 };
 
+#define UNFOLDED_KEY(slot) ((slot)->key)
+MAP_DEFINE(unfolded_map, struct unfolded_slot, UNFOLDED_KEY)
+
 struct unfolded_table {
-	struct unfolded_slot *slot;
-	uint32_t cap; // a power of two
-	uint32_t used;
+	struct unfolded_map map; // kept half empty: most searches find nothing
 	uint64_t newest; // largest number in it
 };
 

@@ -3,10 +3,10 @@
 #include "loader/upstream/read_through.h"
 #include <stdlib.h>
 #include "lib/base/clock.h"
+#include "lib/base/map.h"
 
 #define PENDING_MAX 2048u
 #define WAITERS_MAX 8192u // of all
-#define BUCKETS	    1024u
 #define NEGATIVE    65536u
 #define NEGATIVE_MS 1000u
 
@@ -17,15 +17,18 @@ struct waiter {
 	uint64_t id;
 };
 
+// A question that has been asked, and the requests that wait for its answer: at least one.
 struct pending {
-	struct pending *next;
-	imsi_t imsi;
+	uint64_t imsi;
 	struct waiter *waiter;
 };
 
+#define PENDING_KEY(p) ((p)->imsi)
+MAP_DEFINE(pending_map, struct pending, PENDING_KEY)
+
 struct read_through {
-	struct pending *bucket[BUCKETS];
-	unsigned pending, waiters;
+	struct pending_map pending;
+	unsigned waiters;
 	uint32_t tokens;
 	struct {
 		uint64_t imsi, ms;
@@ -40,36 +43,26 @@ struct read_through *read_through_new(uint32_t rate)
 	return m;
 }
 
-static struct pending **find(struct read_through *m, imsi_t imsi)
+static void drop(struct read_through *m, struct pending *p)
 {
-	struct pending **at = &m->bucket[ident_hash(imsi.v) % BUCKETS];
-	while (*at && (*at)->imsi.v != imsi.v)
-		at = &(*at)->next;
-	return at;
-}
-
-static void drop(struct read_through *m, struct pending **at)
-{
-	struct pending *p = *at;
 	for (struct waiter *w = p->waiter, *next; w; w = next) {
 		next = w->next;
 		free(w);
 		m->waiters--;
 	}
-	*at = p->next;
-	free(p);
-	m->pending--;
+	pending_map_remove(&m->pending, p);
 }
 
 void read_through_free(struct read_through **at)
 {
 	struct read_through *m = *at;
+	struct pending *p;
 	*at = NULL;
 	if (!m)
 		return;
-	for (unsigned i = 0; i < BUCKETS; i++)
-		while (m->bucket[i])
-			drop(m, &m->bucket[i]);
+	for (uint64_t i = 0; (p = pending_map_next(&m->pending, &i));)
+		drop(m, p); // another one may move into its place
+	pending_map_free(&m->pending);
 	free(m);
 }
 
@@ -89,35 +82,32 @@ enum read_through_turn read_through_begin(struct read_through *m, imsi_t imsi, u
 	uint32_t n = (uint32_t)ident_hash(imsi.v) & (NEGATIVE - 1);
 	if (m->negative[n].imsi == imsi.v && clock_mono_ms() - m->negative[n].ms < NEGATIVE_MS)
 		return READ_THROUGH_NEGATIVE;
-	struct pending **at = find(m, imsi);
-	if (*at)
-		return join(m, *at, worker, generation, id) ? READ_THROUGH_JOINED : READ_THROUGH_TOO_MANY;
-	if (m->tokens == 0 || m->pending == PENDING_MAX)
+	struct pending *p = pending_map_find(&m->pending, imsi.v);
+	if (p)
+		return join(m, p, worker, generation, id) ? READ_THROUGH_JOINED : READ_THROUGH_TOO_MANY;
+	if (m->tokens == 0 || m->pending.cnt == PENDING_MAX)
 		return READ_THROUGH_TOO_MANY;
-	struct pending *p = calloc(1, sizeof(*p));
+	p = pending_map_add(&m->pending, (struct pending){.imsi = imsi.v});
 	if (!p)
 		return READ_THROUGH_TOO_MANY;
-	p->imsi = imsi;
 	if (!join(m, p, worker, generation, id)) {
-		free(p);
+		drop(m, p);
 		return READ_THROUGH_TOO_MANY;
 	}
-	*at = p;
-	m->pending++;
 	m->tokens--;
 	return READ_THROUGH_ASK;
 }
 
 void read_through_end(struct loader *l, struct read_through *m, imsi_t imsi, enum read_through_status status)
 {
-	struct pending **at = find(m, imsi);
+	struct pending *p = pending_map_find(&m->pending, imsi.v);
 	uint64_t told = status;
-	if (!*at)
+	if (!p)
 		return;
-	for (const struct waiter *w = (*at)->waiter; w; w = w->next)
+	for (const struct waiter *w = p->waiter; w; w = w->next)
 		if (w->generation == l->worker[w->worker].generation)
 			l->send(l, ROLE_WORKER, w->worker, IPC_READ_THROUGH_ACK, w->id, &told, sizeof(told));
-	drop(m, at);
+	drop(m, p);
 	if (status == READ_THROUGH_UNKNOWN) {
 		uint32_t n = (uint32_t)ident_hash(imsi.v) & (NEGATIVE - 1);
 		m->negative[n].imsi = imsi.v;

@@ -353,9 +353,9 @@ void upstream_take_own(struct upstream *u, enum up_own what, struct imsi_set *al
 	struct imsi_set taken = u->own[what];
 	u->own[what] = (struct imsi_set){0};
 	pthread_mutex_unlock(&u->lock);
-	for (uint64_t i = 0; i < taken.cap; i++)
-		if (taken.slot[i])
-			(void)imsi_set_add_unmarked(all, (imsi_t){taken.slot[i]});
+	const uint64_t *imsi;
+	for (uint64_t at = 0; (imsi = imsi_places_next(&taken.map, &at)); at++)
+		(void)imsi_set_add_unmarked(all, (imsi_t){*imsi});
 	imsi_set_free(&taken);
 }
 

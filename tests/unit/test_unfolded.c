@@ -47,7 +47,7 @@ static void run(uint64_t lag)
 	check(&u, folded);
 	unfolded_trim(&u, seq);
 	check(&u, seq);
-	assert_int_equal(u.cur.cap, u.prev.cap);
+	assert_int_equal(u.cur.map.cap, u.prev.map.cap);
 	seq++;
 	assert_int_equal(unfolded_note(&u, key_of(0), seq, seq - 1), 0);
 	assert_int_equal(unfolded_find(&u, key_of(0), seq - 1), seq);
@@ -78,11 +78,11 @@ static void size_follows_the_backlog(void **state)
 	(void)state;
 	struct unfolded u;
 	assert_int_equal(unfolded_init(&u), 0);
-	uint32_t cap = u.cur.cap;
+	uint64_t cap = u.cur.map.cap;
 	for (uint64_t seq = 1; seq < 500000; seq++)
 		assert_int_equal(unfolded_note(&u, key_of((unsigned)(seq % SUBSCRIBERS)), seq, seq > 1000 ? seq - 1000 : 0), 0);
-	assert_int_equal(u.cur.cap, cap);
-	assert_int_equal(u.prev.cap, cap);
+	assert_int_equal(u.cur.map.cap, cap);
+	assert_int_equal(u.prev.map.cap, cap);
 	unfolded_fini(&u);
 }
 

@@ -313,7 +313,7 @@ static void set_of_imsis(void **state)
 			assert_int_equal(imsi_set_mark(&s, imsi_of(text)), !again);
 			assert_true(imsi_set_has(&s, imsi_of(text)));
 		}
-	assert_int_equal(s.cnt, 5000);
+	assert_int_equal(s.map.cnt, 5000);
 	assert_false(imsi_set_has(&s, imsi_of("00101")));
 	imsi_set_free(&s);
 }
