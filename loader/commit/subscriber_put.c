@@ -147,7 +147,7 @@ static bool has_room(struct putting *u)
 static void note_new(struct putting *u)
 {
 	struct local *local = u->l->local;
-	if (!u->old && u->op->what == OP_PUT && u->op->request_cnt == 0 &&
+	if (!u->old && u->op->what == OP_PUT && u->op->request_cnt == 0 && u->op->state_cnt == 0 &&
 	    !local_unfolded(local, u->s.imsi, u->image.fp, local_folded(local)))
 		u->op->what |= OP_NEW;
 }
