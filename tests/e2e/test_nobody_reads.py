@@ -9,9 +9,17 @@ import time
 import tty
 import unittest
 
+import capture
 import hss
 from diameter import Peer
 from hss import Hss
+
+
+class Passing(Peer):
+    """One of many thousand peers that come and go: nothing for the judge."""
+
+    def recorder(self):
+        return capture.Nothing()
 
 
 class NobodyReads(unittest.TestCase):
@@ -20,7 +28,7 @@ class NobodyReads(unittest.TestCase):
         deadline = time.monotonic() + hss.TIMEOUT
         while h.metric("hss_log_dropped_total") == 0:
             for _ in range(100):
-                Peer(h.port).close()
+                Passing(h.port).close()
             self.assertLess(time.monotonic(), deadline, "never full")
 
     def served(self, h, stderr, dropped_by="frontend"):
