@@ -1,8 +1,9 @@
-// The subject of a request: the subscriber or device that it is about. An IMSI, an MSISDN, a private identity (the user name of an IMS
-// subscription), a public identity (a SIP or tel URI), an IMEI, or none. Each is read from the octets that
-// a peer or a document spells it with into one canonical form, so that two spellings of one identity have the
-// same octets and the same hash. All roles; pure functions; nothing is allocated, and the time is linear in
-// the input, of which no more than SUBJECT_INPUT_MAX octets are looked at.
+// The subject of a request: the subscriber or device that it is about. An IMSI, an MSISDN, a private identity
+// (the user name of an IMS subscription), a public identity (a SIP or tel URI), an IMEI, or none. Each is
+// read from the octets that a peer or a document spells it with into one canonical form, so that two
+// spellings of one identity have the same octets and the same hash. All roles; pure functions; nothing is
+// allocated, and the time is linear in the input, of which no more than SUBJECT_INPUT_MAX octets are looked
+// at.
 //
 // The canonical forms:
 //   IMSI     its 5 to 15 digits

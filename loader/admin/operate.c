@@ -151,8 +151,7 @@ void sqn_jump(struct loader *l, struct call *c)
 		admin_end(l, c, ADMIN_REFUSED, "could not be written");
 }
 
-// ---- status
-// ----------------------------------------------------------------------------------------------------
+// ---- status -------------------------------------------------------------------------------------
 
 static json_int_t stat_value(const struct loader *l, enum stat_id id)
 {

@@ -148,8 +148,7 @@ bool provision_put_document(struct loader *l, struct call *c, const json_t *doc,
 	return ok;
 }
 
-// ---- add
-// -------------------------------------------------------------------------------------------------------
+// ---- add ----------------------------------------------------------------------------------------
 
 // What the options of `subscriber add` make: unlike a document of another system, nothing of it is left out.
 static bool add_options(struct loader *l, struct call *c, json_t **doc, struct record_error *e)
@@ -173,8 +172,7 @@ void provision_add(struct loader *l, struct call *c)
 	json_decref(doc);
 }
 
-// ---- show
-// ------------------------------------------------------------------------------------------------------
+// ---- show ---------------------------------------------------------------------------------------
 
 void provision_set_or_delete(json_t *doc, const char *key, json_t *value)
 {
@@ -256,8 +254,7 @@ void provision_show(struct loader *l, struct call *c)
 	admin_end(l, c, ADMIN_OK, NULL);
 }
 
-// ---- delete
-// ----------------------------------------------------------------------------------------------------
+// ---- delete -------------------------------------------------------------------------------------
 
 bool provision_remove(struct loader *l, imsi_t imsi, void (*done)(struct loader *l, struct op *op, int error),
 		      uint64_t id)
@@ -294,8 +291,7 @@ void provision_delete(struct loader *l, struct call *c)
 		admin_end(l, c, ADMIN_REFUSED, "%s", e.text);
 }
 
-// ---- list, export
-// ----------------------------------------------------------------------------------------------
+// ---- list, export -------------------------------------------------------------------------------
 
 void provision_stream(struct loader *l, struct call *c)
 {

@@ -15,7 +15,7 @@
 #define RETRY_MAX_MS  60000u
 #define TICK_SENDS    2000u
 #define TICK_LOOKS    64u // nodes that are looked for among the peers, a tick
-#define FAILOVERS     4u  // resends at once of one request, until it was due again
+#define FAILOVERS     4u  // a request is sent again at once so often, until it is due again
 
 struct node {
 	struct node *next; // of its bucket
@@ -223,7 +223,7 @@ static struct hss_request *find(struct hss_requests *t, imsi_t imsi, uint64_t id
 	return r;
 }
 
-// A row that the new one makes needless: of the same purpose for the same node.
+// Finds the row that the new one replaces: of the same purpose for the same node.
 static struct hss_request *find_older(struct hss_requests *t, const struct hss_request *q)
 {
 	for (struct hss_request *r = *bucket_of(t, q->imsi); r; r = r->next)
@@ -298,7 +298,7 @@ static void send_one(struct loader *l, struct hss_request *r)
 				 .data_len = r->data_len};
 	uint32_t timeout_ms = l->config ? l->config->clr_timeout_ms : 0;
 	unsigned worker;
-	// should the worker never answer: again
+	// it is sent again if the worker never answers
 	r->due_ms = clock_mono_ms() + RETRY_MS + timeout_ms;
 	if (!pick_worker(l, r->imsi, &worker))
 		return;
@@ -345,7 +345,7 @@ static bool load_one_request(void *ctx, imsi_t imsi, const struct hss_request_im
 	struct hss_request *r = t->cnt < REQUESTS_MAX ? make(t, imsi, q) : NULL;
 	if (!r)
 		return t->cnt < REQUESTS_MAX;
-	r->due_ms = clock_mono_ms() + 1000; // the workers come first
+	r->due_ms = clock_mono_ms() + 1000; // by then the workers have connected
 	r->tries = 1;			    // may have been sent before
 	if (q->id >= t->next_id)
 		t->next_id = q->id + 1;
@@ -360,8 +360,9 @@ int hss_requests_load(struct loader *l)
 
 // ---- the end of a request
 
-// Notes in the journal that it is over. When that can't be written it is sent once more after the next start. Beginning
-// an operation may commit others, which add and remove rows: only after it is the row looked for.
+// Notes in the journal that the request is over. If that can't be written, it is sent once more after the
+// next start. txn_begin may commit other operations, which add and remove rows, so the row is looked for
+// after it.
 static void finish_request(struct loader *l, imsi_t imsi, uint64_t id)
 {
 	struct op *op = txn_begin(l, 0, 64);
@@ -386,7 +387,8 @@ static void go_on(struct loader *l, struct hss_request *r, uint32_t status)
 	struct node *n = r->node;
 	uint64_t now_ms = clock_mono_ms();
 	if (status == HSS_SENT_LOST && r->failovers < FAILOVERS) {
-		// RFC 3539 3.4.1: what is pending goes to an alternate now; without one it comes back as unsent
+		// RFC 3539 3.4.1: pending requests go to an alternate at once; without one this comes back as
+		// unsent
 		r->failovers++;
 		send_one(l, r);
 		return;

@@ -18,7 +18,7 @@
 struct load {
 	struct event *event;
 	bool running;
-	bool reset_words; // the words that are there belong to another run
+	bool reset_words; // the words in memory belong to another run
 	imsi_t after;
 	uint64_t rows, bad, started_ms;
 	uint32_t *profile; // by the profile's row id: value of builder_profile, 0 = not known
@@ -47,8 +47,7 @@ void load_profiles_changed(struct loader *l)
 		memset(l->load->profile, 0, l->load->profile_cap * sizeof(*l->load->profile));
 }
 
-// ---- one subscriber
-// --------------------------------------------------------------------------------------------
+// ---- one subscriber -----------------------------------------------------------------------------
 
 struct stored {
 	imsi_t imsi;
@@ -72,7 +71,7 @@ static void fill_states(struct loader *l, const struct stored *s, struct cache_r
 
 static struct sqn_range start_range(const struct loader *l, const struct stored *s)
 {
-	// without a row nothing may be used yet: the first vector asks for a block, which writes the row
+	// without a row no SEQ may be used: the first vector asks for a block, which writes the row
 	return s->has_sqn ? sqn_row_start(&s->sqn, l->run) : (struct sqn_range){.next = 1, .limit = 1};
 }
 
@@ -81,7 +80,7 @@ static bool same_record(const struct cache_record *a, const struct cache_record 
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
 
-// Publishes the record, with the states that are parts of it: those of the database, and no others.
+// Publishes the record together with the states that are parts of it: exactly those of the database.
 static int put_record(struct loader *l, const struct stored *s, const struct cache_record *old, const struct cache_record *r)
 {
 	static uint8_t octets[LOCAL_APP_MAX][CACHE_STATE_HEAD + STATE_BODY_MAX];
@@ -128,7 +127,8 @@ static int put_stored(struct loader *l, const struct stored *s)
 	return rc;
 }
 
-// A record of another version, or a profile that is missing: both are made anew from the document.
+// Makes record and profile anew from the document: the record is of another version, or the profile is
+// missing.
 static int from_document(struct loader *l, struct stored *s)
 {
 	struct slice text;
@@ -138,7 +138,7 @@ static int from_document(struct loader *l, struct stored *s)
 		return rc < 0 ? rc : -EBADMSG;
 	json_t *doc = json_loadb((const char *)text.p, text.len, JSON_REJECT_DUPLICATES, NULL);
 	struct subscription *sub = calloc(1, sizeof(*sub));
-	// these come from elsewhere than the document
+	// these do not come from the document
 	uint8_t spare = s->image.flags & RECORD_IND_SPARE, taken_ind = s->image.taken_ind;
 	rc = -EBADMSG;
 	if (doc && sub && record_parse(&l->records, doc, sub, &e) &&
@@ -175,7 +175,7 @@ static void bad_record(struct loader *l, imsi_t imsi, int rc)
 		log_error("subscriber_not_loaded", LOG_IMSI("imsi", text), LOG_STR("reason", err_text(rc)));
 }
 
-// Reads the states one by one; what one read returns is gone with the next, so each is copied.
+// Reads the states one by one, and copies each, since the next read overwrites it.
 static int put_with_states(struct loader *l, struct stored *s)
 {
 	uint8_t *copy[LOCAL_APP_MAX] = {0};
@@ -229,8 +229,7 @@ int load_one(struct loader *l, imsi_t imsi)
 	return rc < 0 ? rc : 1;
 }
 
-// ---- the pass
-// --------------------------------------------------------------------------------------------------
+// ---- the pass -----------------------------------------------------------------------------------
 
 static uint32_t profile_value(struct loader *l, uint64_t id)
 {
@@ -265,7 +264,7 @@ static int load_row(struct loader *l, const struct local_row *row, uint64_t fold
 	struct stored s = {.imsi = row->imsi, .has_sqn = row->has_sqn, .sqn = row->sqn};
 	bool known = record_image_get(row->record, &s.image);
 	int rc;
-	// something newer is in the journal, or what is here is not enough
+	// the journal has something newer, or the row alone is not enough
 	if (!known || local_unfolded(l->local, row->imsi, s.image.fp, folded))
 		rc = load_one(l, row->imsi);
 	else if ((s.profile = profile_value(l, row->profile_id)) == 0 || !profile_is_good(l, &s))
@@ -306,7 +305,7 @@ static void reclaim(struct loader *l)
 static void finish(struct loader *l)
 {
 	struct load *ld = l->load;
-	// published records that no row stands behind: only possible in a cache that survived
+	// published records without a row: only in a cache that has survived the last loader
 	if (l->header->subscriber_cnt > ld->rows - ld->bad) {
 		struct stray st = {.l = l};
 		builder_each(l->builder, remove_stray, &st);
@@ -316,7 +315,7 @@ static void finish(struct loader *l)
 	ld->profile = NULL;
 	ld->profile_cap = 0;
 	reclaim(l);
-	// with a file that was not read yet there may be more; it says when
+	// while a file has not been read there may be more subscribers; its reading reports the end
 	if (!upstream_csv_is_first(l))
 		__atomic_store_n((uint32_t *)&l->header->load_state, CACHE_COMPLETE, __ATOMIC_RELEASE);
 	log_info("cache_complete", LOG_INT("subscribers", l->header->subscriber_cnt), LOG_INT("bad", ld->bad),
@@ -329,7 +328,7 @@ bool load_step(struct loader *l)
 	struct local_row row;
 	if (!ld->running)
 		return false;
-	uint64_t folded = local_folded(l->local); // before the scan's snapshot: what is folded now is in it
+	uint64_t folded = local_folded(l->local); // before the scan's snapshot, so that the snapshot holds all of it
 	int rc = local_scan_begin(l->local, ld->after);
 	unsigned n = 0;
 	while (rc == 0 && n < LOAD_PIECE && (rc = local_scan_next(l->local, &row)) == 1) {
@@ -363,8 +362,7 @@ static void on_piece(evutil_socket_t fd, short what, void *arg)
 		event_add(l->load->event, &(struct timeval){0});
 }
 
-// ---- the start
-// -------------------------------------------------------------------------------------------------
+// ---- the start ----------------------------------------------------------------------------------
 
 static bool add_ind(void *ctx, const struct ind_host *h)
 {
@@ -377,7 +375,7 @@ static bool add_ind(void *ctx, const struct ind_host *h)
 	return true;
 }
 
-// Law 5: memory that starts empty starts a new run. Words that survived go on under their own.
+// Law 5: empty memory starts a new run. Words that have survived go on under the run that they belong to.
 static int take_run(struct loader *l, bool fresh)
 {
 	int rc = local_run_get(l->local, &l->run);

@@ -14,8 +14,7 @@ static void answer_u64(struct loader *l, unsigned worker, uint16_t type, uint64_
 	l->send(l, ROLE_WORKER, worker, type, id, &v, sizeof(v));
 }
 
-// ---- SQN blocks
-// ------------------------------------------------------------------------------------------------
+// ---- SQN blocks ---------------------------------------------------------------------------------
 
 enum block_answer { BLOCK_REFUSED = 0, BLOCK_RAISED = 1, BLOCK_NOT_YOURS = 2 };
 
@@ -26,7 +25,7 @@ static void on_block(struct loader *l, struct op *op, int error)
 		answer_u64(l, op->index, IPC_SQN_BLOCK_ACK, op->id, error ? BLOCK_REFUSED : BLOCK_RAISED);
 }
 
-// A subscriber that uses blocks up quickly gets larger ones; a restart then skips at most as many.
+// A subscriber that uses up its blocks quickly gets larger ones. A restart then skips at most as many SEQs.
 static uint64_t block_size(const struct loader *l, const struct cache_record *r, uint64_t at_least)
 {
 	uint64_t next = loader_seq_next(l, r->sqn), limit = loader_seq_limit(l, r->sqn);
@@ -93,8 +92,7 @@ void sqn_block_handle(struct loader *l, unsigned worker, const struct ipc_hdr *h
 		answer_u64(l, worker, IPC_SQN_BLOCK_ACK, hdr->id, BLOCK_REFUSED);
 }
 
-// ---- IND hosts
-// -------------------------------------------------------------------------------------------------
+// ---- IND hosts ----------------------------------------------------------------------------------
 
 static void on_ind(struct loader *l, struct op *op, int error)
 {
@@ -113,7 +111,7 @@ void ind_host_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hd
 	if (p)
 		memcpy(&h.hash, p, sizeof(h.hash));
 	h.host = rd_bytes(&r, rd_left(&r));
-	// Every place is given once, so additions don't share a batch: one key for all of them.
+	// No place may be given twice, so two additions must not share a batch: all of them use one key.
 	struct op *op = txn_begin(l, UINT64_MAX, 512);
 	int place = cache_ind_find(l->cache, h.hash);
 	uint32_t cnt = __atomic_load_n((const uint32_t *)&l->header->ind_host_cnt, __ATOMIC_ACQUIRE);
@@ -137,8 +135,7 @@ void ind_host_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hd
 		answer_u64(l, worker, IPC_IND_HOST_ACK, hdr->id, UINT64_MAX);
 }
 
-// ---- misses
-// ----------------------------------------------------------------------------------------------------
+// ---- misses -------------------------------------------------------------------------------------
 
 void read_through_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr, const uint8_t *body,
 		 uint32_t len)
@@ -157,7 +154,7 @@ void read_through_handle(struct loader *l, unsigned worker, const struct ipc_hdr
 			return;
 		}
 	} else if (m.msisdn) {
-		// no index by MSISDN in the rows: until the pass is over the answer is "not yet"
+		// the rows have no index by MSISDN: until the pass is over the answer is "not yet"
 		status = cache_find_msisdn(l->cache, (msisdn_t){m.msisdn}) ? READ_THROUGH_FOUND
 			 : complete                                        ? READ_THROUGH_UNKNOWN
 									   : READ_THROUGH_BUSY;

@@ -21,7 +21,7 @@ struct putting {
 	const struct cache_record *old;
 	struct op *op;
 	struct doc_put doc;
-	bool same_content; // of the feed's document: only its state differs from what is stored
+	bool same_content; // the feed's document differs from the stored one in its state only
 };
 
 static bool refuse(struct putting *u, const char *text)
@@ -30,7 +30,7 @@ static bool refuse(struct putting *u, const char *text)
 	return false;
 }
 
-// Fresh words: for a subscriber that is new, or has a new key. A row that is left from before is continued.
+// Takes new SQN words, for a new subscriber or a new key. If there is a row from before, they go on above it.
 static bool new_words(struct putting *u, uint64_t seq)
 {
 	struct sqn_row old;
@@ -50,7 +50,8 @@ static bool new_words(struct putting *u, uint64_t seq)
 	return true;
 }
 
-// The key stays: so do the words, raised when the document says so, lowered only with another OPc.
+// Keeps the SQN words, since the key is the same. They are raised if the document has a higher SQN, and
+// lowered only with another OPc.
 static bool same_words(struct putting *u, uint64_t seq)
 {
 	struct sqn_range range;
@@ -67,7 +68,7 @@ static bool same_words(struct putting *u, uint64_t seq)
 	u->op->sqn = u->old->sqn;
 	u->op->next = range.next;
 	u->op->limit = range.limit;
-	// a raise beyond a limit that is already higher must not write a lower row
+	// the limit may be higher than what the document needs: no lower row may be written
 	uint64_t limit = loader_seq_limit(u->l, u->old->sqn);
 	if (seq > next && limit > u->doc.sqn.ceiling)
 		u->doc.sqn.ceiling = u->op->limit = limit;
@@ -143,7 +144,8 @@ static bool has_room(struct putting *u)
 	return refuse(u, "the cache is full (cache.max_subscribers)");
 }
 
-// Nothing is known of it: many such ones at once go past the journal (bulk.h).
+// Marks the subscriber as new if nothing is known of it: large numbers of such subscribers bypass the journal
+// (bulk.h).
 static void note_new(struct putting *u)
 {
 	struct local *local = u->l->local;
@@ -239,7 +241,7 @@ static bool feed_prepare(struct putting *u)
 	return u->op || refuse(u, "the document is too large");
 }
 
-// Is it about the document that the subscriber is?
+// Does this image belong to the document that the subscriber was made of?
 static bool is_its_document(struct putting *u)
 {
 	uint64_t id = 0, digest = 0;

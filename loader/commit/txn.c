@@ -35,7 +35,7 @@ struct txn {
 	struct op *op;
 	unsigned op_cnt;
 	struct entry *entry;
-	unsigned entry_cnt, entry_mark; // mark: those of operations that were added
+	unsigned entry_cnt, entry_mark; // mark: entries of operations that are complete
 	uint8_t *bytes;
 	size_t used, used_mark;
 	struct key_set keys;
@@ -124,8 +124,7 @@ static bool key_waits(const struct loader *l, uint64_t key)
 	return key_set_has(&l->txn->keys, key, false) || bulk_has(l, key);
 }
 
-// ---- frames for the next batch
-// ---------------------------------------------------------------------------------
+// ---- frames for the next batch ------------------------------------------------------------------
 
 static uint16_t *later_of(struct txn *t, uint64_t key)
 {
@@ -161,7 +160,8 @@ enum txn_later txn_later(struct loader *l, unsigned worker, uint64_t key, const 
 	return TXN_LATER;
 }
 
-// Once through the list: the first frame of every subscriber goes into the new batch, the others wait on.
+// Goes once through the list: the first frame of each subscriber goes into the new batch, the others keep
+// waiting.
 static void later_run(struct loader *l)
 {
 	struct txn *t = l->txn;
@@ -180,7 +180,7 @@ static void later_run(struct loader *l)
 			continue;
 		}
 		if (f->generation ==
-		    l->worker[f->worker].generation) // else: its worker died, nobody waits for it
+		    l->worker[f->worker].generation) // else its worker has died, and the frame is dropped
 			loader_frame(l, ROLE_WORKER, f->worker, &f->hdr, f->body);
 		free(f);
 	}
@@ -243,7 +243,7 @@ void txn_forget(struct loader *l, struct op *op)
 	rewind_to_mark(l->txn);
 }
 
-// Its entries are the newest.
+// Takes a complete operation into the batch; its entries are the last ones.
 static void batch_take(struct txn *t, const struct op *op)
 {
 	(void)key_set_has(&t->keys, op->rec.imsi.v, true);
@@ -286,8 +286,9 @@ bool txn_add(struct loader *l, struct op *op)
 		batch_take(t, op);
 	}
 	if (t->event && !t->scheduled) {
-		// Behind every channel that is readable in this turn of the loop: they share the fsync. What
-		// waited for this batch goes with the next turn, or the channels would never have theirs.
+		// The event runs behind every channel that is readable in this turn of the loop, so all of
+		// them share the fsync. Frames that waited for this batch go with the next turn; otherwise
+		// the channels would never have theirs.
 		if (t->later_running)
 			event_add(t->event, &(struct timeval){0});
 		else
@@ -367,8 +368,8 @@ static int publish(struct loader *l, struct op *op)
 	return rc;
 }
 
-// Durable but not visible: with each later batch it is tried to put that right from the database. The asker is
-// refused; its repetition finds the change done.
+// The change is durable but not visible. Each later batch tries again to publish it from the database. The
+// request is refused; when it is repeated, the change is found to be done.
 static void publish_later(struct loader *l, imsi_t imsi, int error)
 {
 	struct txn *t = l->txn;
@@ -407,14 +408,14 @@ void txn_finish(struct loader *l, struct op *op, int error)
 void txn_commit_failed(struct loader *l, int rc, unsigned operations)
 {
 	struct txn *t = l->txn;
-	local_leaves_sqn_row(l->local); // some of it may be on the disk
+	local_leaves_sqn_row(l->local); // some rows may be on the disk
 	loader_stat(l, STAT_COMMIT_FAILURES, 1);
 	if (!t->failing || log_limit_pass(&t->limit, 1))
 		log_error("commit_failed", LOG_STR("reason", err_text(rc)), LOG_INT("operations", operations));
 	t->failing = true;
 }
 
-// Until one fails again: that it has no room is true of the others, too, and this is done with each batch.
+// Publishes them until one fails again: the others would have no room either, and each batch tries again.
 static void republish(struct loader *l)
 {
 	struct txn *t = l->txn;
@@ -448,7 +449,7 @@ static void commit_batch(struct loader *l)
 	if (rc == 0)
 		local_published(l->local);
 	secret_wipe(t->op, t->op_cnt * sizeof(*t->op));
-	// documents hold keys; a large batch's memory goes back besides
+	// documents hold keys; the memory of a large batch is also given back
 	if (t->used > TXN_KEEP)
 		madvise(t->bytes, TXN_BYTES, MADV_DONTNEED);
 	else
@@ -480,5 +481,5 @@ void txn_commit(struct loader *l)
 		bulk_settle(l);
 		commit_batch(l);
 		later_run(l);
-	} while (!t->event && t->op_cnt); // without a loop nobody else would commit the rest
+	} while (!t->event && t->op_cnt); // without a loop the rest would never be committed
 }

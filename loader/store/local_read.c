@@ -325,8 +325,7 @@ bool local_unfolded(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], 
 	return false;
 }
 
-// ---- scan
-// ------------------------------------------------------------------------------------------------------
+// ---- scan ---------------------------------------------------------------------------------------
 
 static int advance(sqlite3_stmt *s, bool *waiting)
 {

@@ -102,7 +102,7 @@ void feed_miss(struct loader *l, imsi_t imsi, unsigned worker, uint64_t id)
 			return;
 		read_through_end(l, m->read_through, imsi, READ_THROUGH_BUSY);
 		return;
-	default: // too many: a feed that is level would have brought it by now
+	default: // too many questions: a feed that is level would have brought the subscriber by now
 		told = feed_is_live(m, l->config) ? READ_THROUGH_UNKNOWN : READ_THROUGH_BUSY;
 		break;
 	}
@@ -127,7 +127,7 @@ void feed_stored(struct loader *l, struct op *op, int error)
 		if (log_limit_pass(&m->limit, 5))
 			log_error("upstream_change_not_stored", LOG_STR("reason", err_text(error)));
 		if (op->answer[0] == 0)
-			m->doubt = upstream_compare(m->up); // one that begins later
+			m->doubt = upstream_compare(m->up); // a comparison that begins after this
 		if (op->answer[1] & OUTBOX_ASKED)
 			outbox_unlearned(l, op->rec.imsi, false);
 	} else {
@@ -149,7 +149,7 @@ void feed_problem(struct loader *l, imsi_t imsi, uint64_t id, const char *text)
 	problems_add(l, where, imsi, text);
 }
 
-// It is served, and nothing of it was left out.
+// Takes a document off the list of problems: it is served, and nothing of it was left out.
 void feed_no_problem(struct loader *l, const struct up_doc *d)
 {
 	char where[64];
@@ -159,7 +159,7 @@ void feed_no_problem(struct loader *l, const struct up_doc *d)
 	(void)problems_clear_one(l, where);
 }
 
-// Somebody was answered from a later image, as far as anybody can tell, and this one says something else.
+// Was a question answered from an image that may be newer than this one, and does this one differ from it?
 static bool may_be_older(struct loader *l, const struct up_doc *d)
 {
 	uint64_t id = 0, digest = 0;
@@ -208,7 +208,7 @@ static void feed_delete(struct loader *l, const struct up_item *i)
 {
 	uint64_t id = 0, digest;
 	l->feed->deletes++;
-	txn_settle(l, i->imsi.v); // it may be of the document that came just before
+	txn_settle(l, i->imsi.v); // the document may have come just before, and be in the batch
 	int rc = local_read_upstream(l->local, i->imsi, &id, &digest);
 	outbox_forget(l, i->imsi);
 	if (rc == 1 && id == i->id && !provision_remove(l, i->imsi, feed_stored, 0))
@@ -219,7 +219,7 @@ static void feed_position(struct loader *l, const struct up_item *i)
 {
 	if (l->feed->doubt || l->feed->refreshing)
 		return;
-	txn_settle_new(l); // the documents that it covers come first
+	txn_settle_new(l); // the documents that the position covers must be in the batch, or durable
 	struct op *op = txn_begin(l, 0, i->len + 64);
 	if (!op)
 		return;
@@ -274,7 +274,7 @@ static void feed_complete(struct loader *l, uint64_t wish)
 	if (m->verify_serial && wish >= m->verify_wish)
 		verify_end(l);
 	else
-		m->verify_changed = m->changed; // what the one before it found
+		m->verify_changed = m->changed; // only what this comparison finds counts
 	if (m->accept_serial && wish >= m->accept_wish)
 		accept_end(l);
 }
@@ -304,7 +304,7 @@ static void feed_item(struct loader *l, const struct up_item *i)
 		break;
 	case UP_ANSWER:
 	case UP_WRITTEN:
-		break; // these come the other way
+		break; // these have a queue of their own
 	}
 }
 
@@ -328,7 +328,8 @@ static void handle(struct loader *l)
 		feed_item(l, i);
 		up_item_free(&i);
 	}
-	// the rest, and what came meanwhile, after a look at the sockets: the signal for it may have been taken already
+	// The rest, and items that have come meanwhile, are handled after a look at the sockets. Their signal
+	// may have been read already.
 	if (some && !txn_is_behind(l) && m->event)
 		event_active(m->event, EV_TIMEOUT, 0);
 }
@@ -488,7 +489,7 @@ void feed_stop(struct loader *l)
 		return;
 	if (m->event)
 		event_free(m->event);
-	txn_commit(l); // what was begun still has its places here, and may want a comparison
+	txn_commit(l); // operations that were begun refer to this object, and may ask for a comparison
 	outbox_stop(l);
 	upstream_stop(&m->up);
 	for (struct up_item *i = m->held, *next; i; i = next) {

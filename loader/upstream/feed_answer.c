@@ -7,13 +7,14 @@
 #include "loader/upstream/read_through.h"
 #include "lib/base/clock.h"
 
-// What was found for a call may wait for its commit; the call is not begun inside of one.
+// Begins a call again when its subscriber was found. Its document may wait for a commit, and no call is begun
+// inside of one.
 static void call_goes_on(struct loader *l, const struct asking *k, const struct up_item *i)
 {
 	txn_commit(l);
 	struct call *c = admin_call(l, k->call);
 	if (!c)
-		return; // nobody waits any more
+		return; // the call has ended
 	c->looked_up = true;
 	if (loader_find(l, k->imsi))
 		c->command->run(l, c);
@@ -26,7 +27,7 @@ static void call_goes_on(struct loader *l, const struct asking *k, const struct 
 		admin_end(l, c, ADMIN_REFUSED, "%s", i->text ? i->text : "no such subscriber");
 }
 
-// It was found, and something was deleted since: is it still there?
+// The document was found, but something has been deleted since: asks whether it is still there.
 static void ask_again(struct loader *l, struct asking *k)
 {
 	struct asking was = *k;
@@ -47,7 +48,8 @@ static void ask_again(struct loader *l, struct asking *k)
 		admin_end(l, c, ADMIN_REFUSED, "too much waits for the upstream already");
 }
 
-// It may be older than what the feed has brought, or of a document that the feed has taken away since.
+// May the answer be older than what the feed has brought, or be of a document whose deletion the feed has
+// brought?
 static bool answer_is_stale(struct loader *l, const struct asking *k, const struct up_item *i, bool reading)
 {
 	const struct feed *m = l->feed;
@@ -56,7 +58,8 @@ static bool answer_is_stale(struct loader *l, const struct asking *k, const stru
 	return !reading && answered_after(m->fed, k->imsi, i->doc->read_us);
 }
 
-// The document that was asked for. Of one that an operator or a worker waits for, what the feed has brought meanwhile is newer.
+// Stores the document that was asked for. If an operator or a worker waits for it and the feed has brought it
+// meanwhile, the feed's image is the newer one and stays.
 static enum put_result put_answer(struct loader *l, const struct asking *k, struct up_item *i, bool reading)
 {
 	struct record_error e;
@@ -121,7 +124,7 @@ static void answer_change(struct loader *l, const struct feed_change *c, const s
 		return;
 	}
 	if (i->doc && answered_after(l->feed->fed, c->imsi, i->doc->read_us)) {
-		if (!feed_learn(l, c->imsi)) // the feed has brought it, or something newer, or something older
+		if (!feed_learn(l, c->imsi)) // the feed may have brought the same, a newer or an older image
 			l->feed->doubt = upstream_compare(l->feed->up);
 	} else if (i->doc) {
 		r = provision_put_feed(l,
@@ -132,7 +135,7 @@ static void answer_change(struct loader *l, const struct feed_change *c, const s
 							  .answer = c->answer},
 				       &e);
 	} else if (c->kind == UP_REMOVE) {
-		l->feed->deletes++; // a lookup that is under way may have found it
+		l->feed->deletes++; // a look-up that is under way may have found the document before
 		outbox_forget(l, c->imsi);
 		r = provision_remove(l, c->imsi, c->done, c->id) ? PUT_BEGUN : PUT_NOTHING;
 	}

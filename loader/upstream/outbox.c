@@ -15,7 +15,7 @@
 #define SQN_PER_S   4000u  // SQNs written a second at most: the fields may lag, other work must not
 #define LATE_MS	    2000u  // until a document that was held back is tried again, twice as long each time
 #define LATE_MAX_MS 30000u
-#define LATE_CNT    8u	   // of those in one batch: each may cost it a second or two
+#define LATE_CNT    8u	   // documents that were held back in one batch: each may cost it a second or two
 
 uint32_t outbox_now_s(void)
 {
@@ -59,7 +59,7 @@ void outbox_free(struct loader *l)
 	free(o);
 }
 
-// Those that are queued are counted by the queue: the ones of the start have no record yet that could be marked.
+// Queued subscribers are counted by the queue: at the start they have no record yet that could be marked.
 uint64_t outbox_waiting(const struct loader *l)
 {
 	const struct outbox *o = l->outbox;
@@ -236,7 +236,8 @@ static void compose_sqn(struct loader *l, const struct cache_record *r, const st
 	w->seen_missing = side->field == FIELD_MISSING;
 }
 
-// Its turn has come, for its location or for its SQN alone. false: nothing is to be sent now.
+// Composes the write of a subscriber whose turn has come, for its location or for its SQN alone. false:
+// nothing is to be sent now.
 static bool compose(struct loader *l, imsi_t imsi, bool location, struct up_write *w)
 {
 	const struct cache_record *r = loader_find(l, imsi); // at the start it may not be in the cache yet
@@ -245,13 +246,13 @@ static bool compose(struct loader *l, imsi_t imsi, bool location, struct up_writ
 	if (!side)
 		return false; // deleted since; its row went with it
 	if (outbox_is_sent(side->state)) {
-		if (location) // behind what is under way
+		if (location) // after the write that is under way
 			outbox_event(l, imsi, side, OUTBOX_EV_LOCATION, outbox_now_s());
 		return false;
 	}
 	if (!location && side->state != OUTBOX_SQN_QUEUED && side->state != OUTBOX_SQN_LATE)
-		return false; // it went with its location, or will
-	// what the field holds is not known since the start: the document says it
+		return false; // its SQN goes with its location
+	// the content of the field has been unknown since the start: the document has it
 	if (!outbox_field_known(side)) {
 		if (location)
 			side->owed = true; // its row may be from before the start, when its SQN had not been written either
@@ -348,7 +349,7 @@ static void pump(struct loader *l)
 
 void outbox_done_entry(struct loader *l, imsi_t imsi, uint64_t seq)
 {
-	// when this can't be written it is told again after the next start, which changes nothing
+	// if this can't be noted, the same is written again after the next start, which changes nothing
 	struct op *op = txn_begin(l, 0, 64);
 	struct wr e = txn_entry(l);
 	entry_put_u64(&e, seq);
@@ -387,7 +388,7 @@ void outbox_forget(struct loader *l, imsi_t imsi)
 
 static void is_written(struct loader *l, const struct up_write *w, struct outbox_side *side)
 {
-	if (side->aside) { // what was in its way is gone
+	if (side->aside) { // the obstacle is gone
 		side->aside = false;
 		outbox_forget(l, w->imsi);
 		if (side->field == FIELD_UNUSABLE && !(w->what & ~(unsigned)UP_WRITE_STATE)) {
@@ -399,7 +400,7 @@ static void is_written(struct loader *l, const struct up_write *w, struct outbox
 		return;
 	side->relearn = side->learning;
 	if (!outbox_field_known(side) || side->field == FIELD_UNUSABLE)
-		return; // a document said something else meanwhile
+		return; // a document has said something else meanwhile
 	if (side->sqn < w->sqn) {
 		side->sqn = w->sqn & ((1ull << 48) - 1);
 		side->field = FIELD_INT64;
@@ -408,7 +409,8 @@ static void is_written(struct loader *l, const struct up_write *w, struct outbox
 	}
 }
 
-// MongoDB holds this document back, for example for a transaction of somebody else: the others go on.
+// MongoDB holds this document back, for example because of a transaction of another program. The others go
+// on.
 static void try_later(struct outbox *o, const struct up_write *w)
 {
 	struct outbox_late *late = o->late_cnt ? &o->late[o->late_cnt - 1] : NULL;

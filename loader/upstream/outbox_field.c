@@ -11,9 +11,9 @@
 #include "lib/base/log.h"
 
 #define SCAN_SHARE  50u	    // all records in so many ticks
-#define OWED_AT_END 100000u // rows that an orderly end may take the time for
+#define OWED_AT_END 100000u // rows that an orderly end writes at most
 
-// A note: the SQN, and the kind of the field above it.
+// A note holds the SQN, and above it the kind of the field.
 #define NOTE_SQN	 ((1ull << 48) - 1)
 #define NOTE_KIND_SHIFT 48
 #define NOTE_KIND	 7u
@@ -40,7 +40,7 @@ void outbox_learn(struct loader *l, imsi_t imsi, struct outbox_side *side)
 	side->relearn = false;
 }
 
-// An image says less than we know. true: it is believed.
+// An image has a lower value than we know. true: it is believed.
 static bool is_lowered(struct loader *l, imsi_t imsi, struct outbox_side *side, uint64_t note)
 {
 	static struct log_limit limit;
@@ -97,7 +97,7 @@ void outbox_unlearned(struct loader *l, imsi_t imsi, bool owe)
 	if (!side)
 		return;
 	if (side->learning && outbox_field_known(side) && side->field != FIELD_UNUSABLE) {
-		side->field = FIELD_BASELINE; // it was in doubt, and still is: the next look at its words asks again
+		side->field = FIELD_BASELINE; // still uncertain: the next look at its words asks again
 		side->sqn = 0;
 	}
 	side->learning = false;
@@ -119,7 +119,7 @@ static void look_at(struct loader *l, const struct cache_record *r)
 	if (level && side->field != FIELD_UNSEEN && !side->owed)
 		return;
 	if (cache_find(l->cache, r->imsi) != r)
-		return; // a slot of former times
+		return; // a slot that is no longer in use
 	bool settled = outbox_field_known(side) && (level || side->field == FIELD_UNUSABLE);
 	if (settled && side->owed && side->state == OUTBOX_IDLE) {
 		side->owed = false;

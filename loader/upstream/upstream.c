@@ -103,7 +103,7 @@ static struct upstream *make(const struct upstream_options *o)
 	if (!u)
 		return NULL;
 	u->config = *o->config;
-	secret_wipe(u->config.store_uri, sizeof(u->config.store_uri)); // `uri` counts
+	secret_wipe(u->config.store_uri, sizeof(u->config.store_uri)); // only `uri` is used
 	u->uri = copy(o->uri, strlen(o->uri));
 	u->dir = copy(o->dir, strlen(o->dir));
 	u->position = (uint8_t *)copy(o->position.p, o->position.len);
@@ -368,7 +368,8 @@ bool upstream_loss_accepted(struct upstream *u)
 	return accepted;
 }
 
-// An answer's document. Not more than there may be subscribers, but for those that are asked for again.
+// Notes the document of an answer. At most as many as there may be subscribers, but for those that are asked
+// for again.
 static void note_known(struct upstream *u, uint64_t id, imsi_t imsi)
 {
 	size_t cap = u->known_cap ? u->known_cap * 2 : 64;
@@ -410,11 +411,11 @@ bool upstream_give_take(struct upstream *u, struct up_item **at)
 	if (i->size == 0)
 		i->size = sizeof(*i);
 	pthread_mutex_lock(&u->lock);
-	// one that is larger than everything goes alone; answers are as many as there were questions
+	// an item that is larger than the bound goes alone; answers are never more than the questions
 	while (!answer && !u->ending && u->item && u->item_bytes + i->size > UP_ITEMS_BYTES)
 		pthread_cond_wait(&u->room, &u->lock);
 	bool ending = u->ending;
-	// further ones are taken with the first: its signal is enough
+	// further items are taken together with the first: one signal is enough
 	bool first = answer ? !u->answer : !u->item;
 	if (!ending && answer) {
 		if (i->doc)

@@ -99,7 +99,7 @@ static void reading_ended(struct loader *l)
 	if (!u->first)
 		return;
 	u->first = false;
-	if (!load_running(l)) // else it says so when it is through
+	if (!load_running(l)) // else the load reports it when it ends
 		__atomic_store_n((uint32_t *)&l->header->load_state, CACHE_COMPLETE, __ATOMIC_RELEASE);
 }
 
@@ -109,7 +109,7 @@ static void look_after(struct upstream_csv *u, unsigned ms)
 		event_add(u->look, &(struct timeval){.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000});
 }
 
-// What was served stays. line 0: it is about the file.
+// Refuses the file; the subscribers that are served stay. line 0: the reason concerns the file as a whole.
 static void refuse(struct loader *l, uint64_t line, const char *text)
 {
 	struct upstream_csv *u = l->file;
@@ -138,7 +138,7 @@ static void taken(struct loader *l)
 		 LOG_INT("removed", u->removed), LOG_INT("not_served", u->bad + u->failed),
 		 LOG_INT("ms", clock_mono_ms() - u->began_ms));
 	u->last = u->now;
-	// tried again: later, or at once where those who are gone have made room
+	// tried again later, or at once when removed subscribers have made room
 	if (u->not_durable || (u->failed && u->removed)) {
 		u->last.st_ino = 0;
 		look_after(u, u->not_durable ? AGAIN_MS : QUIET_MS);
@@ -201,7 +201,7 @@ static bool same_file(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-// Somebody writes into it: what was seen is not what it will be.
+// Has the file been written to since the reading began? Then its lines can't be trusted.
 static bool is_moving(struct upstream_csv *u)
 {
 	struct stat st;
@@ -212,7 +212,7 @@ static void start_over(struct loader *l)
 {
 	reading_close(l->file);
 	l->file->last.st_ino = 0;
-	look_after(l->file, QUIET_MS); // first stays: it was not read to its end
+	look_after(l->file, QUIET_MS); // `first` stays set: the file was not read to its end
 }
 
 static enum csv_step check_over(struct loader *l)
@@ -259,7 +259,7 @@ static bool same_subscriber(struct loader *l, const json_t *doc, const struct ca
 	return same;
 }
 
-// An operation may end after its reading: another one has begun.
+// A row has been stored, or not. Its reading may have ended, and another one begun.
 static void on_put(struct loader *l, struct op *op, int error)
 {
 	struct upstream_csv *u = l->file;
@@ -286,7 +286,7 @@ static void put_row(struct loader *l, const struct csv_row *row, json_t *doc)
 	if (r && same_subscriber(l, doc, r))
 		return;
 	uint8_t k[16];
-	// the column is where a key begins; afterwards the numbers are ours
+	// the column counts only for a new key; afterwards the SQNs are ours
 	if (r && hex_parse(row->k, k, 16) && secret_equal(k, r->k, 16))
 		json_object_del(json_object_get(doc, "security"), "sqn");
 	secret_wipe(k, sizeof(k));
@@ -313,7 +313,7 @@ static void apply_row(struct loader *l, struct slice line)
 	struct record_error e;
 	struct csv_row row;
 	if (csv_read(u->csv, line, &row, &e) != CSV_ROW || !imsi_set_mark(&u->set, row.imsi))
-		return; // told before
+		return; // it was reported before
 	json_t *doc = csv_document(u->csv, &row);
 	if (doc)
 		put_row(l, &row, doc);
@@ -326,7 +326,7 @@ static enum csv_step apply_over(struct loader *l)
 {
 	struct upstream_csv *u = l->file;
 	if (is_moving(u)) {
-		start_over(l); // nobody is removed for what was half seen
+		start_over(l); // no subscriber is removed because of a file that was half read
 		return CSV_STEP_IDLE;
 	}
 	txn_commit(l);
@@ -482,7 +482,7 @@ void upstream_csv_reload(struct loader *l)
 {
 	if (!l->file)
 		return;
-	watch_dir(l->file); // it may be another one under its name
+	watch_dir(l->file); // the directory may have been replaced
 	begin(l);
 }
 
@@ -493,8 +493,8 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 	upstream_csv_look(arg);
 }
 
-// Whether this is a sign that the file is, or is about to be, another one. A file that is being written is
-// not looked at before its writer closes it.
+// Is this event a sign that the file has changed or is about to? A file that is being written is not read
+// before its writer closes it.
 static bool is_sign(const struct upstream_csv *u, const struct inotify_event *e)
 {
 	struct stat st;
@@ -506,7 +506,7 @@ static bool is_sign(const struct upstream_csv *u, const struct inotify_event *e)
 		return false;
 	if (strcmp(e->name, u->base) == 0 && e->mask & (IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB))
 		return true;
-	// a link: what it leads over may have changed
+	// a symbolic link: any directory on its way may have changed
 	return e->mask & (IN_MOVED_TO | IN_CREATE) &&
 	       fstatat(u->dir_fd, u->base, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
 }
@@ -574,7 +574,7 @@ void upstream_csv_stop(struct loader *l)
 	struct upstream_csv *u = l->file;
 	if (!u)
 		return;
-	txn_commit(l); // what was begun still has its place here
+	txn_commit(l); // operations that were begun refer to this object
 	if (u->look)
 		event_free(u->look);
 	if (u->piece)

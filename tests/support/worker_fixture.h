@@ -58,8 +58,7 @@ struct wf {
 	uint8_t head_flags;
 };
 
-// ---- the worker's side: what main.c does
-// --------------------------------------------------------------------------
+// ---- the worker's side: what main.c does --------------------------------------------------------
 
 static inline void wf_flush(struct wf *f)
 {
@@ -112,8 +111,7 @@ static inline void wf_on_down(void *ctx, struct channel *ch, int why)
 static const struct channel_ops wf_worker_ops = {
     .on_frame = wf_on_frame, .on_batch = wf_on_batch, .on_down = wf_on_down};
 
-// ---- the test's side
-// ----------------------------------------------------------------------------------------------
+// ---- the test's side ----------------------------------------------------------------------------
 
 static inline void wf_queue_put(struct wf_queue *q, const struct ipc_hdr *hdr, const uint8_t *body)
 {
@@ -351,8 +349,7 @@ static inline int wf_teardown(void **state)
 	return 0;
 }
 
-// ---- requests
-// -----------------------------------------------------------------------------------------------------
+// ---- requests -----------------------------------------------------------------------------------
 
 // Header and what every request has, into f->msg. The identifiers follow from the number of the request.
 static inline struct wr wf_begin(struct wf *f, uint32_t code, const char *imsi)
@@ -431,8 +428,7 @@ static inline uint64_t wf_send(struct wf *f, struct wr *w)
 	return id;
 }
 
-// ---- answers
-// ------------------------------------------------------------------------------------------------------
+// ---- answers ------------------------------------------------------------------------------------
 
 struct wf_answer {
 	uint64_t id;
@@ -611,8 +607,7 @@ static inline void wf_change_done(struct wf *f, const struct wf_frame *fr)
 	wf_change_ack(f, fr->hdr.id, CHANGE_DONE);
 }
 
-// ---- commands
-// -----------------------------------------------------------------------------------------------------
+// ---- commands -----------------------------------------------------------------------------------
 
 static inline void wf_put_auth_group(struct wr *w, uint32_t code, uint32_t wanted, bool immediate,
 				     struct slice resync)

@@ -87,8 +87,7 @@ static void fingerprints_tell_keys_and_subscribers_apart(void **state)
 	sqn_hash_fini(&h);
 }
 
-// ---- the whole loader
-// ------------------------------------------------------------------------------------------
+// ---- the whole loader ---------------------------------------------------------------------------
 
 #define SUBSCRIBERS 4
 #define KEYS        2

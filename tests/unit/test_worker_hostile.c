@@ -8,8 +8,7 @@
 #include "tests/support/guard.h"
 #include "tests/support/worker_fixture.h"
 
-// ---- hostile frames
-// -----------------------------------------------------------------------------------------------
+// ---- hostile frames -----------------------------------------------------------------------------
 
 // Straight into request_arrived, the body ends at a guard page. The frame is 8-aligned in a channel; here
 // only where its length is.
