@@ -185,7 +185,7 @@ static void numbers_point(struct builder *b, const struct cache_record *r, uint3
 		if (m.v == 0 || (i == 1 && m.v == r->msisdn[0].v))
 			continue;
 		uint32_t *e = builder_msisdn_entry(b, m);
-		// somebody else's by now, and this is no new claim
+		// another record has it by now, and this is no new claim
 		if (e && old && index_slot(&b->c, *e) != old_slot && record_has(old, m))
 			continue;
 		builder_msisdn_point(b, e, m, slot, i);

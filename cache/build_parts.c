@@ -5,7 +5,7 @@
 #include "cache/builder.h"
 #include "lib/base/secret.h"
 
-// What a record will have: the parts of the change, and those of the record before that stay.
+// The parts that a record will have: those of the change, and those of the former record that stay.
 struct wanted {
 	struct cache_part part[CACHE_PART_CNT_MAX];
 	uint64_t identity[CACHE_IDENTITY_CNT_MAX];
@@ -23,7 +23,7 @@ static bool names(const struct builder_extra *x, const struct cache_part *p)
 static bool part_add(struct wanted *w, const struct cache_part *p)
 {
 	if (p->bytes.len == 0)
-		return true; // it goes
+		return true; // the part is removed
 	for (unsigned i = 0; i < w->part_cnt; i++)
 		if (w->part[i].app == p->app && w->part[i].kind == p->kind)
 			return false;
@@ -34,7 +34,7 @@ static bool part_add(struct wanted *w, const struct cache_part *p)
 	return true;
 }
 
-// Hashes whose index entries would be the same are one.
+// Hashes whose index entries would be the same count as one.
 static bool identity_add(const struct builder *b, struct wanted *w, uint64_t hash)
 {
 	for (unsigned i = 0; i < w->identity_cnt; i++)
@@ -140,7 +140,7 @@ static void wanted_write(struct builder *b, const struct wanted *w, uint32_t val
 	}
 }
 
-// Whether the blob that the record has is already what is wanted.
+// Has the record this blob already?
 static bool same_parts(const struct builder *b, const struct cache_record *old, const struct wanted *w)
 {
 	struct cache_part p;

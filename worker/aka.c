@@ -42,7 +42,7 @@ enum aka_result aka_ind_of_host(struct aka *a, struct slice host, unsigned colum
 	} else {
 		int place = cache_ind_find(&w->cache, hash);
 		bool full = w->cache.h->ind_host_cnt >= IND_HOST_MAX;
-		// without a loader a hashed one will do: what is in order stays in order (SEQ), whatever IND it has
+		// without a loader a hashed column will do: SEQs stay in order whatever IND they have
 		if (place < 0 && !full && !r->ind_asked && link_up(w)) {
 			link_ask_ind(r, host);
 			return AKA_WAITS;

@@ -47,7 +47,7 @@ void hss_under_way_free(struct hss_under_way **t)
 static void report(struct worker *w, uint64_t row, imsi_t imsi, enum hss_sent_status status, uint32_t result)
 {
 	struct ipc_hss_sent body = {.imsi = imsi.v, .status = status, .result = result};
-	// a report that finds no room is made up for by the loader's next try
+	// without room the report is dropped, and the loader tries again later
 	if (w->loader)
 		channel_send(w->loader, IPC_HSS_SENT, row, &body, sizeof body);
 }
@@ -104,7 +104,8 @@ static struct entry *entry_of(struct worker *w, const struct hss_request *q, uin
 	return e;
 }
 
-// The frontend that holds the node itself, or a relay that finds it by Destination-Host and -Realm.
+// Finds the frontend that holds the node itself, or a relay that finds the node by Destination-Host and
+// -Realm.
 static bool way_to(struct worker *w, const struct hss_request *q, uint32_t *frontend, struct ipc_hss_request *to)
 {
 	return (control_peer_find(w->cache.control, q->host, frontend, &to->conn, &to->generation) >= 0 ||
@@ -112,7 +113,8 @@ static bool way_to(struct worker *w, const struct hss_request *q, uint32_t *fron
 	       *frontend < FRONTEND_MAX && w->frontend[*frontend];
 }
 
-// What is being loaded may say that it is overtaken, so nothing is sent before.
+// Is the subscriber's state known? If it is not in the cache, that must be complete: a record that is still
+// being loaded may show that the request is overtaken.
 static bool state_is_known(struct worker *w, imsi_t imsi)
 {
 	return cache_find(&w->cache, imsi) ||
@@ -174,7 +176,8 @@ void hss_request_send(struct worker *w, const struct ipc_hdr *hdr, const uint8_t
 
 // ---- back
 
-// 3xxx: an agent could not deliver it; everything else is the node's own word, and our state is changed already.
+// Is the request over? 3xxx: an agent could not deliver it. Any other answer comes from the node itself, and
+// our state has changed already.
 static bool is_over(const struct hss_answer *a)
 {
 	return a->experimental || a->result < 3000 || a->result >= 4000 || a->result == RESULT_COMMAND_UNSUPPORTED;

@@ -11,8 +11,9 @@ bool link_up(const struct worker *w)
 	return w->loader && channel_is_up(w->loader);
 }
 
-// Begins the question of a request that is to wait; NULL when it must not be written now. A loader that is away gets it
-// later (request_resume_all); one that is too busy does not: the request is refused here.
+// Begins the question of a request that will wait for its answer. NULL: it must not be written now. If the
+// loader is away, it gets the question later (request_resume_all). If it is too busy, the request is refused
+// here.
 static uint8_t *ask_begin(struct request *r, enum wait_kind kind, uint16_t type, size_t len)
 {
 	struct worker *w = r->w;
@@ -144,7 +145,8 @@ void link_change(struct request *r, const struct link_change *c)
 bool link_look_up(struct request *r)
 {
 	struct worker *w = r->w;
-	// with an upstream the cache is never complete: somebody may have added it a moment ago (law 8)
+	// with an upstream the cache is never complete: the subscriber may have been added a moment ago (law
+	// 8)
 	bool complete = w->config->store != STORE_MONGODB &&
 			__atomic_load_n((uint32_t *)&w->cache.h->load_state, __ATOMIC_ACQUIRE) == CACHE_COMPLETE;
 	if (r->imsi.v == 0 || complete || r->unknown)
@@ -166,7 +168,7 @@ static void change_acked(struct worker *w, const struct ipc_hdr *hdr, uint64_t s
 	r->change = (enum change_status)status;
 	r->change_done = status != CHANGE_CONFLICT;
 	if (status == CHANGE_CONFLICT)
-		r->change_sent = r->resent = false; // nothing was stored: decided anew
+		r->change_sent = r->resent = false; // nothing was stored: the handler decides again
 	request_resume(r);
 }
 

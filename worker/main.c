@@ -23,7 +23,7 @@ static unsigned frontend_index(const struct channel *ch)
 	return FRONTEND_MAX;
 }
 
-// Everything that this batch caused goes out: to the loader first, since it takes longest.
+// Sends everything that this batch has composed, to the loader first, since its answers take longest.
 static void flush_all(void)
 {
 	worker_unpin(&worker);
@@ -77,7 +77,7 @@ static void frontend_frame(void *ctx, struct channel *ch, const struct ipc_hdr *
 	if (i == FRONTEND_MAX)
 		return;
 	if (hdr->type == IPC_REQUEST) {
-		worker_pin(&worker); // the look ahead reads the index, too
+		worker_pin(&worker); // prefetching reads the index, too
 		look_ahead(ch);
 		request_arrived(&worker, i, hdr, body);
 	} else if (hdr->type == IPC_HSS_ANSWER) {

@@ -133,7 +133,7 @@ struct request *request_by_tag(struct worker *w, uint64_t tag, enum wait_kind ki
 
 static bool request_too_old(const struct request *r)
 {
-	uint64_t now = r->w->now_us; // of the whole batch: the request may be younger
+	uint64_t now = r->w->now_us; // one time for the whole batch: the request may be younger
 	return now > r->in.arrival_us && now - r->in.arrival_us > (uint64_t)r->w->config->request_timeout_ms * 1000;
 }
 
@@ -150,7 +150,8 @@ void request_resume(struct request *r)
 {
 	r->slot->kind = WAIT_NONE;
 	worker_pin(r->w);
-	// the frontend has answered it 3004: it must not change anything any more, unless the loader may have done so
+	// The frontend has answered it 3004, so it must not change anything any more; unless its change may
+	// be stored already: then it goes on.
 	if (!r->change_sent && request_too_old(r)) {
 		request_refuse(r, RESULT_TOO_BUSY);
 		return;
@@ -260,7 +261,7 @@ static void put_session_id(const struct request *r, struct wr *w)
 		avp_put_slice(w, AVP_CODE_Session_Id, 0, AVP_M, sid);
 }
 
-// How many Proxy-Info the request has. Its slot is the last row but one of every command that has it.
+// The number of Proxy-Info in the request. Its slot is the last row but one of every command that has it.
 static uint32_t proxy_cnt(const struct request *r)
 {
 	for (unsigned i = r->cmd->slot_cnt; i-- > 0;)
@@ -282,7 +283,8 @@ static void put_proxy_info(const struct request *r, struct wr *w)
 		}
 }
 
-// Which subscriber of which peer is refused, and why: what an operator looks for when a phone does not attach.
+// Logs which subscriber of which peer is refused, and why. Operators look for this when a phone does not
+// attach.
 static void log_refusal(const struct request *r, uint32_t result, bool experimental)
 {
 	static struct log_limit limit;

@@ -25,8 +25,8 @@ static bool answer_auth_unavailable(struct request *r)
 	return false;
 }
 
-// How many of each kind: at most the configured maximum in all; with both kinds asked for, the one that is wanted at
-// once first (5.2.3.1.3).
+// Decides how many vectors of each kind: at most the configured maximum in all. If both kinds are asked for,
+// the kind that is wanted at once comes first (5.2.3.1.3).
 static void air_count(struct air *a)
 {
 	uint32_t left = a->r->w->config->max_vectors;
@@ -73,7 +73,7 @@ static bool air_read(struct air *a)
 	return true;
 }
 
-// One step of drawing: false when the request waits, or has been answered.
+// Handles the result of one step of drawing. false: the request waits, or has been answered.
 static bool step(struct air *a, enum aka_result result)
 {
 	return result == AKA_OK || (result == AKA_UNAVAILABLE && answer_auth_unavailable(a->r));
@@ -136,7 +136,7 @@ static void air_answer(struct air *a)
 	secret_wipe(info, wr_len(&vectors));
 }
 
-// What a ULR of this subscriber would be refused for, refused here already: for MMEs that drop error ULAs.
+// Refuses here already what a ULR of this subscriber would be refused for: some MMEs drop ULAs with an error.
 static bool air_refuse_early(struct air *a)
 {
 	struct s6a_refusal no = {0};

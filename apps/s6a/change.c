@@ -11,7 +11,7 @@ void s6a_change(struct request *r, const struct cache_record *rec, const struct 
 	struct wr w = wr_of(state, sizeof state);
 	struct link_change c = *with;
 	s6a_state_put(&w, &d->next);
-	if (w.err) { // a name that is none
+	if (w.err) { // a name that does not fit
 		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
 		return;
 	}

@@ -24,14 +24,14 @@ static int from_file(const struct app_document *d)
 	return s6a_decide(d->l, d->op, &what, 0) ? APP_TAKEN : -ENOSPC;
 }
 
-// At the same time it is the same registration, and only the mark of a purge can be news; not when we wrote last: then
-// somebody has put an old one there.
+// Did another HSS write the document's location last? With the same time it is the same registration, and
+// only its purge can be news; not if we wrote last: then another program has put an old version there.
 static bool is_others_word(const struct app_document *d)
 {
 	return d->feed->node != 1 + (d->l->config ? d->l->config->node_id : 0);
 }
 
-// What the document says of one kind of node.
+// Reads what the document says about one kind of node.
 static struct s6a_serving said_of_mme(const struct app_document *d)
 {
 	const struct subscription *s = d->s;
@@ -60,15 +60,16 @@ static bool is_newer(const struct app_document *d, const struct s6a_serving *sai
 	       s6a_is_serving(now, said->host) && is_others_word(d);
 }
 
-// A stamp of ours that the document does not have, or a location that differs under the same stamp. A form of the WebUI that
-// was opened before an attach empties the location, or brings back what was there before, and leaves mme_timestamp; a script
-// that saves the document as it was leaves an older one, or nothing. Whether its other members changed says nothing.
+// Has the document lost our location? It lacks our time stamp, or has another location under it. A form of
+// the WebUI that was opened before an attach empties the location or restores the one before, and leaves
+// mme_timestamp. A script that saves an old version of the document leaves an older mme_timestamp, or none.
+// Other members tell nothing, whether they changed or not.
 static bool is_lost(const struct app_document *d, const struct s6a_serving *said, const struct s6a_serving *now,
 		    bool imeisv_lost)
 {
 	if (said->time_us != now->time_us)
 		return said->time_us < now->time_us;
-	if (!now->host.len || !said->host.len) // one of the two has none; without a stamp neither ever had one
+	if (!now->host.len || !said->host.len) // one of the two has no location; without a time stamp neither ever had one
 		return now->host.len ? said->host.len == 0 : said->time_us && said->host.len && !is_others_word(d);
 	bool same = s6a_is_serving(now, said->host) && !imeisv_lost &&
 		    (said->flags & SERVING_PURGED) == (now->flags & SERVING_PURGED);

@@ -13,7 +13,7 @@ bool s6a_is_serving(const struct s6a_serving *v, struct slice host)
 	return v->host.len && slice_eq_nocase(v->host, host);
 }
 
-// Never to a node that has purged the subscriber (B3), nor to the one that asks.
+// Adds a cancellation; never for a node that has purged the subscriber (B3), nor for the node that asks.
 static void cancel(struct s6a_decision *d, const struct s6a_state *now, enum s6a_kind kind, struct slice asks,
 		   uint32_t type, uint32_t flags)
 {
@@ -30,7 +30,7 @@ static void cancel(struct s6a_decision *d, const struct s6a_state *now, enum s6a
 
 static void forget(struct s6a_serving *v, uint64_t now_us)
 {
-	// the time of the removal stays: what the upstream or another node knows from before is older
+	// the time of the removal is kept: whatever the upstream or another node knows from before is older
 	*v = (struct s6a_serving){.time_us = v->host.len ? s6a_later(v, now_us) : v->time_us};
 }
 
@@ -40,7 +40,8 @@ static void clear_sgsn(struct s6a_decision *d, const struct s6a_state *now, stru
 	forget(&d->next.serving[S6A_SGSN], now_us);
 }
 
-// A node that was sent other data before than those of `mark` has not got the current ones.
+// Notes that the node is sent the data of `mark`. A node that was sent data with another mark does not have
+// the current ones.
 static void mark_data(struct s6a_state *s, enum s6a_kind kind, uint32_t mark)
 {
 	if (s->data_mark != mark)

@@ -4,8 +4,9 @@
 #include "lib/diameter/avp.h"
 #include "worker/worker.h"
 
-// A node that insists on a feature (M bit) which this HSS lacks is served without it, as other HSSs do: refused, its
-// subscribers had no service at all. The answer's own list tells it.
+// Notes that a node insists on a feature (M bit) which this HSS lacks. It is served without the feature, as
+// other HSSs do: if it were refused, its subscribers would have no service at all. The answer lists the
+// features that it gets.
 static void note_missing(const struct request *r, uint32_t list, uint32_t features)
 {
 	static struct log_limit limit;

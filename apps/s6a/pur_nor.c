@@ -9,7 +9,7 @@
 #define NOR_EXT_MAX		4096
 #define NOR_SINGLE_REGISTRATION 1 // NOR-Flags (TS 29.272 7.3.49): the SGSN's registration ends
 
-// What came with the message is merged with what is kept already.
+// The AVPs that came with the message are merged with those that are kept.
 static struct link_change keep(struct slice avps)
 {
 	struct link_change c = {0};
@@ -41,7 +41,7 @@ static void pur_store(struct request *r, const struct cache_record *rec, const s
 	}
 	if (!r->resent)
 		r->memo = d.pua_flags;
-	// kept as the AVP that it was, with its header
+	// kept as a whole AVP, with its header
 	if (location.len && location.len < NOR_EXT_MAX && r->slots[SLOT_PUR_EPS_Location_Information].off >= 12)
 		avp = slice_of(location.p - 12, location.len + 12);
 	const struct link_change c = keep(avp);
@@ -72,7 +72,7 @@ void s6a_pur(struct request *r)
 	}
 }
 
-// PDN-GW, voice support and reachability as they came, for later applications (5.2.5.1.3).
+// Keeps PDN-GW, voice support and reachability as they came, for later applications (5.2.5.1.3).
 static struct slice nor_ext(struct request *r, uint8_t *buf, size_t cap)
 {
 	struct wr w = wr_of(buf, cap);
@@ -91,7 +91,7 @@ static struct slice nor_ext(struct request *r, uint8_t *buf, size_t cap)
 	return wr_done(&w);
 }
 
-// The subscription has this APN: by name when there is one (or the wildcard), otherwise by Context-Identifier.
+// Has the subscription this APN? By name if there is one (or the wildcard), otherwise by Context-Identifier.
 static bool apn_subscribed(const struct cache_profile *p, struct slice name, struct slice context)
 {
 	struct avp all, one, v;

@@ -83,7 +83,7 @@ bool s6a_subscription_refused(const struct request *r, const struct cache_record
 	return p->subscriber_status && odb_refused(p->odb, s6a_is_roaming(rec->imsi, plmn), f->list[0], no);
 }
 
-// What in the subscriber's document refuses it, in an operator's words.
+// The member of the subscriber's document that causes a refusal, in an operator's words.
 static const char *rule_of(const struct s6a_refusal *no)
 {
 	static const char *const barred[] = {[DIAG_ODB_ALL_APN] = "operator_determined_barring: all packet services",

@@ -49,7 +49,8 @@ static bool ulr_read(struct ulr *u)
 	return true;
 }
 
-// What the answer to this ULR says of the subscription, as a number: the same data, the same mark. 0 is none's.
+// A mark of the subscription data that the answer to this ULR would have: equal data have equal marks. Never
+// 0.
 static uint32_t ulr_data_mark(const struct ulr *u, const struct cache_profile *p)
 {
 	const struct cache_record *rec = u->rec;
@@ -61,8 +62,8 @@ static uint32_t ulr_data_mark(const struct ulr *u, const struct cache_profile *p
 	return mark ? mark : 1;
 }
 
-// The node may skip the data when it is the one that is stored, has not purged the subscriber, and was sent last just
-// what it would be sent now (Skip-Subscriber-Data, TS 29.272 7.3.7).
+// May the answer leave out the subscription data (Skip-Subscriber-Data, TS 29.272 7.3.7)? Yes, if the node is
+// the stored one, has not purged the subscriber, and was last sent exactly the data that it would get now.
 static bool ulr_may_skip(const struct ulr *u, const struct s6a_state *now, uint32_t mark)
 {
 	const struct s6a_serving *v = &now->serving[u->s6a ? S6A_MME : S6A_SGSN];
@@ -70,8 +71,8 @@ static bool ulr_may_skip(const struct ulr *u, const struct s6a_state *now, uint3
 	       now->data_mark == mark && s6a_is_serving(v, request_slot(u->r, SLOT_ULR_Origin_Host));
 }
 
-// Kept for later requests to the node: what it can do; and the APNs that are active there, which replace all that is
-// known of PDN-GWs (procedures B2 step 11: the node had lost it).
+// Keeps, for later requests to the node, its capabilities; and the APNs that are active there, which replace
+// everything that is known of PDN-GWs (procedures B2 step 11: the node had lost it).
 static void ulr_keep(const struct ulr *u, uint8_t *node, uint8_t *apns, struct link_change *c)
 {
 	struct wr n = wr_of(node, ULR_KEPT_MAX), p = wr_of(apns, ULR_KEPT_MAX);
@@ -143,7 +144,7 @@ static void ulr_answer(struct ulr *u)
 	request_answer_begin(r, &w, RESULT_SUCCESS, false, s6a_subscription_room(p) + 256);
 	s6a_features_put(&w, &u->features);
 	avp_put_u32(&w, AVP_CODE_ULA_Flags, VENDOR_3GPP, AVP_M, 1); // Separation-Indication
-	// a repetition says that the answer before it was lost
+	// the node repeats its request, so it has not got the first answer: it gets the data
 	if (!r->memo || (r->change == CHANGE_DUPLICATE && !r->resent))
 		s6a_put_subscription(&w, u->rec, p, epc, gprs, ulr_additional_msisdn(u));
 	request_answer_end(r, &w);

@@ -25,7 +25,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 // The driver's own lines may hold anything, and every failure comes back as an error anyway.
 static void init_driver(void)
 {
-	mongoc_log_set_handler(NULL, NULL); // before: it has something to say while it starts
+	mongoc_log_set_handler(NULL, NULL); // before mongoc_init, which logs while it starts
 	mongoc_init();
 	mongoc_handshake_data_append("corehss", HSS_VERSION, NULL);
 }
@@ -42,7 +42,8 @@ static void unless_given(mongoc_uri_t *uri, const char *option, int32_t value)
 		mongoc_uri_set_option_as_int32(uri, option, value);
 }
 
-// Somebody waits: shorter, and no second attempts of the driver's own.
+// The time-outs of a connection on which a request or an operator waits: shorter, and without retries by the
+// driver.
 static void be_hasty(mongoc_uri_t *uri)
 {
 	unless_given(uri, MONGOC_URI_CONNECTTIMEOUTMS, HASTY_CONNECT_MS);
@@ -80,7 +81,8 @@ mongoc_client_t *mongo_client_new(const char *text, bool hasty, bson_error_t *e)
 	return client_new(text, hasty, false, e);
 }
 
-// Whatever the connection string says: what is acknowledged upstream must survive there (law 6), and a secondary may lag.
+// Overrides the connection string: what the upstream has acknowledged must survive there (law 6), and a
+// secondary may lag.
 static void set_concerns(mongoc_collection_t *coll, bool hasty, bool patient)
 {
 	mongoc_write_concern_t *w = mongoc_write_concern_new();
@@ -191,7 +193,7 @@ void mongo_failed(struct mongo *m, const char *doing, const bson_error_t *e)
 	char text[UP_ERROR_MAX];
 	mongo_text(m, e, text);
 	upstream_error(m->u, text);
-	// a server that stays away is told once, and again when it is back
+	// an absent server is logged once, and again when it is back
 	if (m->wait_ms == 0)
 		log_warn("upstream_failed", LOG_STR("thread", m->who), LOG_STR("doing", doing), LOG_STR("reason", text));
 }

@@ -77,7 +77,8 @@ static bool is_taken(const struct asker *a, imsi_t imsi)
 	return false;
 }
 
-// Several about one subscriber keep their order: the second one waits for the next round.
+// Takes the questions that wait. Several about one subscriber keep their order: the second one waits for the
+// next round.
 static void take(struct asker *a)
 {
 	struct up_ask *ask = upstream_next_ask(a->u, WAIT_MS);
@@ -115,7 +116,7 @@ static bool wants(const struct asked *q, bool after)
 	return q->ask->kind == UP_ADD || q->ask->kind == UP_REPLACE || q->ask->kind == UP_REMOVE;
 }
 
-// {imsi: {$in: [...]}}; 0: nobody wants to know.
+// Composes {imsi: {$in: [...]}}. Returns how many; 0: there is nothing to look up.
 static unsigned compose_find(struct asker *a, bool after, bson_t *filter)
 {
 	bson_t in, list;
@@ -278,7 +279,7 @@ static struct up_item *item_of_kind(struct asked *q, enum up_kind kind)
 	return item;
 }
 
-// A document that can't be served, or not all of it: a problem that is listed, beside the answer.
+// Beside the answer: lists a document that can't be served, or not as a whole, as a problem.
 static void give_bad(struct asker *a, struct asked *q, uint64_t id, const char *text)
 {
 	struct up_item *item = item_of_kind(q, UP_BAD);
@@ -306,7 +307,7 @@ static struct up_doc *read_after(struct asker *a, struct asked *q)
 	return doc;
 }
 
-// Whether the document that is there now is the one that this made.
+// Is the document that is there now the one that this question made?
 static bool made_by(const struct asked *q)
 {
 	bson_iter_t at;
@@ -386,7 +387,7 @@ static void failed(struct asker *a, const bson_error_t *e)
 	a->checked = false;
 }
 
-// Not asked for a while after a failure, unless the feed has reached it since.
+// After a failure the server is left alone for a while, unless the feed has reached it since.
 static bool is_quiet(struct asker *a)
 {
 	struct up_figures f;

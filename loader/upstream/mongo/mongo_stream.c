@@ -89,7 +89,7 @@ static bool give_position(struct mongo_feed *f)
 
 // ---- commands
 
-// A server that was restored from a copy, or rolled back, is behind what it said before.
+// Is the server behind what it said before? Then it was restored from a copy, or rolled back.
 static bool went_back(const struct mongo_feed *f, const bson_t *reply)
 {
 	bson_iter_t now, before;
@@ -184,13 +184,14 @@ static enum feed_result on_delete(struct mongo_feed *f, const bson_t *event)
 	uint64_t id = sub_document(event, "documentKey", &key) ? mongo_doc_id(&key) : 0;
 	const struct idmap_entry *e = idmap_find(&f->map, id);
 	if (id == 0)
-		f->compare = true; // who went is not told: look at all
+		f->compare = true; // the event does not say which documents went: compare all
 	return e ? mongo_feed_gone_add(f, id, e->imsi) : FEED_OK;
 }
 
-// How old the document of an event may be. That of an update was looked up when the question was answered; that of an insert or
-// a replacement is from the moment of the change, which comes after the last time that there was nothing to tell. Both may lag
-// behind what the primary shows to others, since a stream tells what the majority has.
+// How old the document of an event may be. The document of an update was looked up when the server answered
+// our question. That of an insert or a replacement is from the moment of the change, which is later than the
+// last answer without events. Both may lag behind what the primary shows to others, since a stream has only
+// what the majority has.
 static uint64_t event_read_us(const struct mongo_feed *f, bool looked_up)
 {
 	uint64_t us = looked_up ? f->asked_us : f->level_us;
@@ -362,7 +363,7 @@ static enum feed_result stream_next(struct mongo_feed *f)
 	return r;
 }
 
-// The comparison that is due; the events since the stream was opened wait meanwhile, and come after it.
+// Makes the comparison that is due. Events since the stream was opened wait meanwhile and come after it.
 static enum feed_result compare(struct mongo_feed *f)
 {
 	bool first = !f->loaded;

@@ -20,7 +20,8 @@ void mongo_op_fini(struct mongo_op *op)
 	bson_destroy(&op->update);
 }
 
-// No number there that is greater: true for missing and foreign values, too, whatever type the number has.
+// The condition that the field has no greater number. It holds for missing and foreign values, too, and for
+// every type of number.
 static void not_greater(bson_t *filter, const char *field, uint64_t than)
 {
 	bson_t value, inner;
@@ -74,8 +75,8 @@ static void unset_sgsn(bson_t *unset)
 	BSON_APPEND_INT32(unset, "corehss.sgsn_purged", 1);
 }
 
-// The MME's part, only over an mme_timestamp that is not newer. Of a location that was removed the time
-// stays, that of the removal, so that one that is older does not come back from elsewhere.
+// The MME's part. It never replaces a newer mme_timestamp. When a location is removed, the time of the
+// removal is kept, so that no older location comes back from elsewhere.
 static void mme_op(const struct up_write *w, uint32_t node, struct mongo_op *op)
 {
 	bson_t set = BSON_INITIALIZER, unset = BSON_INITIALIZER;
@@ -119,7 +120,8 @@ static void sgsn_op(const struct up_write *w, uint32_t node, struct mongo_op *op
 	finish(op, &set, &unset);
 }
 
-// Only inside of a sub-document: MongoDB would make one of nothing, and text or null is for a human to mend.
+// Only if the sub-document exists: MongoDB would create a missing one, and text or null in its place is for
+// an operator to repair.
 static void sqn_filter(struct mongo_op *op)
 {
 	bson_t type, either, alternative, field;
