@@ -160,7 +160,7 @@ static void worker_line(const struct line *l)
 	}
 }
 
-// ---- requests of our own -------------------------------------------------------------------------
+// ---- HSS-initiated requests ----------------------------------------------------------------------
 
 static void own_send(const struct line *l)
 {
