@@ -45,7 +45,9 @@ static json_t *roles_array(const struct role_env *env, bool *ready)
 			if (role == ROLE_HSSD)
 				continue;
 			json_array_append_new(roles, role_row(env->control, (enum role)role, i));
-			if (!r->pid || !r->ready || r->silent_ms >= SILENCE_MS)
+			// whoever answers this is not silent, whatever hssd saw last
+			bool silent = role != ROLE_ADMIN && r->silent_ms >= SILENCE_MS;
+			if (!r->pid || !r->ready || silent)
 				*ready = false;
 		}
 	}

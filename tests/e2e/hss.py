@@ -11,6 +11,7 @@ $HSS_TEST_KEEP=1 keeps the temporary directory. Standard library only.
 """
 import json
 import os
+import random
 import re
 import select
 import shutil
@@ -74,9 +75,16 @@ def load_log(path):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port that nobody listens on. Below the range that the kernel takes for outgoing connections: it gives those out again at
+    once, also between this look and the start of the HSS."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def yaml_of(config):

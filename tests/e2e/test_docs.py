@@ -1,6 +1,7 @@
 """What is written down is so: the reference of the configuration is that of the options, the packaged file is accepted,
 and a mistake in it is told with file, line, key and what was expected."""
 import os
+import pwd
 import re
 import socket
 import subprocess
@@ -16,6 +17,14 @@ PACKAGED = os.path.join(hss.ROOT, "packaging", "hss.yaml")
 def check(path):
     return subprocess.run([os.path.join(hss.BIN, "hssd"), "--check", "--config", path], capture_output=True, text=True,
                           check=False)
+
+
+def user_exists(name):
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def kernel_has_sctp():
@@ -49,14 +58,24 @@ class Docs(unittest.TestCase):
             path = os.path.join(directory, "hss.yaml")
             with open(path, "w") as f:
                 f.write(text)
-            self.assertEqual(check(path).stderr, f"hssd: {path}: tls.certificate: /etc/corehss/tls/hss.pem: No such file or "
-                                                 "directory\n")
+            # each file that is missing is named, with its option and line; so is the user of the package
+            missing = check(path)
+            self.assertEqual(missing.returncode, 1)
+            for option, named in (("user", "corehss: no such user"), ("tls.certificate", "/etc/corehss/tls/hss.pem: No such"),
+                                  ("tls.key", "/etc/corehss/tls/hss.key: No such"),
+                                  ("s6a.op_file", "/etc/corehss/op: No such")):
+                if option != "user" or not user_exists("corehss"):
+                    self.assertRegex(missing.stderr, rf"(?m)^hssd: {path}:[0-9]+: {option}: {named}")
             for name, kind in (("hss.pem", "CERTIFICATE"), ("hss.key", "PRIVATE KEY"), ("peers-ca.pem", "CERTIFICATE"),
                                ("peers-crl.pem", "X509 CRL")):
                 with open(os.path.join(directory, name), "w") as f:
                     f.write(f"-----BEGIN {kind}-----\n")
+            with open(os.path.join(directory, "op"), "w") as f:
+                f.write("00112233445566778899aabbccddeeff\n")
+            text = re.sub(r"\b(user|group): corehss\b", r"\1: root", text)
+            text = text.replace("/etc/corehss/tls", directory).replace("/etc/corehss/op", os.path.join(directory, "op"))
             with open(path, "w") as f:
-                f.write(text.replace("/etc/corehss/tls", directory))
+                f.write(text)
             done = check(path)
         self.assertEqual(done.returncode, 0, done.stderr + text)
 
