@@ -371,3 +371,21 @@ void profile_sweep(struct builder *b)
 	}
 	b->idle_cnt = 0;
 }
+
+// Readers find the former blob until they leave their epoch: it is freed as one that no record names any more.
+int builder_common_set(struct builder *b, unsigned app, struct slice bytes)
+{
+	if (app >= CACHE_APP_MAX)
+		return -EINVAL;
+	uint32_t *common = (uint32_t *)&b->h->common[app], old = *common;
+	uint32_t value = bytes.len ? builder_shared(b, bytes) : 0;
+	if (bytes.len && !value)
+		return -ENOSPC;
+	if (value == old)
+		return 0;
+	(void)profile_ref(b, value);
+	__atomic_store_n(common, value, __ATOMIC_RELEASE);
+	cache_step();
+	profile_unref(b, old);
+	return 0;
+}

@@ -66,6 +66,9 @@ uint32_t builder_profile(struct builder *b, const struct cache_profile *p);
 // (cache_shared_get reads it), 0 when the blob area is full or there are more than CACHE_BLOB_MAX. Freed like
 // a profile.
 uint32_t builder_shared(struct builder *b, struct slice bytes);
+// Publishes what application `app` keeps once for all subscribers, replacing what it kept before; empty octets: nothing.
+// -ENOSPC: no room, nothing changed.
+int builder_common_set(struct builder *b, unsigned app, struct slice bytes) MUST_USE;
 // A node by its host (case ignored) and realm: index + 1; 0 when the table is full.
 uint32_t builder_node(struct builder *b, struct slice host, struct slice realm);
 

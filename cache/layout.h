@@ -115,7 +115,7 @@
 // and words are given to another subscriber only after the epochs have passed.
 
 #define CACHE_MAGIC           0x0031305353485243ull // "CRHSS01"
-#define CACHE_VERSION         2
+#define CACHE_VERSION         3
 #define NODE_MAX              65536
 #define IND_HOST_MAX          1024
 #define CACHE_BLOB_ALIGN      16
@@ -129,6 +129,7 @@
 #define CACHE_PARTS_MAX       (UINT16_MAX * 4u) // octets of all parts of a record, heads included
 #define CACHE_PART_CNT_MAX    32
 #define CACHE_IDENTITY_CNT_MAX 255 // of one record
+#define CACHE_APP_MAX         8   // applications; their numbers are below it
 
 struct cache_header {
 	uint64_t magic;
@@ -158,6 +159,8 @@ struct cache_header {
 	_Atomic uint32_t slot_high, sqn_high, node_high;
 	_Atomic uint32_t identity_cnt; // entries of the identity index
 	_Atomic uint64_t blob_high; // octets
+	// What an application keeps once for all subscribers: a shared blob by application number; 0: none
+	_Atomic uint32_t common[CACHE_APP_MAX];
 	// a line of their own: every look-up reads one of them
 	_Alignas(64) _Atomic uint32_t imsi_moves;
 	_Atomic uint32_t msisdn_moves;
@@ -170,6 +173,7 @@ enum cache_alg { ALG_MILENAGE = 0, ALG_XOR = 1, ALG_TUAK = 2 };
 
 // cache_record.flags: what of the subscription decides without the profile.
 enum cache_record_flag {
+	RECORD_NO_KEY = 1 << 2,    // the document has no keys: unknown to every application that authenticates by AKA
 	RECORD_NO_EPS = 1 << 3,    // no APN-Configuration: 5420 on S6a
 	RECORD_NO_PACKET = 1 << 4, // neither EPS nor GPRS: 5420 everywhere
 	RECORD_IND_SPARE = 1 << 5, // other writers draw with `taken_ind`, and the one after it next: k = 7 stands in (law 5)

@@ -96,6 +96,8 @@ bool cache_part_at(const struct cache *c, const struct cache_record *r, unsigned
 bool cache_identity_at(const struct cache *c, const struct cache_record *r, unsigned n, uint64_t *hash);
 // What builder_shared gave out; empty when it makes no sense.
 struct slice cache_shared_get(const struct cache *c, uint32_t value);
+// What application `app` keeps once for all subscribers (builder_common_set); empty: nothing.
+struct slice cache_common_get(const struct cache *c, unsigned app);
 
 // A node by its index + 1 as records hold it; false for 0 or nonsense.
 bool cache_node_get(const struct cache *c, uint32_t node, struct slice *host, struct slice *realm);

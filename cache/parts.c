@@ -69,6 +69,13 @@ bool cache_part_find(const struct cache *c, const struct cache_record *r, unsign
 	return false;
 }
 
+struct slice cache_common_get(const struct cache *c, unsigned app)
+{
+	if (app >= CACHE_APP_MAX)
+		return (struct slice){0};
+	return cache_shared_get(c, __atomic_load_n((uint32_t *)&c->h->common[app], __ATOMIC_ACQUIRE));
+}
+
 struct slice cache_shared_get(const struct cache *c, uint32_t value)
 {
 	uint64_t off = (uint64_t)value * CACHE_BLOB_ALIGN;

@@ -349,6 +349,8 @@ int builder_attach(struct builder *b)
 		rc = builder_imsi_each(b, attach_record, &a);
 	if (rc == 0)
 		rc = a.rc;
+	for (unsigned app = 0; rc == 0 && app < CACHE_APP_MAX; app++)
+		rc = profile_adopt(b, h->common[app], sizeof(struct cache_shared));
 	if (rc == 0)
 		rc = builder_msisdn_each(b, attach_number, &a);
 	if (rc == 0)

@@ -19,6 +19,9 @@
 #define CONFIG_APP_MAX	   4
 #define CONFIG_HOST_MAX	   64
 #define CONFIG_REMEMBERED_MAX 48
+#define CONFIG_CAPABILITY_MAX 16
+#define CONFIG_SHARED_MAX  16
+#define CONFIG_VISITED_MAX 16
 
 enum config_transport { TRANSPORT_TCP, TRANSPORT_SCTP, TRANSPORT_TLS };
 enum config_store { STORE_SQLITE, STORE_MONGODB, STORE_CSV };
@@ -119,6 +122,22 @@ struct config {
 	bool clr_on_purged;	  // reserved, always false
 	uint32_t clr_timeout_ms;  // one try of a CLR
 	uint32_t clr_lifetime_s;  // a CLR that could not be delivered is dropped after this
+	// ims
+	char ims_domain[CONFIG_NAME_MAX]; // never empty after config_load
+	bool ims_bar_imsi; // the identity that follows from the IMSI is barred where there is another one
+	char ims_filter_file[CONFIG_PATH_MAX]; // filter criteria of subscribers that have none of their own
+	struct config_shared {
+		uint32_t id;
+		char file[CONFIG_PATH_MAX];
+	} ims_shared[CONFIG_SHARED_MAX]; // filter criteria that documents name by number
+	uint32_t ims_shared_cnt;
+	char ims_scscf[CONFIG_NAME_MAX]; // SIP URI of the S-CSCF for those who have none; empty: any
+	uint32_t ims_capabilities[CONFIG_CAPABILITY_MAX]; // mandatory ones, for those who have none of their own
+	uint32_t ims_capability_cnt;
+	char ims_visited[CONFIG_VISITED_MAX][CONFIG_NAME_MAX]; // networks from which one may register; none: all
+	uint32_t ims_visited_cnt;
+	char ims_charging[4][CONFIG_NAME_MAX]; // primary and secondary ECF, primary and secondary CCF
+	bool ims_keep_server; // a deregistration that asks for it keeps the S-CSCF's name
 	// admin, metrics, log
 	char admin_socket[CONFIG_PATH_MAX];
 	char admin_group[64];
@@ -134,7 +153,7 @@ struct config {
 	uint32_t remembered_cnt;
 };
 
-#define OPTION_CNT_MAX 112
+#define OPTION_CNT_MAX 144
 
 // Where every value was found; 0: not in the file.
 struct config_lines {
@@ -172,7 +191,7 @@ const char *config_not_reloadable(const struct config *old, const struct config 
 const char *config_changed(const struct config *old, const struct config *fresh, unsigned *at, bool *live);
 // Gives `fresh` the old value of this key, one that config_not_reloadable named.
 void config_keep(const struct config *old, struct config *fresh, const char *key);
-// The realm is ours (identity.realm or realms, case ignored).
+// The realm is ours (identity.realm or realms, or ims.domain; case ignored).
 bool config_realm_served(const struct config *c, struct slice realm);
 // Whether there is a peer that we connect to, or may have to (dial_back).
 bool config_connects(const struct config *c);

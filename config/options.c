@@ -200,7 +200,7 @@ void config_keep(const struct config *old, struct config *fresh, const char *key
 
 bool config_realm_served(const struct config *c, struct slice realm)
 {
-	if (slice_eq_nocase(realm, slice_str(c->realm)))
+	if (slice_eq_nocase(realm, slice_str(c->realm)) || slice_eq_nocase(realm, slice_str(c->ims_domain)))
 		return true;
 	for (uint32_t i = 0; i < c->realm_cnt; i++) {
 		if (slice_eq_nocase(realm, slice_str(c->realms[i])))

@@ -438,6 +438,15 @@ static void default_ports(struct config *c)
 			c->listen[i].port = c->listen[i].transport == TRANSPORT_TLS ? 5868 : 3868;
 }
 
+// TS 23.003 13.2: the home network's domain of IMS is that of the EPC, with ims in place of epc.
+static void default_domain(struct config *c)
+{
+	bool epc = strncmp(c->realm, "epc.", 4) == 0;
+	if (!c->ims_domain[0])
+		snprintf(c->ims_domain, sizeof(c->ims_domain), "%s%.*s", epc ? "ims." : "", CONFIG_NAME_MAX - 5,
+			 c->realm + (epc ? 4 : 0));
+}
+
 int config_parse(const char *text, size_t len, const char *name, struct config *out, struct config_error *e)
 {
 	struct parse p = {.name = name, .text = text, .len = len, .out = out, .e = e, .lines = &e->lines};
@@ -454,6 +463,7 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
 	yaml_parser_set_input_string(&p.yaml, (const unsigned char *)text, len);
 	rc = file_take(&p);
 	default_ports(out);
+	default_domain(out);
 	if (!rc)
 		rc = config_check(out, &e->lines, name, e);
 	if (e->cnt)

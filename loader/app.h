@@ -6,18 +6,23 @@
 #include "loader/loader.h"
 
 struct admin_command;
+struct record_error;
+struct cache_state;
 struct op;
 struct subscription;
 struct up_doc;
 
 struct app_document {
 	struct loader *l;
+	struct slice text; // the document, JSON
+	const json_t *json; // the same parsed; NULL: not parsed yet (app_document_member)
 	struct op *op;			// its `rec` is the record as it will be
 	const struct cache_record *old; // NULL: the subscriber is new
 	const struct subscription *s;
 	const struct up_doc *feed; // NULL: not from the upstream
 	bool content_changed;	   // the document differs from the last one in more than state
 	bool may_restore;	   // the document is the newest that the upstream has
+	struct record_error *e;	   // where a refusal of the document says why
 };
 enum app_taken {
 	APP_TAKEN = 1,	 // an entry was written
@@ -26,7 +31,7 @@ enum app_taken {
 
 struct loader_app {
 	const char *name;
-	unsigned number; // of apps/apps.def: below LOADER_APPS_MAX
+	unsigned number; // of apps/apps.def: below CACHE_APP_MAX
 	// An application with fields of its own in the record sets `seen` and `publish`. For one without them
 	// both are NULL, and its state is published as a part of the record (cache/state.h).
 	//
@@ -35,12 +40,23 @@ struct loader_app {
 	// Puts a state row into the record that is to be published; an empty body means no state. false, and
 	// the record is as it was: this build does not understand the bytes, or the cache has no room.
 	bool (*publish)(struct builder *b, const struct state_row *row, struct cache_record *r);
+	// Its state or its data (`data`) are about to be published as a part: may take out of s->body what many
+	// subscribers have in common and refer to it instead (builder_shared), and set the note. `buf`, of STATE_BODY_MAX
+	// octets, is for the new body. false: the cache has no room, or this build does not understand the octets. NULL:
+	// the body is published as it is.
+	bool (*pack)(struct builder *b, bool data, struct cache_state *s, uint8_t *buf);
+	// The hashes of the identities (lib/base/subject.h) that its data give to a subscriber; at most `max`. Returns how
+	// many. NULL: none.
+	unsigned (*identities)(struct slice data, uint64_t *hash, unsigned max);
+	// What it keeps once for all subscribers (cache_common_get), at most `cap` octets, from the configuration. Returns how
+	// many; 0: nothing. Called at the start and at each reload. NULL: nothing is ever kept.
+	size_t (*common)(struct loader *l, const struct config *config, uint8_t *out, size_t cap);
 	// Merges `fresh` into the blob that is kept beside the state (entry.h, kept[1]). Writes at most `cap`
 	// octets; returns how many. NULL: nothing is ever merged.
 	size_t (*merge)(struct slice old, struct slice fresh, uint8_t *out, size_t cap);
 	// `d->op` stores a subscriber's document: takes over what the document says of this application's
-	// state, with the requests that must follow. Returns bits of enum app_taken, or a negative errno when
-	// the cache has no room.
+	// state, with the requests that must follow. Returns bits of enum app_taken, or -EINVAL when the document must be
+	// refused (d->e says why), or another negative errno when the cache has no room.
 	int (*document)(const struct app_document *d);
 	// The subscriber is deleted by `op`: adds the requests that tell its nodes. `r` is the record as it was.
 	void (*withdrawn)(struct loader *l, struct op *op, const struct cache_record *r);
@@ -51,5 +67,10 @@ struct loader_app {
 	const struct admin_command *commands;
 };
 
-// The application of this number, or NULL.
-const struct loader_app *loader_app(const struct loader *l, unsigned number);
+// The application of this number, or NULL. Also of the number of a row of data.
+static inline const struct loader_app *loader_app(const struct loader *l, unsigned number)
+{
+	return number < 2 * CACHE_APP_MAX ? l->app[number % CACHE_APP_MAX] : NULL;
+}
+// A member of the document, to be released with json_decref; NULL: it has none. Cheap where it has none.
+json_t *app_document_member(const struct app_document *d, const char *name) MUST_USE;

@@ -24,6 +24,7 @@
 #include "lib/base/secret.h"
 #include "supervisor/role.h"
 
+#define COMMON_MAX (128u << 10) // octets that an application keeps for all subscribers
 #define JOURNAL_MAX  2000000 // some 400 MB; the fold thread has lost touch long before
 #define LOCK_WAIT_MS 3000
 #define LOCK_STEP_MS 20
@@ -81,9 +82,15 @@ static int open_stores(struct loader *l, const struct loader_options *o, bool *f
 	return rc ? rc : local_open(&(struct local_options){.dir = o->dir, .vfs = o->vfs}, &l->local);
 }
 
-const struct loader_app *loader_app(const struct loader *l, unsigned number)
+void loader_commons(struct loader *l, const struct config *config)
 {
-	return number < LOADER_APPS_MAX ? l->app[number] : NULL;
+	static uint8_t octets[COMMON_MAX];
+	for (unsigned i = 0; config && i < CACHE_APP_MAX; i++) {
+		const struct loader_app *app = l->app[i];
+		size_t len = app && app->common ? app->common(l, config, octets, sizeof(octets)) : 0;
+		if (app && builder_common_set(l->builder, i, slice_of(octets, len)))
+			log_error("cache_full", LOG_STR("application", app->name));
+	}
 }
 
 int loader_init(struct loader *l, const struct loader_options *o)
@@ -116,6 +123,8 @@ int loader_init(struct loader *l, const struct loader_options *o)
 	rc = l->dup ? open_stores(l, o, &fresh) : -ENOMEM;
 	if (rc == 0)
 		rc = txn_new(l);
+	if (rc == 0)
+		loader_commons(l, l->config);
 	if (rc == 0)
 		rc = hss_requests_new(l);
 	if (rc == 0)

@@ -34,8 +34,6 @@ struct dup_entry {
 	uint8_t app;
 };
 
-#define LOADER_APPS_MAX 16
-
 struct loader {
 	struct role_env *env; // NULL in unit tests
 	struct event_base *base;
@@ -51,7 +49,7 @@ struct loader {
 	struct txn *txn;
 	struct bulk *bulk; // beside it
 	struct hss_requests *requests;
-	const struct loader_app *app[LOADER_APPS_MAX]; // by number
+	const struct loader_app *app[CACHE_APP_MAX]; // by number
 	struct load *load;
 	struct admin *admin;
 	struct feed *feed; // NULL: no upstream
@@ -86,6 +84,8 @@ struct loader_options {
 };
 int loader_init(struct loader *l, const struct loader_options *o) MUST_USE;
 void loader_fini(struct loader *l);
+// What applications keep once for all subscribers, made anew from `config`: at the start and at a reload.
+void loader_commons(struct loader *l, const struct config *config);
 
 // The current record: from the cache, or while it is being filled through the database. NULL: no such
 // subscriber.

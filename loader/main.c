@@ -196,6 +196,7 @@ static void reload(struct role_env *env, const struct config *fresh)
 	struct loader *l = env->ctx;
 	l->records.allow_xor = fresh->allow_xor; // l->config is the old one until this returns
 	upstream_csv_reload(l);
+	loader_commons(l, fresh);
 }
 
 static void stop(struct role_env *env)

@@ -12,7 +12,7 @@
 
 #define ENTRIES	   1024 // on their way at a time; more wait in the loader
 #define NAMES_MAX  255
-#define ROOM	   4096 // for a message
+#define ROOM	   (40u << 10) // for a message; the largest holds a User-Data
 static_assert(ENTRIES >= 1024, "as many as the loader gives to 16 nodes at once");
 
 struct entry {
@@ -69,13 +69,14 @@ static struct entry *entry_take(struct hss_under_way *t)
 
 // Session-Id and End-to-End come from the loader's row, whose ids count up from the microsecond of its start: unique
 // across restarts, and the same when the row is sent again, so that the node knows a copy (RFC 6733 5.5.4).
-void hss_request_begin(const struct hss_request *q, struct wr *m, uint32_t command_code, const char *what)
+void hss_request_begin(const struct hss_request *q, struct wr *m, uint32_t command_code, const char *what, struct slice user)
 {
 	const struct worker *w = q->w;
 	char session[CONFIG_NAME_MAX + 64], imsi[16];
 	int n = snprintf(session, sizeof session, "%s;%u;%u;%s", w->config->host, (unsigned)(q->row >> 32),
 			 (unsigned)q->row, what);
-	unsigned imsi_len = imsi_text(q->imsi, imsi);
+	if (user.len == 0)
+		user = slice_of(imsi, imsi_text(q->imsi, imsi));
 	header_begin(m, HEADER_R | HEADER_P | (q->tries ? HEADER_T : 0), command_code, w->app[q->app]->application, 0,
 		     (uint32_t)q->row);
 	avp_put(m, AVP_CODE_Session_Id, 0, AVP_M, session, (uint32_t)n);
@@ -83,7 +84,7 @@ void hss_request_begin(const struct hss_request *q, struct wr *m, uint32_t comma
 	wr_bytes(m, w->origin, w->origin_len);
 	avp_put_slice(m, AVP_CODE_Destination_Host, 0, AVP_M, q->host);
 	avp_put_slice(m, AVP_CODE_Destination_Realm, 0, AVP_M, q->realm);
-	avp_put(m, AVP_CODE_User_Name, 0, AVP_M, imsi, imsi_len);
+	avp_put_slice(m, AVP_CODE_User_Name, 0, AVP_M, user);
 }
 
 static struct entry *entry_of(struct worker *w, const struct hss_request *q, uint32_t frontend)

@@ -30,7 +30,7 @@ static bool compose(const struct hss_request *q, struct wr *m)
 	struct s6a_cancel c;
 	if (!s6a_cancel_get(q->purpose, q->data, &c) || is_overtaken(q, &c))
 		return false;
-	hss_request_begin(q, m, CODE_CANCEL_LOCATION, "clr");
+	hss_request_begin(q, m, CODE_CANCEL_LOCATION, "clr", (struct slice){0});
 	avp_put_u32(m, AVP_CODE_Cancellation_Type, VENDOR_3GPP, AVP_M, c.type);
 	avp_put_u32(m, AVP_CODE_CLR_Flags, VENDOR_3GPP, 0, c.flags);
 	return true;

@@ -148,7 +148,7 @@ static const struct admin_command *command_in(const struct admin_command *c, con
 static const struct admin_command *command_find(const struct loader *l, const char *name)
 {
 	const struct admin_command *found = command_in(admin_commands, name);
-	for (unsigned i = 0; i < LOADER_APPS_MAX && !found; i++)
+	for (unsigned i = 0; i < CACHE_APP_MAX && !found; i++)
 		if (l->app[i])
 			found = command_in(l->app[i]->commands, name);
 	return found;

@@ -201,7 +201,7 @@ json_t *imeisv_json(uint64_t imeisv)
 // schema.
 static void overlay(struct loader *l, json_t *doc, const struct cache_record *r)
 {
-	for (unsigned i = 0; i < LOADER_APPS_MAX; i++)
+	for (unsigned i = 0; i < CACHE_APP_MAX; i++)
 		if (l->app[i] && l->app[i]->show)
 			l->app[i]->show(l, doc, r);
 	json_t *sec = json_object_get(doc, "security");
@@ -267,7 +267,7 @@ bool provision_remove(struct loader *l, imsi_t imsi, void (*done)(struct loader 
 		return false;
 	*op = (struct op){.done = done, .what = OP_DELETE, .rec = {.imsi = imsi}, .id = id};
 	if (r)
-		for (unsigned i = 0; i < LOADER_APPS_MAX; i++)
+		for (unsigned i = 0; i < CACHE_APP_MAX; i++)
 			if (l->app[i] && l->app[i]->withdrawn)
 				l->app[i]->withdrawn(l, op, r);
 	struct wr w = txn_entry(l);
@@ -316,7 +316,7 @@ static json_t *list_row(struct loader *l, const struct cache_record *r)
 	imsi_text(r->imsi, imsi);
 	json_t *row = json_pack("{s:s,s:o,s:s}", "imsi", imsi, "msisdn", msisdn, "status",
 				p && p->subscriber_status ? "barred" : "granted");
-	for (unsigned i = 0; i < LOADER_APPS_MAX; i++)
+	for (unsigned i = 0; i < CACHE_APP_MAX; i++)
 		if (l->app[i] && l->app[i]->list)
 			l->app[i]->list(l, row, r);
 	return row;

@@ -70,7 +70,7 @@ static bool parse(struct change *ch, const uint8_t *body, uint32_t len)
 		if (!next_request(&r, &q))
 			return false;
 	ch->app = loader_app(ch->l, ch->c.app);
-	return !r.err && rd_left(&r) == 0 && ch->app && ch->c.request_cnt <= OP_REQUEST_MAX && ch->state.len &&
+	return !r.err && rd_left(&r) == 0 && ch->app && ch->c.app < STATE_ROW_DATA && ch->c.request_cnt <= OP_REQUEST_MAX && (ch->state.len || !ch->app->publish) &&
 	       ch->state.len <= STATE_BODY_MAX && ch->kept[0].len <= STATE_KEPT_MAX &&
 	       ch->kept[1].len <= STATE_KEPT_MAX - 2;
 }
@@ -121,6 +121,16 @@ static void seen(const struct loader *l, const struct loader_app *app, const str
 	*key = s.key;
 }
 
+// Remembers a row for the publication. Its body is what the entry in `w` ends with.
+static void take_row(struct op *op, const struct state_row *row, const struct wr *w)
+{
+	if (w->err)
+		return; // txn_add refuses
+	struct state_row *to = &op->state[op->state_cnt++];
+	*to = *row;
+	to->body = slice_of(w->base + wr_len(w) - row->body.len, row->body.len);
+}
+
 bool change_state(struct loader *l, struct op *op, const struct loader_app *app, struct slice state, uint64_t key,
 		  const struct state_kept *kept)
 {
@@ -135,12 +145,20 @@ bool change_state(struct loader *l, struct op *op, const struct loader_app *app,
 	struct wr w = txn_entry(l);
 	entry_put_state(&w, &row, kept);
 	txn_entry_end(l, &w, ENTRY_STATE, op->rec.imsi);
-	if (!app->publish && !w.err)
-		op->state[op->state_cnt++] = (struct op_state){
-			.app = app->number,
-			.s = {.version = row.version,
-			      .key = row.key[0],
-			      .body = slice_of(w.base + wr_len(&w) - state.len, state.len)}};
+	if (!app->publish)
+		take_row(op, &row, &w);
+	return true;
+}
+
+bool change_data(struct loader *l, struct op *op, const struct loader_app *app, struct slice data)
+{
+	const struct state_row row = {.app = (uint8_t)(app->number + STATE_ROW_DATA), .body = data};
+	if (op->state_cnt == OP_STATE_MAX)
+		return false;
+	struct wr w = txn_entry(l);
+	entry_put_state(&w, &row, &(struct state_kept){0});
+	txn_entry_end(l, &w, ENTRY_STATE, op->rec.imsi);
+	take_row(op, &row, &w);
 	return true;
 }
 

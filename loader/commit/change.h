@@ -14,3 +14,5 @@ void change_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr,
 // in the cache.
 bool change_state(struct loader *l, struct op *op, const struct loader_app *app, struct slice state, uint64_t key,
 		  const struct state_kept *kept) MUST_USE;
+// Adds what application `app` made of the subscriber's document; empty: nothing any more. As above.
+bool change_data(struct loader *l, struct op *op, const struct loader_app *app, struct slice data) MUST_USE;

@@ -1,11 +1,11 @@
 // The pass that fills or repairs the cache from the rows, and the publication of single subscribers on demand
 // (load.h). Owns the scan and its progress. Loader process, main thread; laws 4, 5 and 6.
 #include "loader/commit/load.h"
-#include "cache/state.h"
 #include "loader/app.h"
 #include <errno.h>
 #include <jansson.h>
 #include <stdlib.h>
+#include "loader/commit/parts.h"
 #include "loader/commit/txn.h"
 #include "loader/upstream/upstream_csv.h"
 #include "lib/base/beat.h"
@@ -53,19 +53,26 @@ struct stored {
 	imsi_t imsi;
 	struct record_image image;
 	uint32_t profile;
-	struct state_row state[LOCAL_APP_MAX]; // slices borrowed
+	struct state_row state[LOCAL_ROW_MAX]; // slices borrowed
 	unsigned state_cnt;
 	bool has_sqn;
 	struct sqn_row sqn;
 };
+
+static void not_loaded(struct loader *l, const struct loader_app *app)
+{
+	if (log_limit_pass(&l->load->limit, 5))
+		log_error("state_not_loaded", LOG_STR("application", app->name));
+}
 
 // A state that this build does not understand is left out: its application starts anew for this subscriber.
 static void fill_states(struct loader *l, const struct stored *s, struct cache_record *r)
 {
 	for (unsigned i = 0; i < s->state_cnt; i++) {
 		const struct loader_app *app = loader_app(l, s->state[i].app);
-		if (app && app->publish && !app->publish(l->builder, &s->state[i], r) && log_limit_pass(&l->load->limit, 5))
-			log_error("state_not_loaded", LOG_STR("application", app->name));
+		bool in_record = app && app->publish && s->state[i].app < STATE_ROW_DATA;
+		if (in_record && !app->publish(l->builder, &s->state[i], r))
+			not_loaded(l, app);
 	}
 }
 
@@ -83,19 +90,18 @@ static bool same_record(const struct cache_record *a, const struct cache_record 
 // Publishes the record together with the states that are parts of it: exactly those of the database.
 static int put_record(struct loader *l, const struct stored *s, const struct cache_record *old, const struct cache_record *r)
 {
-	static uint8_t octets[LOCAL_APP_MAX][CACHE_STATE_HEAD + STATE_BODY_MAX];
-	struct cache_part part[LOCAL_APP_MAX];
-	struct builder_extra extra = {.part = part, .keep_identities = true};
+	struct parts p;
+	parts_begin(&p, true);
 	for (unsigned i = 0; i < s->state_cnt; i++) {
 		const struct state_row *row = &s->state[i];
 		const struct loader_app *app = loader_app(l, row->app);
-		const struct cache_state state = {.version = row->version, .key = row->key[0], .body = row->body};
-		if (app && !app->publish && row->body.len <= STATE_BODY_MAX)
-			part[extra.part_cnt++] = cache_state_part(row->app, &state, octets[i]);
+		bool part = app && (row->app >= STATE_ROW_DATA || !app->publish) && row->body.len;
+		if (part && !parts_add(l, &p, row))
+			not_loaded(l, app);
 	}
-	if (extra.part_cnt == 0 && !(old && old->parts))
+	if (p.extra.part_cnt == 0 && !(old && old->parts))
 		return old && same_record(old, r) ? 0 : builder_put(l->builder, r);
-	return builder_put_with(l->builder, r, &extra);
+	return builder_put_with(l->builder, r, &p.extra);
 }
 
 static int put_stored(struct loader *l, const struct stored *s)
@@ -178,9 +184,9 @@ static void bad_record(struct loader *l, imsi_t imsi, int rc)
 // Reads the states one by one, and copies each, since the next read overwrites it.
 static int put_with_states(struct loader *l, struct stored *s)
 {
-	uint8_t *copy[LOCAL_APP_MAX] = {0};
+	uint8_t *copy[LOCAL_ROW_MAX] = {0};
 	int rc = 0;
-	for (unsigned app = 0; app < LOCAL_APP_MAX && rc >= 0; app++) {
+	for (unsigned app = 0; app < LOCAL_ROW_MAX && rc >= 0; app++) {
 		struct state_row *row = &s->state[s->state_cnt];
 		if (!loader_app(l, app) || (rc = local_read_state(l->local, s->imsi, app, row)) != 1)
 			continue;
@@ -195,7 +201,7 @@ static int put_with_states(struct loader *l, struct stored *s)
 	}
 	if (rc >= 0)
 		rc = put_stored(l, s);
-	for (unsigned app = 0; app < LOCAL_APP_MAX; app++)
+	for (unsigned app = 0; app < LOCAL_ROW_MAX; app++)
 		free(copy[app]);
 	return rc;
 }

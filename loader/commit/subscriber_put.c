@@ -96,20 +96,40 @@ static bool fill_record(struct putting *u)
 	return refuse(u, "the cache has no room for another subscription profile");
 }
 
+json_t *app_document_member(const struct app_document *d, const char *name)
+{
+	char quoted[64];
+	if (d->json)
+		return json_incref(json_object_get(d->json, name));
+	// most documents have none: that is seen without parsing them
+	snprintf(quoted, sizeof(quoted), "\"%s\"", name);
+	if (!memmem(d->text.p, d->text.len, quoted, strlen(quoted)))
+		return NULL;
+	json_t *document = json_loadb((const char *)d->text.p, d->text.len, 0, NULL);
+	json_t *member = json_incref(json_object_get(document, name));
+	json_decref(document);
+	return member;
+}
+
 // What the document says of the applications' state. false: no room in the cache; u->e says so.
 static bool take_states(struct putting *u, bool content_changed, int *taken)
 {
 	const struct app_document d = {.l = u->l,
+				       .text = u->feed ? slice_of(u->feed->doc->text, u->feed->doc->text_len) : u->p->text,
+				       .json = u->feed ? NULL : u->p->document,
 				       .op = u->op,
 				       .old = u->old,
 				       .s = &u->s,
 				       .feed = u->feed ? u->feed->doc : NULL,
 				       .content_changed = content_changed,
-				       .may_restore = u->feed && u->feed->note};
+				       .may_restore = u->feed && u->feed->note,
+				       .e = u->e};
 	*taken = 0;
-	for (unsigned i = 0; i < LOADER_APPS_MAX; i++) {
+	for (unsigned i = 0; i < CACHE_APP_MAX; i++) {
 		const struct loader_app *app = loader_app(u->l, i);
 		int rc = app && app->document ? app->document(&d) : 0;
+		if (rc == -EINVAL)
+			return false;
 		if (rc < 0)
 			return refuse(u, "the cache has no room for another serving node");
 		*taken |= rc;

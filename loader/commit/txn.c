@@ -7,6 +7,7 @@
 #include "loader/commit/bulk.h"
 #include "loader/commit/key_set.h"
 #include "loader/commit/load.h"
+#include "loader/commit/parts.h"
 #include "loader/upstream/outbox.h"
 #include "loader/commit/hss_request.h"
 #include "lib/base/clock.h"
@@ -305,13 +306,12 @@ bool txn_has_slot(struct loader *l)
 
 static int put_with_states(struct loader *l, const struct op *op)
 {
-	static uint8_t octets[OP_STATE_MAX][CACHE_STATE_HEAD + STATE_BODY_MAX];
-	struct cache_part part[OP_STATE_MAX];
+	struct parts p;
+	parts_begin(&p, false);
 	for (unsigned i = 0; i < op->state_cnt; i++)
-		part[i] = cache_state_part(op->state[i].app, &op->state[i].s, octets[i]);
-	const struct builder_extra extra = {
-		.part = part, .part_cnt = op->state_cnt, .keep_parts = true, .keep_identities = true};
-	return builder_put_with(l->builder, &op->rec, &extra);
+		if (!parts_add(l, &p, &op->state[i]))
+			return -ENOSPC;
+	return builder_put_with(l->builder, &op->rec, &p.extra);
 }
 
 static int publish_put(struct loader *l, struct op *op)

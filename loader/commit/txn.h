@@ -24,7 +24,7 @@ enum op_what {
 
 struct hss_request;
 #define OP_REQUEST_MAX 4
-#define OP_STATE_MAX   4
+#define OP_STATE_MAX   8
 
 struct op {
 	// error 0: durable and in the cache; else a negative errno. May not begin another operation.
@@ -39,11 +39,8 @@ struct op {
 	uint64_t id;
 	uint64_t answer[2];
 	void *ctx;
-	// States that are published as parts of the record; bodies lie in the operation's entries
-	struct op_state {
-		unsigned app;
-		struct cache_state s;
-	} state[OP_STATE_MAX];
+	// Rows that are published as parts of the record; bodies lie in the operation's entries
+	struct state_row state[OP_STATE_MAX];
 	unsigned state_cnt;
 	struct hss_request *request[OP_REQUEST_MAX]; // to be sent afterwards; owned
 	unsigned request_cnt;

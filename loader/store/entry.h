@@ -34,9 +34,11 @@ struct entry {
 #define RECORD_BODY_LEN     70
 #define RECORD_BODY_VERSION 3 // profiles of version 2 may be wrong: they took the position of an ODB bit for a bit mask
 
-// The state of one application for one subscriber. Slices are borrowed.
+// What one application keeps for one subscriber: its state; or its data, which it made of the subscriber's document,
+// and which have neither version nor keys. Slices are borrowed.
+#define STATE_ROW_DATA CACHE_APP_MAX // added to the application's number: the row of its data
 struct state_row {
-	uint8_t app;	 // number of apps/apps.def
+	uint8_t app;	 // number of apps/apps.def, or that and STATE_ROW_DATA
 	uint16_t version;
 	uint64_t key[2]; // of the last two changes, newest first (law 9)
 	struct slice body; // the application's

@@ -106,12 +106,12 @@ int local_feed_position(struct local *l, struct slice *token) MUST_USE;
 // The scan that fills the cache: the rows in order of IMSI, beginning after `after`, each with its states and
 // its SQN row. It sees rows only, so the caller also asks local_unfolded, with the number that local_folded
 // gave before local_scan_begin.
-#define LOCAL_APP_MAX 8 // applications with state; their numbers are below it
+#define LOCAL_ROW_MAX (2 * CACHE_APP_MAX) // state rows of one subscriber: of each application its state and its data (entry.h)
 struct local_row {
 	imsi_t imsi;
 	struct slice record;
 	uint64_t profile_id;
-	struct state_row state[LOCAL_APP_MAX]; // of the applications that have one
+	struct state_row state[LOCAL_ROW_MAX]; // those that there are
 	unsigned state_cnt;
 	bool has_sqn;
 	struct sqn_row sqn;

@@ -319,7 +319,7 @@ bool local_unfolded(struct local *l, imsi_t imsi, const uint8_t fp[SQN_FP_LEN], 
 	if (unfolded_find(u, unfolded_key(UNFOLDED_DOC, imsi, 0), folded) ||
 	    unfolded_find(u, unfolded_key(UNFOLDED_SQN, imsi, be64_get(fp)), folded))
 		return true;
-	for (unsigned app = 0; app < LOCAL_APP_MAX; app++)
+	for (unsigned app = 0; app < LOCAL_ROW_MAX; app++)
 		if (unfolded_find(u, unfolded_key(UNFOLDED_STATE, imsi, app), folded))
 			return true;
 	return false;
@@ -380,7 +380,7 @@ static int scan_state(struct local *l, int64_t imsi, struct local_row *out)
 	int rc = 0;
 	while (rc == 0 && l->scan_state && sqlite3_column_int64(s, 0) <= imsi) {
 		struct slice row = sql_blob(s, 1);
-		if (sqlite3_column_int64(s, 0) == imsi && out->state_cnt < LOCAL_APP_MAX) {
+		if (sqlite3_column_int64(s, 0) == imsi && out->state_cnt < LOCAL_ROW_MAX) {
 			rc = keep_state(l, used, &row, out);
 			used += row.len;
 			if (rc == 0 && state_row_get(row, &out->state[out->state_cnt]))

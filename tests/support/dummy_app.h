@@ -59,7 +59,7 @@ static inline bool dummy_compose(const struct hss_request *q, struct wr *m)
 	uint32_t count = rec ? dummy_count(&q->w->cache, rec, NULL) : 0;
 	if (count == 0)
 		return false;
-	hss_request_begin(q, m, DUMMY_CODE, "dummy");
+	hss_request_begin(q, m, DUMMY_CODE, "dummy", (struct slice){0});
 	avp_put_u32(m, AVP_CODE_Cancellation_Type, VENDOR_3GPP, AVP_M, count);
 	return true;
 }

@@ -61,6 +61,7 @@ static void example_and_defaults(void **state)
 	assert_true(config_realm_served(&c, slice_str("EXAMPLE.org")));
 	assert_true(config_realm_served(&c, slice_str("ims.EXAMPLE.org")));
 	assert_false(config_realm_served(&c, slice_str("example.or")));
+	assert_string_equal(c.ims_domain, "example.org");
 }
 
 // "a.b" with a value as a file: every option that is a number, at both ends and one beyond.
@@ -74,6 +75,11 @@ static int parse_one(const struct option_row *o, uint64_t value)
 			 (unsigned long long)value);
 	else if (strncmp(o->path, "peers.list[]", 12) == 0)
 		snprintf(text, sizeof(text), IDENTITY "peers: { list: [{ host: x.y, %s: %llu }] }\n", dot + 1,
+			 (unsigned long long)value);
+	else if (strcmp(o->path, "ims.default_capabilities[]") == 0)
+		snprintf(text, sizeof(text), IDENTITY "ims: { default_capabilities: [%llu] }\n", (unsigned long long)value);
+	else if (strncmp(o->path, "ims.shared", 10) == 0)
+		snprintf(text, sizeof(text), IDENTITY "ims: { shared_filter_criteria: [{ file: /x, %s: %llu }] }\n", dot + 1,
 			 (unsigned long long)value);
 	else if (strncmp(o->path, "identity.", 9) == 0)
 		snprintf(text, sizeof(text), "identity: { host: a.b, realm: b, %s: %llu }\n", dot + 1,
@@ -118,7 +124,7 @@ static void ranges(void **state)
 		assert_int_equal(parse_one(o, UINT64_MAX), -EINVAL);
 		assert_int_equal(parse_one(o, 1ull << 32), -EINVAL);
 	}
-	assert_int_equal(numbers, 24);
+	assert_int_equal(numbers, 26);
 }
 
 static const struct {

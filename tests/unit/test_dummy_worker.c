@@ -35,7 +35,7 @@ static void publish(struct wf *f, const struct wf_frame *q, const struct ipc_cha
 	uint8_t octets[64];
 	const struct cache_state s = {
 	    .version = (uint16_t)(c->version + 1), .key = c->key, .body = slice_of(q->body + sizeof *c, c->state_len)};
-	const struct cache_part part = cache_state_part(DUMMY_APP, &s, octets);
+	const struct cache_part part = cache_state_part(DUMMY_APP, CACHE_STATE, &s, false, octets);
 	const struct builder_extra extra = {.part = &part, .part_cnt = 1, .keep_parts = true, .keep_identities = true};
 	assert_int_equal(builder_put_with(f->b, record(f), &extra), 0);
 	wf_change_ack(f, q->hdr.id, CHANGE_DONE);

@@ -1,0 +1,108 @@
+// What MAR, SAR, UAR and an operator do to the registration state of an IMS subscription (TS 29.228 6.1; procedures D):
+// from a state and a request to the next state, the answer, and the S-CSCFs that must be told. Pure functions.
+#pragma once
+#include "apps/cx/user.h"
+#include "apps/cx/state.h"
+
+// Server-Assignment-Type (TS 29.229 6.3.15)
+enum cx_assignment {
+	CX_NO_ASSIGNMENT = 0,
+	CX_REGISTRATION = 1,
+	CX_RE_REGISTRATION = 2,
+	CX_UNREGISTERED_USER = 3,
+	CX_TIMEOUT_DEREGISTRATION = 4,
+	CX_USER_DEREGISTRATION = 5,
+	CX_TIMEOUT_DEREGISTRATION_STORE = 6,
+	CX_USER_DEREGISTRATION_STORE = 7,
+	CX_ADMINISTRATIVE_DEREGISTRATION = 8,
+	CX_AUTHENTICATION_FAILURE = 9,
+	CX_AUTHENTICATION_TIMEOUT = 10,
+	CX_DEREGISTRATION_TOO_MUCH_DATA = 11,
+	CX_ASSIGNMENT_CNT
+};
+
+// Reason-Code of RTR (TS 29.229 6.3.17)
+enum cx_reason {
+	CX_PERMANENT_TERMINATION = 0,
+	CX_NEW_SERVER_ASSIGNED = 1,
+	CX_SERVER_CHANGE = 2,
+	CX_REMOVE_SCSCF = 3,
+	CX_REASON_CNT
+};
+
+struct cx_server {
+	struct slice scscf; // SIP URI
+	struct slice host, realm;
+};
+
+#define CX_TERMINATE_MAX 4
+
+// An RTR that must follow.
+struct cx_terminate {
+	enum cx_reason reason;
+	uint32_t device; // which private identity
+	uint8_t set;	 // with CX_NEW_SERVER_ASSIGNED: whose public identities are listed
+	struct slice host, realm;
+};
+
+// What a request does. `next` borrows from the state before and from the request.
+struct cx_decision {
+	struct cx_state next;
+	bool changed; // next differs from the state before
+	uint32_t result;
+	bool experimental;
+	bool profile;	  // the answer holds the user's data
+	bool server_name; // it names the S-CSCF that is assigned
+	bool restoration; // it holds what is kept for the restoration of an S-CSCF
+	struct cx_terminate terminate[CX_TERMINATE_MAX];
+	unsigned terminate_cnt;
+};
+
+// MAR: this S-CSCF is about to authenticate the user (D2 step 5).
+void cx_authenticate(const struct cx_state *now, uint32_t device, uint8_t set, const struct cx_server *by, uint32_t time_s,
+		     struct cx_decision *d);
+
+struct cx_assign {
+	enum cx_assignment type;
+	uint32_t device; // 0: the request has no User-Name
+	uint32_t only_device; // the subscription's only or first private identity
+	uint8_t set[CX_PUBLICS_MAX]; // those of the public identities
+	unsigned set_cnt; // 0: the request names none: all of the device's
+	struct cx_server by;
+	struct slice restoration; // SCSCF-Restoration-Info, whole AVPs; empty: none
+	bool can_restore;	  // both sides have the feature
+	bool multiple;		  // Multiple-Registration-Indication
+	bool keep_server;	  // our policy for the ..._STORE types
+	uint32_t time_s;
+};
+// SAR (D3 step 5).
+void cx_assign(const struct cx_state *now, const struct cx_assign *q, struct cx_decision *d);
+
+// The HSS ends registrations: of one device (0: all), with this reason; tells the S-CSCF.
+void cx_deregister(const struct cx_state *now, uint32_t device, enum cx_reason reason, uint32_t time_s,
+		   struct cx_decision *d);
+
+// The purposes of Cx's HSS-initiated requests; kept in rows.
+// Rows of one purpose for one node replace each other, so each private identity has one of its own for its RTR, and each
+// set one for its PPR.
+enum cx_purpose {
+	CX_PUSH_FIRST = 1,
+	CX_PUSH_CNT = 32,
+	CX_TERMINATE_FIRST = 64,
+	CX_TERMINATE_CNT = 192,
+};
+uint8_t cx_terminate_purpose(uint32_t device);
+uint8_t cx_push_purpose(uint8_t set);
+// The `data` of a row: what an RTR says that the state does not (any more), at most 255 octets; of a PPR the set.
+#define CX_ROW_MAX 255
+struct cx_row {
+	uint8_t reason; // enum cx_reason
+	uint8_t set;
+	uint32_t device;
+	uint32_t time_s;	// of the state that the row follows from: an RTR is overtaken by a newer registration there
+	struct slice user;	// the private identity
+	struct slice text;	// Reason-Info
+};
+// false: does not fit (a text that is too long is left out instead).
+bool cx_row_put(struct wr *w, const struct cx_row *row);
+bool cx_row_get(struct slice data, struct cx_row *out);

@@ -1,0 +1,252 @@
+// See user.h. Owns nothing.
+#include "apps/cx/user.h"
+#include <stdio.h>
+#include "apps/apps.h"
+#include "apps/cx/state.h"
+
+// None match yet.
+static bool ims_wildcard_match(struct slice pattern, struct slice identity)
+{
+	(void)pattern;
+	(void)identity;
+	return false;
+}
+
+bool cx_domain_is_ours(const struct config *config, struct slice domain)
+{
+	return config_realm_served(config, domain);
+}
+
+// ---- computed identities
+
+// Keeps the parts one behind the other in the user's text.
+static struct slice keep(struct cx_user *u, const char *prefix, const char *digits, struct slice domain)
+{
+	char *at = u->text + u->text_len;
+	size_t room = sizeof u->text - u->text_len;
+	int n = snprintf(at, room, "%s%s%s%.*s", prefix, digits, domain.len ? "@" : "", (int)domain.len,
+			 domain.len ? (const char *)domain.p : "");
+	if (n < 0 || (size_t)n >= room)
+		return (struct slice){0};
+	u->text_len += (uint32_t)n;
+	return slice_of(at, (size_t)n);
+}
+
+static void add_public(struct cx_user *u, struct slice identity, bool barred)
+{
+	if (identity.len && u->d.pub_cnt < CX_PUBLICS_MAX)
+		u->d.pub[u->d.pub_cnt++] = (struct cx_public){.identity = identity, .barred = barred};
+}
+
+// The identity of the IMSI; for each MSISDN a SIP and a tel URI. All are one implicit registration set; those of an MSISDN
+// come before a barred one of the IMSI, so that one of them is the default identity.
+static void compute_publics(struct cx_user *u, const struct config *config)
+{
+	char digits[16];
+	imsi_text(u->rec->imsi, digits);
+	bool barred = config->ims_bar_imsi && u->rec->msisdn[0].v;
+	struct slice own = keep(u, "sip:", digits, u->domain);
+	if (!barred)
+		add_public(u, own, false);
+	for (unsigned i = 0; i < 2; i++) {
+		if (!u->rec->msisdn[i].v)
+			continue;
+		msisdn_text(u->rec->msisdn[i], digits);
+		add_public(u, keep(u, "sip:+", digits, u->domain), false);
+		add_public(u, keep(u, "tel:+", digits, (struct slice){0}), false);
+	}
+	if (barred)
+		add_public(u, own, true);
+}
+
+static void compute_private(struct cx_user *u)
+{
+	char digits[16];
+	imsi_text(u->rec->imsi, digits);
+	struct slice identity = keep(u, "", digits, u->domain);
+	if (identity.len)
+		u->d.priv[u->d.priv_cnt++] = (struct cx_private){.identity = identity, .device = CX_DEVICE_IMSI};
+}
+
+bool cx_user_of(const struct cache *c, const struct config *config, const struct cache_record *r, struct cx_user *u)
+{
+	u->rec = r;
+	u->text_len = 0;
+	u->domain = slice_str(config->ims_domain);
+	bool said = cx_data_of(c, r, &u->d);
+	bool no_key = r->flags & RECORD_NO_KEY;
+	u->computed = u->d.pub_cnt == 0;
+	if (u->d.priv_cnt == 0 && !no_key)
+		compute_private(u);
+	if (u->computed && !(no_key && !said))
+		compute_publics(u, config);
+	if (u->d.profile_cnt == 0)
+		u->d.profile[u->d.profile_cnt++] = (struct cx_profile){.is_template = true};
+	return u->d.priv_cnt && u->d.pub_cnt;
+}
+
+// ---- from an identity to its subscription
+
+static bool is_wildcard(const struct cx_public *p)
+{
+	return p->type == CX_WILDCARDED_PSI || p->type == CX_WILDCARDED_USER;
+}
+
+static bool same_identity(enum subject_form form, struct slice spelling, const struct subject *s)
+{
+	struct subject mine;
+	return subject_read(form, spelling, &mine) && mine.hash == s->hash && slice_eq(subject_text(&mine), subject_text(s));
+}
+
+// Whether the identity is one of those that follow from this record's numbers.
+static bool follows_from(const struct cx_user *u, const struct config *config, const struct subject *s)
+{
+	if (!s->digits)
+		return false;
+	if (s->domain && !cx_domain_is_ours(config, subject_domain(s)))
+		return false;
+	return (!s->phone && u->rec->imsi.v == s->digits && s->domain) ||
+	       (s->type == SUBJECT_PUBLIC && (u->rec->msisdn[0].v == s->digits || u->rec->msisdn[1].v == s->digits));
+}
+
+int cx_private_at(const struct cx_user *u, const struct config *config, const struct subject *s)
+{
+	bool own = u->d.priv_cnt == 1 && u->d.priv[0].device == CX_DEVICE_IMSI;
+	if (own) {
+		bool imsi = s->digits == u->rec->imsi.v && !s->phone;
+		return imsi && (!s->domain || cx_domain_is_ours(config, subject_domain(s))) ? 0 : -1;
+	}
+	for (unsigned i = 0; i < u->d.priv_cnt; i++)
+		if (same_identity(SUBJECT_FORM_PRIVATE, u->d.priv[i].identity, s))
+			return (int)i;
+	return -1;
+}
+
+// Of the computed ones: the SIP or tel URI of the same number.
+static int computed_at(const struct cx_user *u, const struct subject *s)
+{
+	bool imsi = !s->phone && s->digits == u->rec->imsi.v, tel = s->len > 4 && memcmp(s->text, "tel:", 4) == 0;
+	char digits[16];
+	unsigned len = imsi ? imsi_text(u->rec->imsi, digits) : msisdn_text((msisdn_t){s->digits}, digits);
+	for (unsigned i = 0; i < u->d.pub_cnt; i++) {
+		struct slice id = u->d.pub[i].identity;
+		uint32_t skip = imsi ? 4 : 5; // "sip:", "sip:+", "tel:+"
+		if ((id.p[0] == 't') == tel && (id.p[4] == '+') == !imsi && id.len >= skip + len &&
+		    memcmp(id.p + skip, digits, len) == 0 && (id.len == skip + len || id.p[skip + len] == '@'))
+			return (int)i;
+	}
+	return -1;
+}
+
+int cx_public_at(const struct cx_user *u, const struct config *config, const struct subject *s)
+{
+	if (u->computed)
+		return follows_from(u, config, s) ? computed_at(u, s) : -1;
+	for (unsigned i = 0; i < u->d.pub_cnt; i++)
+		if (!is_wildcard(&u->d.pub[i]) && same_identity(SUBJECT_FORM_PUBLIC, u->d.pub[i].identity, s))
+			return (int)i;
+	return -1;
+}
+
+static int wildcard_at(const struct cx_user *u, const struct subject *s)
+{
+	for (unsigned i = 0; i < u->d.pub_cnt; i++)
+		if (is_wildcard(&u->d.pub[i]) && ims_wildcard_match(u->d.pub[i].identity, subject_text(s)))
+			return (int)i;
+	return -1;
+}
+
+static int place_of(const struct cx_user *u, const struct config *config, const struct subject *s)
+{
+	return s->type == SUBJECT_PRIVATE ? cx_private_at(u, config, s) : cx_public_at(u, config, s);
+}
+
+struct search {
+	const struct cache *c;
+	const struct config *config;
+	const struct subject *s;
+	struct cx_user *u;
+	int at;
+};
+
+static bool owns(void *ctx, const struct cache_record *r)
+{
+	struct search *q = ctx;
+	return cx_user_of(q->c, q->config, r, q->u) && (q->at = place_of(q->u, q->config, q->s)) >= 0;
+}
+
+static bool owns_wildcard(void *ctx, const struct cache_record *r)
+{
+	struct search *q = ctx;
+	return cx_user_of(q->c, q->config, r, q->u) && (q->at = wildcard_at(q->u, q->s)) >= 0;
+}
+
+static const struct cache_record *find_by_number(struct search *q)
+{
+	const struct subject *s = q->s;
+	const struct cache_record *r = subject_imsi(s).v ? cache_find(q->c, subject_imsi(s)) : NULL;
+	if (r && owns(q, r))
+		return r;
+	r = subject_msisdn(s).v && s->type == SUBJECT_PUBLIC ? cache_find_msisdn(q->c, subject_msisdn(s)) : NULL;
+	return r && owns(q, r) ? r : NULL;
+}
+
+const struct cache_record *cx_find(const struct cache *c, const struct config *config, const struct subject *s,
+				   struct cx_user *u, int *at, bool *wildcard)
+{
+	struct search q = {.c = c, .config = config, .s = s, .u = u};
+	const struct cache_record *r = NULL;
+	*at = -1;
+	*wildcard = false;
+	if (s->type == SUBJECT_IMSI || s->type == SUBJECT_MSISDN) {
+		r = s->type == SUBJECT_IMSI ? cache_find(c, subject_imsi(s)) : cache_find_msisdn(c, subject_msisdn(s));
+		return r && cx_user_of(c, config, r, u) ? r : NULL;
+	}
+	if (s->type != SUBJECT_PRIVATE && s->type != SUBJECT_PUBLIC)
+		return NULL;
+	if (s->digits && (!s->domain || cx_domain_is_ours(config, subject_domain(s))))
+		r = find_by_number(&q);
+	if (!r)
+		r = cache_find_identity(c, s->hash, owns, &q);
+	if (!r && s->type == SUBJECT_PUBLIC && s->domain) {
+		r = cache_find_identity(c, cx_wildcard_hash(subject_domain(s)), owns_wildcard, &q);
+		*wildcard = r != NULL;
+	}
+	*at = r ? q.at : -1;
+	return r;
+}
+
+int cx_default_of(const struct cx_user *u, uint8_t set)
+{
+	int first = -1;
+	for (unsigned i = 0; i < u->d.pub_cnt; i++) {
+		const struct cx_public *p = &u->d.pub[i];
+		if (p->set != set || is_wildcard(p))
+			continue;
+		if (p->first && !p->barred)
+			return (int)i;
+		if (first < 0 || (u->d.pub[first].barred && !p->barred))
+			first = (int)i;
+	}
+	return first;
+}
+
+// ---- what the loader publishes for all: number, length, octets of each fragment
+
+struct slice cx_common_find(const struct cache *c, uint32_t number)
+{
+	struct rd r = rd_slice(cache_common_get(c, app_cx));
+	while (rd_left(&r) && !r.err) {
+		uint32_t n = rd_u32(&r);
+		struct slice criteria = rd_blob32(&r);
+		if (!r.err && n == number)
+			return criteria;
+	}
+	return (struct slice){0};
+}
+
+void cx_common_put(struct wr *w, uint32_t number, struct slice criteria)
+{
+	wr_u32(w, number);
+	wr_blob32(w, criteria);
+}

@@ -1,0 +1,41 @@
+// An IMS subscription as requests see it, whether the document says it (data.h) or it follows from IMSI, MSISDN and domain
+// (TS 23.003 13); and the way from an identity to its subscription. Over the cache and the configuration only: for workers
+// between pin and unpin, and for the loader. Nothing is allocated.
+#pragma once
+#include "apps/cx/data.h"
+#include "config/config.h"
+
+#define CX_USER_TEXT 4096 // octets of identities that are computed
+
+struct cx_user {
+	const struct cache_record *rec;
+	struct cx_data d;
+	bool computed;	      // no identity comes from the document
+	struct slice domain;  // ims.domain, or what it defaults to
+	char text[CX_USER_TEXT];
+	uint32_t text_len;
+};
+
+// Fills in `u` for a record. false: the subscription has no IMS part (its document says so, or it has no key and no
+// identities).
+bool cx_user_of(const struct cache *c, const struct config *config, const struct cache_record *r, struct cx_user *u);
+
+// The subscriber of a public or private identity, an IMSI or an MSISDN; NULL: none. *at: the place of the identity in
+// u->d.pub or u->d.priv; -1 for an IMSI or MSISDN. An exact match goes before a wildcard; *wildcard says that it was one.
+const struct cache_record *cx_find(const struct cache *c, const struct config *config, const struct subject *s,
+				   struct cx_user *u, int *at, bool *wildcard);
+// The place of a private or public identity in this subscription; -1: it is not one of its identities.
+int cx_private_at(const struct cx_user *u, const struct config *config, const struct subject *s);
+int cx_public_at(const struct cx_user *u, const struct config *config, const struct subject *s);
+
+// Is this one of our IMS domains: ims.domain, identity.realm, or one of identity.realms?
+bool cx_domain_is_ours(const struct config *config, struct slice domain);
+
+// The place of the set's default identity: the first one that is not barred, or else the first one.
+int cx_default_of(const struct cx_user *u, uint8_t set);
+// The filter criteria that stand under a number in what the loader publishes for all (CX_TEMPLATE: those of
+// ims.filter_criteria_file; others: shared sets); empty: none.
+#define CX_TEMPLATE UINT32_MAX
+struct slice cx_common_find(const struct cache *c, uint32_t number);
+// Writes one entry of it.
+void cx_common_put(struct wr *w, uint32_t number, struct slice criteria);

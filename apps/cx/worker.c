@@ -1,0 +1,104 @@
+// Cx in a worker: its commands, and its HSS-initiated requests (worker/app.h).
+#include "apps/apps.h"
+#include "apps/cx/cx.h"
+#include "apps/cx/msg.h"
+#include "lib/diameter/avp.h"
+#include "worker/app.h"
+#include "worker/hss_request.h"
+#include "worker/worker.h"
+
+#define CODE_TERMINATION 304
+#define CODE_PUSH	 305
+
+// A registration of this device there that is newer than the reason stands.
+static bool is_overtaken(const struct hss_request *q, const struct cx_row *row)
+{
+	const struct cache_record *r = cache_find(&q->w->cache, q->imsi);
+	struct cx_state now;
+	if (!r)
+		return false; // deleted: the S-CSCF must hear of it
+	cx_state_of(&q->w->cache, r, &now);
+	if (!slice_eq_nocase(now.host, q->host) || now.time_s <= row->time_s)
+		return false;
+	for (unsigned i = 0; i < now.pair_cnt; i++)
+		if (now.pair[i].device == row->device && now.pair[i].flags & CX_REGISTERED)
+			return true;
+	return false;
+}
+
+// The identities that a new S-CSCF serves, which an RTR with that reason must list.
+static void put_publics(const struct hss_request *q, const struct cx_row *row, struct wr *m)
+{
+	const struct cache_record *r = cache_find(&q->w->cache, q->imsi);
+	struct cx_user u;
+	if (!r || !cx_user_of(&q->w->cache, q->w->config, r, &u))
+		return;
+	for (unsigned i = 0; i < u.d.pub_cnt; i++)
+		if (u.d.pub[i].set == row->set)
+			cx_put_text(m, AVP_CODE_Public_Identity, u.d.pub[i].identity);
+}
+
+// Registration-Termination-Request (TS 29.229 6.1.9).
+static bool compose_termination(const struct hss_request *q, const struct cx_row *row, struct wr *m)
+{
+	if (is_overtaken(q, row))
+		return false;
+	hss_request_begin(q, m, CODE_TERMINATION, "rtr", row->user);
+	if (row->reason == CX_NEW_SERVER_ASSIGNED)
+		put_publics(q, row, m);
+	size_t at = avp_group_begin(m, AVP_CODE_Deregistration_Reason, VENDOR_3GPP, AVP_M);
+	avp_put_u32(m, AVP_CODE_Reason_Code, VENDOR_3GPP, AVP_M, row->reason);
+	if (row->text.len)
+		cx_put_text(m, AVP_CODE_Reason_Info, row->text);
+	avp_group_end(m, at);
+	return true;
+}
+
+// Push-Profile-Request (TS 29.229 6.1.11): the data of one set as they are now, for a private identity that has registered
+// it. Overtaken when that S-CSCF does not serve the set any more.
+static bool compose_push(const struct hss_request *q, const struct cx_row *row, struct wr *m)
+{
+	const struct cache *c = &q->w->cache;
+	const struct cache_record *r = cache_find(c, q->imsi);
+	struct cx_user u;
+	struct cx_state now;
+	unsigned priv = 0;
+	if (!r || !cx_user_of(c, q->w->config, r, &u))
+		return false;
+	cx_state_of(c, r, &now);
+	if (cx_set_state(&now, row->set) == CX_SET_NOT_REGISTERED || !slice_eq_nocase(now.host, q->host))
+		return false;
+	for (unsigned i = 0; i < u.d.priv_cnt; i++) {
+		const struct cx_pair *p = cx_pair_find(&now, u.d.priv[i].device, row->set);
+		if (p && p->flags & (CX_REGISTERED | CX_UNREGISTERED))
+			priv = i;
+	}
+	hss_request_begin(q, m, CODE_PUSH, "ppr", u.d.priv[priv].identity);
+	bool fits = cx_put_user_data(m, c, &u, priv, row->set, 0);
+	cx_put_charging(m, &u, q->w->config);
+	return fits;
+}
+
+static bool compose(const struct hss_request *q, struct wr *m)
+{
+	struct cx_row row;
+	if (!cx_row_get(q->data, &row))
+		return false;
+	return q->purpose >= CX_TERMINATE_FIRST ? compose_termination(q, &row, m) : compose_push(q, &row, m);
+}
+
+static const struct worker_command commands[] = {
+	{CMD_UAR, cx_uar},
+	{CMD_MAR, cx_mar},
+	{CMD_SAR, cx_sar},
+	{CMD_LIR, cx_lir},
+};
+
+const struct worker_app cx_worker = {
+	.name = "cx",
+	.number = app_cx,
+	.application = APP_CX,
+	.commands = commands,
+	.command_cnt = sizeof commands / sizeof *commands,
+	.compose = compose,
+};
