@@ -11,6 +11,7 @@ struct cache_state;
 struct op;
 struct subscription;
 struct up_doc;
+struct up_fields;
 
 struct app_document {
 	struct loader *l;
@@ -60,6 +61,9 @@ struct loader_app {
 	int (*document)(const struct app_document *d);
 	// The subscriber is deleted by `op`: adds the requests that tell its nodes. `r` is the record as it was.
 	void (*withdrawn)(struct loader *l, struct op *op, const struct cache_record *r);
+	// What the upstream's document is to hold of its state: adds updates to `f` (up_fields.h), from the record as it is now.
+	// NULL: nothing.
+	void (*write_back)(const struct cache *c, const struct cache_record *r, struct up_fields *f);
 	// Puts its state into the document that is shown or exported; into a subscriber's row of a list.
 	void (*show)(struct loader *l, json_t *document, const struct cache_record *r);
 	void (*list)(struct loader *l, json_t *row, const struct cache_record *r);

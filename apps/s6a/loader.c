@@ -86,6 +86,7 @@ const struct loader_app s6a_loader = {
 	.merge = merge,
 	.document = s6a_document,
 	.withdrawn = withdrawn,
+	.write_back = s6a_write_back,
 	.show = s6a_show,
 	.list = s6a_list,
 	.commands = s6a_commands,

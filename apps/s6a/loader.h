@@ -27,6 +27,10 @@ void s6a_cancel_all(struct loader *l, struct op *op, const struct cache_record *
 
 // The hooks of loader/app.h.
 int s6a_document(const struct app_document *d);
+struct up_fields;
+// What the upstream is to hold of a state.
+void s6a_state_fields(const struct s6a_state *s, struct up_fields *f);
+void s6a_write_back(const struct cache *c, const struct cache_record *r, struct up_fields *f);
 void s6a_show(struct loader *l, json_t *doc, const struct cache_record *r);
 void s6a_list(struct loader *l, json_t *row, const struct cache_record *r);
 extern const struct admin_command s6a_commands[];

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include "loader/app.h"
 #include "loader/commit/txn.h"
 #include "loader/upstream/feed.h"
 #include "loader/upstream/problems.h"
@@ -195,33 +196,18 @@ void outbox_moved(struct loader *l, uint32_t from, uint32_t to, uint64_t next)
 
 // ---- batches
 
-static void put_name(char out[256], struct slice s)
+static void compose_state(struct loader *l, const struct cache_record *r, struct up_write *w)
 {
-	size_t n = s.len < 255 ? s.len : 255;
-	memcpy(out, s.p, n);
-	out[n] = 0;
-}
-
-static void compose_location(struct loader *l, const struct cache_record *r, struct up_write *w)
-{
-	struct slice host, realm;
+	struct up_fields *f = &l->outbox->fields;
+	f->cnt = f->updates = f->used = 0;
+	for (unsigned i = 0; i < CACHE_APP_MAX; i++)
+		if (l->app[i] && l->app[i]->write_back)
+			l->app[i]->write_back(l->cache, r, f);
 	w->what |= UP_WRITE_STATE;
-	const struct cache_serving *mme = &r->serving[0], *sgsn = &r->serving[1];
-	if (cache_node_get(l->cache, mme->node, &host, &realm)) {
-		put_name(w->mme_host, host);
-		put_name(w->mme_realm, realm);
-	}
-	if (cache_node_get(l->cache, sgsn->node, &host, &realm)) {
-		put_name(w->sgsn_host, host);
-		put_name(w->sgsn_realm, realm);
-	}
-	w->mme_time_us = mme->time_us;
-	w->sgsn_time_us = sgsn->time_us;
-	w->imeisv = r->imeisv;
-	memcpy(w->mme_plmn, mme->plmn, 3);
-	memcpy(w->sgsn_plmn, sgsn->plmn, 3);
-	w->mme_purged = mme->flags & SERVING_PURGED;
-	w->sgsn_purged = sgsn->flags & SERVING_PURGED;
+	w->field = up_fields_copy(f);
+	w->field_cnt = f->cnt;
+	if (f->cnt && !w->field)
+		bug("no memory for the write-back");
 }
 
 static void compose_sqn(struct loader *l, const struct cache_record *r, const struct outbox_side *side, struct up_write *w)
@@ -259,7 +245,7 @@ static bool compose(struct loader *l, imsi_t imsi, bool location, struct up_writ
 		outbox_learn(l, imsi, side);
 	}
 	if (location)
-		compose_location(l, r, w);
+		compose_state(l, r, w);
 	compose_sqn(l, r, side, w);
 	enum outbox_event event = !w->what ? OUTBOX_EV_NOTHING : location ? OUTBOX_EV_SEND : OUTBOX_EV_SEND_SQN;
 	outbox_event(l, imsi, side, event, 0);
@@ -454,7 +440,7 @@ void outbox_written_take(struct loader *l, struct up_batch **at)
 		written(l, &b->write[i], b);
 	l->outbox->batches--;
 	bool away = b->status == UP_AWAY;
-	free(b);
+	up_batch_free(&b);
 	if (!away)
 		pump(l); // else: the write thread waits, and so do we until the next tick
 }

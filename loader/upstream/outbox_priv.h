@@ -50,6 +50,7 @@ struct outbox {
 	uint64_t refused; // writes, since the start
 	uint64_t lowered; // fields that somebody lowered, since the start
 	uint32_t aside_cnt;
+	struct up_fields fields; // of the write that is composed
 };
 
 static inline struct outbox_side *outbox_side_of(struct loader *l, const struct cache_record *r)

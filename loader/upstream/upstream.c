@@ -66,6 +66,15 @@ void up_doc_free(struct up_doc **at)
 	free(d);
 }
 
+void up_batch_free(struct up_batch **at)
+{
+	struct up_batch *b = *at;
+	*at = NULL;
+	for (unsigned i = 0; b && i < b->cnt; i++)
+		free(b->write[i].field);
+	free(b);
+}
+
 void up_item_free(struct up_item **at)
 {
 	struct up_item *i = *at;
@@ -73,7 +82,7 @@ void up_item_free(struct up_item **at)
 	if (!i)
 		return;
 	up_doc_free(&i->doc);
-	free(i->batch);
+	up_batch_free(&i->batch);
 	free(i->text);
 	free(i);
 }
@@ -151,7 +160,7 @@ static void drop(struct upstream *u)
 	}
 	for (struct up_batch *b = u->batch, *next; b; b = next) {
 		next = b->next;
-		free(b);
+		up_batch_free(&b);
 	}
 	if (u->uri)
 		secret_wipe(u->uri, strlen(u->uri));

@@ -14,6 +14,7 @@
 #include <jansson.h>
 #include "loader/document/record.h"
 #include "loader/upstream/imsi_set.h"
+#include "loader/upstream/up_fields.h"
 #include "config/config.h"
 #include "lib/base/err.h"
 
@@ -109,7 +110,7 @@ void up_ask_free(struct up_ask **a); // keys are inside
 // What is to be written into one subscriber's document (write-back). Writing it twice has the same effect as
 // writing it once.
 enum up_write_what {
-	UP_WRITE_STATE = 1,	// mme_*, purge_flag, imeisv, and `corehss`; never if the document has a newer mme_timestamp
+	UP_WRITE_STATE = 1,	// `field`: the applications' state
 	UP_WRITE_SQN = 2,	// security.sqn: $max
 	UP_WRITE_NORMALISE = 4, // security.sqn: where it still is `seen` (or missing), in whatever type: int64 max(seen, sqn)
 };
@@ -126,12 +127,9 @@ struct up_write {
 	enum up_write_result result;
 	uint32_t tries; // that ended as busy: it goes alone, so that nobody waits for it
 	uint64_t seq;  // the main thread's: which state this is
-	// UP_WRITE_STATE. Empty hosts: none (cancelled): their fields are removed
-	char mme_host[256], mme_realm[256], sgsn_host[256], sgsn_realm[256];
-	uint64_t mme_time_us, sgsn_time_us; // wall clock
-	uint64_t imeisv;		    // as in struct ipc_change; 0: left as it is
-	uint8_t mme_plmn[3], sgsn_plmn[3];
-	bool mme_purged, sgsn_purged;
+	// UP_WRITE_STATE: one block on the heap; NULL: nothing
+	struct up_field *field;
+	unsigned field_cnt;
 	// UP_WRITE_SQN, UP_WRITE_NORMALISE: whole SQNs, with the low five bits that the field had
 	uint64_t sqn, seen;
 	bool seen_missing;
@@ -144,6 +142,7 @@ struct up_batch {
 	char error[UP_ERROR_MAX]; // of the first that was refused
 	struct up_write write[];
 };
+void up_batch_free(struct up_batch **b);
 
 enum up_state { UP_CONNECTING, UP_LOADING, UP_LIVE, UP_DOWN };
 enum up_mode { UP_NONE, UP_STREAM, UP_POLL };

@@ -294,6 +294,28 @@ static void kill_everything(void)
 	begin();
 }
 
+static const struct up_field *field_of(const struct up_batch *b, const char *path)
+{
+	const struct up_write *w = &b->write[0];
+	for (unsigned i = 0; i < w->field_cnt; i++)
+		if (w->field[i].kind != UP_FIELD_UPDATE && strcmp(w->field[i].path, path) == 0)
+			return &w->field[i];
+	fail_msg("%s is not written", path);
+	return NULL;
+}
+
+static void writes(const struct up_batch *b, const char *path, const char *text)
+{
+	const struct up_field *f = field_of(b, path);
+	assert_int_equal(f->kind, UP_FIELD_TEXT);
+	assert_true(slice_eq(f->octets, slice_str(text)));
+}
+
+static uint64_t written_time(const struct up_batch *b)
+{
+	return (uint64_t)field_of(b, "mme_timestamp")->n;
+}
+
 static struct up_batch *batch_soon(void)
 {
 	struct up_batch *b = NULL;
@@ -311,24 +333,24 @@ static void a_location_is_written_back_until_it_is_there(void **state)
 	struct up_batch *b = batch();
 	assert_non_null(b);
 	assert_int_equal(b->cnt, 1); // the newest only
-	assert_string_equal(b->write[0].mme_host, "mme-2");
-	assert_int_equal(b->write[0].mme_time_us, record()->serving[0].time_us);
+	writes(b, "mme_host", "mme-2");
+	assert_int_equal(written_time(b), record()->serving[0].time_us);
 	assert_int_equal(outbox_waiting(l), 1);
 	change("mme-3", 3); // meanwhile: not beside it, after it
 	assert_null(batch());
 	assert_int_equal(outbox_waiting(l), 1);
 	outcome(b, UP_AWAY);
 	b = batch();
-	assert_string_equal(b->write[0].mme_host, "mme-3");
+	writes(b, "mme_host", "mme-3");
 	// killed before it is known: told again
-	free(b);
+	up_batch_free(&b);
 	feed_stop(l);
 	world_kill();
 	assert_int_equal(world_attach(), 0);
 	begin();
 	assert_int_equal(outbox_waiting(l), 1);
 	b = batch();
-	assert_string_equal(b->write[0].mme_host, "mme-3");
+	writes(b, "mme_host", "mme-3");
 	outcome(b, UP_DONE);
 	assert_int_equal(outbox_waiting(l), 0);
 	answer_lookup(UP_DONE, up_to_date(with_sqn(doc(7, K1, ""), 64))); // its SQN might have waited, too
@@ -365,8 +387,8 @@ static void a_location_that_a_form_wrote_over_is_written_again(void **state)
 		assert_int_equal(world_attach(), 0);
 		begin();
 		struct up_batch *b = batch();
-		assert_string_equal(b->write[0].mme_host, "mme-1");
-		assert_int_equal(b->write[0].mme_time_us, time_us);
+		writes(b, "mme_host", "mme-1");
+		assert_int_equal(written_time(b), time_us);
 		outcome(b, UP_DONE);
 		assert_int_equal(outbox_waiting(l), 0);
 	}
@@ -388,7 +410,7 @@ static void a_location_that_a_form_wrote_over_is_written_again(void **state)
 	give_doc(doc(7, K1, ",\"yy\":1"));
 	assert_int_equal(outbox_waiting(l), 1);
 	b = batch();
-	assert_string_equal(b->write[0].mme_host, "mme-3");
+	writes(b, "mme_host", "mme-3");
 	outcome(b, UP_DONE);
 }
 
@@ -401,7 +423,7 @@ static void a_location_that_went_with_a_saved_document_is_written_again(void **s
 	give_doc(doc(7, K1, AT("old", "1000")));
 	change("mme-1", 1);
 	struct up_batch *b = batch();
-	assert_string_equal(b->write[0].mme_host, "mme-1");
+	writes(b, "mme_host", "mme-1");
 	outcome(b, UP_DONE);
 	uint64_t digest = doc_digest();
 	for (unsigned i = 0; i < sizeof(saved) / sizeof(saved[0]); i++) {
@@ -411,8 +433,8 @@ static void a_location_that_went_with_a_saved_document_is_written_again(void **s
 		assert_true(served_by("mme-1"));
 		assert_int_equal(outbox_waiting(l), 1);
 		b = batch();
-		assert_string_equal(b->write[0].mme_host, "mme-1");
-		assert_int_equal(b->write[0].mme_time_us, record()->serving[0].time_us);
+		writes(b, "mme_host", "mme-1");
+		assert_int_equal(written_time(b), record()->serving[0].time_us);
 		outcome(b, UP_DONE);
 		assert_int_equal(outbox_waiting(l), 0);
 	}
@@ -428,7 +450,7 @@ static void a_location_that_went_with_a_saved_document_is_written_again(void **s
 	give_doc(d);
 	assert_int_equal(outbox_waiting(l), 1);
 	b = batch();
-	assert_string_equal(b->write[0].sgsn_host, "s1");
+	writes(b, "corehss.sgsn_host", "s1");
 	outcome(b, UP_DONE);
 }
 
@@ -444,7 +466,7 @@ static void a_stamp_of_tomorrow_gives_way_to_an_acknowledged_location(void **sta
 	assert_true(served_by("mme-1"));
 	assert_true(record()->serving[0].time_us > tomorrow);
 	struct up_batch *b = batch();
-	assert_true(b->write[0].mme_time_us > tomorrow); // or MongoDB would keep the old one
+	assert_true(written_time(b) > tomorrow); // or MongoDB would keep the old one
 	outcome(b, UP_DONE);
 	d = doc(7, K1, AT("old", "1") ",\"msisdn\":[\"4915100001\"]"); // somebody edits it
 	d->mme_time_us = tomorrow;
@@ -588,7 +610,7 @@ static void a_document_that_is_held_back_waits_alone(void **state)
 	b = batch();
 	assert_non_null(b);
 	assert_int_equal(b->write[0].tries, 1);
-	assert_string_equal(b->write[0].mme_host, "mme-2");
+	writes(b, "mme_host", "mme-2");
 	b->write[0].result = UP_WRITE_BUSY;
 	outcome(b, UP_DONE);
 	clock_freeze_us(clock_mono_us() + 3000000);
@@ -606,7 +628,7 @@ static void a_document_that_is_held_back_waits_alone(void **state)
 	outcome(b, UP_DONE);
 	b = batch();
 	assert_int_equal(b->write[0].tries, 0);
-	assert_string_equal(b->write[0].mme_host, "mme-3");
+	writes(b, "mme_host", "mme-3");
 	outcome(b, UP_DONE);
 	// deleted and added anew while it waits, and while it is under way
 	change("mme-4", 4);

@@ -1,20 +1,38 @@
-// Write-back as BSON: every field with its type, the filters, and who is to blame for an error.
+// Write-back as BSON: every field with its type, the filters, and who is to blame for an error. S6a's state is the example.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include "apps/s6a/loader.h"
 #include "loader/upstream/mongo/mongo_update.h"
 
 static struct mongo_op ops[MONGO_OPS_MAX];
+static struct up_fields fields;
 
 static struct up_write write_of(uint32_t what)
 {
 	struct up_write w = {.what = what};
 	assert_true(imsi_parse(slice_str("001010000000001"), &w.imsi));
 	return w;
+}
+
+static struct up_write write_of_fields(uint32_t what)
+{
+	struct up_write w = write_of(what);
+	w.field = fields.field;
+	w.field_cnt = fields.cnt;
+	return w;
+}
+
+static struct up_write write_of_state(const struct s6a_state *s)
+{
+	fields.cnt = fields.updates = fields.used = 0;
+	s6a_state_fields(s, &fields);
+	return write_of_fields(UP_WRITE_STATE);
 }
 
 static void is(const bson_t *b, const char *json)
@@ -40,22 +58,22 @@ static void one_op(const struct up_write *w, const char *filter, const char *upd
 
 static void location(void **state)
 {
-	struct up_write w = write_of(UP_WRITE_STATE);
+	struct s6a_state at = {.imeisv = 15ull << 60 | 301816125816151ull};
+	struct s6a_serving *mme = &at.serving[S6A_MME];
 	(void)state;
-	snprintf(w.mme_host, sizeof(w.mme_host), "mme.test");
-	snprintf(w.mme_realm, sizeof(w.mme_realm), "test");
-	w.mme_time_us = 1753612345678901;
-	memcpy(w.mme_plmn, "\x00\xf1\x10", 3);
-	w.imeisv = 15ull << 60 | 301816125816151ull;
+	*mme = (struct s6a_serving){.host = slice_str("mme.test"), .realm = slice_str("test"), .time_us = 1753612345678901};
+	memcpy(mme->plmn, "\x00\xf1\x10", 3);
+	struct up_write w = write_of_state(&at);
 	one_op(
 	    &w, IMSI OLDER("1753612345678901"),
 	    "{ \"$set\" : { \"mme_host\" : \"mme.test\", \"mme_realm\" : \"test\", \"purge_flag\" : false, "
 	    "\"corehss.mme_plmn\" : \"00101\", \"mme_timestamp\" : { \"$numberLong\" : \"1753612345678901\" "
 	    "}, "
 	    "\"imeisv\" : \"0301816125816151\", \"corehss.node\" : " INT2 " } }");
-	w.mme_purged = true;
-	w.imeisv = 0;
-	memset(w.mme_plmn, 0, 3); // not a PLMN
+	mme->flags = SERVING_PURGED;
+	at.imeisv = 0;
+	memset(mme->plmn, 0, 3); // not a PLMN
+	w = write_of_state(&at);
 	one_op(&w, IMSI OLDER("1753612345678901"),
 	       "{ \"$set\" : { \"mme_host\" : \"mme.test\", \"mme_realm\" : \"test\", \"purge_flag\" : true, "
 	       "\"mme_timestamp\" : { \"$numberLong\" : \"1753612345678901\" }, \"corehss.node\" : " INT2
@@ -65,9 +83,9 @@ static void location(void **state)
 // The time of the removal stays: what is older must not come back.
 static void location_removed(void **state)
 {
-	struct up_write w = write_of(UP_WRITE_STATE);
+	struct s6a_state at = {.serving[S6A_MME] = {.time_us = 7}};
+	struct up_write w = write_of_state(&at);
 	(void)state;
-	w.mme_time_us = 7;
 	one_op(&w, IMSI OLDER("7"),
 	       "{ \"$set\" : { \"mme_timestamp\" : { \"$numberLong\" : \"7\" }, \"corehss.node\" : " INT2
 	       " }, \"$unset\" : { \"mme_host\" : " INT1 ", \"mme_realm\" : " INT1 ", \"purge_flag\" : " INT1
@@ -77,12 +95,12 @@ static void location_removed(void **state)
 // What others wrote of an MME that we never knew is left alone.
 static void sgsn_only(void **state)
 {
-	struct up_write w = write_of(UP_WRITE_STATE);
+	struct s6a_state at = {0};
+	struct s6a_serving *sgsn = &at.serving[S6A_SGSN];
 	(void)state;
-	snprintf(w.sgsn_host, sizeof(w.sgsn_host), "sgsn.test");
-	snprintf(w.sgsn_realm, sizeof(w.sgsn_realm), "test");
-	w.sgsn_time_us = 5;
-	memcpy(w.sgsn_plmn, "\x99\xf9\x07", 3);
+	*sgsn = (struct s6a_serving){.host = slice_str("sgsn.test"), .realm = slice_str("test"), .time_us = 5};
+	memcpy(sgsn->plmn, "\x99\xf9\x07", 3);
+	struct up_write w = write_of_state(&at);
 	one_op(&w,
 	       IMSI
 	       ", \"corehss.sgsn_timestamp\" : { \"$not\" : { \"$gt\" : { \"$numberLong\" : \"5\" } } } }",
@@ -90,16 +108,46 @@ static void sgsn_only(void **state)
 	       "\"corehss.sgsn_purged\" : false, \"corehss.sgsn_plmn\" : \"99970\", "
 	       "\"corehss.sgsn_timestamp\" : { "
 	       "\"$numberLong\" : \"5\" }, \"corehss.node\" : " INT2 " } }");
-	w.sgsn_host[0] = 0;
+	*sgsn = (struct s6a_serving){.time_us = 5};
+	w = write_of_state(&at);
 	one_op(&w,
 	       IMSI
 	       ", \"corehss.sgsn_timestamp\" : { \"$not\" : { \"$gt\" : { \"$numberLong\" : \"5\" } } } }",
 	       "{ \"$set\" : { \"corehss.sgsn_timestamp\" : { \"$numberLong\" : \"5\" }, \"corehss.node\" : " INT2
 	       " }, \"$unset\" : { \"corehss.sgsn_host\" : " INT1 ", \"corehss.sgsn_realm\" : " INT1
-	       ", \"corehss.sgsn_plmn\" : " INT1 ", \"corehss.sgsn_purged\" : " INT1 " } }");
+	       ", \"corehss.sgsn_purged\" : " INT1 ", \"corehss.sgsn_plmn\" : " INT1 " } }");
 	// nor of an SGSN
-	w.sgsn_time_us = 0;
+	sgsn->time_us = 0;
+	w = write_of_state(&at);
 	assert_int_equal(mongo_update_ops(&w, 2, ops), 0);
+	at.imeisv = 13ull << 60 | 30181612581615ull;
+	w = write_of_state(&at);
+	one_op(&w, IMSI " }", "{ \"$set\" : { \"imeisv\" : \"30181612581615\" } }");
+}
+
+// What an application writes, whatever it is: octets, and updates one after the other.
+static void octets(void **state)
+{
+	static const char *const text[] = {"{ \"$set\" : { \"corehss.x\" : { \"$binary\" : { \"base64\" : \"AP8=\", \"subType\" : \"00\" } }, "
+					   "\"corehss.time\" : { \"$numberLong\" : \"9\" }, \"corehss.node\" : " INT2 " } }",
+					   "{ \"$unset\" : { \"corehss.y\" : " INT1 " } }"};
+	(void)state;
+	fields.cnt = fields.updates = fields.used = 0;
+	up_update_begin(&fields, "corehss.time", 9);
+	up_set_octets(&fields, "corehss.x", slice_of("\x00\xff", 2));
+	up_set_int64(&fields, "corehss.time", 9);
+	up_update_begin(&fields, NULL, 0);
+	up_unset(&fields, "corehss.y");
+	struct up_field *copy = up_fields_copy(&fields);
+	struct up_write w = write_of_fields(UP_WRITE_STATE);
+	w.field = copy;
+	memset(fields.octets, 0, sizeof(fields.octets));
+	assert_int_equal(mongo_update_ops(&w, 2, ops), 2);
+	for (unsigned i = 0; i < 2; i++) {
+		is(&ops[i].update, text[i]);
+		mongo_op_fini(&ops[i]);
+	}
+	free(copy);
 }
 
 #define OBJECT     ", \"security\" : { \"$type\" : \"object\" }"
@@ -125,11 +173,13 @@ static void sqns(void **state)
 
 static void all_at_once(void **state)
 {
-	struct up_write w = write_of(UP_WRITE_STATE | UP_WRITE_SQN | UP_WRITE_NORMALISE);
 	(void)state;
-	snprintf(w.mme_host, sizeof(w.mme_host), "m");
-	snprintf(w.sgsn_host, sizeof(w.sgsn_host), "s");
-	w.mme_time_us = w.sgsn_time_us = 9;
+	fields.cnt = fields.updates = fields.used = 0;
+	for (unsigned i = 0; i < UP_UPDATES_MAX; i++) {
+		up_update_begin(&fields, "time", i);
+		up_set_text(&fields, "name", slice_str("m"));
+	}
+	struct up_write w = write_of_fields(UP_WRITE_STATE | UP_WRITE_SQN | UP_WRITE_NORMALISE);
 	assert_int_equal(mongo_update_ops(&w, 0, ops), MONGO_OPS_MAX);
 	for (unsigned i = 0; i < MONGO_OPS_MAX; i++) {
 		bson_iter_t at;
@@ -188,7 +238,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(location), cmocka_unit_test(location_removed), cmocka_unit_test(sgsn_only),
 	    cmocka_unit_test(sqns),     cmocka_unit_test(all_at_once),      cmocka_unit_test(blame),
-	    cmocka_unit_test(reply),
+	    cmocka_unit_test(octets),   cmocka_unit_test(reply),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

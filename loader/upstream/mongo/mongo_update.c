@@ -32,30 +32,6 @@ static void not_greater(bson_t *filter, const char *field, uint64_t than)
 	bson_append_document_end(filter, &value);
 }
 
-static void append_plmn(bson_t *set, bson_t *unset, const char *field, const uint8_t plmn[3])
-{
-	static const uint8_t unknown[3];
-	char text[7];
-	if (plmn_valid(plmn) && memcmp(plmn, unknown, 3) != 0) {
-		plmn_text(plmn, text);
-		bson_append_utf8(set, field, -1, text, -1);
-	} else {
-		bson_append_int32(unset, field, -1, 1);
-	}
-}
-
-// Digits, as open5gs-hssd keeps it; the value is that of struct ipc_change: their number less one above
-// bit 60.
-static void append_imeisv(bson_t *set, uint64_t imeisv)
-{
-	char text[32];
-	if (!imeisv)
-		return;
-	snprintf(text, sizeof(text), "%0*llu", (int)(imeisv >> 60) + 1,
-		 (unsigned long long)(imeisv & ((1ull << 60) - 1)));
-	BSON_APPEND_UTF8(set, "imeisv", text);
-}
-
 // $set and $unset, whichever is not empty: an empty one is an error before MongoDB 5.
 static void finish(struct mongo_op *op, bson_t *set, bson_t *unset)
 {
@@ -67,57 +43,42 @@ static void finish(struct mongo_op *op, bson_t *set, bson_t *unset)
 	bson_destroy(unset);
 }
 
-static void unset_sgsn(bson_t *unset)
+static void append_field(const struct up_field *f, bson_t *set, bson_t *unset)
 {
-	BSON_APPEND_INT32(unset, "corehss.sgsn_host", 1);
-	BSON_APPEND_INT32(unset, "corehss.sgsn_realm", 1);
-	BSON_APPEND_INT32(unset, "corehss.sgsn_plmn", 1);
-	BSON_APPEND_INT32(unset, "corehss.sgsn_purged", 1);
+	switch (f->kind) {
+	case UP_FIELD_UNSET:
+		bson_append_int32(unset, f->path, -1, 1);
+		break;
+	case UP_FIELD_TEXT:
+		bson_append_utf8(set, f->path, -1, (const char *)f->octets.p, (int)f->octets.len);
+		break;
+	case UP_FIELD_INT64:
+		bson_append_int64(set, f->path, -1, f->n);
+		break;
+	case UP_FIELD_BOOL:
+		bson_append_bool(set, f->path, -1, f->n);
+		break;
+	case UP_FIELD_OCTETS:
+		bson_append_binary(set, f->path, -1, BSON_SUBTYPE_BINARY, f->octets.p, f->octets.len);
+		break;
+	case UP_FIELD_UPDATE:
+		break;
+	}
 }
 
-// The MME's part. It never replaces a newer mme_timestamp. When a location is removed, the time of the
-// removal is kept, so that no older location comes back from elsewhere.
-static void mme_op(const struct up_write *w, uint32_t node, struct mongo_op *op)
+// Composes the update that begins at `f`, up to the next one. Returns what is behind it.
+static const struct up_field *state_op(const struct up_field *f, const struct up_field *end, uint32_t node, struct mongo_op *op)
 {
 	bson_t set = BSON_INITIALIZER, unset = BSON_INITIALIZER;
-	not_greater(&op->filter, "mme_timestamp", w->mme_time_us);
-	if (w->mme_host[0]) {
-		BSON_APPEND_UTF8(&set, "mme_host", w->mme_host);
-		BSON_APPEND_UTF8(&set, "mme_realm", w->mme_realm);
-		BSON_APPEND_BOOL(&set, "purge_flag", w->mme_purged);
-		append_plmn(&set, &unset, "corehss.mme_plmn", w->mme_plmn);
-	} else {
-		BSON_APPEND_INT32(&unset, "mme_host", 1);
-		BSON_APPEND_INT32(&unset, "mme_realm", 1);
-		BSON_APPEND_INT32(&unset, "purge_flag", 1);
-		BSON_APPEND_INT32(&unset, "corehss.mme_plmn", 1);
-	}
-	BSON_APPEND_INT64(&set, "mme_timestamp", (int64_t)w->mme_time_us);
-	append_imeisv(&set, w->imeisv);
-	BSON_APPEND_INT32(&set, "corehss.node", (int32_t)node);
-	finish(op, &set, &unset);
-}
-
-static void sgsn_op(const struct up_write *w, uint32_t node, struct mongo_op *op)
-{
-	bson_t set = BSON_INITIALIZER, unset = BSON_INITIALIZER;
-	if (w->sgsn_time_us)
-		not_greater(&op->filter, "corehss.sgsn_timestamp", w->sgsn_time_us);
-	if (w->sgsn_host[0]) {
-		BSON_APPEND_UTF8(&set, "corehss.sgsn_host", w->sgsn_host);
-		BSON_APPEND_UTF8(&set, "corehss.sgsn_realm", w->sgsn_realm);
-		BSON_APPEND_BOOL(&set, "corehss.sgsn_purged", w->sgsn_purged);
-		append_plmn(&set, &unset, "corehss.sgsn_plmn", w->sgsn_plmn);
-		BSON_APPEND_INT64(&set, "corehss.sgsn_timestamp", (int64_t)w->sgsn_time_us);
+	const char *guard = f->path;
+	if (guard)
+		not_greater(&op->filter, guard, (uint64_t)f->n);
+	while (++f < end && f->kind != UP_FIELD_UPDATE)
+		append_field(f, &set, &unset);
+	if (guard)
 		BSON_APPEND_INT32(&set, "corehss.node", (int32_t)node);
-	} else if (w->sgsn_time_us) { // of the removal: it stays, as that of the MME's
-		unset_sgsn(&unset);
-		BSON_APPEND_INT64(&set, "corehss.sgsn_timestamp", (int64_t)w->sgsn_time_us);
-		BSON_APPEND_INT32(&set, "corehss.node", (int32_t)node);
-	}
-	if (w->mme_time_us == 0)
-		append_imeisv(&set, w->imeisv);
 	finish(op, &set, &unset);
+	return f;
 }
 
 // Only if the sub-document exists: MongoDB would create a missing one, and text or null in its place is for
@@ -171,14 +132,9 @@ static void normalise_op(const struct up_write *w, struct mongo_op *op)
 unsigned mongo_update_ops(const struct up_write *w, uint32_t node, struct mongo_op ops[MONGO_OPS_MAX])
 {
 	unsigned cnt = 0;
-	if (w->what & UP_WRITE_STATE) {
-		// without a time there never was one: what stands there is not ours
-		bool mme = w->mme_host[0] || w->mme_time_us;
-		if (mme)
-			mme_op(w, node, begin(w, ops, &cnt));
-		if (w->sgsn_host[0] || w->sgsn_time_us || (!mme && w->imeisv))
-			sgsn_op(w, node, begin(w, ops, &cnt));
-	}
+	const struct up_field *f = w->field, *end = w->field + w->field_cnt;
+	while (w->what & UP_WRITE_STATE && f && f < end && cnt < UP_UPDATES_MAX)
+		f = state_op(f, end, node, begin(w, ops, &cnt));
 	if (w->what & UP_WRITE_SQN) {
 		struct mongo_op *op = begin(w, ops, &cnt);
 		sqn_filter(op);

@@ -2,14 +2,13 @@
 // functions; loader process, the write thread; law 8. Each update may be applied twice, and late: its filter
 // says what it may still replace. They work on MongoDB 4.0 (no pipelines), and none is an upsert.
 //
-//	mme_host, mme_realm, mme_timestamp (int64, us), purge_flag, imeisv	as open5gs-hssd writes them
-//	corehss { node, mme_plmn, sgsn_host, sgsn_realm, sgsn_timestamp, sgsn_plmn, sgsn_purged }	ours
+//	what applications set and remove (up_fields.h); corehss.node: the number of the node that wrote last
 //	security.sqn	int64
 #pragma once
 #include <bson/bson.h>
 #include "loader/upstream/upstream.h"
 
-#define MONGO_OPS_MAX 4u // of one write
+#define MONGO_OPS_MAX (UP_UPDATES_MAX + 2u) // of one write
 
 struct mongo_op {
 	bson_t filter, update; // of one updateOne
