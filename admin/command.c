@@ -18,6 +18,7 @@
 #define ARG(NAME, TYPE, HOW, HELP) {.name = NAME, .type = ADMIN_TYPE_##TYPE, .how = ADMIN_HOW_##HOW, .help = HELP},
 #define INPUT ADMIN_FLAG_INPUT
 #define SLOW  ADMIN_FLAG_SLOW
+#define TEXT_ROW ADMIN_FLAG_TEXT
 #define COMMAND(WORDS, SERVED, FLAGS, HELP, EXAMPLE, ARGS)                                                            \
 	{.words = WORDS, .served = ADMIN_SERVED_##SERVED, .flags = FLAGS, .help = HELP, .example = EXAMPLE, .arg = {ARGS}},
 // clang-format on
@@ -27,6 +28,7 @@ const struct admin_command admin_command_rows[] = {
 #undef COMMAND
 #undef INPUT
 #undef SLOW
+#undef TEXT_ROW
 #undef ARG
 const unsigned admin_command_cnt = sizeof(admin_command_rows) / sizeof(admin_command_rows[0]);
 

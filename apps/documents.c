@@ -8,7 +8,8 @@ enum {
 	DROP = DOC_F_DROP,
 	QUIET = DOC_F_QUIET,
 	ONE = DOC_F_ONE,
-	TEXT = DOC_F_TEXT
+	TEXT = DOC_F_TEXT,
+	ALONE = DOC_F_ALONE
 };
 
 #define MEMBER(NAME, PATH, TYPE, LEAST, MOST, PART, FLAGS, HELP)                                                       \
@@ -25,11 +26,15 @@ static const struct doc_member core_rows[] = {
 static const struct doc_member s6a_rows[] = {
 #include "apps/s6a/document.def"
 };
+static const struct doc_member cx_rows[] = {
+#include "apps/cx/document.def"
+};
 #undef MEMBER
 
 #define ROWS(OWNER, LIST) {.owner = OWNER, .member = LIST, .cnt = sizeof(LIST) / sizeof((LIST)[0])}
-static const struct doc_table core = ROWS("core", core_rows), s6a = ROWS("s6a", s6a_rows);
-static const struct doc_table *const tables[DOC_OWNER_CNT] = {[DOC_OWNER_CORE] = &core, [DOC_OWNER_S6A] = &s6a};
+static const struct doc_table core = ROWS("core", core_rows), s6a = ROWS("s6a", s6a_rows), cx = ROWS("cx", cx_rows);
+static const struct doc_table *const tables[DOC_OWNER_CNT] = {[DOC_OWNER_CORE] = &core, [DOC_OWNER_S6A] = &s6a,
+							      [DOC_OWNER_CX] = &cx};
 
 static struct doc_schema schema;
 static pthread_once_t once = PTHREAD_ONCE_INIT;

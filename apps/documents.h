@@ -3,7 +3,7 @@
 #pragma once
 #include "lib/document/schema.h"
 
-enum doc_owner { DOC_OWNER_CORE, DOC_OWNER_S6A, DOC_OWNER_CNT };
+enum doc_owner { DOC_OWNER_CORE, DOC_OWNER_S6A, DOC_OWNER_CX, DOC_OWNER_CNT };
 
 // What the rows of each table count.
 enum doc_core_row {

@@ -15,8 +15,7 @@ struct up_fields;
 
 struct app_document {
 	struct loader *l;
-	struct slice text; // the document, JSON
-	const json_t *json; // the same parsed; NULL: not parsed yet (app_document_member)
+	struct slice data; // what this application has made of its member; empty: the document has none
 	struct op *op;			// its `rec` is the record as it will be
 	const struct cache_record *old; // NULL: the subscriber is new
 	const struct subscription *s;
@@ -46,6 +45,12 @@ struct loader_app {
 	// octets, is for the new body. false: the cache has no room, or this build does not understand the octets. NULL:
 	// the body is published as it is.
 	bool (*pack)(struct builder *b, bool data, struct cache_state *s, uint8_t *buf);
+	// A member of the document of which it makes data (app_data.h); NULL: none, and neither of the next two.
+	const char *member;
+	// Makes data of it. false: e->text says what is wrong, beginning with the member's path.
+	bool (*read)(struct loader *l, const json_t *member, struct wr *out, struct record_error *e);
+	// What is stored in its place, when something in it must not be; NULL: it is stored as it is.
+	json_t *(*stored)(const json_t *member);
 	// The hashes of the identities (lib/base/subject.h) that its data give to a subscriber; at most `max`. Returns how
 	// many. NULL: none.
 	unsigned (*identities)(struct slice data, uint64_t *hash, unsigned max);
@@ -76,5 +81,3 @@ static inline const struct loader_app *loader_app(const struct loader *l, unsign
 {
 	return number < 2 * CACHE_APP_MAX ? l->app[number % CACHE_APP_MAX] : NULL;
 }
-// A member of the document, to be released with json_decref; NULL: it has none. Cheap where it has none.
-json_t *app_document_member(const struct app_document *d, const char *name) MUST_USE;

@@ -20,7 +20,7 @@ WORDS = {
     "STORE": "`sqlite`, `mongodb`, `csv`",
     "ACCEPT": "`any`, `listed`",
     "VIA": "`any`, `tcp`, `sctp`, `tls`",
-    "APPLICATION": "`s6a`",
+    "APPLICATION": "`s6a`, `cx`",
     "VERIFY": "`required`, `optional`",
     "LEVEL": "`error`, `warn`, `info`, `debug`",
     "FORMAT": "`text`, `json`",
@@ -140,13 +140,13 @@ Commented examples.
 """
 
 
-MEMBER_TABLES = (ROOT / "lib" / "document" / "core.def", ROOT / "apps" / "s6a" / "document.def")
+MEMBER_TABLES = (ROOT / "lib" / "document" / "core.def", *sorted((ROOT / "apps").glob("*/document.def"), reverse=True))
 MEMBER_ROW = re.compile(r"^MEMBER\((.*?)\)$", re.M | re.S)
 PARTS = {"NAME": "name", "SUBSCRIBER": "subscriber", "PROFILE": "profile", "STATE": "state", "OTHERS": "others"}
 
 
 def member_value(kind, least, most):
-    number = {"UINT32_MAX": "4294967295", "UINT32_MAX / 60": "71582788", "INT64_MAX": "2^63 - 1", "(1ll << 48) - 1": "2^48 - 1"}
+    number = {"INT32_MAX": "2147483647", "UINT32_MAX": "4294967295", "UINT32_MAX / 60": "71582788", "INT64_MAX": "2^63 - 1", "(1ll << 48) - 1": "2^48 - 1"}
     return {
         "ANY": "not looked at", "OBJECT": "object", "BOOL": "true, false", "IPV4": "IPv4 address", "IPV6": "IPv6 address",
         "LIST": f"list of at most {most}" if most != "0" else "list", "RATE": "bit rate",

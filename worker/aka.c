@@ -13,7 +13,7 @@ enum aka_result aka_begin(struct aka *a, struct request *r, const struct cache_r
 	a->keys.alg = rec->alg == ALG_XOR ? AUTH_XOR : AUTH_MILENAGE;
 	memcpy(a->keys.k, rec->k, 16);
 	memcpy(a->keys.opc, rec->opc, 16);
-	return rec->alg == ALG_MILENAGE || rec->alg == ALG_XOR ? AKA_OK : AKA_UNAVAILABLE;
+	return !(rec->flags & RECORD_NO_KEY) && (rec->alg == ALG_MILENAGE || rec->alg == ALG_XOR) ? AKA_OK : AKA_UNAVAILABLE;
 }
 
 void aka_end(struct aka *a)

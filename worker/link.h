@@ -28,7 +28,7 @@ struct link_change {
 	struct link_hss_request {
 		uint8_t purpose;
 		struct slice host, realm, data;
-	} request[4];
+	} request[12]; // OP_REQUEST_MAX of the loader
 };
 void link_change(struct request *r, const struct link_change *c);
 // Looks for a subscriber that is not in the cache. true: it may be known, and the request waits for the

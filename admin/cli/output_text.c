@@ -290,6 +290,16 @@ static void status_row(struct cli_output *o, json_t *row)
 	json_decref(roles);
 }
 
+// Line by line, control characters apart.
+static void whole_text(FILE *f, const char *text)
+{
+	const char *c = text ? text : "";
+	for (; *c; c++)
+		fputc(((unsigned char)*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7f ? '?' : *c, f);
+	if (c == text || (text && c[-1] != '\n'))
+		fputc('\n', f);
+}
+
 struct cli_output *cli_text_new(const struct admin_command *command, FILE *f)
 {
 	struct cli_output *o = calloc(1, sizeof(*o));
@@ -318,7 +328,9 @@ void cli_text_row(struct cli_output *o, const char *text, size_t len)
 	}
 	if (o->rows++ > 0)
 		fputc('\n', o->f);
-	if (strcmp(o->command->words, "status") == 0)
+	if (o->command->flags & ADMIN_FLAG_TEXT)
+		whole_text(o->f, json_string_value(json_object_iter_value(json_object_iter(row))));
+	else if (strcmp(o->command->words, "status") == 0)
 		status_row(o, row);
 	else
 		flat(o->f, row, strcmp(o->command->words, "subscriber show") == 0);

@@ -1,16 +1,285 @@
-// Cx in the loader: how its state and its data get into the cache (loader/app.h).
+// Cx in the loader: how its state and its data get into the cache, and what a new document or a deletion means for those
+// who are registered (loader/app.h).
+#include "apps/cx/loader.h"
+#include <errno.h>
+#include <stdio.h>
 #include "apps/apps.h"
-#include "apps/cx/registration.h"
-#include "loader/app.h"
+#include "lib/base/clock.h"
+#include "loader/commit/change.h"
+#include "loader/commit/hss_request.h"
+#include "loader/commit/txn.h"
+#include "loader/upstream/up_fields.h"
 
 static bool pack(struct builder *b, bool data, struct cache_state *s, uint8_t *buf)
 {
 	return data ? cx_data_pack(b, s, buf) : cx_state_pack(b, s, buf);
 }
 
+static uint32_t now_s(void)
+{
+	return (uint32_t)(clock_wall_us() / 1000000);
+}
+
+// ---- requests and states of an operation
+
+static struct slice private_of(const struct cx_user *u, uint32_t device)
+{
+	for (unsigned i = 0; i < u->d.priv_cnt; i++)
+		if (u->d.priv[i].device == device)
+			return u->d.priv[i].identity;
+	return u->d.priv_cnt ? u->d.priv[0].identity : (struct slice){0};
+}
+
+static void add_request(struct loader *l, struct op *op, uint8_t purpose, struct slice host, struct slice realm,
+			const struct cx_row *row)
+{
+	uint8_t data[CX_ROW_MAX];
+	struct wr w = wr_of(data, sizeof(data));
+	if (host.len && cx_row_put(&w, row))
+		hss_request_add(l, op, op->rec.imsi,
+				&(struct hss_request_image){
+					.app = app_cx, .purpose = purpose, .host = host, .realm = realm, .data = wr_done(&w)});
+}
+
+void cx_push(struct loader *l, struct op *op, const struct cx_state *now, uint8_t set, bool secret)
+{
+	add_request(l, op, cx_push_purpose(set), now->host, now->realm,
+		    &(struct cx_row){.reason = secret ? CX_PUSH_SECRET : 0, .set = set, .time_s = now->time_s});
+}
+
+static void add_terminations(struct loader *l, struct op *op, const struct cx_user *u, const struct cx_decision *d,
+			     struct slice text)
+{
+	for (unsigned i = 0; i < d->terminate_cnt; i++) {
+		const struct cx_terminate *t = &d->terminate[i];
+		add_request(l, op, cx_terminate_purpose(t->device), t->host, t->realm,
+			    &(struct cx_row){.reason = (uint8_t)t->reason,
+					     .set = t->set,
+					     .device = t->device,
+					     .time_s = d->next.time_s,
+					     .user = private_of(u, t->device),
+					     .text = text});
+	}
+}
+
+bool cx_decide(struct loader *l, struct op *op, const struct cx_user *u, const struct cx_decision *d, struct slice text)
+{
+	uint8_t body[CX_STATE_MAX];
+	struct wr w = wr_of(body, sizeof(body));
+	const struct state_kept kept = {.outbox = l->outbox != NULL};
+	cx_state_put(&w, &d->next, l->outbox != NULL);
+	if (w.err || !change_state(l, op, loader_app(l, app_cx), wr_done(&w), 0, &kept))
+		return false;
+	add_terminations(l, op, u, d, text);
+	return true;
+}
+
+// ---- a document
+
+// Is the identity another subscriber's? Then e->text says whose.
+static bool is_taken(const struct app_document *d, enum subject_form form, struct slice identity, const char *list, unsigned i)
+{
+	static struct cx_user other;
+	struct subject s;
+	bool wildcard;
+	int at;
+	char imsi[16];
+	if (!subject_read(form, identity, &s))
+		return false; // a wildcard: it may meet others
+	const struct cache_record *r = cx_find(d->l->cache, d->l->config, &s, &other, &at, &wildcard);
+	if (!r || wildcard || r->imsi.v == d->op->rec.imsi.v)
+		return false;
+	imsi_text(r->imsi, imsi);
+	snprintf(d->e->text, sizeof(d->e->text), "ims.%s[%u].identity: subscriber %s has \"%.*s\" already", list, i, imsi,
+		 (int)(identity.len < 100 ? identity.len : 100), (const char *)identity.p);
+	return true;
+}
+
+static bool any_is_taken(const struct app_document *d, const struct cx_data *data)
+{
+	for (unsigned i = 0; i < data->priv_cnt; i++)
+		if (is_taken(d, SUBJECT_FORM_PRIVATE, data->priv[i].identity, "private_identities", i))
+			return true;
+	for (unsigned i = 0; i < data->pub_cnt; i++)
+		if (is_taken(d, SUBJECT_FORM_PUBLIC, data->pub[i].identity, "public_identities", i))
+			return true;
+	return false;
+}
+
+static bool same_criteria(const struct cx_profile *a, const struct cx_profile *b)
+{
+	return slice_eq(a->criteria, b->criteria) && a->is_template == b->is_template && a->shared_cnt == b->shared_cnt &&
+	       memcmp(a->shared, b->shared, a->shared_cnt * sizeof(*a->shared)) == 0;
+}
+
+// The next public identity of the set, from *i on; NULL: none.
+static const struct cx_public *next_of(const struct cx_user *u, uint8_t set, unsigned *i)
+{
+	while (*i < u->d.pub_cnt)
+		if (u->d.pub[(*i)++].set == set)
+			return &u->d.pub[*i - 1];
+	return NULL;
+}
+
+// Would the S-CSCF be told the same of this set?
+static bool same_profile(const struct cx_user *a, const struct cx_user *b, uint8_t set)
+{
+	const struct cx_public *p, *q;
+	unsigned i = 0, k = 0;
+	do {
+		p = next_of(a, set, &i);
+		q = next_of(b, set, &k);
+		if (!p != !q)
+			return false;
+		if (p && (!slice_eq(p->identity, q->identity) || p->barred != q->barred || p->type != q->type ||
+			  p->first != q->first || !slice_eq(p->display, q->display) ||
+			  !same_criteria(&a->d.profile[p->profile], &b->d.profile[q->profile])))
+			return false;
+	} while (p);
+	for (unsigned n = 0; n < CX_CHARGING_CNT; n++)
+		if (!slice_eq(a->d.charging[n], b->d.charging[n]))
+			return false;
+	return true;
+}
+
+static bool same_default(const struct cx_user *a, const struct cx_user *b, uint8_t set)
+{
+	int i = cx_default_of(a, set), k = cx_default_of(b, set);
+	return i >= 0 && k >= 0 && slice_eq(a->d.pub[i].identity, b->d.pub[k].identity);
+}
+
+static const struct cx_private *device_in(const struct cx_user *u, uint32_t device)
+{
+	for (unsigned i = 0; i < u->d.priv_cnt; i++)
+		if (u->d.priv[i].device == device)
+			return &u->d.priv[i];
+	return NULL;
+}
+
+static bool same_secret(const struct cx_user *a, const struct cx_user *b, uint32_t device)
+{
+	const struct cx_private *p = device_in(a, device), *q = device_in(b, device);
+	return p && q && p->scheme == q->scheme && slice_eq(p->ha1, q->ha1) && slice_eq(p->realm, q->realm);
+}
+
+// Registrations that the new document has no place for end: the private identity is gone, or the set, or its default
+// identity is another one, which a PPR cannot say (TS 29.228 6.1.3). false: no room.
+static bool end_what_is_gone(const struct app_document *d, const struct cx_user *before, const struct cx_user *after,
+			     struct cx_state *now)
+{
+	struct cx_decision what;
+	bool changed = false, ok = true;
+	for (unsigned i = 0; i < now->pair_cnt; i++) {
+		struct cx_pair p = now->pair[i];
+		bool gone = !device_in(after, p.device), moved = !same_default(before, after, p.set);
+		if (!gone && !moved)
+			continue;
+		cx_deregister(now, p.device, p.set, gone ? CX_PERMANENT_TERMINATION : CX_SERVER_CHANGE, now_s(), &what);
+		add_terminations(d->l, d->op, before, &what, (struct slice){0});
+		what.terminate_cnt = 0;
+		*now = what.next;
+		changed = true;
+		i = UINT32_MAX; // the pairs have moved
+	}
+	what.next = *now;
+	what.terminate_cnt = 0;
+	if (changed)
+		ok = cx_decide(d->l, d->op, before, &what, (struct slice){0});
+	return ok;
+}
+
+static void push_what_changed(const struct app_document *d, const struct cx_user *before, const struct cx_user *after,
+			      const struct cx_state *now)
+{
+	bool told[256] = {false};
+	for (unsigned i = 0; i < now->pair_cnt; i++) {
+		const struct cx_pair *p = &now->pair[i];
+		bool secret = !same_secret(before, after, p->device);
+		bool serves = p->flags & (CX_REGISTERED | CX_UNREGISTERED);
+		if (told[p->set] || !((serves && !same_profile(before, after, p->set)) || secret))
+			continue;
+		cx_push(d->l, d->op, now, p->set, secret);
+		told[p->set] = true;
+	}
+}
+
+static int changed(const struct app_document *d, const struct cx_data *data)
+{
+	static struct cx_user before, after;
+	static struct cx_state now;
+	const struct loader_app *self = loader_app(d->l, app_cx);
+	if (!change_data(d->l, d->op, self, d->data))
+		return -ENOSPC;
+	if (!d->old)
+		return APP_TAKEN;
+	cx_state_of(d->l->cache, d->old, &now);
+	if (!now.pair_cnt)
+		return APP_TAKEN;
+	(void)cx_user_of(d->l->cache, d->l->config, d->old, &before);
+	after.d = *data;
+	(void)cx_user_fill(d->l->config, &d->op->rec, d->data.len != 0, &after);
+	if (!end_what_is_gone(d, &before, &after, &now))
+		return -ENOSPC;
+	push_what_changed(d, &before, &after, &now);
+	return APP_TAKEN;
+}
+
+// Of a subscriber without data the numbers may have changed, from which identities follow.
+static bool numbers_changed(const struct app_document *d)
+{
+	return d->old && (d->old->msisdn[0].v != d->op->rec.msisdn[0].v || d->old->msisdn[1].v != d->op->rec.msisdn[1].v);
+}
+
+int cx_document(const struct app_document *d)
+{
+	static struct cx_data data;
+	struct cache_state had, state;
+	if (!d->l->config)
+		return 0;
+	bool has_data = d->data.len || (d->old && cache_state_of_kind(d->l->cache, d->old, app_cx, CACHE_DATA, &had));
+	bool registered = d->old && cache_state_find(d->l->cache, d->old, app_cx, &state);
+	if (!has_data && !(registered && numbers_changed(d)))
+		return 0;
+	if (d->old && !d->content_changed)
+		return 0;
+	(void)cx_data_get(d->data, &data);
+	if (any_is_taken(d, &data))
+		return -EINVAL;
+	return changed(d, &data);
+}
+
+void cx_withdrawn(struct loader *l, struct op *op, const struct cache_record *r)
+{
+	static struct cx_user u;
+	struct cx_state now;
+	struct cx_decision what;
+	if (!l->config)
+		return;
+	cx_state_of(l->cache, r, &now);
+	(void)cx_user_of(l->cache, l->config, r, &u);
+	cx_deregister(&now, 0, -1, CX_PERMANENT_TERMINATION, now_s(), &what);
+	add_terminations(l, op, &u, &what, (struct slice){0});
+}
+
+size_t cx_common(struct loader *l, const struct config *config, uint8_t *out, size_t cap)
+{
+	(void)l;
+	(void)config;
+	(void)out;
+	(void)cap;
+	return 0;
+}
+
 const struct loader_app cx_loader = {
 	.name = "cx",
 	.number = app_cx,
 	.pack = pack,
+	.member = "ims",
+	.read = cx_read,
+	.stored = cx_stored,
 	.identities = cx_data_identities,
+	.common = cx_common,
+	.document = cx_document,
+	.withdrawn = cx_withdrawn,
+	.commands = cx_commands,
 };

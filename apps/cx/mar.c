@@ -178,24 +178,11 @@ static void serve_aka(struct mar *m)
 	aka_end(&m->aka);
 }
 
-// SIP Digest (RFC 2617 with qop auth): the S-CSCF gets H(A1) and makes the challenge itself.
 static void answer_digest(struct mar *m)
 {
 	struct wr w;
-	char ha1[33];
-	hex_text(m->priv->ha1.p, 16, ha1);
 	answer_begin(m, &w, 1, ITEM_ROOM + m->priv->realm.len);
-	size_t at = avp_group_begin(&w, AVP_CODE_SIP_Auth_Data_Item, VENDOR, AVP_M);
-	avp_put_u32(&w, AVP_CODE_SIP_Item_Number, VENDOR, AVP_M, 1);
-	cx_put_text(&w, AVP_CODE_SIP_Authentication_Scheme, slice_str(SCHEME_DIGEST));
-	size_t in = avp_group_begin(&w, AVP_CODE_SIP_Digest_Authenticate, VENDOR, 0);
-	avp_put_slice(&w, AVP_CODE_Digest_Realm, 0, AVP_M, m->priv->realm);
-	avp_put_slice(&w, AVP_CODE_Digest_Algorithm, 0, AVP_M, slice_str("MD5"));
-	avp_put_slice(&w, AVP_CODE_Digest_Qop, 0, AVP_M, slice_str("auth"));
-	avp_put(&w, AVP_CODE_Digest_HA1, 0, AVP_M, ha1, 32);
-	avp_group_end(&w, in);
-	avp_group_end(&w, at);
-	secret_wipe(ha1, sizeof ha1);
+	cx_put_digest(&w, m->priv);
 	request_answer_end(m->s.r, &w);
 }
 

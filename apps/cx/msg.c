@@ -1,6 +1,7 @@
 // See msg.h; and how a request's user is found, and a decision sent to the loader (cx.h).
 #include "apps/cx/msg.h"
 #include "apps/cx/cx.h"
+#include "lib/base/secret.h"
 #include "lib/diameter/avp.h"
 #include "worker/link.h"
 #include "worker/worker.h"
@@ -91,6 +92,35 @@ void cx_put_associated(struct wr *w, const struct cx_user *u)
 	for (unsigned i = 0; i < u->d.priv_cnt; i++)
 		avp_put_slice(w, AVP_CODE_User_Name, 0, AVP_M, u->d.priv[i].identity);
 	avp_group_end(w, at);
+}
+
+bool cx_put_user_data(struct wr *w, const struct cache *c, const struct cx_user *u, unsigned priv, uint8_t set,
+		      uint32_t features)
+{
+	size_t at = avp_group_begin(w, AVP_CODE_User_Data, VENDOR, AVP_M);
+	bool ok = cx_user_data_write(w, c, u, priv, set, features);
+	avp_group_end(w, at);
+	if (!w->err)
+		wr_zero(w, -(wr_len(w) - at) & 3u);
+	return ok && !w->err;
+}
+
+// The SIP-Auth-Data-Item of SIP Digest (RFC 2617 with qop auth): the S-CSCF gets H(A1) and makes the challenge itself.
+void cx_put_digest(struct wr *w, const struct cx_private *p)
+{
+	char ha1[33];
+	hex_text(p->ha1.p, 16, ha1);
+	size_t at = avp_group_begin(w, AVP_CODE_SIP_Auth_Data_Item, VENDOR, AVP_M);
+	avp_put_u32(w, AVP_CODE_SIP_Item_Number, VENDOR, AVP_M, 1);
+	cx_put_text(w, AVP_CODE_SIP_Authentication_Scheme, slice_str("SIP Digest"));
+	size_t in = avp_group_begin(w, AVP_CODE_SIP_Digest_Authenticate, VENDOR, 0);
+	avp_put_slice(w, AVP_CODE_Digest_Realm, 0, AVP_M, p->realm);
+	avp_put_slice(w, AVP_CODE_Digest_Algorithm, 0, AVP_M, slice_str("MD5"));
+	avp_put_slice(w, AVP_CODE_Digest_Qop, 0, AVP_M, slice_str("auth"));
+	avp_put(w, AVP_CODE_Digest_HA1, 0, AVP_M, ha1, 32);
+	avp_group_end(w, in);
+	avp_group_end(w, at);
+	secret_wipe(ha1, sizeof ha1);
 }
 
 // ---- the user of a request
@@ -194,7 +224,7 @@ void cx_change(struct cx_subject *s, const struct cx_decision *d)
 	uint8_t state[CX_STATE_MAX], rows[CX_TERMINATE_MAX][CX_ROW_MAX];
 	struct wr w = wr_of(state, sizeof state);
 	struct link_change c = {.version = s->state.version};
-	cx_state_put(&w, &d->next);
+	cx_state_put(&w, &d->next, s->r->w->config->store == STORE_MONGODB);
 	for (unsigned i = 0; i < d->terminate_cnt; i++) {
 		const struct cx_terminate *t = &d->terminate[i];
 		const struct cx_row row = {.reason = (uint8_t)t->reason,

@@ -1,16 +1,9 @@
 // Cx messages: from slots to values, and from values to AVPs. No decisions here.
 #pragma once
-#include "apps/cx/user.h"
+#include "apps/cx/user_data.h"
 #include "lib/auth/vectors.h"
 #include "worker/request.h"
 
-// Features of TS 29.229 7.1.1, list 1
-enum cx_feature {
-	CX_SHARED_CRITERIA = 1 << 0, // SiFC
-	CX_ALIAS = 1 << 1,
-	CX_RESTORATION = 1 << 2,
-	CX_PCSCF_RESTORATION = 1 << 3,
-};
 #define CX_FEATURES (CX_SHARED_CRITERIA | CX_RESTORATION)
 
 struct cx_features {
@@ -34,5 +27,4 @@ void cx_put_text(struct wr *w, uint32_t code, struct slice text);
 // fit, or there is no such set.
 bool cx_put_user_data(struct wr *w, const struct cache *c, const struct cx_user *u, unsigned priv, uint8_t set,
 		      uint32_t features);
-// Octets that it takes at most.
-size_t cx_user_data_room(const struct cache *c, const struct cx_user *u, uint8_t set, uint32_t features);
+void cx_put_digest(struct wr *w, const struct cx_private *p);

@@ -371,12 +371,13 @@ void cx_assign(const struct cx_state *now, const struct cx_assign *q, struct cx_
 
 // ---- the HSS itself
 
-void cx_deregister(const struct cx_state *now, uint32_t device, enum cx_reason reason, uint32_t time_s, struct cx_decision *d)
+void cx_deregister(const struct cx_state *now, uint32_t device, int set, enum cx_reason reason, uint32_t time_s,
+		   struct cx_decision *d)
 {
 	begin(now, time_s, d);
 	for (unsigned i = 0; i < d->next.pair_cnt; i++) {
 		struct cx_pair *p = &d->next.pair[i];
-		if (device && p->device != device)
+		if ((device && p->device != device) || (set >= 0 && p->set != set))
 			continue;
 		if (reason == CX_REMOVE_SCSCF && !(p->flags & CX_UNREGISTERED))
 			continue;

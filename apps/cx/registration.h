@@ -35,7 +35,7 @@ struct cx_server {
 	struct slice host, realm;
 };
 
-#define CX_TERMINATE_MAX 4
+#define CX_TERMINATE_MAX 12 // as a CHANGE has room for
 
 // An RTR that must follow.
 struct cx_terminate {
@@ -78,8 +78,8 @@ struct cx_assign {
 // SAR (D3 step 5).
 void cx_assign(const struct cx_state *now, const struct cx_assign *q, struct cx_decision *d);
 
-// The HSS ends registrations: of one device (0: all), with this reason; tells the S-CSCF.
-void cx_deregister(const struct cx_state *now, uint32_t device, enum cx_reason reason, uint32_t time_s,
+// The HSS ends registrations: of one device (0: all) and one set (-1: all), with this reason; tells the S-CSCF.
+void cx_deregister(const struct cx_state *now, uint32_t device, int set, enum cx_reason reason, uint32_t time_s,
 		   struct cx_decision *d);
 
 // The purposes of Cx's HSS-initiated requests; kept in rows.
@@ -95,8 +95,9 @@ uint8_t cx_terminate_purpose(uint32_t device);
 uint8_t cx_push_purpose(uint8_t set);
 // The `data` of a row: what an RTR says that the state does not (any more), at most 255 octets; of a PPR the set.
 #define CX_ROW_MAX 255
+#define CX_PUSH_SECRET 1 // a password has changed: the PPR brings the new digest
 struct cx_row {
-	uint8_t reason; // enum cx_reason
+	uint8_t reason; // enum cx_reason; of a PPR: CX_PUSH_SECRET
 	uint8_t set;
 	uint32_t device;
 	uint32_t time_s;	// of the state that the row follows from: an RTR is overtaken by a newer registration there

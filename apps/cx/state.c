@@ -70,9 +70,9 @@ static bool get_pairs(struct rd *r, struct cx_state *s)
 	return !r->err;
 }
 
-void cx_state_put(struct wr *w, const struct cx_state *s)
+void cx_state_put(struct wr *w, const struct cx_state *s, bool keep_time)
 {
-	if (cx_state_is_empty(s))
+	if (cx_state_is_empty(s) && !keep_time)
 		return;
 	wr_u8(w, VERSION_1);
 	wr_u8(w, s->reassignment ? ROW_REASSIGNMENT : 0);

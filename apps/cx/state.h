@@ -46,10 +46,11 @@ struct cx_state {
 #define CX_DEVICE_IMSI 1
 uint32_t cx_device_of(struct slice private_identity);
 
-// A state of which nothing is to be kept: no octets at all.
+// A state of which nothing is to be kept but its time.
 bool cx_state_is_empty(const struct cx_state *s);
-// Writes the row; an empty state gives no octets. w->err: it does not fit.
-void cx_state_put(struct wr *w, const struct cx_state *s);
+// Writes the row. An empty state gives no octets, unless its time must be kept for other nodes on one upstream. w->err: it
+// does not fit.
+void cx_state_put(struct wr *w, const struct cx_state *s, bool keep_time);
 // false: not the octets of a state; *out is empty.
 bool cx_state_get(struct slice body, struct cx_state *out);
 // From the cache. Without a state *out is empty, its version 0.

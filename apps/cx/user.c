@@ -70,10 +70,15 @@ static void compute_private(struct cx_user *u)
 
 bool cx_user_of(const struct cache *c, const struct config *config, const struct cache_record *r, struct cx_user *u)
 {
+	bool said = cx_data_of(c, r, &u->d);
+	return cx_user_fill(config, r, said, u);
+}
+
+bool cx_user_fill(const struct config *config, const struct cache_record *r, bool said, struct cx_user *u)
+{
 	u->rec = r;
 	u->text_len = 0;
 	u->domain = slice_str(config->ims_domain);
-	bool said = cx_data_of(c, r, &u->d);
 	bool no_key = r->flags & RECORD_NO_KEY;
 	u->computed = u->d.pub_cnt == 0;
 	if (u->d.priv_cnt == 0 && !no_key)

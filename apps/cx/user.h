@@ -19,6 +19,8 @@ struct cx_user {
 // Fills in `u` for a record. false: the subscription has no IMS part (its document says so, or it has no key and no
 // identities).
 bool cx_user_of(const struct cache *c, const struct config *config, const struct cache_record *r, struct cx_user *u);
+// The same where u->d holds the data already (said: the document has the member `ims`).
+bool cx_user_fill(const struct config *config, const struct cache_record *r, bool said, struct cx_user *u);
 
 // The subscriber of a public or private identity, an IMSI or an MSISDN; NULL: none. *at: the place of the identity in
 // u->d.pub or u->d.priv; -1 for an IMSI or MSISDN. An exact match goes before a wildcard; *wildcard says that it was one.

@@ -76,6 +76,8 @@ static bool compose_push(const struct hss_request *q, const struct cx_row *row, 
 	hss_request_begin(q, m, CODE_PUSH, "ppr", u.d.priv[priv].identity);
 	bool fits = cx_put_user_data(m, c, &u, priv, row->set, 0);
 	cx_put_charging(m, &u, q->w->config);
+	if (row->reason & CX_PUSH_SECRET && u.d.priv[priv].scheme == CX_DIGEST)
+		cx_put_digest(m, &u.d.priv[priv]);
 	return fits;
 }
 

@@ -7,9 +7,9 @@ const struct cache_record *s6a_find_subscriber(struct request *r)
 {
 	struct worker *w = r->w;
 	const struct cache_record *rec = r->imsi.v ? cache_find(&w->cache, r->imsi) : NULL;
-	if (rec)
+	if (rec && !(rec->flags & RECORD_NO_KEY))
 		return rec;
-	if (!link_look_up(r)) {
+	if (rec || !link_look_up(r)) {
 		r->rule = r->imsi.v ? "unknown subscriber" : "User-Name is not an IMSI";
 		request_answer(r, EXP_USER_UNKNOWN, true);
 	}

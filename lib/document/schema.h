@@ -40,6 +40,7 @@ enum {
 	DOC_F_QUIET = 8,  // the same without naming it; a list of one is taken for its element
 	DOC_F_ONE = 16,	  // of a list: a single value is taken for a list of one
 	DOC_F_TEXT = 32,  // of DOC_ANY: text, although it may look like a number
+	DOC_F_ALONE = 64, // a document that has it needs no keys
 };
 
 struct doc_member {

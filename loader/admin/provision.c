@@ -11,6 +11,7 @@
 #include "loader/document/extjson.h"
 #include "loader/document/new_document.h"
 #include "loader/upstream/feed.h"
+#include "loader/commit/app_data.h"
 #include "loader/commit/hss_request.h"
 #include "loader/upstream/problems.h"
 #include "lib/base/log.h"
@@ -81,6 +82,8 @@ static bool check_document(struct loader *l, const json_t *doc, imsi_t *imsi, st
 	struct subscription *s = calloc(1, sizeof(*s));
 	struct record_image image;
 	bool ok = s && record_parse(&l->records, doc, s, e) && record_build(&l->records, s, &image, e);
+	struct app_data data;
+	ok = ok && app_data_read(l, doc, (struct slice){0}, &data, e);
 	if (ok)
 		*imsi = s->imsi;
 	if (s)
@@ -104,6 +107,13 @@ bool provision_upstream(struct loader *l, struct feed_change *m, struct record_e
 	return false;
 }
 
+static json_t *stored_copy(struct loader *l, const json_t *document)
+{
+	json_t *stored = app_data_stored(l, document, (struct slice){0}), *copy = json_deep_copy(stored ? stored : document);
+	json_decref(stored);
+	return copy;
+}
+
 bool provision_change(struct loader *l, const struct put *p, struct record_error *e)
 {
 	imsi_t imsi;
@@ -113,7 +123,7 @@ bool provision_change(struct loader *l, const struct put *p, struct record_error
 		return false;
 	struct feed_change m = {.kind = p->mode == PUT_ADD ? UP_ADD : UP_REPLACE,
 				  .imsi = imsi,
-				  .json = json_deep_copy(p->document),
+				  .json = stored_copy(l, p->document),
 				  .done = p->done,
 				  .refused = p->refused,
 				  .id = p->id,
@@ -221,6 +231,17 @@ json_t *provision_document(struct loader *l, imsi_t imsi)
 	return doc;
 }
 
+static void mask(json_t *v, const struct doc_node *node);
+
+static void mask_list(json_t *list, const struct doc_node *element)
+{
+	size_t i;
+	json_t *v;
+	json_array_foreach(list, i, v)
+		if (element && json_is_object(v))
+			mask(v, element);
+}
+
 static void mask(json_t *v, const struct doc_node *node)
 {
 	const struct doc_schema *schema = documents_schema();
@@ -233,6 +254,8 @@ static void mask(json_t *v, const struct doc_node *node)
 			json_object_set_new(v, name, json_string(SECRET_MASK));
 		else if (n && json_is_object(member))
 			mask(member, n);
+		else if (n && json_is_array(member))
+			mask_list(member, schema_element(schema, n));
 	}
 }
 

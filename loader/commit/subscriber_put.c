@@ -3,8 +3,9 @@
 // Loader process, main thread.
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include "loader/upstream/outbox.h"
-#include "loader/app.h"
+#include "loader/commit/app_data.h"
 #include "loader/admin/provision.h"
 #include "lib/base/log.h"
 #include "lib/base/secret.h"
@@ -21,6 +22,8 @@ struct putting {
 	const struct cache_record *old;
 	struct op *op;
 	struct doc_put doc;
+	struct slice text; // the document as it is stored
+	struct app_data data; // what applications make of it
 	bool same_content; // the feed's document differs from the stored one in its state only
 };
 
@@ -96,27 +99,10 @@ static bool fill_record(struct putting *u)
 	return refuse(u, "the cache has no room for another subscription profile");
 }
 
-json_t *app_document_member(const struct app_document *d, const char *name)
-{
-	char quoted[64];
-	if (d->json)
-		return json_incref(json_object_get(d->json, name));
-	// most documents have none: that is seen without parsing them
-	snprintf(quoted, sizeof(quoted), "\"%s\"", name);
-	if (!memmem(d->text.p, d->text.len, quoted, strlen(quoted)))
-		return NULL;
-	json_t *document = json_loadb((const char *)d->text.p, d->text.len, 0, NULL);
-	json_t *member = json_incref(json_object_get(document, name));
-	json_decref(document);
-	return member;
-}
-
 // What the document says of the applications' state. false: no room in the cache; u->e says so.
 static bool take_states(struct putting *u, bool content_changed, int *taken)
 {
-	const struct app_document d = {.l = u->l,
-				       .text = u->feed ? slice_of(u->feed->doc->text, u->feed->doc->text_len) : u->p->text,
-				       .json = u->feed ? NULL : u->p->document,
+	struct app_document d = {.l = u->l,
 				       .op = u->op,
 				       .old = u->old,
 				       .s = &u->s,
@@ -125,8 +111,10 @@ static bool take_states(struct putting *u, bool content_changed, int *taken)
 				       .may_restore = u->feed && u->feed->note,
 				       .e = u->e};
 	*taken = 0;
+	app_data_claim(u->l, &u->data, true);
 	for (unsigned i = 0; i < CACHE_APP_MAX; i++) {
 		const struct loader_app *app = loader_app(u->l, i);
+		d.data = u->data.octets[i];
 		int rc = app && app->document ? app->document(&d) : 0;
 		if (rc == -EINVAL)
 			return false;
@@ -143,7 +131,7 @@ static void write_document(struct putting *u)
 	struct wr rw = wr_of(record, sizeof(record));
 	record_image_put(&rw, &u->image);
 	u->doc.record = wr_done(&rw);
-	u->doc.document = u->feed ? slice_of(u->feed->doc->text, u->feed->doc->text_len) : u->p->text;
+	u->doc.document = u->text;
 	memcpy(u->doc.digest, u->digest, 16);
 	if (!local_has_profile(u->l->local, u->doc.digest))
 		u->doc.profile = slice_of(u->profile, u->profile->len);
@@ -177,9 +165,11 @@ static void note_new(struct putting *u)
 static bool put(struct putting *u)
 {
 	struct loader *l = u->l;
-	if (!record_parse(&l->records, u->p->document, &u->s, u->e))
+	if (!record_parse(&l->records, u->p->document, &u->s, u->e) ||
+	    !app_data_read(l, u->p->document, u->text, &u->data, u->e))
 		return false;
-	u->op = txn_begin(l, u->s.imsi.v, u->p->text.len + RECORD_PROFILE_MAX + 4096);
+	app_data_claim(l, &u->data, false);
+	u->op = txn_begin(l, u->s.imsi.v, u->text.len + RECORD_PROFILE_MAX + TXN_APPS_ROOM);
 	if (!u->op)
 		return refuse(u, "the document is too large");
 	u->old = loader_find(l, u->s.imsi);
@@ -208,10 +198,34 @@ static bool put(struct putting *u)
 	return txn_add(l, u->op) || refuse(u, "the document is too large");
 }
 
+// A document that is stored otherwise than it was given.
+static struct slice stored_text(const json_t *stored, char **text)
+{
+	*text = json_dumps(stored, JSON_COMPACT);
+	return *text ? slice_str(*text) : (struct slice){0};
+}
+
+static void stored_free(json_t *stored, char *text)
+{
+	if (text)
+		secret_wipe(text, strlen(text));
+	free(text);
+	json_decref(stored);
+}
+
 bool provision_put(struct loader *l, const struct put *p, struct record_error *e)
 {
-	struct putting u = {.l = l, .p = p, .e = e};
+	struct putting u = {.l = l, .p = p, .e = e, .text = p->text};
+	char *text = NULL;
+	struct put instead = *p;
+	json_t *stored = app_data_stored(l, p->document, p->text);
+	if (stored) {
+		u.text = stored_text(stored, &text);
+		instead.document = stored;
+		u.p = &instead;
+	}
 	bool ok = put(&u);
+	stored_free(stored, text);
 	if (!ok && u.op)
 		txn_forget(l, u.op);
 	secret_wipe(&u.s, offsetof(struct subscription, apn));
@@ -257,7 +271,10 @@ static bool feed_prepare(struct putting *u)
 	u->doc.up_id = d->id;
 	u->doc.up_digest = d->digest;
 	note_taken(u);
-	u->op = txn_begin(u->l, d->imsi.v, d->text_len + RECORD_PROFILE_MAX + 4096);
+	if (!app_data_read(u->l, NULL, u->text, &u->data, u->e))
+		return false;
+	app_data_claim(u->l, &u->data, false);
+	u->op = txn_begin(u->l, d->imsi.v, u->text.len + RECORD_PROFILE_MAX + TXN_APPS_ROOM);
 	return u->op || refuse(u, "the document is too large");
 }
 
@@ -325,8 +342,13 @@ static enum put_result put_feed(struct putting *u)
 
 enum put_result provision_put_feed(struct loader *l, const struct put_feed *p, struct record_error *e)
 {
-	struct putting u = {.l = l, .feed = p, .e = e};
+	struct putting u = {.l = l, .feed = p, .e = e, .text = slice_of(p->doc->text, p->doc->text_len)};
+	char *text = NULL;
+	json_t *stored = app_data_stored(l, NULL, u.text);
+	if (stored)
+		u.text = stored_text(stored, &text);
 	enum put_result result = put_feed(&u);
+	stored_free(stored, text);
 	if (result != PUT_BEGUN && u.op)
 		txn_forget(l, u.op);
 	secret_wipe(&u.image, sizeof(u.image));

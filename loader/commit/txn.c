@@ -18,7 +18,9 @@
 #define TXN_ENTRIES   (TXN_OPS * 4)
 #define TXN_BYTES     (16u << 20) // address space; memory only as far as a batch goes
 #define TXN_KEEP      (4u << 20)
-#define TXN_KEYS      16384u
+#define TXN_KEYS      65536u
+#define TXN_CLAIMS    8192u // further keys of a batch
+#define TXN_OP_CLAIMS 256u  // of one operation at most
 #define LATER_KEYS    4096u
 #define LATER_BYTES   (32u << 20) // of all frames that wait
 
@@ -40,6 +42,8 @@ struct txn {
 	uint8_t *bytes;
 	size_t used, used_mark;
 	struct key_set keys;
+	uint64_t *claim; // TXN_CLAIMS and TXN_OP_CLAIMS; those below the mark are in `keys`
+	unsigned claim_cnt, claim_mark;
 	struct event *event;
 	bool scheduled, failing;
 	bool broken; // an entry of the operation that is being composed did not fit
@@ -76,7 +80,8 @@ int txn_new(struct loader *l)
 		t->bytes = NULL;
 	if (l->base)
 		t->event = event_new(l->base, -1, 0, on_commit, l);
-	return t->op && t->entry && t->keys.place && t->bytes && (t->event || !l->base) ? bulk_new(l) : -ENOMEM;
+	t->claim = calloc(TXN_CLAIMS + TXN_OP_CLAIMS, sizeof(*t->claim));
+	return t->op && t->entry && t->claim && t->keys.place && t->bytes && (t->event || !l->base) ? bulk_new(l) : -ENOMEM;
 }
 
 static void drop_requests(struct op *op)
@@ -106,6 +111,7 @@ void txn_free(struct loader *l)
 	free(t->entry);
 	free(t->keys.place);
 	free(t->republish);
+	free(t->claim);
 	free(t);
 	l->txn = NULL;
 }
@@ -192,6 +198,7 @@ static void rewind_to_mark(struct txn *t)
 {
 	t->entry_cnt = t->entry_mark;
 	t->used = t->used_mark;
+	t->claim_cnt = t->claim_mark;
 	t->broken = false;
 }
 
@@ -202,7 +209,8 @@ struct op *txn_begin(struct loader *l, uint64_t key, size_t room)
 		return NULL;
 	rewind_to_mark(t);
 	txn_settle(l, key);
-	if (t->op_cnt == TXN_OPS || t->entry_cnt + 8 > TXN_ENTRIES || t->used + room > TXN_BYTES)
+	if (t->op_cnt == TXN_OPS || t->entry_cnt + 16 > TXN_ENTRIES || t->used + room > TXN_BYTES ||
+	    t->claim_cnt > TXN_CLAIMS)
 		commit_batch(l);
 	struct op *op = &t->op[t->op_cnt];
 	*op = (struct op){.rec = {.imsi = {key}}, .sqn = UINT32_MAX};
@@ -220,6 +228,13 @@ void txn_settle(struct loader *l, uint64_t key)
 void txn_settle_new(struct loader *l)
 {
 	bulk_settle(l);
+}
+
+void txn_claim(struct loader *l, uint64_t key)
+{
+	struct txn *t = l->txn;
+	if (key && t->claim_cnt < t->claim_mark + TXN_OP_CLAIMS)
+		t->claim[t->claim_cnt++] = key;
 }
 
 struct wr txn_entry(struct loader *l)
@@ -248,6 +263,8 @@ void txn_forget(struct loader *l, struct op *op)
 static void batch_take(struct txn *t, const struct op *op)
 {
 	(void)key_set_has(&t->keys, op->rec.imsi.v, true);
+	while (t->claim_mark < t->claim_cnt)
+		(void)key_set_has(&t->keys, t->claim[t->claim_mark++], true);
 	t->entry_mark = t->entry_cnt;
 	t->used_mark = t->used;
 	t->op_cnt++;
@@ -456,6 +473,7 @@ static void commit_batch(struct loader *l)
 		secret_wipe(t->bytes, t->used);
 	t->op_cnt = t->entry_cnt = t->entry_mark = 0;
 	t->used = t->used_mark = 0;
+	t->claim_cnt = t->claim_mark = 0;
 	key_set_clear(&t->keys);
 	builder_reclaim(l->builder);
 }

@@ -23,7 +23,7 @@ enum op_what {
 };
 
 struct hss_request;
-#define OP_REQUEST_MAX 4
+#define OP_REQUEST_MAX 12
 #define OP_STATE_MAX   8
 
 struct op {
@@ -59,6 +59,10 @@ void txn_settle(struct loader *l, uint64_t key);
 // Waits for new subscribers whose rows are being written (bulk.h): afterwards they are in the cache and the
 // database, or in the batch.
 void txn_settle_new(struct loader *l);
+// The operation that is being composed is about this key, too (0: none), should it be added.
+void txn_claim(struct loader *l, uint64_t key);
+// Octets that the entries of all applications of one document may need.
+#define TXN_APPS_ROOM (CACHE_APP_MAX * STATE_BODY_MAX + 4096)
 // Begins a journal entry of the operation; write the body, then call txn_entry_end.
 struct wr txn_entry(struct loader *l);
 void txn_entry_end(struct loader *l, const struct wr *w, enum entry_kind kind, imsi_t imsi);

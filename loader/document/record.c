@@ -400,6 +400,9 @@ static enum doc_result judge(struct record_reader *r)
 {
 	if (!r->has_imsi)
 		return doc_bad(&r->walk, "imsi", "expected 5 to 15 digits as text, got nothing");
+	r->s->no_key = !r->has_security && r->walk.alone;
+	if (r->s->no_key)
+		return DOC_GO;
 	if (!r->has_security)
 		return doc_bad(&r->walk, "security", "expected an object, got nothing");
 	if (!r->has_k)
@@ -447,7 +450,7 @@ uint64_t record_imeisv(struct slice digits)
 bool record_image(struct record_ctx *c, const struct subscription *s, struct record_image *image,
 		  struct record_error *e)
 {
-	*image = (struct record_image){.msisdn = {s->msisdn[0], s->msisdn[1]}, .amf = s->amf, .alg = s->alg};
+	*image = (struct record_image){.msisdn = {s->msisdn[0], s->msisdn[1]}, .amf = s->amf, .alg = s->alg, .flags = s->no_key ? RECORD_NO_KEY : 0};
 	memcpy(image->k, s->k, 16);
 	memcpy(image->opc, s->opc, 16);
 	if (sqn_fingerprint(&c->hash, s->imsi, s->k, image->fp) == 0)
@@ -462,7 +465,7 @@ bool record_build(struct record_ctx *c, const struct subscription *s, struct rec
 	if (!record_image(c, s, image, e))
 		return false;
 	if (s->apn_cnt == 0 || s->nam == 1)
-		image->flags = RECORD_NO_EPS | RECORD_NO_PACKET;
+		image->flags |= RECORD_NO_EPS | RECORD_NO_PACKET;
 	if (!record_encode_profile(s, c->profile, RECORD_PROFILE_MAX)) {
 		snprintf(e->text, sizeof(e->text), "slice: expected a subscription below %u octets",
 			 RECORD_PROFILE_MAX);

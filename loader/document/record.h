@@ -37,6 +37,7 @@ struct subscription {
 	uint8_t k[16], opc[16];
 	uint16_t amf;
 	uint8_t alg;
+	bool no_key; // it has none: a user without SIM
 	bool has_sqn;
 	uint64_t sqn; // 48 bits as its writer left it; record_seq makes the SEQ of it
 	uint32_t ard, odb, status, nam; // odb: bits of Operator-Determined-Barring

@@ -418,6 +418,7 @@ static enum doc_result visit(struct doc_walk *w, const struct doc_node *node, co
 		v = &only;
 	}
 	w->node = node;
+	w->alone |= (m->flags & DOC_F_ALONE) != 0;
 	if (m->type == DOC_OBJECT || m->type == DOC_LIST) {
 		r = container(w, node, v);
 	} else if (v->kind == DV_NULL) {

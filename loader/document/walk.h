@@ -73,6 +73,7 @@ struct doc_walk {
 	struct record_error *e;	     // of DOC_BAD the reason; else what was left out
 	const struct doc_node *pass_over; // a member that is not wanted; NULL: none
 	bool bad;
+	bool alone;    // there was a member with which a document needs no keys
 	bool left_out; // e->text names something that was left out
 	// where it is, for messages
 	const struct doc_node *node;

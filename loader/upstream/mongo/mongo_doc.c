@@ -262,7 +262,7 @@ static bool make_profile(struct mongo_docs *c, const struct record_reader *r, si
 	    !take_profile(d, c->records.profile, c->records.digest, e))
 		return false;
 	if (!r->walk.left_out || strlen(e->text) == named)
-		profile_memo_learn(&c->quick, d->profile, d->profile_digest, d->image.flags);
+		profile_memo_learn(&c->quick, d->profile, d->profile_digest, d->image.flags & (uint8_t)~RECORD_NO_KEY);
 	return true;
 }
 
@@ -270,7 +270,7 @@ static bool known_profile(struct mongo_docs *c, const struct mongo_kind *kind, s
 {
 	if (!record_image(&c->records, &c->s, &d->image, e) || !take_profile(d, kind->profile, kind->digest, e))
 		return false;
-	d->image.flags = kind->flags;
+	d->image.flags |= kind->flags;
 	return true;
 }
 
