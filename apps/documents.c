@@ -9,7 +9,8 @@ enum {
 	QUIET = DOC_F_QUIET,
 	ONE = DOC_F_ONE,
 	TEXT = DOC_F_TEXT,
-	ALONE = DOC_F_ALONE
+	ALONE = DOC_F_ALONE,
+	EMPTY = DOC_F_EMPTY
 };
 
 #define MEMBER(NAME, PATH, TYPE, LEAST, MOST, PART, FLAGS, HELP)                                                       \

@@ -22,6 +22,7 @@ struct app_document {
 	const struct up_doc *feed; // NULL: not from the upstream
 	bool content_changed;	   // the document differs from the last one in more than state
 	bool may_restore;	   // the document is the newest that the upstream has
+	struct slice said;	   // what it says of this application's state (doc_reader.said); empty: nothing
 	struct record_error *e;	   // where a refusal of the document says why
 };
 enum app_taken {
@@ -60,6 +61,8 @@ struct loader_app {
 	// Merges `fresh` into the blob that is kept beside the state (entry.h, kept[1]). Writes at most `cap`
 	// octets; returns how many. NULL: nothing is ever merged.
 	size_t (*merge)(struct slice old, struct slice fresh, uint8_t *out, size_t cap);
+	// How it reads documents (loader/document/reader.h). NULL: not at all.
+	const struct doc_reader *reader;
 	// `d->op` stores a subscriber's document: takes over what the document says of this application's
 	// state, with the requests that must follow. Returns bits of enum app_taken, or -EINVAL when the document must be
 	// refused (d->e says why), or another negative errno when the cache has no room.
@@ -80,4 +83,13 @@ struct loader_app {
 static inline const struct loader_app *loader_app(const struct loader *l, unsigned number)
 {
 	return number < 2 * CACHE_APP_MAX ? l->app[number % CACHE_APP_MAX] : NULL;
+}
+// The readers of a table of applications (ended by NULL), for record_ctx_init: into `out`, of DOC_OWNERS_MAX + 1.
+static inline void loader_readers(const struct loader_app *const apps[], const struct doc_reader *out[DOC_OWNERS_MAX + 1])
+{
+	unsigned n = 0;
+	for (; *apps; apps++)
+		if ((*apps)->reader && n < DOC_OWNERS_MAX)
+			out[n++] = (*apps)->reader;
+	out[n] = NULL;
 }

@@ -110,7 +110,9 @@ int loader_init(struct loader *l, const struct loader_options *o)
 		    LOG_STR("reason", rc == -EWOULDBLOCK ? "another HSS is running on it" : err_text(rc)));
 		return rc;
 	}
-	rc = record_ctx_init(&l->records);
+	const struct doc_reader *readers[DOC_OWNERS_MAX + 1];
+	loader_readers(o->apps, readers);
+	rc = record_ctx_init(&l->records, readers);
 	if (rc == 0)
 		rc = read_op(l, o->op_fd);
 	if (rc)

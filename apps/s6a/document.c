@@ -3,24 +3,21 @@
 // wins, for the MME and the SGSN each. Loader process, main thread.
 #include <errno.h>
 #include "apps/s6a/loader.h"
+#include "apps/s6a/said.h"
 #include "lib/base/clock.h"
 #include "loader/app.h"
 #include "loader/commit/txn.h"
 #include "loader/upstream/outbox.h"
-#include "loader/upstream/upstream.h"
 
-// A new subscriber keeps the location that its document has. An existing one has a newer location.
-static int from_file(const struct app_document *d)
+// A new subscriber keeps the location that its document has; of an SGSN's no file tells. An existing one has a newer location.
+static int from_file(const struct app_document *d, const struct s6a_said *said)
 {
-	const struct subscription *s = d->s;
-	struct s6a_decision what = {.next = {.imeisv = s->imeisv}};
-	if (d->old || (!s->mme_host.len && !s->imeisv))
+	struct s6a_decision what = {.next = {.imeisv = d->s->imeisv}};
+	const struct s6a_serving *mme = &said->serving[S6A_MME];
+	if (d->old || (!mme->host.len && !d->s->imeisv))
 		return 0;
-	if (s->mme_host.len)
-		what.next.serving[S6A_MME] = (struct s6a_serving){.host = s->mme_host,
-								  .realm = s->mme_realm,
-								  .time_us = s->mme_time_us,
-								  .flags = s->purged ? SERVING_PURGED : 0};
+	if (mme->host.len)
+		what.next.serving[S6A_MME] = *mme;
 	return s6a_decide(d->l, d->op, &what, 0) ? APP_TAKEN : -ENOSPC;
 }
 
@@ -28,27 +25,15 @@ static int from_file(const struct app_document *d)
 // only its purge can be news; not if we wrote last: then another program has put an old version there.
 static bool is_others_word(const struct app_document *d)
 {
-	return d->feed->node != 1 + (d->l->config ? d->l->config->node_id : 0);
+	return d->s->node != 1 + (d->l->config ? d->l->config->node_id : 0);
 }
 
-// Reads what the document says about one kind of node.
-static struct s6a_serving said_of_mme(const struct app_document *d)
+// What it says about one kind of node. Without a node nothing can be purged.
+static struct s6a_serving said_of(const struct s6a_said *said, enum s6a_kind kind)
 {
-	const struct subscription *s = d->s;
-	return (struct s6a_serving){.host = s->mme_host,
-				    .realm = s->mme_realm,
-				    .time_us = s->mme_time_us,
-				    .flags = s->purged && s->mme_host.len ? SERVING_PURGED : 0};
-}
-
-static struct s6a_serving said_of_sgsn(const struct app_document *d)
-{
-	const struct up_doc *f = d->feed;
-	struct s6a_serving v = {.host = f->sgsn_host,
-				.realm = f->sgsn_realm,
-				.time_us = f->sgsn_time_us,
-				.flags = f->sgsn_purged && f->sgsn_host.len ? SERVING_PURGED : 0};
-	memcpy(v.plmn, f->sgsn_plmn, 3);
+	struct s6a_serving v = said->serving[kind];
+	if (!v.host.len)
+		v.flags = 0;
 	return v;
 }
 
@@ -109,10 +94,10 @@ static void cancel_lost(const struct app_document *d, const struct s6a_state *no
 }
 
 // request_cancel_location, newly true: the operator wants the subscriber to attach anew (as Open5GS does).
-static void maybe_cancel(const struct app_document *d)
+static void maybe_cancel(const struct app_document *d, const struct s6a_said *said)
 {
 	struct slice text;
-	if (!d->feed->cancel_location || !d->old || !d->content_changed ||
+	if (!said->cancel || !d->old || !d->content_changed ||
 	    local_read_document(d->l->local, d->op->rec.imsi, &text) != 1)
 		return;
 	json_t *before = json_loadb((const char *)text.p, text.len, 0, NULL);
@@ -121,16 +106,16 @@ static void maybe_cancel(const struct app_document *d)
 	json_decref(before);
 }
 
-static int from_feed(const struct app_document *d)
+static int from_feed(const struct app_document *d, const struct s6a_said *said)
 {
 	struct s6a_state now = {0};
-	struct s6a_serving mme = said_of_mme(d), sgsn = said_of_sgsn(d);
+	struct s6a_serving mme = said_of(said, S6A_MME), sgsn = said_of(said, S6A_SGSN);
 	if (d->old)
 		s6a_state_of(d->l->cache, d->old, &now);
 	struct s6a_decision what = {.next = now};
-	maybe_cancel(d);
+	maybe_cancel(d, said);
 	// an empty name comes from a form; a writer that removes the location leaves no field
-	bool take_mme = (mme.host.len || (mme.time_us && d->feed->mme_gone)) && is_newer(d, &mme, &now.serving[S6A_MME]);
+	bool take_mme = (mme.host.len || (mme.time_us && !said->mme_there)) && is_newer(d, &mme, &now.serving[S6A_MME]);
 	bool take_sgsn = is_newer(d, &sgsn, &now.serving[S6A_SGSN]);
 	bool restore = !take_mme && state_is_lost(d, &mme, &sgsn, &now);
 	if (take_mme) {
@@ -152,5 +137,8 @@ static int from_feed(const struct app_document *d)
 
 int s6a_document(const struct app_document *d)
 {
-	return d->feed ? from_feed(d) : from_file(d);
+	struct s6a_said said;
+	if (!s6a_said_get(d->said, &said))
+		bug("a document's location is not what its reader wrote");
+	return d->feed ? from_feed(d, &said) : from_file(d, &said);
 }

@@ -1,6 +1,7 @@
 // S6a in the loader: how its state gets into the cache's record, and what is kept beside it (loader/app.h).
 #include "apps/apps.h"
 #include "apps/s6a/loader.h"
+#include "apps/s6a/subscription.h"
 #include "lib/diameter/avp.h"
 #include "lib/diameter/dict.h"
 #include "loader/app.h"
@@ -84,6 +85,7 @@ const struct loader_app s6a_loader = {
 	.seen = seen,
 	.publish = publish,
 	.merge = merge,
+	.reader = &s6a_reader,
 	.document = s6a_document,
 	.withdrawn = withdrawn,
 	.write_back = s6a_write_back,

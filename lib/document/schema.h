@@ -41,6 +41,7 @@ enum {
 	DOC_F_ONE = 16,	  // of a list: a single value is taken for a list of one
 	DOC_F_TEXT = 32,  // of DOC_ANY: text, although it may look like a number
 	DOC_F_ALONE = 64, // a document that has it needs no keys
+	DOC_F_EMPTY = 128, // an empty value (null, "", an empty list) is told: DOC_EMPTY of loader/document/walk.h
 };
 
 struct doc_member {

@@ -99,6 +99,20 @@ static bool fill_record(struct putting *u)
 	return refuse(u, "the cache has no room for another subscription profile");
 }
 
+// What the document says of this application's state. Of the upstream's the thread that read it has told.
+static struct slice said_of(const struct putting *u, const struct doc_reader *reader, uint8_t *out)
+{
+	const struct record_ctx *c = &u->l->records;
+	if (!reader)
+		return (struct slice){0};
+	if (u->feed)
+		return u->feed->doc->said[reader->owner];
+	for (unsigned i = 0; i < c->reader_cnt; i++)
+		if (c->reader[i] == reader)
+			return record_said(c, &u->s, i, out);
+	return (struct slice){0};
+}
+
 // What the document says of the applications' state. false: no room in the cache; u->e says so.
 static bool take_states(struct putting *u, bool content_changed, int *taken)
 {
@@ -110,12 +124,16 @@ static bool take_states(struct putting *u, bool content_changed, int *taken)
 				       .content_changed = content_changed,
 				       .may_restore = u->feed && u->feed->note,
 				       .e = u->e};
+	uint8_t octets[DOC_SAID_MAX];
 	*taken = 0;
 	app_data_claim(u->l, &u->data, true);
 	for (unsigned i = 0; i < CACHE_APP_MAX; i++) {
 		const struct loader_app *app = loader_app(u->l, i);
+		if (!app || !app->document)
+			continue;
 		d.data = u->data.octets[i];
-		int rc = app && app->document ? app->document(&d) : 0;
+		d.said = said_of(u, app->reader, octets);
+		int rc = app->document(&d);
 		if (rc == -EINVAL)
 			return false;
 		if (rc < 0)
@@ -228,7 +246,7 @@ bool provision_put(struct loader *l, const struct put *p, struct record_error *e
 	stored_free(stored, text);
 	if (!ok && u.op)
 		txn_forget(l, u.op);
-	secret_wipe(&u.s, offsetof(struct subscription, apn));
+	secret_wipe(&u.s, offsetof(struct subscription, of_apps));
 	secret_wipe(&u.image, sizeof(u.image));
 	return ok;
 }
@@ -259,11 +277,8 @@ static bool feed_prepare(struct putting *u)
 	u->s.imsi = d->imsi;
 	u->s.has_sqn = d->has_sqn;
 	u->s.sqn = d->sqn;
-	u->s.mme_host = d->mme_host;
-	u->s.mme_realm = d->mme_realm;
-	u->s.mme_time_us = d->mme_time_us;
 	u->s.imeisv = d->imeisv;
-	u->s.purged = d->purged;
+	u->s.node = d->node;
 	u->image = d->image;
 	u->profile = d->profile;
 	u->digest = d->profile_digest;

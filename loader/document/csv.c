@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "loader/document/apn.h"
 #include "loader/document/new_document.h"
 #include "lib/base/secret.h"
 
@@ -251,16 +252,16 @@ static enum csv_line apns_check(struct slice column, struct record_error *e)
 		return bad(e, "APN: expected at most %u characters, got %u", APN_TEXT_MAX, column.len);
 	while (column.len) {
 		struct slice name = apn_next(&column);
-		bool good = name.len <= RECORD_APN_NAME_MAX;
+		bool good = name.len <= APN_NAME_MAX;
 		for (uint32_t i = 0; good && i < name.len; i++)
 			good = name.p[i] > ' ' && name.p[i] < 0x7f && name.p[i] != ',';
 		if (!good)
 			return bad(e, "APN: expected names of up to %u printable characters, separated by ;",
-				   RECORD_APN_NAME_MAX);
+				   APN_NAME_MAX);
 		n += name.len > 0;
 	}
-	return n <= RECORD_APN_MAX ? CSV_ROW
-				   : bad(e, "APN: expected at most %d names, got %u", RECORD_APN_MAX, n);
+	return n <= APN_LIST_MAX ? CSV_ROW
+				   : bad(e, "APN: expected at most %d names, got %u", APN_LIST_MAX, n);
 }
 
 static enum csv_line check(struct csv_row *row, struct slice sqn, struct record_error *e)

@@ -9,11 +9,6 @@
 #include "loader/document/opc.h"
 #include "lib/base/secret.h"
 
-#define RATE_DEFAULT   1000000000u // bit/s
-#define LABEL_MAX      63u	   // RFC 1035 2.3.4
-#define TAU_DEFAULT_S  (12u * 60)
-#define ACCESS_DEFAULT 32u
-
 // ---- members of the core
 
 static enum doc_result take_msisdn(struct record_reader *r, struct doc_walk *w, const struct doc_at *at)
@@ -79,6 +74,9 @@ static enum doc_result take_core(struct doc_walk *w, const struct doc_at *at, vo
 		s->has_sqn = true;
 		s->sqn = (uint64_t)at->value->n;
 		return DOC_GO;
+	case CORE_node:
+		s->node = at->step == DOC_VALUE ? 1 + (unsigned)at->value->n : 0;
+		return DOC_GO;
 	case CORE_imeisv:
 		s->imeisv = at->step == DOC_VALUE ? record_imeisv(text) : 0;
 		return DOC_GO;
@@ -87,300 +85,26 @@ static enum doc_result take_core(struct doc_walk *w, const struct doc_at *at, vo
 	}
 }
 
-// ---- APNs
-
-const char *record_apn_problem(struct slice name)
-{
-	uint32_t label = 0;
-	for (uint32_t i = 0; i < name.len; i++) {
-		if (name.p[i] <= ' ' || name.p[i] == 0x7f)
-			return "expected an APN's name, got blanks or control characters in it";
-		label = name.p[i] == '.' ? 0 : label + 1;
-		if (label > LABEL_MAX)
-			return "expected labels of at most 63 octets, got a longer one";
-		if (name.p[i] == '.' && (i == 0 || i + 1 == name.len || name.p[i - 1] == '.'))
-			return "expected labels with a dot between them, got an empty label";
-	}
-	if (name.len > 5 && slice_eq_nocase(slice_of(name.p + name.len - 5, 5), slice_str(".gprs")))
-		return "expected the network identifier alone, got one with an operator identifier (.mnc...mcc....gprs)";
-	return NULL;
-}
-
-static enum doc_result apn_end(struct record_reader *r, struct doc_walk *w, const char *field)
-{
-	struct subscription *s = r->s;
-	const struct apn *new = &s->apn[s->apn_cnt];
-	if (new->name.len == 0)
-		return doc_bad(w, field, "expected an APN's name, got nothing");
-	for (unsigned i = 0; i < s->apn_cnt; i++)
-		if (slice_eq_nocase(s->apn[i].name, new->name))
-			return doc_bad(w, field, "expected each APN once, got \"%.*s\" twice", (int)new->name.len,
-				       (const char *)new->name.p);
-	s->apn_cnt++;
-	return DOC_GO;
-}
-
-// An APN begins, ends, or is left out.
-static enum doc_result apn_step(struct record_reader *r, struct doc_walk *w, const struct doc_at *at, const char *field)
-{
-	struct subscription *s = r->s;
-	switch (at->step) {
-	case DOC_BEGIN:
-		s->apn[s->apn_cnt] = (struct apn){.pdn_type = 2,
-						  .qci = 9,
-						  .priority = 8,
-						  .capability = 1,
-						  .vulnerability = 1,
-						  .vplmn_allowed = true,
-						  .ul = RATE_DEFAULT,
-						  .dl = RATE_DEFAULT};
-		return DOC_GO;
-	case DOC_END:
-		return apn_end(r, w, field);
-	default:
-		r->dropped = true;
-		return DOC_GO;
-	}
-}
-
-// A list of APNs begins, or is through: one of which nothing is left, although it had some, is a mistake.
-static enum doc_result apns_step(struct record_reader *r, struct doc_walk *w, const struct doc_at *at)
-{
-	if (at->step == DOC_BEGIN) {
-		r->s->apn_cnt = 0;
-		r->dropped = r->foreign_type = false;
-		return DOC_GO;
-	}
-	w->bad |= at->step == DOC_END && r->s->apn_cnt == 0 && r->dropped && !r->foreign_type;
-	return w->bad ? DOC_BAD : DOC_GO;
-}
-
-// The EPC knows one list of APNs: that of the default slice, else of the first one.
-static enum doc_result slices_step(struct record_reader *r, const struct doc_at *at)
-{
-	struct doc_cursor c = doc_cursor_of(at->value);
-	struct doc_value slice, is_default;
-	struct slice name;
-	if (at->step != DOC_BEGIN)
-		return DOC_GO;
-	r->has_slices = true;
-	r->slice = 0;
-	r->s->apn_cnt = 0;
-	for (unsigned i = 0; doc_next(&c, &name, &slice); i++) {
-		is_default = doc_get(&slice, "default_indicator");
-		if (is_default.kind != DV_BOOL || !is_default.yes)
-			continue;
-		r->slice = i;
-		break;
-	}
-	return DOC_GO;
-}
-
-static enum doc_result take_type(struct record_reader *r, struct doc_walk *w, struct apn *a, int64_t type)
-{
-	if (type <= 3) {
-		a->pdn_type = (uint8_t)(type - 1);
-		return DOC_GO;
-	}
-	r->foreign_type = true;
-	return doc_bad(w, "", "expected 1 to 3, got %lld, which only 5G has", (long long)type);
-}
-
-static enum doc_result take_name(struct doc_walk *w, struct apn *a, struct slice name)
-{
-	const char *problem = record_apn_problem(name);
-	a->name = name;
-	return problem ? doc_bad(w, "", "%s", problem) : DOC_GO;
-}
-
-// Fields of former versions count where the present one is not there.
-static void take_address(uint8_t *to, bool *has, const struct doc_at *at, unsigned len, bool former)
-{
-	if (former && *has)
-		return;
-	memcpy(to, at->octets, len);
-	*has = true;
-}
-
-static void take_apn_address(struct apn *a, const struct doc_at *at)
-{
-	switch ((enum doc_s6a_row)at->node->row) {
-	case S6A_ue_v4:
-	case S6A_pdn_ue_v4:
-	case S6A_ue_addr:
-	case S6A_pdn_ue_addr:
-		take_address(a->ue_v4, &a->ue4, at, 4, at->node->row == S6A_ue_addr || at->node->row == S6A_pdn_ue_addr);
-		break;
-	case S6A_ue_v6:
-	case S6A_pdn_ue_v6:
-	case S6A_ue_addr6:
-	case S6A_pdn_ue_addr6:
-		take_address(a->ue_v6, &a->ue6, at, 16, at->node->row == S6A_ue_addr6 || at->node->row == S6A_pdn_ue_addr6);
-		break;
-	case S6A_gw_v4:
-	case S6A_pdn_smf_v4:
-		take_address(a->gw_v4, &a->gw4, at, 4, false);
-		break;
-	case S6A_gw_v6:
-	case S6A_pdn_smf_v6:
-		take_address(a->gw_v6, &a->gw6, at, 16, false);
-		break;
-	default:
-		if (at->node->member->type == DOC_IPV4)
-			take_address(a->gw_v4, &a->gw4, at, 4, true);
-		else
-			take_address(a->gw_v6, &a->gw6, at, 16, true);
-		break;
-	}
-}
-
-static enum doc_result take_apn(struct record_reader *r, struct doc_walk *w, const struct doc_at *at)
-{
-	struct apn *a = &r->s->apn[r->s->apn_cnt];
-	int64_t n = at->value->n;
-	if (at->step != DOC_VALUE)
-		return DOC_GO;
-	if (at->node->member->type == DOC_IPV4 || at->node->member->type == DOC_IPV6) {
-		take_apn_address(a, at);
-		return DOC_GO;
-	}
-	switch ((enum doc_s6a_row)at->node->row) {
-	case S6A_name:
-	case S6A_pdn_name:
-		return take_name(w, a, at->value->text);
-	case S6A_type:
-		return take_type(r, w, a, n);
-	case S6A_pdn_type: // already as in PDN-Type
-		a->pdn_type = (uint8_t)n;
-		break;
-	case S6A_qci:
-	case S6A_pdn_qci:
-		a->qci = (uint8_t)n;
-		break;
-	case S6A_priority:
-	case S6A_pdn_priority:
-		a->priority = (uint8_t)n;
-		break;
-	case S6A_capability: // 1 disabled, 2 enabled; NextEPC and Diameter: 1 disabled, 0 enabled
-		a->capability = n == 1;
-		break;
-	case S6A_pdn_capability:
-		a->capability = (uint8_t)n;
-		break;
-	case S6A_vulnerability:
-		a->vulnerability = n == 1;
-		break;
-	case S6A_pdn_vulnerability:
-		a->vulnerability = (uint8_t)n;
-		break;
-	case S6A_apn_dl:
-	case S6A_pdn_dl:
-		a->dl = at->bits_per_s;
-		break;
-	case S6A_apn_ul:
-	case S6A_pdn_ul:
-		a->ul = at->bits_per_s;
-		break;
-	case S6A_apn_charging:
-	case S6A_pdn_charging:
-		a->charging = at->value->text;
-		break;
-	default:
-		break;
-	}
-	return DOC_GO;
-}
-
-// ---- members of S6a
-
-// What is not an APN's. false: it is.
-static bool take_subscriber(struct subscription *s, const struct doc_at *at)
-{
-	bool there = at->step == DOC_VALUE;
-	int64_t n = at->value->n;
-	switch ((enum doc_s6a_row)at->node->row) {
-	case S6A_ard:
-		s->ard = (uint32_t)n;
-		return true;
-	case S6A_status:
-		s->status = (uint32_t)n;
-		return true;
-	case S6A_odb:
-		s->odb = record_odb_bits((uint32_t)n);
-		return true;
-	case S6A_nam:
-		s->nam = (uint32_t)n;
-		return true;
-	case S6A_timer:
-		s->rau_s = (uint64_t)n * 60;
-		return true;
-	case S6A_charging:
-		s->charging = at->value->text;
-		return true;
-	case S6A_ambr_dl:
-		s->dl = at->bits_per_s;
-		return true;
-	case S6A_ambr_ul:
-		s->ul = at->bits_per_s;
-		return true;
-	case S6A_mme_host:
-		s->mme_host = there ? at->value->text : (struct slice){0};
-		return true;
-	case S6A_mme_realm:
-		s->mme_realm = there ? at->value->text : (struct slice){0};
-		return true;
-	case S6A_mme_timestamp:
-		s->mme_time_us = there ? (uint64_t)n : 0;
-		return true;
-	case S6A_purge_flag:
-		s->purged = there && at->value->yes;
-		return true;
-	default:
-		return false;
-	}
-}
-
-static enum doc_result take_s6a(struct doc_walk *w, const struct doc_at *at, void *into)
-{
-	struct record_reader *r = into;
-	if (take_subscriber(r->s, at))
-		return DOC_GO;
-	switch ((enum doc_s6a_row)at->node->row) {
-	case S6A_slices:
-		return slices_step(r, at);
-	case S6A_slice:
-		return at->step != DOC_BEGIN || at->index == r->slice ? DOC_GO : DOC_PASS_OVER;
-	case S6A_pdns:
-		return r->has_slices && at->step == DOC_BEGIN ? DOC_PASS_OVER : apns_step(r, w, at);
-	case S6A_sessions:
-		return apns_step(r, w, at);
-	case S6A_session:
-		return apn_step(r, w, at, "name");
-	case S6A_pdn:
-		return apn_step(r, w, at, "apn");
-	default:
-		return take_apn(r, w, at);
-	}
-}
-
 // ---- the whole
+
+// The application's place in a subscription.
+static void *place(const struct record_ctx *c, struct subscription *s, unsigned i)
+{
+	return s->of_apps + c->place[i];
+}
 
 void record_begin(struct record_reader *r, struct record_ctx *c, struct subscription *s, struct record_error *e)
 {
 	*r = (struct record_reader){.c = c, .s = s};
-	r->sink[DOC_OWNER_CORE] = (struct doc_sink){take_core, r};
-	r->sink[DOC_OWNER_S6A] = (struct doc_sink){take_s6a, r};
-	r->walk = doc_walk_of(documents_schema(), r->sink, e);
-	// the APNs are written one by one: only what is around them needs to start from zero
-	memset(s, 0, offsetof(struct subscription, apn));
-	s->apn_cnt = 0;
-	s->mme_host = s->mme_realm = (struct slice){0};
-	s->mme_time_us = s->imeisv = 0;
-	s->purged = false;
+	memset(s, 0, offsetof(struct subscription, of_apps));
 	s->amf = 0x8000;
-	s->ard = ACCESS_DEFAULT;
-	s->ul = s->dl = RATE_DEFAULT;
-	s->rau_s = TAU_DEFAULT_S;
+	r->sink[DOC_OWNER_CORE] = (struct doc_sink){take_core, r};
+	for (unsigned i = 0; i < c->reader_cnt; i++) {
+		void *into = place(c, s, i);
+		c->reader[i]->begin(into);
+		r->sink[c->reader[i]->owner] = (struct doc_sink){c->reader[i]->take, into};
+	}
+	r->walk = doc_walk_of(documents_schema(), r->sink, e);
 }
 
 // opc wins when both are there, as in Open5GS.
@@ -398,18 +122,20 @@ static enum doc_result derive_opc(struct record_reader *r)
 
 static enum doc_result judge(struct record_reader *r)
 {
+	struct subscription *s = r->s;
 	if (!r->has_imsi)
 		return doc_bad(&r->walk, "imsi", "expected 5 to 15 digits as text, got nothing");
-	r->s->no_key = !r->has_security && r->walk.alone;
-	if (r->s->no_key)
-		return DOC_GO;
-	if (!r->has_security)
+	s->no_key = !r->has_security && r->walk.alone;
+	if (!s->no_key && !r->has_security)
 		return doc_bad(&r->walk, "security", "expected an object, got nothing");
-	if (!r->has_k)
+	if (!s->no_key && !r->has_k)
 		return doc_bad(&r->walk, "security.k", "expected 32 hex digits, got nothing");
-	if (r->s->mme_host.len == 0 || r->s->mme_realm.len == 0)
-		r->s->mme_host = r->s->mme_realm = (struct slice){0};
-	return derive_opc(r);
+	for (unsigned i = 0; i < r->c->reader_cnt; i++) {
+		const struct doc_reader *one = r->c->reader[i];
+		if (one->end && one->end(&r->walk, place(r->c, s, i)) == DOC_BAD)
+			return DOC_BAD;
+	}
+	return s->no_key ? DOC_GO : derive_opc(r);
 }
 
 bool record_end(struct record_reader *r)
@@ -459,14 +185,30 @@ bool record_image(struct record_ctx *c, const struct subscription *s, struct rec
 	return false;
 }
 
+static bool encode_profile(struct record_ctx *c, const struct subscription *s, uint8_t *flags)
+{
+	for (unsigned i = 0; i < c->reader_cnt; i++)
+		if (c->reader[i]->profile)
+			return c->reader[i]->profile(s->of_apps + c->place[i], c->profile, RECORD_PROFILE_MAX, flags);
+	*c->profile = (struct cache_profile){.len = sizeof(*c->profile)};
+	return true;
+}
+
+struct slice record_said(const struct record_ctx *c, const struct subscription *s, unsigned i, uint8_t *out)
+{
+	struct wr w = wr_of(out, DOC_SAID_MAX);
+	if (!c->reader[i]->said)
+		return (struct slice){0};
+	c->reader[i]->said(s->of_apps + c->place[i], &w);
+	return w.err ? (struct slice){0} : wr_done(&w);
+}
+
 bool record_build(struct record_ctx *c, const struct subscription *s, struct record_image *image,
 		  struct record_error *e)
 {
 	if (!record_image(c, s, image, e))
 		return false;
-	if (s->apn_cnt == 0 || s->nam == 1)
-		image->flags |= RECORD_NO_EPS | RECORD_NO_PACKET;
-	if (!record_encode_profile(s, c->profile, RECORD_PROFILE_MAX)) {
+	if (!encode_profile(c, s, &image->flags)) {
 		snprintf(e->text, sizeof(e->text), "slice: expected a subscription below %u octets",
 			 RECORD_PROFILE_MAX);
 		return false;
@@ -478,9 +220,18 @@ bool record_build(struct record_ctx *c, const struct subscription *s, struct rec
 	return true;
 }
 
-int record_ctx_init(struct record_ctx *c)
+int record_ctx_init(struct record_ctx *c, const struct doc_reader *const readers[])
 {
+	size_t used = 0;
 	*c = (struct record_ctx){.opc = opc_maker_new(), .profile = malloc(RECORD_PROFILE_MAX)};
+	for (; readers && readers[c->reader_cnt]; c->reader_cnt++) {
+		const struct doc_reader *one = readers[c->reader_cnt];
+		if (c->reader_cnt == DOC_OWNERS_MAX || one->size > SUBSCRIPTION_OF_APPS_MAX - used)
+			bug("the applications' readers of documents need more room than there is");
+		c->reader[c->reader_cnt] = one;
+		c->place[c->reader_cnt] = (uint16_t)used;
+		used = (used + one->size + 15) & ~(size_t)15;
+	}
 	int rc = sqn_hash_init(&c->hash);
 	if (rc == 0 && (!c->opc || !c->profile))
 		rc = -ENOMEM;

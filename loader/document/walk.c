@@ -402,6 +402,14 @@ static enum doc_result forgive(struct doc_walk *w, const struct doc_node *node, 
 	return DOC_GO;
 }
 
+// A member without a value is as if it were not there.
+static enum doc_result empty(struct doc_walk *w, const struct doc_node *node, const struct doc_value *v)
+{
+	if (node->member->flags & DOC_F_EMPTY)
+		(void)step(w, node, v, DOC_EMPTY);
+	return DOC_GO;
+}
+
 static enum doc_result visit(struct doc_walk *w, const struct doc_node *node, const struct doc_value *v)
 {
 	const struct doc_member *m = node->member;
@@ -409,12 +417,12 @@ static enum doc_result visit(struct doc_walk *w, const struct doc_node *node, co
 	struct doc_value only;
 	enum doc_result r;
 	if (v->kind == DV_NULL && node->name.p[0] != '[')
-		return DOC_GO;
+		return empty(w, node, v);
 	if (m->flags & DOC_F_QUIET && v->kind == DV_LIST) { // as the WebUI writes what open5gs-hssd left
 		struct doc_cursor c = doc_cursor_of(v);
 		struct slice name;
 		if (!doc_next(&c, &name, &only))
-			return DOC_GO;
+			return empty(w, node, v);
 		v = &only;
 	}
 	w->node = node;
@@ -431,6 +439,8 @@ static enum doc_result visit(struct doc_walk *w, const struct doc_node *node, co
 		if (m->flags & DOC_F_SECRET)
 			secret_wipe(at.octets, sizeof(at.octets));
 	}
+	if (r == DOC_PASS_OVER)
+		return empty(w, node, v);
 	return r == DOC_BAD ? forgive(w, node, v, used) : DOC_GO;
 }
 

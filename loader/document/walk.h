@@ -44,6 +44,7 @@ enum doc_step {
 	DOC_BEGIN,   // an object or a list: its members follow
 	DOC_END,     // they are through
 	DOC_DROPPED, // something in it was wrong and its row has DROP: forget what it brought since DOC_BEGIN
+	DOC_EMPTY,   // it is there without a value, and its row has EMPTY
 };
 
 struct doc_at {

@@ -473,6 +473,7 @@ int feed_start(struct loader *l, const char *uri, const char *dir)
 									 ? slice_of(l->records.op, 16)
 									 : (struct slice){0},
 							       .position = position,
+							       .readers = l->records.reader,
 							       .no_threads = uri[0] == 0},
 				    &m->up);
 	if (rc == 0 && l->base) {

@@ -62,6 +62,7 @@ void up_doc_free(struct up_doc **at)
 		secret_wipe(d->text, d->text_len);
 	free(d->text);
 	free(d->profile);
+	free(d->said_octets);
 	secret_wipe(d, sizeof(*d));
 	free(d);
 }
@@ -122,7 +123,8 @@ static struct upstream *make(const struct upstream_options *o)
 					 .uri = u->uri,
 					 .dir = u->dir,
 					 .op = slice_of(u->op, o->op.len == sizeof(u->op) ? sizeof(u->op) : 0),
-					 .position = slice_of(u->position, o->position.len)};
+					 .position = slice_of(u->position, o->position.len),
+					 .readers = o->readers};
 	u->item_tail = &u->item;
 	u->answer_tail = &u->answer;
 	u->ask_tail = &u->ask;

@@ -39,19 +39,13 @@ struct up_doc {
 	bool has_sqn;
 	bool sqn_int64;		// it has the type that every reader of the schema understands
 	bool sqn_unusable;	// text, null inside of security ...: it can't be raised; a problem of this document
-	bool cancel_location; // request_cancel_location: true
-	uint64_t sqn;
-	struct slice mme_host, mme_realm;
-	uint64_t mme_time_us, imeisv;
-	bool purged;
 	bool flawed;   // it is served without a part that can't be: a message says which
-	bool mme_gone; // there is no mme_host, not even an empty one: its writer has removed it
-	// from `corehss`, which only nodes of ours write
-	unsigned node; // 1 + node_id of the last one; 0: unknown
-	struct slice sgsn_host, sgsn_realm;
-	uint64_t sgsn_time_us;
-	uint8_t sgsn_plmn[3];
-	bool sgsn_purged;
+	uint64_t sqn;
+	uint64_t imeisv;
+	unsigned node; // 1 + number of the node of ours that wrote last; 0: unknown
+	// what it says of the applications' states, by enum doc_owner (doc_reader.said)
+	struct slice said[DOC_OWNERS_MAX];
+	uint8_t *said_octets; // heap: behind those slices; NULL: nothing is said
 };
 void up_doc_free(struct up_doc **d); // wipes the keys
 
@@ -171,6 +165,7 @@ struct upstream_options {
 	const char *uri; // with credentials; copied, wiped when it was used
 	const char *dir; // state_dir
 	struct slice op; // per operator, or empty
+	const struct doc_reader *const *readers; // of the applications (record.h); they outlive the threads
 	struct slice position; // stored feed position, or empty
 	bool no_threads;       // tests stand in for them
 };

@@ -254,7 +254,7 @@ static bool same_subscriber(struct loader *l, const json_t *doc, const struct ca
 		    r->amf == image.amf && r->alg == image.alg && (r->flags) == image.flags &&
 		    r->msisdn[0].v == image.msisdn[0].v && r->msisdn[1].v == image.msisdn[1].v && p &&
 		    p->len == built->len && memcmp(p, built, built->len) == 0;
-	secret_wipe(&s, offsetof(struct subscription, apn));
+	secret_wipe(&s, offsetof(struct subscription, of_apps));
 	secret_wipe(&image, sizeof(image));
 	return same;
 }

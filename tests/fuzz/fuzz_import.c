@@ -7,6 +7,7 @@
 #include "loader/document/csv.h"
 #include "loader/document/import_doc.h"
 #include "loader/document/record.h"
+#include "tests/support/readers.h"
 
 #define LINES_MAX 400 // long inputs would only repeat themselves
 
@@ -65,7 +66,7 @@ static void csv_line(struct csv *csv, struct slice line)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (size < 1 || (!ctx.profile && record_ctx_init(&ctx)))
+	if (size < 1 || (!ctx.profile && record_ctx_init(&ctx, test_readers)))
 		return 0;
 	struct import_docs *docs = import_docs_new();
 	struct csv *csv = csv_new();

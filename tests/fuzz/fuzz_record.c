@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include "loader/document/import_doc.h"
 #include "loader/document/record.h"
+#include "tests/support/readers.h"
 #include "lib/diameter/avp.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -29,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	json_error_t where;
 	if (!docs) {
 		docs = import_docs_new();
-		if (!docs || record_ctx_init(&ctx))
+		if (!docs || record_ctx_init(&ctx, test_readers))
 			abort();
 	}
 	// half of the inputs with what a configuration can switch on

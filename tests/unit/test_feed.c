@@ -1,6 +1,8 @@
 // The main thread's side of an upstream: this file stands in for its threads. What documents, deletions, positions and
 // answers do, what is asked and written, and what is on disk after a kill.
 #include "tests/unit/loader_fixture.h"
+#include "apps/documents.h"
+#include "apps/s6a/said.h"
 #include "loader/upstream/feed.h"
 #include "loader/upstream/read_through.h"
 #include "loader/upstream/outbox_priv.h"
@@ -62,12 +64,40 @@ static struct up_doc *doc(uint64_t id, const char *k, const char *more)
 	d->digest = id * 1000 + strlen(more) * 256 + (uint8_t)k[0];
 	d->imsi = s.imsi;
 	d->sqn_int64 = true;
-	d->mme_host = s.mme_host;
-	d->mme_realm = s.mme_realm;
-	d->mme_time_us = s.mme_time_us;
 	d->imeisv = s.imeisv;
-	d->purged = s.purged;
+	d->node = s.node;
+	d->said_octets = malloc(DOC_SAID_MAX);
+	for (unsigned i = 0; i < l->records.reader_cnt; i++)
+		if (l->records.reader[i]->owner == DOC_OWNER_S6A)
+			d->said[DOC_OWNER_S6A] = record_said(&l->records, &s, i, d->said_octets);
 	return d;
+}
+
+// What it says of S6a's state, to be changed and put back.
+static struct s6a_said said_by(const struct up_doc *d)
+{
+	struct s6a_said said;
+	assert_true(s6a_said_get(d->said[DOC_OWNER_S6A], &said));
+	return said;
+}
+
+static struct up_doc *saying(struct up_doc *d, const struct s6a_said *said)
+{
+	uint8_t *octets = malloc(DOC_SAID_MAX);
+	struct wr w = wr_of(octets, DOC_SAID_MAX);
+	s6a_said_put(&w, said);
+	assert_false(w.err);
+	free(d->said_octets);
+	d->said_octets = octets;
+	d->said[DOC_OWNER_S6A] = wr_done(&w);
+	return d;
+}
+
+static struct up_doc *at_time(struct up_doc *d, uint64_t mme_time_us)
+{
+	struct s6a_said said = said_by(d);
+	said.serving[S6A_MME].time_us = mme_time_us;
+	return saying(d, &said);
 }
 
 static struct up_doc *of_node(struct up_doc *d, unsigned node)
@@ -78,11 +108,12 @@ static struct up_doc *of_node(struct up_doc *d, unsigned node)
 
 static struct up_doc *with_sgsn(struct up_doc *d, const char *host, uint64_t time_us, bool purged)
 {
-	d->sgsn_host = slice_str(host);
-	d->sgsn_realm = slice_str(*host ? "test" : "");
-	d->sgsn_time_us = time_us;
-	d->sgsn_purged = purged;
-	return d;
+	struct s6a_said said = said_by(d);
+	said.serving[S6A_SGSN] = (struct s6a_serving){.host = slice_str(host),
+						      .realm = slice_str(*host ? "test" : ""),
+						      .time_us = time_us,
+						      .flags = purged ? SERVING_PURGED : 0};
+	return saying(d, &said);
 }
 
 static struct up_doc *with_sqn(struct up_doc *d, uint64_t sqn)
@@ -247,9 +278,11 @@ static void the_newest_location_wins(void **state)
 // With the location that the record has.
 static struct up_doc *up_to_date(struct up_doc *d)
 {
-	(void)cache_node_get(l->cache, record()->serving[0].node, &d->mme_host, &d->mme_realm);
-	d->mme_time_us = record()->serving[0].time_us;
-	return d;
+	struct s6a_said said = said_by(d);
+	struct s6a_serving *mme = &said.serving[S6A_MME];
+	(void)cache_node_get(l->cache, record()->serving[0].node, &mme->host, &mme->realm);
+	mme->time_us = record()->serving[0].time_us;
+	return saying(d, &said);
 }
 
 static uint64_t doc_digest(void)
@@ -376,7 +409,7 @@ static void a_location_that_a_form_wrote_over_is_written_again(void **state)
 	outcome(batch(), UP_DONE);
 	for (unsigned i = 0; i < sizeof(after) / sizeof(after[0]); i++) {
 		struct up_doc *d = of_node(doc(7, K1, after[i]), 0);
-		d->mme_time_us = time_us;
+		(void)at_time(d, time_us);
 		give_doc(d);
 		assert_true(served_by("mme-1"));
 		assert_false(record()->serving[0].flags & SERVING_PURGED);
@@ -394,10 +427,10 @@ static void a_location_that_a_form_wrote_over_is_written_again(void **state)
 	}
 	// another node's word at the same time is not written over, nor what is ours already
 	struct up_doc *d = of_node(doc(7, K1, AT("mme-2", "1")), 1);
-	d->mme_time_us = time_us;
+	(void)at_time(d, time_us);
 	give_doc(d);
 	d = of_node(doc(7, K1, AT("mme-1", "1")), 0);
-	d->mme_time_us = time_us;
+	(void)at_time(d, time_us);
 	give_doc(d);
 	assert_int_equal(outbox_waiting(l), 0);
 	// while it is on its way anyway it is not added
@@ -440,12 +473,12 @@ static void a_location_that_went_with_a_saved_document_is_written_again(void **s
 	}
 	// the SGSN's part alone, beside a location that is there
 	struct up_doc *d = with_sgsn(doc(7, K1, AT("mme-1", "1")), "s1", record()->serving[0].time_us, false);
-	d->mme_time_us = record()->serving[0].time_us;
+	(void)at_time(d, record()->serving[0].time_us);
 	d->digest = digest;
 	give_doc(d);
 	assert_int_equal(outbox_waiting(l), 0);
 	d = doc(7, K1, AT("mme-1", "1"));
-	d->mme_time_us = record()->serving[0].time_us;
+	(void)at_time(d, record()->serving[0].time_us);
 	d->digest = digest;
 	give_doc(d);
 	assert_int_equal(outbox_waiting(l), 1);
@@ -460,7 +493,7 @@ static void a_stamp_of_tomorrow_gives_way_to_an_acknowledged_location(void **sta
 	(void)state;
 	uint64_t tomorrow = clock_wall_us() + 86400000000ull;
 	struct up_doc *d = doc(7, K1, AT("old", "1"));
-	d->mme_time_us = tomorrow;
+	(void)at_time(d, tomorrow);
 	give_doc(with_sgsn(d, "s1", tomorrow, false));
 	change("mme-1", 1);
 	assert_true(served_by("mme-1"));
@@ -469,7 +502,7 @@ static void a_stamp_of_tomorrow_gives_way_to_an_acknowledged_location(void **sta
 	assert_true(written_time(b) > tomorrow); // or MongoDB would keep the old one
 	outcome(b, UP_DONE);
 	d = doc(7, K1, AT("old", "1") ",\"msisdn\":[\"4915100001\"]"); // somebody edits it
-	d->mme_time_us = tomorrow;
+	(void)at_time(d, tomorrow);
 	give_doc(with_sgsn(d, "s1", tomorrow, false));
 	assert_true(served_by("mme-1"));
 	outcome(batch(), UP_DONE);
@@ -523,7 +556,6 @@ static void a_location_that_another_node_removed(void **state)
 	give_doc(of_node(doc(7, K1, ",\"mme_timestamp\":2000,\"mme_host\":[]"), 1));
 	assert_true(served_by("a"));
 	struct up_doc *d = of_node(doc(7, K1, ",\"mme_timestamp\":2000"), 1);
-	d->mme_gone = true;
 	give_doc(d);
 	assert_int_equal(record()->serving[0].node, 0);
 	assert_int_equal(outbox_waiting(l), 0);

@@ -11,6 +11,7 @@
 #include "loader/upstream/mongo/mongo_doc.h"
 #include "loader/upstream/mongo/mongo_json.h"
 #include "tests/support/guard.h"
+#include "tests/support/readers.h"
 
 static struct mongo_docs docs, fresh;
 static const char *const KEYS = "\"security\":{\"k\":\"465B5CE8B199B49FAA5F0A2EE238A6BC\",\"opc\":"
@@ -19,7 +20,7 @@ static const char *const KEYS = "\"security\":{\"k\":\"465B5CE8B199B49FAA5F0A2EE
 static void begin(struct mongo_docs *c)
 {
 	static const struct config config;
-	assert_int_equal(mongo_docs_init(c, &(struct upstream_options){.config = &config}), 0);
+	assert_int_equal(mongo_docs_init(c, &(struct upstream_options){.config = &config, .readers = test_readers}), 0);
 }
 
 static int setup(void **state)
@@ -59,14 +60,23 @@ static bool slice_is(struct slice s, const char *text)
 	return slice_eq(s, slice_str(text));
 }
 
+static struct s6a_said said_by(const struct up_doc *d)
+{
+	struct s6a_said said;
+	assert_true(s6a_said_get(d->said[DOC_OWNER_S6A], &said));
+	return said;
+}
+
 static void check_state(const char *name, const json_t *row, const struct up_doc *d)
 {
 	const char *host = json_string_value(json_object_get(row, "mme_host"));
-	if (!slice_is(d->mme_host, host ? host : ""))
-		fail_msg("%s: mme_host is %.*s", name, (int)d->mme_host.len, (const char *)d->mme_host.p);
+	struct s6a_said said = said_by(d);
+	const struct s6a_serving *mme = &said.serving[S6A_MME];
+	if (!slice_is(mme->host, host ? host : ""))
+		fail_msg("%s: mme_host is %.*s", name, (int)mme->host.len, (const char *)mme->host.p);
 	assert_int_equal(d->imeisv != 0, json_is_true(json_object_get(row, "imeisv")));
-	assert_int_equal(d->purged, json_is_true(json_object_get(row, "purged")));
-	assert_int_equal(d->cancel_location, json_is_true(json_object_get(row, "cancel")));
+	assert_int_equal(mme->flags, json_is_true(json_object_get(row, "purged")) ? SERVING_PURGED : 0);
+	assert_int_equal(said.cancel, json_is_true(json_object_get(row, "cancel")));
 }
 
 static void check_sqn(const json_t *row, const struct up_doc *d, const struct record_error *e)
@@ -88,11 +98,8 @@ static void check_same(const struct up_doc *a, const struct up_doc *b)
 	assert_memory_equal(a->profile, b->profile, b->profile->len);
 	assert_int_equal(a->text_len, b->text_len);
 	assert_memory_equal(a->text, b->text, b->text_len + 1);
-	assert_true(slice_eq(a->mme_host, b->mme_host));
-	assert_true(slice_eq(a->mme_realm, b->mme_realm));
-	assert_int_equal(a->mme_time_us, b->mme_time_us);
+	assert_true(slice_eq(a->said[DOC_OWNER_S6A], b->said[DOC_OWNER_S6A]));
 	assert_int_equal(a->imeisv, b->imeisv);
-	assert_int_equal(a->purged, b->purged);
 }
 
 // The text is the document: back in BSON it has the same JSON as the driver makes of it.
@@ -391,13 +398,15 @@ static void the_own_sub_document(void **state)
 		bson_destroy(b);
 		assert_non_null(d);
 		assert_int_equal(d->node, row[i].node);
-		assert_int_equal(d->sgsn_time_us, row[i].time);
-		assert_true(slice_eq(d->mme_host, slice_str("m.test")));
-		assert_true(slice_eq(d->sgsn_host, slice_str(row[i].host)));
-		assert_true(slice_eq(d->sgsn_realm, slice_str(row[i].realm)));
-		assert_memory_equal(d->sgsn_plmn, row[i].plmn, 3);
-		assert_int_equal(d->sgsn_purged, row[i].purged);
-		assert_false(d->mme_gone);
+		struct s6a_said said = said_by(d);
+		const struct s6a_serving *sgsn = &said.serving[S6A_SGSN];
+		assert_int_equal(sgsn->time_us, row[i].time);
+		assert_true(slice_is(said.serving[S6A_MME].host, "m.test"));
+		assert_true(slice_is(sgsn->host, row[i].host));
+		assert_true(slice_is(sgsn->realm, row[i].realm));
+		assert_memory_equal(sgsn->plmn, row[i].plmn, 3);
+		assert_int_equal(sgsn->flags, row[i].purged ? SERVING_PURGED : 0);
+		assert_true(said.mme_there);
 		up_doc_free(&d);
 	}
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include "loader/document/extjson.h"
 #include "loader/document/record.h"
+#include "tests/support/readers.h"
 #include "lib/diameter/avp.h"
 #include "lib/diameter/dict.h"
 
@@ -25,7 +26,7 @@ static int setup(void **state)
 	char line[8192];
 	FILE *f = fopen(TEST_DATA "/subscribers.jsonl", "r");
 	assert_non_null(f);
-	assert_int_equal(record_ctx_init(&ctx), 0);
+	assert_int_equal(record_ctx_init(&ctx, test_readers), 0);
 	while (fgets(line, sizeof(line), f) && doc_cnt < 8)
 		docs[doc_cnt++] = json_loads(line, 0, NULL);
 	fclose(f);
@@ -125,7 +126,7 @@ static void every_document_is_well_formed(void **state)
 		assert_int_equal(ctx.profile->len % 4, 0);
 		assert_int_equal(ctx.profile->len, sizeof(*ctx.profile) + ctx.profile->head_len +
 						       ctx.profile->epc_len + ctx.profile->gprs_len);
-		assert_int_equal(ctx.profile->apn_cnt, sub.apn_cnt);
+		assert_int_equal(ctx.profile->apn_cnt, s6a_part(&sub)->apn_cnt);
 		assert_int_equal(image.flags, 0);
 	}
 }
@@ -138,9 +139,9 @@ static void attached_by_the_webui(void **state)
 	assert_memory_equal(image.k, "\x46\x5b\x5c\xe8\xb1\x99\xb4\x9f\xaa\x5f\x0a\x2e\xe2\x38\xa6\xbc", 16);
 	assert_memory_equal(image.opc, "\xe8\xed\x28\x9d\xeb\xa9\x52\xe4\x28\x3b\x54\xe8\x8e\x61\x83\xca",
 			    16);
-	assert_text(sub.mme_host, "mme07.epc.mnc001.mcc001.3gppnetwork.org");
-	assert_int_equal(sub.mme_time_us, 1760000000123456);
-	assert_false(sub.purged);
+	assert_text(s6a_part(&sub)->said.serving[S6A_MME].host, "mme07.epc.mnc001.mcc001.3gppnetwork.org");
+	assert_int_equal(s6a_part(&sub)->said.serving[S6A_MME].time_us, 1760000000123456);
+	assert_int_equal(s6a_part(&sub)->said.serving[S6A_MME].flags, 0);
 	assert_int_equal(sub.imeisv & ((1ull << 60) - 1), 3520990017614823);
 	assert_int_equal(sub.imeisv >> 60, 15);
 	assert_int_equal(image.msisdn[0].v, 0);
@@ -156,7 +157,7 @@ static void volte_with_fast_access(void **state)
 {
 	(void)state;
 	take(2);
-	assert_int_equal(sub.apn_cnt, 2);
+	assert_int_equal(s6a_part(&sub)->apn_cnt, 2);
 	assert_int_equal(image.msisdn[0].v & ((1ull << 60) - 1), 491700000102);
 	assert_int_equal(image.msisdn[1].v & ((1ull << 60) - 1), 491700000103);
 	struct slice ambr = need(part(0), AVP_CODE_AMBR, V3);
@@ -243,8 +244,8 @@ static void schema_0(void **state)
 {
 	(void)state;
 	take(5);
-	assert_int_equal(sub.apn_cnt, 2);
-	assert_int_equal(sub.dl, 1024000ull * 1024);
+	assert_int_equal(s6a_part(&sub)->apn_cnt, 2);
+	assert_int_equal(s6a_part(&sub)->dl, 1024000ull * 1024);
 	assert_int_equal(sub.sqn, 1985);
 	assert_int_equal(u32(apn(0), AVP_CODE_PDN_Type), 2); // Diameter's value already
 	assert_int_equal(u32(apn(1), AVP_CODE_PDN_Type), 0);
@@ -262,8 +263,8 @@ static void between_the_generations(void **state)
 	(void)state;
 	take(6);
 	assert_int_equal(sub.sqn, 97);
-	assert_int_equal(sub.nam, 2);
-	assert_true(sub.apn[0].ue4 && sub.apn[0].gw4 && sub.apn[0].gw6);
+	assert_int_equal(s6a_part(&sub)->nam, 2);
+	assert_true(s6a_part(&sub)->apn[0].ue4 && s6a_part(&sub)->apn[0].gw4 && s6a_part(&sub)->apn[0].gw6);
 	assert_int_equal(u32(apn(0), AVP_CODE_PDN_Type), 0);
 }
 
@@ -304,7 +305,7 @@ static void fifty_apns_fit(void **state)
 	(void)state;
 	json_t *doc = json_deep_copy(docs[0]);
 	json_t *list = json_object_get(json_array_get(json_object_get(doc, "slice"), 0), "session");
-	while (json_array_size(list) < RECORD_APN_MAX)
+	while (json_array_size(list) < APN_LIST_MAX)
 		append_apn(list);
 	assert_true(record_parse(&ctx, doc, &sub, &error));
 	assert_true(record_build(&ctx, &sub, &image, &error));
@@ -466,7 +467,7 @@ static void what_is_left_out_is_named(void **state)
 		if (tail)
 			*tail = 0;
 		assert_string_equal(error.text, cases[i].message);
-		assert_int_equal(sub.apn_cnt, cases[i].apns);
+		assert_int_equal(s6a_part(&sub)->apn_cnt, cases[i].apns);
 		assert_int_equal((sub.msisdn[0].v != 0) + (sub.msisdn[1].v != 0), cases[i].numbers);
 		json_decref(doc);
 	}

@@ -15,12 +15,11 @@
 #include "lib/base/secret.h"
 
 #define SQN_MAX   ((1ull << 48) - 1)
-#define NAMES_MAX 1024u // of host and realm, twice
 
 int mongo_docs_init(struct mongo_docs *c, const struct upstream_options *o)
 {
 	memset(c, 0, sizeof(*c));
-	int rc = record_ctx_init(&c->records);
+	int rc = record_ctx_init(&c->records, o->readers);
 	if (rc)
 		return rc;
 	c->records.allow_xor = o->config->allow_xor;
@@ -153,72 +152,28 @@ static void read_sqn(const struct bson_walk *security, struct up_doc *d, struct 
 
 // ---- the whole
 
-static struct slice keep_name(char **at, struct slice name)
+// What it says of the applications' states: copied, since it borrows from the document. false: no memory.
+static bool keep_said(struct mongo_docs *c, struct up_doc *d)
 {
-	char *to = *at;
-	memcpy(to, name.p, name.len);
-	*at += name.len;
-	return slice_of(to, name.len);
-}
-
-// The location's names, behind the text.
-static void keep_names(struct up_doc *d, const struct subscription *s)
-{
-	char *at = d->text + d->text_len + 1;
-	if (s->mme_host.len == 0)
-		return;
-	d->mme_host = keep_name(&at, s->mme_host);
-	d->mme_realm = keep_name(&at, s->mme_realm);
-}
-
-static unsigned digit_at(struct slice text, uint32_t i)
-{
-	return i < text.len ? text.p[i] - '0' : 15;
-}
-
-// As plmn_text writes it.
-static void read_plmn(struct slice text, uint8_t plmn[3])
-{
-	uint8_t p[3] = {(uint8_t)(digit_at(text, 0) | digit_at(text, 1) << 4),
-			(uint8_t)(digit_at(text, 2) | digit_at(text, 5) << 4),
-			(uint8_t)(digit_at(text, 3) | digit_at(text, 4) << 4)};
-	for (uint32_t i = 0; i < text.len; i++)
-		if (text.p[i] < '0' || text.p[i] > '9')
-			return;
-	if ((text.len == 5 || text.len == 6) && plmn_valid(p))
-		memcpy(plmn, p, 3);
-}
-
-static uint64_t whole_number(const struct bson_walk *w)
-{
-	int64_t n = w->type == BW_INT64 ? (int64_t)bson_u64(w->value.p) : 0;
-	return n > 0 ? (uint64_t)n : 0;
-}
-
-// `corehss`, as mongo_update.c writes it; what has another type is not there. Its names stand behind those of the MME.
-static void read_corehss(const struct bson_walk *corehss, struct up_doc *d)
-{
-	char *at = d->text + d->text_len + 1 + d->mme_host.len + d->mme_realm.len;
-	struct slice host = {0}, realm = {0};
-	struct bson_walk w = bson_walk_of(corehss->value);
-	while (bson_walk_next(&w)) {
-		if (bson_walk_is(&w, "node") && w.type == BW_INT32)
-			d->node = bson_u32(w.value.p) < 4 ? bson_u32(w.value.p) + 1 : 0;
-		else if (bson_walk_is(&w, "sgsn_host") && w.type == BW_TEXT)
-			host = w.value;
-		else if (bson_walk_is(&w, "sgsn_realm") && w.type == BW_TEXT)
-			realm = w.value;
-		else if (bson_walk_is(&w, "sgsn_plmn") && w.type == BW_TEXT)
-			read_plmn(w.value, d->sgsn_plmn);
-		else if (bson_walk_is(&w, "sgsn_timestamp"))
-			d->sgsn_time_us = whole_number(&w);
-		else if (bson_walk_is(&w, "sgsn_purged"))
-			d->sgsn_purged = w.type == BW_BOOL && w.value.p[0];
+	uint32_t used = 0;
+	for (unsigned i = 0; i < c->records.reader_cnt; i++) {
+		struct slice said = record_said(&c->records, &c->s, i, c->said);
+		uint8_t *grown = said.len ? realloc(d->said_octets, used + said.len) : d->said_octets;
+		if (said.len && !grown)
+			return false;
+		d->said_octets = grown;
+		if (said.len)
+			memcpy(grown + used, said.p, said.len);
+		d->said[c->records.reader[i]->owner].len = said.len;
+		used += said.len;
 	}
-	if (w.err || host.len == 0 || host.len > 255 || realm.len == 0 || realm.len > 255)
-		return;
-	d->sgsn_host = keep_name(&at, host);
-	d->sgsn_realm = keep_name(&at, realm);
+	used = 0;
+	for (unsigned i = 0; i < c->records.reader_cnt; i++) {
+		struct slice *one = &d->said[c->records.reader[i]->owner];
+		one->p = one->len ? d->said_octets + used : NULL;
+		used += one->len;
+	}
+	return true;
 }
 
 static bool take_profile(struct up_doc *d, const struct cache_profile *profile, const uint8_t digest[16],
@@ -291,13 +246,15 @@ static bool read_record(struct mongo_docs *c, const bson_t *doc, struct up_doc *
 		return false;
 	if (!(kind ? known_profile(c, kind, d, e) : make_profile(c, &r, named, d, e)))
 		return false;
-	keep_names(d, &c->s);
-	return true;
+	if (keep_said(c, d))
+		return true;
+	snprintf(e->text, sizeof(e->text), "document: no memory");
+	return false;
 }
 
 static bool fill(struct mongo_docs *c, const bson_t *doc, struct up_doc *d, struct record_error *e)
 {
-	d->text = mongo_json_text(doc, NAMES_MAX, &d->text_len);
+	d->text = mongo_json_text(doc, &d->text_len);
 	if (!d->text) {
 		snprintf(e->text, sizeof(e->text), "document: expected UTF-8 text and at most %u levels",
 			 MONGO_DEPTH_MAX);
@@ -307,21 +264,12 @@ static bool fill(struct mongo_docs *c, const bson_t *doc, struct up_doc *d, stru
 		return false;
 	const struct subscription *s = &c->s;
 	d->imsi = s->imsi;
-	d->mme_time_us = s->mme_time_us;
 	d->imeisv = s->imeisv;
-	d->purged = s->purged;
-	d->mme_gone = true;
+	d->node = s->node;
 	struct bson_walk w = walk(doc);
-	while (bson_walk_next(&w)) {
-		if (bson_walk_is(&w, "mme_host"))
-			d->mme_gone = false;
-		if (bson_walk_is(&w, "corehss") && w.type == BW_DOCUMENT)
-			read_corehss(&w, d);
-		if (bson_walk_is(&w, "request_cancel_location"))
-			d->cancel_location = w.type == BW_BOOL && w.value.p[0];
+	while (bson_walk_next(&w))
 		if (bson_walk_is(&w, "security") && w.type == BW_DOCUMENT)
 			read_sqn(&w, d, e);
-	}
 	return true;
 }
 
@@ -338,6 +286,6 @@ struct up_doc *mongo_doc_read(struct mongo_docs *c, const bson_t *doc, const str
 	d->digest = g->digest;
 	if (!fill(c, doc, d, e))
 		up_doc_free(&d);
-	secret_wipe(&c->s, offsetof(struct subscription, apn));
+	secret_wipe(&c->s, offsetof(struct subscription, of_apps));
 	return d;
 }

@@ -17,6 +17,7 @@ struct mongo_docs {
 	struct record_ctx records;
 	struct profile_memo quick;
 	struct subscription s;
+	uint8_t said[DOC_SAID_MAX];
 };
 int mongo_docs_init(struct mongo_docs *c, const struct upstream_options *o) MUST_USE;
 void mongo_docs_fini(struct mongo_docs *c); // wipes

@@ -203,15 +203,15 @@ static void put_container(struct out *o, struct slice bytes, bool array, unsigne
 	o->err |= w.err;
 }
 
-char *mongo_json_text(const bson_t *doc, size_t room, size_t *len)
+char *mongo_json_text(const bson_t *doc, size_t *len)
 {
-	struct out o = {.cap = doc->len + 256u + room};
+	struct out o = {.cap = doc->len + 256u};
 	o.p = malloc(o.cap);
 	o.err = !o.p;
 	if (!o.err)
 		put_container(&o, slice_of(bson_get_data(doc), doc->len), false, MONGO_DEPTH_MAX);
 	*len = o.len;
-	if (!o.err && need(&o, room + 1))
+	if (!o.err && need(&o, 1))
 		o.p[o.len] = 0;
 	if (!o.err)
 		return o.p;

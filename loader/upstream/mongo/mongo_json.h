@@ -6,6 +6,5 @@
 
 #define MONGO_DEPTH_MAX 32u // MongoDB allows 100; nothing of the schema is deeper than 8
 
-// The document's text and a NUL, followed by `room` octets for the caller; *len without either. Heap. NULL:
-// broken, not UTF-8, too deep, or no memory.
-char *mongo_json_text(const bson_t *doc, size_t room, size_t *len) MUST_USE;
+// The document's text and a NUL; *len without it. Heap. NULL: broken, not UTF-8, too deep, or no memory.
+char *mongo_json_text(const bson_t *doc, size_t *len) MUST_USE;

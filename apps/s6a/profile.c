@@ -1,7 +1,7 @@
 // Encodes a profile: the part of Subscription-Data (TS 29.272 7.3.2) that does not name the subscriber. It is
 // encoded once for all subscribers that share it: the head (status, ODB, access mode, restrictions, charging,
 // AMBR, timer), the APN profile, and the PDP contexts for S6d. Loader process; law 7.
-#include "loader/document/record.h"
+#include "apps/s6a/subscription.h"
 #include "lib/diameter/avp.h"
 #include "lib/diameter/dict.h"
 
@@ -82,7 +82,7 @@ static void put_apn(struct wr *w, const struct apn *a, uint32_t id)
 	avp_group_end(w, at);
 }
 
-static void put_head(struct wr *w, const struct subscription *s)
+static void put_head(struct wr *w, const struct s6a_subscription *s)
 {
 	put_u32(w, AVP_CODE_Subscriber_Status, s->status);
 	if (s->status)
@@ -98,7 +98,7 @@ static void put_head(struct wr *w, const struct subscription *s)
 		    s->rau_s > UINT32_MAX ? UINT32_MAX : (uint32_t)s->rau_s);
 }
 
-static void put_epc(struct wr *w, const struct subscription *s)
+static void put_epc(struct wr *w, const struct s6a_subscription *s)
 {
 	size_t at = avp_group_begin(w, AVP_CODE_APN_Configuration_Profile, VENDOR_3GPP, AVP_M);
 	put_u32(w, AVP_CODE_Context_Identifier, 1); // the default APN: the first
@@ -143,7 +143,7 @@ static void put_pdp(struct wr *w, const struct apn *a, uint32_t id)
 	avp_group_end(w, at);
 }
 
-static void put_gprs(struct wr *w, const struct subscription *s)
+static void put_gprs(struct wr *w, const struct s6a_subscription *s)
 {
 	size_t at = avp_group_begin(w, AVP_CODE_GPRS_Subscription_Data, VENDOR_3GPP, AVP_M);
 	put_u32(w, AVP_CODE_Complete_Data_List_Included_Indicator, 0);
@@ -152,7 +152,7 @@ static void put_gprs(struct wr *w, const struct subscription *s)
 	avp_group_end(w, at);
 }
 
-bool record_encode_profile(const struct subscription *s, struct cache_profile *out, size_t cap)
+bool s6a_encode_profile(const struct s6a_subscription *s, struct cache_profile *out, size_t cap)
 {
 	struct wr w = wr_of(out->avps, cap - sizeof(*out));
 	put_head(&w, s);

@@ -1,0 +1,50 @@
+// S6a's part of a subscriber's document (TS 29.272 7.3.2): what the subscription allows, and where the document says that the
+// subscriber is. Values that a document leaves out get the defaults of the schema: ARD 32, status 0, access mode 0, timer 12
+// minutes, QCI 9, priority 8, pre-emption off, AMBR 1 Gbit/s both ways, PDN type IPv4v6. Pure; loader process, any thread.
+#pragma once
+#include "apps/s6a/said.h"
+#include "cache/layout.h"
+#include "loader/document/apn.h"
+#include "loader/document/reader.h"
+
+struct apn {
+	struct slice name;
+	uint8_t pdn_type; // PDN-Type of TS 29.272: 0 IPv4, 1 IPv6, 2 IPv4v6
+	uint8_t qci;
+	uint8_t priority;
+	uint8_t capability;    // 0 may pre-empt
+	uint8_t vulnerability; // 0 may be pre-empted
+	bool vplmn_allowed;
+	bool ue4, ue6, gw4, gw6;
+	uint8_t ue_v4[4], ue_v6[16], gw_v4[4], gw_v6[16];
+	uint64_t ul, dl; // bit/s
+	struct slice charging;
+};
+
+// Slices point into the document.
+struct s6a_subscription {
+	struct s6a_said said;
+	uint32_t ard, odb, status, nam; // odb: bits of Operator-Determined-Barring
+	uint64_t rau_s;
+	uint64_t ul, dl;
+	struct slice charging;
+	// while it is read
+	bool has_slices;
+	unsigned slice; // whose APNs count
+	bool dropped, foreign_type; // an APN was left out; because of its type
+	unsigned apn_cnt;
+	struct apn apn[APN_LIST_MAX];
+};
+
+extern const struct doc_reader s6a_reader;
+
+// The bits of Operator-Determined-Barring (TS 29.272 7.3.30) that a document's number stands for. 0 to 8, which is what
+// Open5GS's WebUI offers by name, is the position of one bit: 0 bars all packet services. A larger number can only
+// come from a writer who meant the AVP itself: it is taken as the bits.
+static inline uint32_t s6a_odb_bits(uint32_t number)
+{
+	return number <= 8 ? 1u << number : number;
+}
+
+// profile.c: the profile's bytes. false when they do not fit into `cap`.
+bool s6a_encode_profile(const struct s6a_subscription *s, struct cache_profile *out, size_t cap) MUST_USE;
