@@ -22,6 +22,7 @@
 #define CONFIG_CAPABILITY_MAX 16
 #define CONFIG_SHARED_MAX  16
 #define CONFIG_VISITED_MAX 16
+#define CONFIG_REDIRECT_MAX 32
 
 enum config_transport { TRANSPORT_TCP, TRANSPORT_SCTP, TRANSPORT_TLS };
 enum config_store { STORE_SQLITE, STORE_MONGODB, STORE_CSV };
@@ -137,6 +138,11 @@ struct config {
 	char ims_visited[CONFIG_VISITED_MAX][CONFIG_NAME_MAX]; // networks from which one may register; none: all
 	uint32_t ims_visited_cnt;
 	char ims_charging[4][CONFIG_NAME_MAX]; // primary and secondary ECF, primary and secondary CCF
+	struct config_redirect {
+		char identity[CONFIG_NAME_MAX]; // pattern: * stands for any octets
+		char host[CONFIG_NAME_MAX];
+	} ims_redirect[CONFIG_REDIRECT_MAX]; // whom other HSSs serve: this one is the SLF
+	uint32_t ims_redirect_cnt;
 	bool ims_keep_server; // a deregistration that asks for it keeps the S-CSCF's name
 	// admin, metrics, log
 	char admin_socket[CONFIG_PATH_MAX];

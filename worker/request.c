@@ -359,16 +359,33 @@ void request_answer(struct request *r, uint32_t result, bool experimental)
 	request_answer_end(r, &w);
 }
 
+static void refuse_begin(struct request *r, struct wr *w, uint32_t result)
+{
+	const struct worker *wk = r->w;
+	answer_open(r, w, HEADER_E, result, false, 0);
+	// the short grammar of RFC 6733 7.2 has no Auth-Session-State: skip it (12 octets, first of `origin`)
+	wr_bytes(w, wk->origin + 12, wk->origin_len - 12);
+	avp_put_u32(w, AVP_CODE_Result_Code, 0, AVP_M, result);
+}
+
 void request_refuse(struct request *r, uint32_t result)
 {
 	struct wr w;
-	const struct worker *wk = r->w;
-	answer_open(r, &w, HEADER_E, result, false, 0);
-	// the short grammar of RFC 6733 7.2 has no Auth-Session-State: skip it (12 octets, first of `origin`)
-	wr_bytes(&w, wk->origin + 12, wk->origin_len - 12);
-	avp_put_u32(&w, AVP_CODE_Result_Code, 0, AVP_M, result);
+	refuse_begin(r, &w, result);
 	if (result == RESULT_TOO_BUSY)
-		stat_add(wk->stats, STAT_TOO_BUSY, 1);
+		stat_add(r->w->stats, STAT_TOO_BUSY, 1);
+	request_answer_end(r, &w);
+}
+
+void request_redirect(struct request *r, struct slice host)
+{
+	struct wr w;
+	refuse_begin(r, &w, RESULT_REDIRECT_INDICATION);
+	size_t at = avp_group_begin(&w, AVP_CODE_Redirect_Host, 0, AVP_M);
+	wr_bytes(&w, "aaa://", 6);
+	wr_slice(&w, host);
+	avp_group_end(&w, at);
+	wr_zero(&w, -(6 + host.len) & 3u);
 	request_answer_end(r, &w);
 }
 

@@ -129,6 +129,8 @@ void request_answer_end(struct request *r, struct wr *w);
 void request_answer(struct request *r, uint32_t result, bool experimental);
 // A 3xxx answer (E bit, short grammar).
 void request_refuse(struct request *r, uint32_t result);
+// The same with the host to ask instead: 3006 and Redirect-Host (RFC 6733 6.12).
+void request_redirect(struct request *r, struct slice host);
 // A 5xxx base answer with Failed-AVP.
 void request_answer_failed(struct request *r, const struct verdict *v);
 // Result with a copy of slot's AVP in Failed-AVP (5004 ...).

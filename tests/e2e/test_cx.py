@@ -185,6 +185,20 @@ class Cx(unittest.TestCase):
                 self.assertEqual(s.uar(USER, IMPU).result, 2002)
             self.assertEqual(h.stop(), 0)
 
+    def test_other_servers_users_are_redirected(self):
+        with Hss(ims={"redirect": [{"identity": "sip:*@two.example", "host": "hss2.two.example"},
+                                   {"identity": "tel:4930*", "host": "hss3.example"}]}) as h:
+            self.provision(h)
+            with c.Cscf(h.port) as s:
+                for who, host in (("sip:bob@TWO.example", "hss2.two.example"), ("tel:+49-30-1234", "hss3.example")):
+                    answer = s.lir(who)
+                    self.assertEqual((answer.result, answer.flags & d.ERROR), (3006, d.ERROR))
+                    self.assertEqual(answer.one(292).text, f"aaa://{host}")
+                self.assertEqual(s.uar("bob@two.example", "sip:bob@two.example").result, 3006)
+                self.assertEqual(s.lir("sip:bob@three.example").result, 5001)
+                self.assertEqual(s.lir(IMPU).result, 5003)
+            self.assertEqual(h.stop(), 0)
+
     def test_what_a_request_must_not_say(self):
         with Hss() as h:
             self.provision(h)
