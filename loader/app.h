@@ -46,12 +46,13 @@ struct loader_app {
 	// octets, is for the new body. false: the cache has no room, or this build does not understand the octets. NULL:
 	// the body is published as it is.
 	bool (*pack)(struct builder *b, bool data, struct cache_state *s, uint8_t *buf);
-	// A member of the document of which it makes data (app_data.h); NULL: none, and neither of the next two.
-	const char *member;
-	// Makes data of it. false: e->text says what is wrong, beginning with the member's path.
-	bool (*read)(struct loader *l, const json_t *member, struct wr *out, struct record_error *e);
-	// What is stored in its place, when something in it must not be; NULL: it is stored as it is.
-	json_t *(*stored)(const json_t *member);
+	// The document's members of which it makes data (app_data.h), ended by NULL; or NULL: none, and neither of the next
+	// two.
+	const char *const *members;
+	// Makes data of a document that has one of them. false: e->text says what is wrong, beginning with the member's path.
+	bool (*read)(struct loader *l, const json_t *document, struct wr *out, struct record_error *e);
+	// The document as it is stored, when something in it must not be; NULL: it is stored as it is.
+	json_t *(*stored)(const json_t *document);
 	// The hashes of the identities (lib/base/subject.h) that its data give to a subscriber; at most `max`. Returns how
 	// many. NULL: none.
 	unsigned (*identities)(struct slice data, uint64_t *hash, unsigned max);

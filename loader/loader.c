@@ -24,7 +24,7 @@
 #include "lib/base/secret.h"
 #include "supervisor/role.h"
 
-#define COMMON_MAX (128u << 10) // octets that an application keeps for all subscribers
+#define COMMON_MAX (240u << 10) // octets that an application keeps for all subscribers
 #define JOURNAL_MAX  2000000 // some 400 MB; the fold thread has lost touch long before
 #define LOCK_WAIT_MS 3000
 #define LOCK_STEP_MS 20

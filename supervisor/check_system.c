@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "config/options.h"
+#include "lib/ims/template.h"
 #include "lib/base/err.h"
 #include "lib/base/ident.h"
 #include "lib/base/secret.h"
@@ -141,6 +142,23 @@ static void check_op(const struct hssd *h, struct config_error *e)
 	secret_wipe(op, sizeof(op));
 }
 
+// Files of filter criteria are read as the loader will read them.
+static void check_criteria(const struct hssd *h, struct config_error *e, const char *key, const char *path)
+{
+	static uint8_t fragment[IMS_FRAGMENT_MAX];
+	static struct ims_template_report report;
+	struct wr w = wr_of(fragment, sizeof(fragment));
+	if (path[0] && !ims_template_load(path, &w, &report))
+		TELL(h, e, key, "%s", report.text);
+}
+
+static void check_all_criteria(const struct hssd *h, struct config_error *e)
+{
+	check_criteria(h, e, "ims.filter_criteria_file", h->config.ims_filter_file);
+	for (unsigned i = 0; i < h->config.ims_shared_cnt; i++)
+		check_criteria(h, e, "ims.shared_filter_criteria", h->config.ims_shared[i].file);
+}
+
 void check_system(const struct hssd *h, struct config_error *e)
 {
 	listen_check(h, e);
@@ -149,4 +167,5 @@ void check_system(const struct hssd *h, struct config_error *e)
 	check_directories(h, e);
 	files_check(h, e);
 	check_op(h, e);
+	check_all_criteria(h, e);
 }

@@ -72,6 +72,9 @@ int cli_export(struct cli_session *s, const struct cli_args *a);
 int cli_backup(struct cli_session *s, const struct cli_args *a);
 int cli_restore(struct cli_session *s, const struct cli_args *a);
 
+// --- ims.c: a file of filter criteria is checked here; no HSS is needed
+int cli_ims_check(const struct cli_args *a);
+
 // --- service.c: the HSS as a service
 int cli_config_show(struct cli_session *s, const struct cli_args *a);
 int cli_reload(struct cli_session *s, const struct cli_args *a);

@@ -74,6 +74,10 @@ int main(int argc, char **argv)
 			cli_help(stdout, args.command, args.noun);
 		goto out;
 	}
+	if (args.command->flags & ADMIN_FLAG_HERE) {
+		rc = cli_ims_check(&args);
+		goto out;
+	}
 	rc = cli_session_open(&session, &args);
 	if (rc != CLI_DONE)
 		goto out;

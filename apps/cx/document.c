@@ -4,6 +4,8 @@
 #include "apps/cx/loader.h"
 #include "lib/base/ident.h"
 #include "lib/base/secret.h"
+#include "lib/ims/criteria_json.h"
+#include "lib/ims/wildcard.h"
 #include "loader/document/walk.h"
 
 #define HA1_LEN 16
@@ -12,6 +14,8 @@ struct reader {
 	struct record_error *e;
 	struct cx_data d;
 	uint8_t ha1[CX_PRIVATES_MAX][HA1_LEN];
+	uint8_t criteria[STATE_BODY_MAX]; // of all profiles
+	size_t used;
 };
 
 __attribute__((format(printf, 2, 3))) static bool bad(struct reader *r, const char *fmt, ...)
@@ -140,8 +144,11 @@ static bool wildcard_read(struct reader *r, int i, struct cx_public *p, bool psi
 	for (const uint8_t *c = first; c && c < p->identity.p + p->identity.len; c++)
 		if (*c == '!' && c > first)
 			last = c;
-	if (!last || !cx_wildcard_domain(p->identity).len)
-		return bad(r, "ims.public_identities[%d].identity: expected a wildcard like sip:list-!.*!@domain", i);
+	if (!last || !cx_wildcard_domain(p->identity).len || !ims_wildcard_valid(p->identity))
+		return bad(r,
+			   "ims.public_identities[%d].identity: expected a wildcard like sip:list-!.*!@domain, of literal "
+			   "characters, . and [...] with * + ?",
+			   i);
 	p->type = psi ? CX_WILDCARDED_PSI : CX_WILDCARDED_USER;
 	return true;
 }
@@ -195,8 +202,22 @@ static bool public_read(struct reader *r, const json_t *v, int i)
 
 // ---- profiles
 
+static bool criteria_read(struct reader *r, const json_t *list, const char *path, struct cx_profile *p)
+{
+	struct ims_reason why;
+	struct wr w = wr_of(r->criteria + r->used, sizeof(r->criteria) - r->used);
+	if (!ims_criteria_read(list, &w, &why))
+		return bad(r, "%s%s", path, why.text);
+	if (w.err)
+		return bad(r, "%s: expected less than %u octets of XML in all", path, STATE_BODY_MAX);
+	p->criteria = wr_done(&w);
+	r->used += wr_len(&w);
+	return true;
+}
+
 static bool profile_read(struct reader *r, const json_t *v, int i)
 {
+	const json_t *criteria = get(v, "filter_criteria");
 	struct cx_profile *p = &r->d.profile[r->d.profile_cnt];
 	const json_t *shared = get(v, "shared_filter_criteria");
 	char path[80];
@@ -211,6 +232,9 @@ static bool profile_read(struct reader *r, const json_t *v, int i)
 			return false;
 		p->shared_cnt++;
 	}
+	snprintf(path, sizeof(path), "ims.profiles[%d].filter_criteria", i);
+	if (criteria && !criteria_read(r, criteria, path, p))
+		return false;
 	r->d.profile_cnt++;
 	return true;
 }
@@ -275,12 +299,25 @@ static bool lists_read(struct reader *r, const json_t *ims)
 	return true;
 }
 
-bool cx_read(struct loader *l, const json_t *member, struct wr *out, struct record_error *e)
+// Open5GS keeps one list of criteria in the document itself. It counts where `ims` has no profiles.
+static bool ifc_read(struct reader *r, const json_t *list)
 {
-	struct reader r = {.e = e};
+	if (!list || r->d.profile_cnt)
+		return true;
+	r->d.profile_cnt = 1;
+	r->d.profile[0] = (struct cx_profile){0};
+	return criteria_read(r, list, "ifc", &r->d.profile[0]);
+}
+
+bool cx_read(struct loader *l, const json_t *document, struct wr *out, struct record_error *e)
+{
+	static struct reader r;
+	const json_t *ims = get(document, "ims");
 	(void)l;
-	bool ok = json_is_object(member) || bad(&r, "ims: expected an object");
-	ok = ok && lists_read(&r, member) && servers_read(&r, member) && visited_read(&r, member);
+	memset(&r, 0, sizeof(r));
+	r.e = e;
+	bool ok = !ims || json_is_object(ims) || bad(&r, "ims: expected an object");
+	ok = ok && lists_read(&r, ims) && servers_read(&r, ims) && visited_read(&r, ims) && ifc_read(&r, get(document, "ifc"));
 	if (ok)
 		cx_data_put(out, &r.d);
 	secret_wipe(r.ha1, sizeof(r.ha1));
@@ -288,10 +325,10 @@ bool cx_read(struct loader *l, const json_t *member, struct wr *out, struct reco
 }
 
 // A password is replaced by its HA1.
-json_t *cx_stored(const json_t *member)
+json_t *cx_stored(const json_t *document)
 {
-	const json_t *list = get(member, "private_identities");
-	json_t *copy = NULL;
+	const json_t *member = get(document, "ims"), *list = get(member, "private_identities");
+	json_t *copy = NULL, *whole;
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *v = json_array_get(list, i), *password = get(v, "password"), *user = get(v, "identity");
 		struct slice realm = {0};
@@ -313,5 +350,9 @@ json_t *cx_stored(const json_t *member)
 			secret_wipe(text, sizeof(text));
 		}
 	}
-	return copy;
+	if (!copy)
+		return NULL;
+	whole = json_copy((json_t *)document);
+	json_object_set_new(whole, "ims", copy);
+	return whole;
 }

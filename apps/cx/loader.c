@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include "apps/apps.h"
 #include "lib/base/clock.h"
+#include "lib/base/log.h"
+#include "lib/ims/template.h"
 #include "loader/commit/change.h"
 #include "loader/commit/hss_request.h"
 #include "loader/commit/txn.h"
@@ -261,20 +263,42 @@ void cx_withdrawn(struct loader *l, struct op *op, const struct cache_record *r)
 	add_terminations(l, op, &u, &what, (struct slice){0});
 }
 
+// One file of filter criteria into what is published for all. A broken one is told; what stood in its place before stays.
+static void add_file(struct loader *l, const char *path, uint32_t number, struct wr *w)
+{
+	static uint8_t fragment[IMS_FRAGMENT_MAX];
+	static struct ims_template_report report;
+	struct wr f = wr_of(fragment, sizeof(fragment));
+	if (ims_template_load(path, &f, &report)) {
+		cx_common_put(w, number, wr_done(&f));
+		return;
+	}
+	log_error("filter_criteria_wrong", LOG_STR("reason", report.text), LOG_INT("errors", report.errors));
+	struct slice before = cx_common_find(l->cache, number);
+	if (before.len)
+		cx_common_put(w, number, before);
+}
+
 size_t cx_common(struct loader *l, const struct config *config, uint8_t *out, size_t cap)
 {
-	(void)l;
-	(void)config;
-	(void)out;
-	(void)cap;
+	struct wr w = wr_of(out, cap);
+	if (config->ims_filter_file[0])
+		add_file(l, config->ims_filter_file, CX_TEMPLATE, &w);
+	for (unsigned i = 0; i < config->ims_shared_cnt; i++)
+		add_file(l, config->ims_shared[i].file, config->ims_shared[i].id, &w);
+	if (!w.err)
+		return wr_len(&w);
+	log_error("filter_criteria_too_large", LOG_INT("octets_at_most", cap));
 	return 0;
 }
+
+static const char *const members[] = {"ims", "ifc", NULL};
 
 const struct loader_app cx_loader = {
 	.name = "cx",
 	.number = app_cx,
 	.pack = pack,
-	.member = "ims",
+	.members = members,
 	.read = cx_read,
 	.stored = cx_stored,
 	.identities = cx_data_identities,

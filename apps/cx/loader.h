@@ -6,8 +6,8 @@
 #include "loader/app.h"
 
 // The hooks of loader/app.h.
-bool cx_read(struct loader *l, const json_t *member, struct wr *out, struct record_error *e);
-json_t *cx_stored(const json_t *member);
+bool cx_read(struct loader *l, const json_t *document, struct wr *out, struct record_error *e);
+json_t *cx_stored(const json_t *document);
 int cx_document(const struct app_document *d);
 void cx_withdrawn(struct loader *l, struct op *op, const struct cache_record *r);
 size_t cx_common(struct loader *l, const struct config *config, uint8_t *out, size_t cap);

@@ -3,14 +3,7 @@
 #include <stdio.h>
 #include "apps/apps.h"
 #include "apps/cx/state.h"
-
-// None match yet.
-static bool ims_wildcard_match(struct slice pattern, struct slice identity)
-{
-	(void)pattern;
-	(void)identity;
-	return false;
-}
+#include "lib/ims/wildcard.h"
 
 bool cx_domain_is_ours(const struct config *config, struct slice domain)
 {

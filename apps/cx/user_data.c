@@ -1,38 +1,155 @@
-// The Cx User-Data of an implicit registration set (TS 29.228 annex B): which identities and which filter criteria it
-// holds. lib/ims writes the XML.
+// See user_data.h: which identities and which filter criteria the profile of a set holds, in the order of the schema.
+// lib/ims/fragment.h writes the text.
 #include "apps/cx/user_data.h"
+#include "lib/ims/fragment.h"
 
-size_t cx_user_data_room(const struct cache *c, const struct cx_user *u, uint8_t set, uint32_t features)
+#define HEAD_ROOM     512 // elements around all
+#define IDENTITY_ROOM 512 // elements around one identity
+#define PROFILE_ROOM  128
+
+// What placeholders stand for, and the memory of what is made for it.
+struct names {
+	struct ims_names n;
+	char imsi[16], msisdn[16], mnc[4];
+};
+
+static void names_of(const struct cx_user *u, unsigned priv, int first, struct names *out)
 {
-	(void)c;
-	(void)set;
-	(void)features;
-	return 4096 + u->d.pub_cnt * 512u;
+	struct slice *by = out->n.by_mark;
+	memset(&out->n, 0, sizeof out->n);
+	by[IMS_MARK_IMSI] = slice_of(out->imsi, imsi_text(u->rec->imsi, out->imsi));
+	if (u->rec->msisdn[0].v)
+		by[IMS_MARK_MSISDN] = slice_of(out->msisdn, msisdn_text(u->rec->msisdn[0], out->msisdn));
+	by[IMS_MARK_DOMAIN] = u->domain;
+	by[IMS_MARK_MCC] = slice_of(out->imsi, 3);
+	// how long it is the domain says where it is that of TS 23.003; else two digits, with a 0 before
+	const char *in_domain = memmem(u->domain.p, u->domain.len, "mnc", 3);
+	if (in_domain && (size_t)(in_domain - (const char *)u->domain.p) + 6 <= u->domain.len)
+		memcpy(out->mnc, in_domain + 3, 3);
+	else
+		memcpy(out->mnc, (const char[]){'0', out->imsi[3], out->imsi[4]}, 3);
+	by[IMS_MARK_MNC] = slice_of(out->mnc, 3);
+	by[IMS_MARK_PRIVATE] = u->d.priv[priv].identity;
+	if (first >= 0)
+		by[IMS_MARK_PUBLIC] = u->d.pub[first].identity;
 }
 
-static void text(struct wr *w, const char *s)
+static const struct cx_profile *profile_at(const struct cx_user *u, unsigned i)
 {
-	wr_bytes(w, s, strlen(s));
+	return i < u->d.profile_cnt ? &u->d.profile[i] : NULL;
+}
+
+// ---- identities
+
+static void put_extension(struct wr *w, const struct cx_public *p)
+{
+	bool wildcard = p->type == CX_WILDCARDED_PSI || p->type == CX_WILDCARDED_USER;
+	if (p->type == CX_PUBLIC_USER && !p->display.len)
+		return;
+	ims_put(w, "<Extension>");
+	ims_put_number(w, "IdentityType", p->type);
+	if (p->type == CX_WILDCARDED_PSI)
+		ims_put_element(w, "WildcardedPSI", p->identity);
+	if (p->display.len || p->type == CX_WILDCARDED_USER) {
+		ims_put(w, "<Extension>");
+		if (p->display.len)
+			ims_put_element(w, "DisplayName", p->display);
+		if (wildcard && p->type == CX_WILDCARDED_USER) {
+			ims_put(w, "<Extension>");
+			ims_put_element(w, "WildcardedIMPU", p->identity);
+			ims_put(w, "</Extension>");
+		}
+		ims_put(w, "</Extension>");
+	}
+	ims_put(w, "</Extension>");
+}
+
+static void put_identity(struct wr *w, const struct cx_public *p)
+{
+	ims_put(w, "<PublicIdentity>");
+	ims_put_number(w, "BarringIndication", p->barred);
+	ims_put_element(w, "Identity", p->identity);
+	put_extension(w, p);
+	ims_put(w, "</PublicIdentity>");
+}
+
+// Those of one profile, the set's default identity before all others.
+static void put_identities(struct wr *w, const struct cx_user *u, uint8_t set, unsigned profile, int first)
+{
+	if (first >= 0 && u->d.pub[first].profile == profile)
+		put_identity(w, &u->d.pub[first]);
+	for (unsigned i = 0; i < u->d.pub_cnt; i++)
+		if (u->d.pub[i].set == set && u->d.pub[i].profile == profile && (int)i != first)
+			put_identity(w, &u->d.pub[i]);
+}
+
+// ---- profiles
+
+static void put_profile(struct wr *w, const struct cache *c, const struct cx_user *u, uint8_t set, unsigned profile, int first,
+			const struct names *n, uint32_t features)
+{
+	const struct cx_profile *p = profile_at(u, profile);
+	bool by_number = features & CX_SHARED_CRITERIA;
+	ims_put(w, "<ServiceProfile>");
+	put_identities(w, u, set, profile, first);
+	if (p)
+		ims_put_fragment(w, p->is_template ? cx_common_find(c, CX_TEMPLATE) : p->criteria, &n->n);
+	for (unsigned i = 0; p && !by_number && i < p->shared_cnt; i++)
+		ims_put_fragment(w, cx_common_find(c, p->shared[i]), &n->n);
+	if (p && by_number && p->shared_cnt) {
+		ims_put(w, "<Extension>");
+		for (unsigned i = 0; i < p->shared_cnt; i++)
+			ims_put_number(w, "SharedIFCSetID", p->shared[i]);
+		ims_put(w, "</Extension>");
+	}
+	ims_put(w, "</ServiceProfile>");
+}
+
+static bool uses(const struct cx_user *u, uint8_t set, unsigned profile)
+{
+	for (unsigned i = 0; i < u->d.pub_cnt; i++)
+		if (u->d.pub[i].set == set && u->d.pub[i].profile == profile)
+			return true;
+	return false;
 }
 
 bool cx_user_data_write(struct wr *w, const struct cache *c, const struct cx_user *u, unsigned priv, uint8_t set,
 			uint32_t features)
 {
-	(void)c;
-	(void)features;
-	text(w, "<?xml version=\"1.0\" encoding=\"UTF-8\"?><IMSSubscription><PrivateID>");
-	wr_slice(w, u->d.priv[priv].identity);
-	text(w, "</PrivateID><ServiceProfile>");
 	int first = cx_default_of(u, set);
-	for (int n = first < 0 ? 0 : -1; n < (int)u->d.pub_cnt; n++) {
-		int i = n < 0 ? first : n;
-		if (u->d.pub[i].set != set || (n >= 0 && i == first))
-			continue;
-		text(w, u->d.pub[i].barred ? "<PublicIdentity><BarringIndication>1</BarringIndication><Identity>"
-					   : "<PublicIdentity><BarringIndication>0</BarringIndication><Identity>");
-		wr_slice(w, u->d.pub[i].identity);
-		text(w, "</Identity></PublicIdentity>");
-	}
-	text(w, "</ServiceProfile></IMSSubscription>");
+	unsigned before = first < 0 ? 0 : u->d.pub[first].profile;
+	struct names n;
+	names_of(u, priv, first, &n);
+	ims_put(w, "<?xml version=\"1.0\" encoding=\"UTF-8\"?><IMSSubscription>");
+	ims_put_element(w, "PrivateID", u->d.priv[priv].identity);
+	// the default identity's profile first, so that it is the first identity of all
+	put_profile(w, c, u, set, before, first, &n, features);
+	for (unsigned i = 0; i < CX_PROFILES_MAX; i++)
+		if (i != before && uses(u, set, i))
+			put_profile(w, c, u, set, i, first, &n, features);
+	ims_put(w, "</IMSSubscription>");
 	return !w->err;
+}
+
+static size_t profile_room(const struct cache *c, const struct cx_profile *p, const struct names *n)
+{
+	size_t room = PROFILE_ROOM + p->shared_cnt * 64u;
+	room += ims_fragment_room(p->is_template ? cx_common_find(c, CX_TEMPLATE) : p->criteria, &n->n);
+	for (unsigned i = 0; i < p->shared_cnt; i++)
+		room += ims_fragment_room(cx_common_find(c, p->shared[i]), &n->n);
+	return room;
+}
+
+size_t cx_user_data_room(const struct cache *c, const struct cx_user *u, uint8_t set, uint32_t features)
+{
+	size_t room = HEAD_ROOM + 6 * 255;
+	struct names n;
+	(void)features;
+	names_of(u, 0, cx_default_of(u, set), &n);
+	for (unsigned i = 0; i < u->d.pub_cnt; i++)
+		if (u->d.pub[i].set == set)
+			room += IDENTITY_ROOM + 2 * ims_value_room(u->d.pub[i].identity) + ims_value_room(u->d.pub[i].display);
+	for (unsigned i = 0; i < u->d.profile_cnt; i++)
+		room += profile_room(c, &u->d.profile[i], &n);
+	return room;
 }

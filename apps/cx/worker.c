@@ -2,6 +2,7 @@
 #include "apps/apps.h"
 #include "apps/cx/cx.h"
 #include "apps/cx/msg.h"
+#include "lib/base/log.h"
 #include "lib/diameter/avp.h"
 #include "worker/app.h"
 #include "worker/hss_request.h"
@@ -78,6 +79,8 @@ static bool compose_push(const struct hss_request *q, const struct cx_row *row, 
 	cx_put_charging(m, &u, q->w->config);
 	if (row->reason & CX_PUSH_SECRET && u.d.priv[priv].scheme == CX_DIGEST)
 		cx_put_digest(m, &u.d.priv[priv]);
+	if (!fits)
+		log_error("user_data_too_large", LOG_SLICE("user", u.d.priv[priv].identity));
 	return fits;
 }
 

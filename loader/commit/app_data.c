@@ -5,21 +5,37 @@
 
 static uint8_t memory[2 * STATE_BODY_MAX];
 
+// May one of an application's members be in the text? Seen without parsing it: most documents have none.
+static bool may_have(const struct loader_app *app, struct slice text)
+{
+	char quoted[64];
+	for (unsigned k = 0; app && app->members && app->members[k]; k++) {
+		int n = snprintf(quoted, sizeof(quoted), "\"%s\"", app->members[k]);
+		if (memmem(text.p, text.len, quoted, (size_t)n))
+			return true;
+	}
+	return false;
+}
+
 // The parsed document, to be released; NULL: none of its members is an application's (or it is no JSON).
 static json_t *parsed(const struct loader *l, const json_t *document, struct slice text)
 {
-	char quoted[64];
-	bool wanted = document != NULL;
-	// most documents have none: that is seen without parsing them
-	for (unsigned i = 0; i < CACHE_APP_MAX && !wanted; i++) {
-		if (!l->app[i] || !l->app[i]->member)
-			continue;
-		int n = snprintf(quoted, sizeof(quoted), "\"%s\"", l->app[i]->member);
-		wanted = memmem(text.p, text.len, quoted, (size_t)n) != NULL;
-	}
+	bool wanted = false;
 	if (document)
 		return json_incref((json_t *)document);
+	for (unsigned i = 0; i < CACHE_APP_MAX && !wanted; i++)
+		wanted = may_have(l->app[i], text);
 	return wanted ? json_loadb((const char *)text.p, text.len, 0, NULL) : NULL;
+}
+
+static bool has_member(const struct loader_app *app, const json_t *document)
+{
+	for (unsigned k = 0; app && app->members && app->members[k]; k++) {
+		const json_t *v = json_object_get(document, app->members[k]);
+		if (v && !json_is_null(v))
+			return true;
+	}
+	return false;
 }
 
 bool app_data_read(struct loader *l, const json_t *document, struct slice text, struct app_data *out,
@@ -31,14 +47,13 @@ bool app_data_read(struct loader *l, const json_t *document, struct slice text, 
 	*out = (struct app_data){0};
 	for (unsigned i = 0; doc && ok && i < CACHE_APP_MAX; i++) {
 		const struct loader_app *app = l->app[i];
-		json_t *member = app && app->member ? json_object_get(doc, app->member) : NULL;
-		if (!member || json_is_null(member))
+		if (!has_member(app, doc))
 			continue;
 		size_t room = sizeof(memory) - used;
 		struct wr w = wr_of(memory + used, room < STATE_BODY_MAX ? room : STATE_BODY_MAX);
-		ok = app->read(l, member, &w, e);
+		ok = app->read(l, doc, &w, e);
 		if (ok && w.err) {
-			snprintf(e->text, sizeof(e->text), "%s: too large", app->member);
+			snprintf(e->text, sizeof(e->text), "%s: too large", app->members[0]);
 			ok = false;
 		}
 		out->octets[i] = wr_done(&w);
@@ -54,13 +69,11 @@ json_t *app_data_stored(struct loader *l, const json_t *document, struct slice t
 	json_t *doc = parsed(l, document, text), *out = NULL;
 	for (unsigned i = 0; doc && i < CACHE_APP_MAX; i++) {
 		const struct loader_app *app = l->app[i];
-		json_t *member = app && app->member ? json_object_get(doc, app->member) : NULL;
-		json_t *instead = member && app->stored ? app->stored(member) : NULL;
+		json_t *instead = has_member(app, doc) && app->stored ? app->stored(out ? out : doc) : NULL;
 		if (!instead)
 			continue;
-		if (!out)
-			out = json_copy(doc);
-		json_object_set_new(out, app->member, instead);
+		json_decref(out);
+		out = instead;
 	}
 	json_decref(doc);
 	return out;

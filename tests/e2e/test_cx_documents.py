@@ -87,12 +87,13 @@ class Documents(unittest.TestCase):
                 self.assertEqual([u.text for u in second.one(c.ASSOCIATED).all(d.USER_NAME)],
                                  ["alice1@ims.example", "alice2@ims.example"])
                 self.assertEqual(second.one(c.CHARGING).avps[0].text, "aaa://ccf.ims.example")
-                other = s.lir("sip:alice.w@ims.example", originating=True)
+                other = s.lir("sip:alice.w@ims.example")
                 self.assertEqual(other.one(c.SERVER_NAME).text, "sip:scscf.ims.example")
                 self.assertEqual(s.uar("alice1@ims.example", "sip:work@ims.example", visited="ims.example").result, 2002)
                 work = c.Profile(s.sar("alice1@ims.example", "sip:work@ims.example", c.REGISTRATION))
                 self.assertEqual((work.publics, work.barred),
                                  (["sip:alice.w@ims.example", "sip:work@ims.example"], ["sip:work@ims.example"]))
+                self.assertEqual(work.servers, ["sip:tas.ims.example"])
                 # one device leaves: the set stays registered by the other
                 self.assertEqual(s.sar("alice1@ims.example", "sip:alice@ims.example", c.USER).result, 2001)
                 self.assertEqual(s.lir("sip:alice@ims.example").result, 2001)
@@ -100,6 +101,11 @@ class Documents(unittest.TestCase):
                 self.assertEqual(ambiguous.result, 2001)
                 direct = s.lir("sip:box@ims.example")
                 self.assertEqual((direct.result, direct.one(c.SERVER_NAME).text), (2001, "sip:as.example"))
+                anyone = s.lir("sip:list-42@ims.example", originating=True)
+                self.assertEqual(anyone.one(c.WILDCARDED).text, "sip:list-!.*!@ims.example")
+                service = c.Profile(s.sar(None, "sip:list-42@ims.example", c.UNREGISTERED))
+                self.assertEqual(service.publics, ["sip:list-!.*!@ims.example"])
+                self.assertEqual(s.sar(None, "sip:list-42@ims.example", c.REGISTRATION).result, 5007)
                 self.assertEqual(s.lir("sip:other-42@ims.example").result, 5001)
             self.assertEqual(h.stop(), 0)
 
@@ -154,6 +160,18 @@ class Documents(unittest.TestCase):
                 self.assertEqual(s.lir("sip:bobby@home.example").result, 5003)
             self.assertEqual(h.stop(), 0)
 
+    def test_open5gs_criteria(self):
+        ifc = [{"priority": 0, "trigger_point": {"condition_type_cnf": 1, "spt": [
+                    {"condition_negated": 0, "group": 0, "method": "INVITE"},
+                    {"condition_negated": 1, "group": 1, "sip_header": {"header": "To", "content": "<x>&.*"}}]},
+                "application_server": {"server_name": "sip:as.example:5060", "default_handling": 0}}]
+        with Hss(ims={"bar_imsi_identity": False}) as h:
+            self.put(h, document(FIRST, ifc=ifc))
+            with c.Cscf(h.port) as s:
+                profile = c.Profile(s.register(c.private(FIRST), c.public(FIRST)))
+                self.assertEqual((profile.servers, profile.root.findtext(".//Content")), (["sip:as.example:5060"], "<x>&.*"))
+            self.assertEqual(h.stop(), 0)
+
     def test_what_is_wrong_is_named(self):
         wrong = [({"private_identities": {}}, "ims.private_identities: expected an array"),
                  ({"private_identities": [{"identity": ""}]}, "ims.private_identities[0].identity: expected user@realm"),
@@ -164,6 +182,8 @@ class Documents(unittest.TestCase):
                  ({"public_identities": [{"identity": "sip:a@b", "set": 256}]}, "ims.public_identities[0].set: expected a whole"),
                  ({"public_identities": [{"identity": "sip:a@b", "profile": 1}]}, "expected a place in ims.profiles"),
                  ({"public_identities": [{"identity": "sip:a!@b"}]}, "expected a wildcard"),
+                 ({"public_identities": [{"identity": "sip:a!(x|y)!@b"}]}, "expected a wildcard"),
+                 ({"profiles": [{"filter_criteria": [{"priority": 0}]}]}, "ims.profiles[0].filter_criteria[0].application_server"),
                  ({"scscf": {"capabilities": {"mandatory": [-1]}}}, "ims.scscf.capabilities.mandatory: expected a whole number")]
         with Hss() as h:
             for ims, text in wrong:

@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 LIST = os.path.join(HERE, "arrows.list")
 
 # What each folder may use besides itself. Folders that are not named here belong to the nearest one above them.
-LIBS = {"lib/base", "lib/diameter", "lib/auth", "lib/ipc", "lib/document", "lib/sip", "lib/ng"}
+LIBS = {"lib/base", "lib/diameter", "lib/auth", "lib/ipc", "lib/document", "lib/sip", "lib/ng", "lib/ims"}
 BELOW = LIBS | {"cache", "config"}
 ROLE_HALF = "supervisor/role"  # role.c and sandbox.c: what every role links of the supervisor's folder
 DOCUMENTS = "apps/documents"  # documents.c: what is known of documents without any code of an application
