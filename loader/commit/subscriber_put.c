@@ -17,7 +17,7 @@ struct putting {
 	struct record_error *e;
 	const struct cache_profile *profile;
 	const uint8_t *digest;
-	struct subscription s;
+	struct subscription *s;
 	struct record_image image;
 	const struct cache_record *old;
 	struct op *op;
@@ -40,7 +40,7 @@ static bool new_words(struct putting *u, uint64_t seq)
 	struct sqn_range range;
 	if (u->old)
 		local_leaves_sqn_row(u->l->local);
-	int rc = local_has_left_sqn_rows(u->l->local) ? local_read_sqn(u->l->local, u->s.imsi, u->image.fp, &old) : 0;
+	int rc = local_has_left_sqn_rows(u->l->local) ? local_read_sqn(u->l->local, u->s->imsi, u->image.fp, &old) : 0;
 	if (rc < 0)
 		return refuse(u, "the local database could not be read");
 	memcpy(u->doc.sqn.fp, u->image.fp, SQN_FP_LEN);
@@ -61,7 +61,7 @@ static bool same_words(struct putting *u, uint64_t seq)
 	uint64_t next = loader_seq_next(u->l, u->old->sqn);
 	bool opc_changed = !secret_equal(u->old->opc, u->image.opc, 16);
 	u->op->rec.sqn = u->old->sqn;
-	if (!u->s.has_sqn || seq == next || (seq < next && !opc_changed))
+	if (!u->s->has_sqn || seq == next || (seq < next && !opc_changed))
 		return true;
 	memcpy(u->doc.sqn.fp, u->image.fp, SQN_FP_LEN);
 	if (!sqn_row_continue(NULL, seq, u->l->run, &u->doc.sqn, &range))
@@ -83,7 +83,7 @@ static bool fill_record(struct putting *u)
 	struct cache_record *r = &u->op->rec;
 	if (u->old)
 		*r = *u->old;
-	r->imsi = u->s.imsi;
+	r->imsi = u->s->imsi;
 	r->msisdn[0] = u->image.msisdn[0];
 	r->msisdn[1] = u->image.msisdn[1];
 	memcpy(r->k, u->image.k, 16);
@@ -109,7 +109,7 @@ static struct slice said_of(const struct putting *u, const struct doc_reader *re
 		return u->feed->doc->said[reader->owner];
 	for (unsigned i = 0; i < c->reader_cnt; i++)
 		if (c->reader[i] == reader)
-			return record_said(c, &u->s, i, out);
+			return record_said(c, u->s, i, out);
 	return (struct slice){0};
 }
 
@@ -119,7 +119,7 @@ static bool take_states(struct putting *u, bool content_changed, int *taken)
 	struct app_document d = {.l = u->l,
 				       .op = u->op,
 				       .old = u->old,
-				       .s = &u->s,
+				       .s = u->s,
 				       .feed = u->feed ? u->feed->doc : NULL,
 				       .content_changed = content_changed,
 				       .may_restore = u->feed && u->feed->note,
@@ -155,7 +155,7 @@ static void write_document(struct putting *u)
 		u->doc.profile = slice_of(u->profile, u->profile->len);
 	struct wr w = txn_entry(u->l);
 	entry_put_doc(&w, &u->doc);
-	txn_entry_end(u->l, &w, ENTRY_DOC_PUT, u->s.imsi);
+	txn_entry_end(u->l, &w, ENTRY_DOC_PUT, u->s->imsi);
 	secret_wipe(record, sizeof(record));
 }
 
@@ -176,24 +176,24 @@ static void note_new(struct putting *u)
 {
 	struct local *local = u->l->local;
 	if (!u->old && u->op->what == OP_PUT && u->op->request_cnt == 0 && u->op->state_cnt == 0 &&
-	    !local_unfolded(local, u->s.imsi, u->image.fp, local_folded(local)))
+	    !local_unfolded(local, u->s->imsi, u->image.fp, local_folded(local)))
 		u->op->what |= OP_NEW;
 }
 
 static bool put(struct putting *u)
 {
 	struct loader *l = u->l;
-	if (!record_parse(&l->records, u->p->document, &u->s, u->e) ||
+	if (!record_parse(&l->records, u->p->document, u->s, u->e) ||
 	    !app_data_read(l, u->p->document, u->text, &u->data, u->e))
 		return false;
 	app_data_claim(l, &u->data, false);
-	u->op = txn_begin(l, u->s.imsi.v, u->text.len + RECORD_PROFILE_MAX + TXN_APPS_ROOM);
+	u->op = txn_begin(l, u->s->imsi.v, u->text.len + RECORD_PROFILE_MAX + TXN_APPS_ROOM);
 	if (!u->op)
 		return refuse(u, "the document is too large");
-	u->old = loader_find(l, u->s.imsi);
+	u->old = loader_find(l, u->s->imsi);
 	if (u->old && u->p->mode == PUT_ADD)
 		return refuse(u, "the subscriber exists");
-	if (!has_room(u) || !record_build(&l->records, &u->s, &u->image, u->e))
+	if (!has_room(u) || !record_build(&l->records, u->s, &u->image, u->e))
 		return false;
 	u->profile = l->records.profile;
 	u->digest = l->records.digest;
@@ -203,7 +203,7 @@ static bool put(struct putting *u)
 	u->op->answer[0] = u->p->answer;
 	if (!fill_record(u))
 		return false;
-	uint64_t seq = record_seq(u->s.sqn);
+	uint64_t seq = record_seq(u->s->sqn);
 	bool same_key = u->old && secret_equal(u->old->k, u->image.k, 16);
 	// law 5: the same key goes on with its words, another one gets new words
 	if (!(same_key ? same_words(u, seq) : new_words(u, seq)))
@@ -233,7 +233,8 @@ static void stored_free(json_t *stored, char *text)
 
 bool provision_put(struct loader *l, const struct put *p, struct record_error *e)
 {
-	struct putting u = {.l = l, .p = p, .e = e, .text = p->text};
+	struct subscription s; // large: record_parse sets what is used of it
+	struct putting u = {.l = l, .p = p, .e = e, .text = p->text, .s = &s};
 	char *text = NULL;
 	struct put instead = *p;
 	json_t *stored = app_data_stored(l, p->document, p->text);
@@ -246,7 +247,7 @@ bool provision_put(struct loader *l, const struct put *p, struct record_error *e
 	stored_free(stored, text);
 	if (!ok && u.op)
 		txn_forget(l, u.op);
-	secret_wipe(&u.s, offsetof(struct subscription, of_apps));
+	secret_wipe(&s, offsetof(struct subscription, of_apps));
 	secret_wipe(&u.image, sizeof(u.image));
 	return ok;
 }
@@ -257,7 +258,7 @@ bool provision_put(struct loader *l, const struct put *p, struct record_error *e
 // resynchronisation. If either is one of ours, the spare IND takes its place (law 5).
 static void note_taken(struct putting *u)
 {
-	unsigned ind = (unsigned)(u->s.sqn & 31), first = u->l->config ? u->l->config->node_id * 8 : 0;
+	unsigned ind = (unsigned)(u->s->sqn & 31), first = u->l->config ? u->l->config->node_id * 8 : 0;
 	if (ind + 1 < first || ind > first + 7)
 		return;
 	u->image.flags |= RECORD_IND_SPARE;
@@ -268,17 +269,17 @@ static void write_sqn_row(struct putting *u)
 {
 	struct wr w = txn_entry(u->l);
 	entry_put_sqn(&w, &u->doc.sqn);
-	txn_entry_end(u->l, &w, ENTRY_SQN_ROW, u->s.imsi);
+	txn_entry_end(u->l, &w, ENTRY_SQN_ROW, u->s->imsi);
 }
 
 static bool feed_prepare(struct putting *u)
 {
 	const struct up_doc *d = u->feed->doc;
-	u->s.imsi = d->imsi;
-	u->s.has_sqn = d->has_sqn;
-	u->s.sqn = d->sqn;
-	u->s.imeisv = d->imeisv;
-	u->s.node = d->node;
+	u->s->imsi = d->imsi;
+	u->s->has_sqn = d->has_sqn;
+	u->s->sqn = d->sqn;
+	u->s->imeisv = d->imeisv;
+	u->s->node = d->node;
 	u->image = d->image;
 	u->profile = d->profile;
 	u->digest = d->profile_digest;
@@ -299,7 +300,7 @@ static bool is_its_document(struct putting *u)
 	uint64_t id = 0, digest = 0;
 	if (!u->old)
 		return true;
-	int rc = local_read_upstream(u->l->local, u->s.imsi, &id, &digest);
+	int rc = local_read_upstream(u->l->local, u->s->imsi, &id, &digest);
 	bool known = rc == 1 && id == u->doc.up_id;
 	u->same_content = known && digest == u->doc.up_digest;
 	if (rc < 0)
@@ -311,15 +312,15 @@ static bool is_its_document(struct putting *u)
 // is not above ours, no other program has used more.
 static uint64_t followed_seq(const struct putting *u)
 {
-	uint64_t seq = u->s.sqn >> 5;
-	return seq > loader_seq_next(u->l, u->old->sqn) ? record_seq(u->s.sqn) : seq;
+	uint64_t seq = u->s->sqn >> 5;
+	return seq > loader_seq_next(u->l, u->old->sqn) ? record_seq(u->s->sqn) : seq;
 }
 
 static enum put_result put_feed(struct putting *u)
 {
 	if (!feed_prepare(u))
 		return PUT_REFUSED;
-	u->old = loader_find(u->l, u->s.imsi);
+	u->old = loader_find(u->l, u->s->imsi);
 	if (!is_its_document(u) || !has_room(u))
 		return PUT_REFUSED;
 	u->op->done = u->feed->done;
@@ -330,10 +331,10 @@ static enum put_result put_feed(struct putting *u)
 		return PUT_REFUSED;
 	bool same_key = u->old && secret_equal(u->old->k, u->image.k, 16);
 	// law 5: the same key goes on with its words, another one gets new words
-	if (!(same_key ? same_words(u, followed_seq(u)) : new_words(u, record_seq(u->s.sqn))))
+	if (!(same_key ? same_words(u, followed_seq(u)) : new_words(u, record_seq(u->s->sqn))))
 		return PUT_REFUSED;
 	// we know of SQNs that the document does not: the field must follow
-	if (!same_key && u->op->next > u->s.sqn >> 5)
+	if (!same_key && u->op->next > u->s->sqn >> 5)
 		u->op->answer[1] |= OUTBOX_RAISE;
 	bool write = !u->same_content || !u->old || u->old->taken_ind != u->image.taken_ind ||
 		     ((u->old->flags ^ u->image.flags) & RECORD_IND_SPARE);
@@ -357,7 +358,9 @@ static enum put_result put_feed(struct putting *u)
 
 enum put_result provision_put_feed(struct loader *l, const struct put_feed *p, struct record_error *e)
 {
-	struct putting u = {.l = l, .feed = p, .e = e, .text = slice_of(p->doc->text, p->doc->text_len)};
+	struct subscription s; // large: of the applications' part nothing is used
+	struct putting u = {.l = l, .feed = p, .e = e, .text = slice_of(p->doc->text, p->doc->text_len), .s = &s};
+	memset(&s, 0, offsetof(struct subscription, of_apps));
 	char *text = NULL;
 	json_t *stored = app_data_stored(l, NULL, u.text);
 	if (stored)

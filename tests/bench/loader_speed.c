@@ -139,7 +139,7 @@ int main(int argc, char **argv)
 	int control_fd = control_create(1, 1);
 	struct control *control = control_map(control_fd, true);
 	for (int start = 0; start < 2; start++) {
-		struct loader_options o = {.dir = argv[1], .op_fd = -1, .control = control};
+		struct loader_options o = {.dir = argv[1], .op_fd = -1, .control = control, .apps = loader_apps};
 		int ro;
 		if (cache_create(n, 0, &o.records_fd, &ro, &o.sqn_fd))
 			return 1;
