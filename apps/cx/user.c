@@ -1,28 +1,32 @@
 // See user.h. Owns nothing.
 #include "apps/cx/user.h"
-#include <stdio.h>
 #include "apps/apps.h"
 #include "apps/cx/state.h"
 #include "lib/ims/wildcard.h"
 
 bool cx_domain_is_ours(const struct config *config, struct slice domain)
 {
-	return config_realm_served(config, domain);
+	// both are in lower case
+	return slice_eq(domain, slice_str(config->ims_domain)) || config_realm_served(config, domain);
 }
 
 // ---- computed identities
 
-// Keeps the parts one behind the other in the user's text.
-static struct slice keep(struct cx_user *u, const char *prefix, const char *digits, struct slice domain)
+// Keeps the parts one behind the other in the user's text: every request does this, so no printf.
+static struct slice keep(struct cx_user *u, struct slice prefix, struct slice digits, struct slice domain)
 {
-	char *at = u->text + u->text_len;
-	size_t room = sizeof u->text - u->text_len;
-	int n = snprintf(at, room, "%s%s%s%.*s", prefix, digits, domain.len ? "@" : "", (int)domain.len,
-			 domain.len ? (const char *)domain.p : "");
-	if (n < 0 || (size_t)n >= room)
+	uint8_t *at = (uint8_t *)u->text + u->text_len;
+	struct wr w = wr_of(at, sizeof u->text - u->text_len);
+	wr_slice(&w, prefix);
+	wr_slice(&w, digits);
+	if (domain.len) {
+		wr_u8(&w, '@');
+		wr_slice(&w, domain);
+	}
+	if (w.err)
 		return (struct slice){0};
-	u->text_len += (uint32_t)n;
-	return slice_of(at, (size_t)n);
+	u->text_len += (uint32_t)wr_len(&w);
+	return wr_done(&w);
 }
 
 static void add_public(struct cx_user *u, struct slice identity, bool barred)
@@ -33,30 +37,27 @@ static void add_public(struct cx_user *u, struct slice identity, bool barred)
 
 // The identity of the IMSI; for each MSISDN a SIP and a tel URI. All are one implicit registration set; those of an MSISDN
 // come before a barred one of the IMSI, so that one of them is the default identity.
-static void compute_publics(struct cx_user *u, const struct config *config)
+static void compute_publics(struct cx_user *u, const struct config *config, struct slice imsi)
 {
 	char digits[16];
-	imsi_text(u->rec->imsi, digits);
 	bool barred = config->ims_bar_imsi && u->rec->msisdn[0].v;
-	struct slice own = keep(u, "sip:", digits, u->domain);
+	struct slice own = keep(u, slice_of("sip:", 4), imsi, u->domain);
 	if (!barred)
 		add_public(u, own, false);
 	for (unsigned i = 0; i < 2; i++) {
 		if (!u->rec->msisdn[i].v)
 			continue;
-		msisdn_text(u->rec->msisdn[i], digits);
-		add_public(u, keep(u, "sip:+", digits, u->domain), false);
-		add_public(u, keep(u, "tel:+", digits, (struct slice){0}), false);
+		struct slice number = slice_of(digits, msisdn_text(u->rec->msisdn[i], digits));
+		add_public(u, keep(u, slice_of("sip:+", 5), number, u->domain), false);
+		add_public(u, keep(u, slice_of("tel:+", 5), number, (struct slice){0}), false);
 	}
 	if (barred)
 		add_public(u, own, true);
 }
 
-static void compute_private(struct cx_user *u)
+static void compute_private(struct cx_user *u, struct slice imsi)
 {
-	char digits[16];
-	imsi_text(u->rec->imsi, digits);
-	struct slice identity = keep(u, "", digits, u->domain);
+	struct slice identity = keep(u, (struct slice){0}, imsi, u->domain);
 	if (identity.len)
 		u->d.priv[u->d.priv_cnt++] = (struct cx_private){.identity = identity, .device = CX_DEVICE_IMSI};
 }
@@ -74,10 +75,12 @@ bool cx_user_fill(const struct config *config, const struct cache_record *r, boo
 	u->domain = slice_str(config->ims_domain);
 	bool no_key = r->flags & RECORD_NO_KEY;
 	u->computed = u->d.pub_cnt == 0;
+	char digits[16];
+	struct slice imsi = slice_of(digits, imsi_text(r->imsi, digits));
 	if (u->d.priv_cnt == 0 && !no_key)
-		compute_private(u);
+		compute_private(u, imsi);
 	if (u->computed && !(no_key && !said))
-		compute_publics(u, config);
+		compute_publics(u, config, imsi);
 	if (u->d.profile_cnt == 0)
 		u->d.profile[u->d.profile_cnt++] = (struct cx_profile){.is_template = true};
 	return u->d.priv_cnt && u->d.pub_cnt;

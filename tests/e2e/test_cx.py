@@ -199,6 +199,25 @@ class Cx(unittest.TestCase):
                 self.assertEqual(s.lir(IMPU).result, 5003)
             self.assertEqual(h.stop(), 0)
 
+    def test_hss_load_plays_a_cscf(self):
+        with Hss() as h:
+            self.provision(h, 40)
+            keys = {"imsi": FIRST, "subscribers": 40, "k": K, "opc": OPC, "verify": "all"}
+            self.assertEqual(h.load("uar", **keys)["results"], {"2001": 40})
+            mar = h.load("mar", **keys)
+            self.assertEqual((mar["results"], mar["vectors_verified"], mar["bad_vectors"]), ({"2001": 40}, 40, 0))
+            whole = h.load("register", **keys)
+            self.assertEqual(whole["results"], {"2001": 80, "2002": 80})
+            self.assertEqual((whole["vectors_verified"], whole["bad_vectors"], whole["duplicate_sqn"]), (40, 0, 0))
+            self.assertEqual(h.load("sar", **keys)["results"], {"2001": 40})
+            self.assertEqual(h.load("lir", **keys)["results"], {"2001": 40})
+            wrong = h.load("mar", **{**keys, "opc": "00" * 16}, check=False)
+            self.assertEqual(wrong["bad_vectors"], 40)
+            self.assertEqual(h.ctl_json("ims", "show", FIRST)["scscf"]["name"], "sip:hss-load.invalid")
+            ha1 = h.load("mar", check=False, imsi=FIRST, ha1="00" * 16)
+            self.assertEqual(ha1["results"], {"5006": 1})
+            self.assertEqual(h.stop(), 0)
+
     def test_what_a_request_must_not_say(self):
         with Hss() as h:
             self.provision(h)

@@ -488,6 +488,51 @@ static void test_answer(void **state)
 	guard_fini(&g);
 }
 
+// A CSCF's requests name the user twice; what an MAA holds is found, and not in any part of it.
+static void test_cscf(void **state)
+{
+	static struct hl_template t;
+	struct hl_options o;
+	uint8_t out[1400], maa[400];
+	struct slice data, item;
+	struct sim_vector v[2];
+	struct guard g;
+	int vectors = 0;
+	(void)state;
+
+	assert_int_equal(parse(&o, "mar --connect 127.0.0.1:1 --imsi 001010000000001"), HL_PARSED);
+	assert_string_equal(o.domain, "ims.mnc001.mcc001.3gppnetwork.org");
+	assert_string_equal(o.dest_realm, o.domain);
+	assert_true(hl_template_build(&t, HL_KIND_MAR, &o, 15, "scscf.test"));
+	hl_template_stamp(&t, out, 1010000000042, 1, 0, 7, 8, false);
+	struct slice avps = slice_of(out + HL_HEADER, t.len - HL_HEADER);
+	assert_true(hl_avp_find(avps, 1, 0, &data));
+	assert_true(slice_eq(data, slice_str("001010000000042@ims.mnc001.mcc001.3gppnetwork.org")));
+	assert_true(hl_avp_find(avps, 601, HL_VENDOR_3GPP, &data));
+	assert_true(slice_eq(data, slice_str("sip:001010000000042@ims.mnc001.mcc001.3gppnetwork.org")));
+	assert_true(hl_avp_find(avps, 612, HL_VENDOR_3GPP, &item));
+	assert_true(hl_avp_find(item, 608, HL_VENDOR_3GPP, &data) && slice_eq(data, slice_str("Digest-AKAv1-MD5")));
+	assert_int_equal(hl_avp_find_u32(avps, 607, HL_VENDOR_3GPP, 0), 1);
+
+	struct wr w = wr_of(maa, sizeof maa);
+	uint8_t *group = hl_open(&w, 612, HL_VENDOR_3GPP, true);
+	hl_put(&w, 609, HL_VENDOR_3GPP, true, "0123456789abcdefFEDCBA9876543210", 32);
+	hl_put(&w, 610, HL_VENDOR_3GPP, true, "response", 8);
+	hl_put(&w, 625, HL_VENDOR_3GPP, true, "0123456789abcdef", 16);
+	hl_put(&w, 626, HL_VENDOR_3GPP, true, "fedcba9876543210", 16);
+	hl_close(&w, group);
+	assert_int_equal(hl_cx_vectors(wr_done(&w), v, 2), 1);
+	assert_memory_equal(v[0].autn, "FEDCBA9876543210", 16);
+	assert_false(hl_cx_digest_is(wr_done(&w), "00"));
+	guard_init(&g, wr_len(&w));
+	for (size_t n = 0; n < wr_len(&w); n++)
+		vectors += hl_cx_vectors(slice_of(guard_copy(&g, maa, n), n), v, 2) > 0;
+	assert_int_equal(vectors, 0);
+	guard_fini(&g);
+	assert_int_equal(parse(&o, "air --connect 127.0.0.1:1 --imsi 001010000000001 --ha1 00112233445566778899aabbccddeeff"), HL_PARSED_USAGE);
+	assert_int_equal(parse(&o, "mar --connect 127.0.0.1:1 --imsi 001010000000001 --ha1 0011"), HL_PARSED_USAGE);
+}
+
 // What is answered to the server's own requests: Session-Id and Proxy-Info go back.
 static void test_answer_to_request(void **state)
 {
@@ -524,7 +569,8 @@ int main(void)
 	    cmocka_unit_test(test_options_refused),
 	    cmocka_unit_test(test_a_mistake_is_not_buried), cmocka_unit_test(test_order_visits_everyone),
 	    cmocka_unit_test(test_keys_file),       cmocka_unit_test(test_request_template),
-	    cmocka_unit_test(test_answer),          cmocka_unit_test(test_answer_to_request),
+	    cmocka_unit_test(test_answer),
+		cmocka_unit_test(test_cscf),          cmocka_unit_test(test_answer_to_request),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -138,11 +138,25 @@ void hl_finish(struct wr *w, uint8_t *start)
 		be24_put(start + 1, (uint32_t)(w->p - start));
 }
 
-static void put_vendor_app(struct wr *w)
+const struct hl_kind_row hl_kind_rows[HL_KINDS] = {
+	[HL_KIND_AIR] = {HL_CMD_AI, HL_APP_S6A, NULL, "authentication"},
+	[HL_KIND_ULR] = {HL_CMD_UL, HL_APP_S6A, "ulr", "location update"},
+	[HL_KIND_PUR] = {HL_CMD_PU, HL_APP_S6A, "pur", "purge"},
+	[HL_KIND_NOR] = {HL_CMD_NO, HL_APP_S6A, "nor", "notification"},
+	[HL_KIND_RESYNC] = {HL_CMD_AI, HL_APP_S6A, NULL, "resynchronisation"},
+	[HL_KIND_UAR] = {HL_CMD_UA, HL_APP_CX, NULL, "user authorization"},
+	[HL_KIND_MAR] = {HL_CMD_MA, HL_APP_CX, NULL, "multimedia authentication"},
+	[HL_KIND_UAR_AGAIN] = {HL_CMD_UA, HL_APP_CX, NULL, "user authorization"},
+	[HL_KIND_SAR] = {HL_CMD_SA, HL_APP_CX, "sar", "registration"},
+	[HL_KIND_SAR_AGAIN] = {HL_CMD_SA, HL_APP_CX, NULL, "re-registration"},
+	[HL_KIND_LIR] = {HL_CMD_LI, HL_APP_CX, NULL, "location information"},
+};
+
+static void put_vendor_app(struct wr *w, uint32_t application)
 {
 	uint8_t *group = hl_open(w, AVP_VENDOR_SPECIFIC_APP_ID, 0, true);
 	hl_put_u32(w, AVP_VENDOR_ID, 0, true, HL_VENDOR_3GPP);
-	hl_put_u32(w, AVP_AUTH_APPLICATION_ID, 0, true, HL_APP_S6A);
+	hl_put_u32(w, AVP_AUTH_APPLICATION_ID, 0, true, application);
 	hl_close(w, group);
 }
 
@@ -195,28 +209,32 @@ static void put_nor(struct wr *w, const struct hl_options *o)
 bool hl_template_build(struct hl_template *t, enum hl_kind kind, const struct hl_options *o,
 		       unsigned imsi_digits, const char *origin_host)
 {
-	static const uint32_t commands[HL_KINDS] = {HL_CMD_AI, HL_CMD_UL, HL_CMD_PU, HL_CMD_NO, HL_CMD_AI};
+	const struct hl_kind_row *row = &hl_kind_rows[kind];
 	struct wr w = wr_of(t->bytes, sizeof t->bytes);
 	uint8_t *avp;
 
 	*t = (struct hl_template){.imsi_digits = imsi_digits};
-	hl_header(&w, HL_FLAG_R | HL_FLAG_P, commands[kind], HL_APP_S6A, 0, 0);
+	hl_header(&w, HL_FLAG_R | HL_FLAG_P, row->command, row->application, 0, 0);
 	avp = hl_open(&w, AVP_SESSION_ID, 0, true);
 	wr_bytes(&w, origin_host, strlen(origin_host));
 	wr_u8(&w, ';');
 	t->session_at = (uint32_t)wr_len(&w);
 	wr_bytes(&w, "0000000000;0000000000", 21);
 	hl_close(&w, avp);
-	put_vendor_app(&w);
+	put_vendor_app(&w, row->application);
 	hl_put_u32(&w, AVP_AUTH_SESSION_STATE, 0, true, 1);
 	put_origin(&w, o, origin_host);
 	if (o->dest_host)
 		hl_put_text(&w, AVP_DESTINATION_HOST, 0, true, o->dest_host);
 	hl_put_text(&w, AVP_DESTINATION_REALM, 0, true, o->dest_realm);
-	avp = hl_open(&w, AVP_USER_NAME, 0, true);
-	t->imsi_at = (uint32_t)wr_len(&w);
-	wr_bytes(&w, "000000000000000", imsi_digits);
-	hl_close(&w, avp);
+	if (row->application == HL_APP_CX) {
+		hl_cx_put(&w, t, kind, o);
+	} else {
+		avp = hl_open(&w, AVP_USER_NAME, 0, true);
+		t->imsi_at[t->imsi_cnt++] = (uint32_t)wr_len(&w);
+		wr_bytes(&w, "000000000000000", imsi_digits);
+		hl_close(&w, avp);
+	}
 	if (kind == HL_KIND_AIR || kind == HL_KIND_RESYNC)
 		put_air(&w, t, o, kind == HL_KIND_RESYNC);
 	else if (kind == HL_KIND_ULR)
@@ -252,7 +270,8 @@ void hl_template_stamp(const struct hl_template *t, uint8_t *out, uint64_t imsi,
 	be32_put(out + 16, end_to_end);
 	put_digits(out + t->session_at, 10, session_high + (uint32_t)(session >> 32));
 	put_digits(out + t->session_at + 11, 10, (uint32_t)session);
-	put_digits(out + t->imsi_at, t->imsi_digits, imsi);
+	for (unsigned i = 0; i < t->imsi_cnt; i++)
+		put_digits(out + t->imsi_at[i], t->imsi_digits, imsi);
 }
 
 void hl_write_cer(struct wr *w, const struct hl_options *o, const char *origin_host, const uint8_t *address,
@@ -268,7 +287,7 @@ void hl_write_cer(struct wr *w, const struct hl_options *o, const char *origin_h
 	hl_put_u32(w, AVP_VENDOR_ID, 0, true, 0);
 	hl_put_text(w, AVP_PRODUCT_NAME, 0, false, "hss-load");
 	hl_put_u32(w, AVP_SUPPORTED_VENDOR_ID, 0, true, HL_VENDOR_3GPP);
-	put_vendor_app(w);
+	put_vendor_app(w, o->kase >= HL_REGISTER ? HL_APP_CX : HL_APP_S6A);
 	hl_finish(w, start);
 }
 
@@ -287,7 +306,7 @@ void hl_write_answer(struct wr *w, const struct hl_options *o, const char *origi
 	uint8_t *start = w->p;
 	struct rd r = rd_slice(request);
 	struct hl_avp avp;
-	bool s6a = be32_get(request.p + 8) != 0;
+	uint32_t application = be32_get(request.p + 8);
 
 	hl_header(w, request.p[4] & HL_FLAG_P, be24_get(request.p + 5), be32_get(request.p + 8),
 		  be32_get(request.p + 12), be32_get(request.p + 16));
@@ -296,10 +315,10 @@ void hl_write_answer(struct wr *w, const struct hl_options *o, const char *origi
 	while (hl_avp_next(&r, &avp))
 		if (avp.vendor == 0 && avp.code == AVP_SESSION_ID)
 			hl_put(w, AVP_SESSION_ID, 0, true, avp.data.p, avp.data.len);
-	if (s6a)
-		put_vendor_app(w);
+	if (application)
+		put_vendor_app(w, application);
 	hl_put_u32(w, AVP_RESULT_CODE, 0, true, 2001);
-	if (s6a)
+	if (application)
 		hl_put_u32(w, AVP_AUTH_SESSION_STATE, 0, true, 1);
 	put_origin(w, o, origin_host);
 	r = rd_slice(request);
@@ -317,6 +336,8 @@ bool hl_answer_parse(struct slice message, struct hl_answer *out)
 
 	*out = (struct hl_answer){0};
 	(void)rd_take(&r, HL_HEADER);
+	if (!r.err && be24_get(message.p + 5) == HL_CMD_MA)
+		out->auth_info = slice_of(r.p, rd_left(&r));
 	while (hl_avp_next(&r, &avp)) {
 		if (avp.vendor == 0 && avp.code == AVP_RESULT_CODE && avp.data.len == 4)
 			out->result = be32_get(avp.data.p);

@@ -10,9 +10,14 @@
 #define HL_HEADER      20
 #define HL_VENDOR_3GPP 10415u
 #define HL_APP_S6A     16777251u
+#define HL_APP_CX      16777216u
 
 enum hl_command {
 	HL_CMD_CE = 257,
+	HL_CMD_UA = 300,
+	HL_CMD_SA = 301,
+	HL_CMD_LI = 302,
+	HL_CMD_MA = 303,
 	HL_CMD_DW = 280,
 	HL_CMD_DP = 282,
 	HL_CMD_UL = 316,
@@ -50,13 +55,34 @@ void hl_header(struct wr *w, uint8_t flags, uint32_t command, uint32_t app, uint
 // Sets the message length of the header at `start`.
 void hl_finish(struct wr *w, uint8_t *start);
 
-enum hl_kind { HL_KIND_AIR, HL_KIND_ULR, HL_KIND_PUR, HL_KIND_NOR, HL_KIND_RESYNC, HL_KINDS };
+enum hl_kind {
+	HL_KIND_AIR,
+	HL_KIND_ULR,
+	HL_KIND_PUR,
+	HL_KIND_NOR,
+	HL_KIND_RESYNC,
+	HL_KIND_UAR,
+	HL_KIND_MAR,
+	HL_KIND_UAR_AGAIN, // after the phone has answered the challenge
+	HL_KIND_SAR,
+	HL_KIND_SAR_AGAIN, // re-registration
+	HL_KIND_LIR,
+	HL_KINDS
+};
+
+// What the kinds are: command, application, the word in the log (NULL: not logged), what a human reads.
+struct hl_kind_row {
+	uint32_t command, application;
+	const char *log, *text;
+};
+extern const struct hl_kind_row hl_kind_rows[HL_KINDS];
 
 struct hl_template {
 	uint8_t bytes[1400];
 	uint32_t len;
 	uint32_t session_at; // "HHHHHHHHHH;LLLLLLLLLL", decimal
-	uint32_t imsi_at;
+	uint32_t imsi_at[2];
+	unsigned imsi_cnt;
 	uint32_t imsi_digits;
 	uint32_t resync_at; // 30 octets, or 0
 };
@@ -64,6 +90,12 @@ struct hl_template {
 // The request of that kind, sent by `origin_host`; false when names are too long for it.
 MUST_USE bool hl_template_build(struct hl_template *t, enum hl_kind kind, const struct hl_options *o,
 				unsigned imsi_digits, const char *origin_host);
+// cx.c: the AVPs of a CSCF's request.
+void hl_cx_put(struct wr *w, struct hl_template *t, enum hl_kind kind, const struct hl_options *o);
+// The vectors of an MAA, from all of its AVPs; as hl_answer_vectors.
+int hl_cx_vectors(struct slice avps, struct sim_vector *out, int max);
+// Does an MAA hold this HA1?
+bool hl_cx_digest_is(struct slice avps, const char *ha1);
 // Copies the template to `out` (t->len bytes) and sets what differs between two requests.
 void hl_template_stamp(const struct hl_template *t, uint8_t *out, uint64_t imsi, uint64_t session,
 		       uint32_t session_high, uint32_t hop_by_hop, uint32_t end_to_end, bool again);
@@ -77,7 +109,7 @@ void hl_write_answer(struct wr *w, const struct hl_options *o, const char *origi
 
 struct hl_answer {
 	uint32_t result; // Result-Code or Experimental-Result-Code; 0: none
-	struct slice auth_info;
+	struct slice auth_info; // of an MAA: all AVPs
 	struct slice subscription;
 };
 // Walks the AVPs of an answer (whole message); false when they are malformed.

@@ -9,7 +9,7 @@
 
 static const char usage_text[] =
     "usage: hss-load CASE --connect HOST:PORT --imsi FIRST [options]\n"
-    "cases: air ulr attach pur nor resync mixed\n"
+    "cases: air ulr attach pur nor resync mixed (an MME); register uar mar sar lir (a CSCF)\n"
     "  --connect HOST:PORT       the HSS or DRA, over TCP ([::1]:3868 for IPv6)\n"
     "  --sctp                    over SCTP\n"
     "  --imsi FIRST              first IMSI; leading zeros are kept\n"
@@ -31,6 +31,9 @@ static const char usage_text[] =
     "  --forge                   resync: AUTS with a wrong MAC-S\n"
     "  --host NAME --realm NAME  Origin-Host and Origin-Realm\n"
     "  --dest-realm NAME --dest-host NAME\n"
+    "  --domain NAME             register ..: domain of IMSI@NAME and sip:IMSI@NAME (that of --dest-realm)\n"
+    "  --server-name URI         register ..: the S-CSCF (sip:hss-load.invalid)\n"
+    "  --ha1 HEX                 register, mar: SIP Digest with this HA1 in place of AKA\n"
     "  --tls-ca FILE             TLS, with an HSS that one of these authorities has signed\n"
     "  --tls-cert FILE --tls-key FILE   our certificate\n"
     "  --connections C           several connections, hosts NAME, NAME-2 ... (1)\n"
@@ -69,6 +72,9 @@ enum {
 	O_REALM,
 	O_DEST_REALM,
 	O_DEST_HOST,
+	O_DOMAIN,
+	O_SERVER_NAME,
+	O_HA1,
 	O_TLS_CA,
 	O_TLS_CERT,
 	O_TLS_KEY,
@@ -111,6 +117,9 @@ static const struct option long_options[] = {
     {"realm", required_argument, NULL, O_REALM},
     {"dest-realm", required_argument, NULL, O_DEST_REALM},
     {"dest-host", required_argument, NULL, O_DEST_HOST},
+    {"domain", required_argument, NULL, O_DOMAIN},
+    {"server-name", required_argument, NULL, O_SERVER_NAME},
+    {"ha1", required_argument, NULL, O_HA1},
     {"tls-ca", required_argument, NULL, O_TLS_CA},
     {"tls-cert", required_argument, NULL, O_TLS_CERT},
     {"tls-key", required_argument, NULL, O_TLS_KEY},
@@ -273,6 +282,25 @@ static bool take_subscriber_option(int id, const char *arg, struct hl_options *o
 	}
 }
 
+static bool take_cx_option(int id, const char *arg, struct hl_options *o)
+{
+	uint8_t ha1[16];
+	const char *name = NULL;
+
+	switch (id) {
+	case O_SERVER_NAME:
+		return parse_name(arg, 200, &o->server_name);
+	case O_HA1:
+		o->ha1 = arg;
+		return o->digest = strlen(arg) == 32 && hex_parse(slice_str(arg), ha1, 16);
+	default:
+		if (!parse_name(arg, sizeof o->domain - 1, &name))
+			return false;
+		snprintf(o->domain, sizeof o->domain, "%s", name);
+		return true;
+	}
+}
+
 static bool take_peer_option(int id, const char *arg, struct hl_options *o)
 {
 	switch (id) {
@@ -289,9 +317,14 @@ static bool take_peer_option(int id, const char *arg, struct hl_options *o)
 	case O_REALM:
 		return parse_name(arg, 200, &o->origin_realm);
 	case O_DEST_REALM:
+		o->realm_given = true;
 		return parse_name(arg, 200, &o->dest_realm);
 	case O_DEST_HOST:
 		return parse_name(arg, 200, &o->dest_host);
+	case O_DOMAIN:
+	case O_SERVER_NAME:
+	case O_HA1:
+		return take_cx_option(id, arg, o);
 	case O_TLS_CA:
 		o->tls_ca = arg;
 		return true;
@@ -348,6 +381,17 @@ static bool take_option(int id, const char *arg, struct hl_options *o)
 	}
 }
 
+// TS 23.003 13.2: the realm with ims in place of epc. A CSCF sends its requests there.
+static void set_domain(struct hl_options *o)
+{
+	bool epc = strncmp(o->dest_realm, "epc.", 4) == 0;
+
+	if (!o->domain[0])
+		snprintf(o->domain, sizeof o->domain, "%s%s", epc ? "ims." : "", o->dest_realm + (epc ? 4 : 0));
+	if (o->kase >= HL_REGISTER && !o->realm_given)
+		o->dest_realm = o->domain;
+}
+
 // What the options say together; NULL, or what is wrong with them.
 static const char *check_together(struct hl_options *o, bool verify_given)
 {
@@ -380,8 +424,11 @@ static const char *check_together(struct hl_options *o, bool verify_given)
 		limit *= 10;
 	if (o->imsi_digits && o->imsi_first + (o->subscribers ? o->subscribers : 1) > limit)
 		return "--imsi and --subscribers go beyond the last IMSI";
-	if (!keys)
+	if (!keys && !o->digest)
 		o->verify = HL_VERIFY_NONE;
+	if (o->digest && o->kase < HL_REGISTER)
+		return "--ha1 is for register and mar";
+	set_domain(o);
 	return NULL;
 }
 
@@ -399,6 +446,7 @@ static void set_defaults(struct hl_options *o)
 	    .dest_realm = "epc.mnc001.mcc001.3gppnetwork.org",
 	    .connections = 1,
 	    .expect = 2001,
+	    .server_name = "sip:hss-load.invalid",
 	};
 }
 
@@ -417,14 +465,15 @@ __attribute__((format(printf, 2, 3))) static enum hl_parsed refuse(FILE *err, co
 // A key that is wrong in one digit is still a secret.
 static enum hl_parsed refuse_value(FILE *err, const char *option, const char *value)
 {
-	if (strcmp(option, "k") == 0 || strcmp(option, "op") == 0 || strcmp(option, "opc") == 0)
+	if (strcmp(option, "k") == 0 || strcmp(option, "ha1") == 0 || strcmp(option, "op") == 0 || strcmp(option, "opc") == 0)
 		return refuse(err, "--%s: expected 32 hex digits", option);
 	return refuse(err, "--%s: bad value '%s'", option, value);
 }
 
 enum hl_parsed hl_options_parse(int argc, char **argv, struct hl_options *o, FILE *out, FILE *err)
 {
-	static const char *const cases[] = {"air", "ulr", "attach", "pur", "nor", "resync", "mixed", NULL};
+	static const char *const cases[] = {"air", "ulr",      "attach", "pur", "nor", "resync",
+					    "mixed", "register", "uar",    "mar", "sar", "lir",    NULL};
 	bool verify_given = false;
 	int id, word, index = 0;
 

@@ -10,7 +10,8 @@
 #define HL_MAX_CONNECTIONS 64
 #define HL_MAX_SLOTS       (1u << 20)
 
-enum hl_case { HL_AIR, HL_ULR, HL_ATTACH, HL_PUR, HL_NOR, HL_RESYNC, HL_MIXED };
+enum hl_case { HL_AIR, HL_ULR, HL_ATTACH, HL_PUR, HL_NOR, HL_RESYNC, HL_MIXED,
+	       HL_REGISTER, HL_UAR, HL_MAR, HL_SAR, HL_LIR }; // from HL_REGISTER on: of a CSCF
 enum hl_verify { HL_VERIFY_NONE, HL_VERIFY_SAMPLE, HL_VERIFY_ALL };
 
 struct hl_options {
@@ -46,6 +47,11 @@ struct hl_options {
 	const char *origin_realm;
 	const char *dest_host; // NULL: none
 	const char *dest_realm;
+	char domain[256];	 // of IMS identities
+	const char *server_name; // of the S-CSCF
+	bool realm_given;	 // --dest-realm
+	bool digest;		 // SIP Digest in place of AKA
+	const char *ha1;	 // 32 hex digits
 	const char *tls_ca, *tls_cert, *tls_key; // tls_ca NULL: no TLS
 	unsigned connections;
 	bool answer_requests;

@@ -167,6 +167,9 @@ void hl_pcap_end(struct hl_run *r, struct hl_conn *c);
 void hl_pcap_message(struct hl_run *r, struct hl_conn *c, bool sent, struct slice m);
 void hl_pcap_sending(struct hl_run *r, struct hl_conn *c);
 
+// cx.c: the request that follows on this one in a registration. False: none.
+bool hl_cx_next(const struct hl_run *r, uint8_t kind, uint8_t *next);
+
 // verify.c: the vectors of an AIA against the simulated card. Counts them, logs them, looks for a SQN seen
 // before. False when one is wrong (counted) or there is none. *first and *sqn get the first vector.
 bool hl_verify_vectors(struct hl_run *r, const struct hl_slot *slot, struct slice auth_info,

@@ -58,7 +58,8 @@ static void print_vectors(const struct hl_run *r, const struct hl_slot *slot, st
 {
 	struct sim_vector vectors[32];
 	const struct sim_keys *keys = hl_subscribers_keys(r->subscribers, slot->subscriber);
-	int count = hl_answer_vectors(auth_info, r->o->s6d, vectors, 32);
+	bool cx = r->o->kase >= HL_REGISTER;
+	int count = cx ? hl_cx_vectors(auth_info, vectors, 32) : hl_answer_vectors(auth_info, r->o->s6d, vectors, 32);
 	bool check = r->o->verify != HL_VERIFY_NONE && keys;
 
 	if (count < 0)
@@ -71,7 +72,7 @@ static void print_vectors(const struct hl_run *r, const struct hl_slot *slot, st
 			fprintf(out, "    vector %d: NOT verified: %s\n", i + 1, wrong);
 		else
 			fprintf(out, "    vector %d: verified (MAC, XRES, %s), SQN %llu = SEQ %llu, IND %u\n",
-				i + 1, r->o->s6d ? "CK, IK" : "KASME", (unsigned long long)sqn,
+				i + 1, r->o->s6d || cx ? "CK, IK" : "KASME", (unsigned long long)sqn,
 				(unsigned long long)(sqn >> 5), (unsigned)(sqn & 31));
 	}
 }
@@ -171,13 +172,10 @@ static void print_subscription(struct slice data, FILE *out)
 
 void hl_show_answer(const struct hl_run *r, const struct hl_slot *slot, const struct hl_answer *a, FILE *out)
 {
-	static const char *const names[HL_KINDS] = {"authentication", "location update", "purge",
-						    "notification", "resynchronisation"};
-
 	fprintf(out, "%0*llu %s: %u %s (%.1f ms)\n", (int)r->subscribers->digits,
-		(unsigned long long)hl_subscribers_imsi(r->subscribers, slot->subscriber), names[slot->kind],
+		(unsigned long long)hl_subscribers_imsi(r->subscribers, slot->subscriber), hl_kind_rows[slot->kind].text,
 		a->result, result_name(a->result), (double)(r->now_ns - slot->start_ns) / 1e6);
-	if (a->auth_info.len)
+	if (a->auth_info.len && !r->o->digest)
 		print_vectors(r, slot, a->auth_info, out);
 	if (a->subscription.len)
 		print_subscription(a->subscription, out);

@@ -39,8 +39,16 @@ bool hl_verify_vectors(struct hl_run *r, const struct hl_slot *slot, struct slic
 {
 	struct sim_vector vectors[MAX_VECTORS];
 	const struct sim_keys *keys = hl_subscribers_keys(r->subscribers, slot->subscriber);
-	int count = hl_answer_vectors(auth_info, r->o->s6d, vectors, MAX_VECTORS);
-	bool good = true;
+	bool cx = r->o->kase >= HL_REGISTER, good = true;
+	if (r->o->digest) {
+		r->stats.vectors++;
+		if (hl_cx_digest_is(auth_info, r->o->ha1))
+			return true;
+		bad(r, "another HA1");
+		return false;
+	}
+	int count = cx ? hl_cx_vectors(auth_info, vectors, MAX_VECTORS)
+		       : hl_answer_vectors(auth_info, r->o->s6d, vectors, MAX_VECTORS);
 
 	if (count <= 0 || !keys) {
 		bad(r, count < 0    ? "malformed vector"
