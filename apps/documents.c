@@ -10,7 +10,8 @@ enum {
 	ONE = DOC_F_ONE,
 	TEXT = DOC_F_TEXT,
 	ALONE = DOC_F_ALONE,
-	EMPTY = DOC_F_EMPTY
+	EMPTY = DOC_F_EMPTY,
+	WEB = DOC_F_WEB
 };
 
 #define MEMBER(NAME, PATH, TYPE, LEAST, MOST, PART, FLAGS, HELP)                                                       \

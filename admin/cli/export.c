@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "admin/cli/cli.h"
+#include "apps/documents.h"
 #include "lib/base/secret.h"
 
 // --- Extended JSON
@@ -42,7 +43,6 @@ static json_t *relaxed(json_t *v)
 	return json_incref(v);
 }
 
-// Open5GS reads these fields as int64 or not at all.
 static void int64_is(json_t *object, const char *name)
 {
 	json_t *v = json_object_get(object, name);
@@ -54,13 +54,29 @@ static void int64_is(json_t *object, const char *name)
 	json_object_set_new(object, name, json_pack("{s:s}", "$numberLong", text));
 }
 
+// Open5GS reads some fields as int64 or not at all.
+static void int64s(json_t *object, const struct doc_node *parent)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(object, name, value)
+	{
+		const struct doc_node *n = schema_child(documents_schema(), parent, slice_str(name));
+
+		if (n && doc_member_is_int64(n->member))
+			int64_is(object, name);
+		else if (n && json_is_object(value))
+			int64s(value, n);
+	}
+}
+
 static bool mongo_row(FILE *f, json_t *doc)
 {
 	char *text;
 
 	json_decref(relaxed(doc));
-	int64_is(json_object_get(doc, "security"), "sqn");
-	int64_is(doc, "mme_timestamp");
+	int64s(doc, &documents_schema()->node[0]);
 	text = json_dumps(doc, JSON_COMPACT);
 	if (text)
 		cli_json_row(f, text, strlen(text));

@@ -42,13 +42,14 @@ enum {
 	DOC_F_TEXT = 32,  // of DOC_ANY: text, although it may look like a number
 	DOC_F_ALONE = 64, // a document that has it needs no keys
 	DOC_F_EMPTY = 128, // an empty value (null, "", an empty list) is told: DOC_EMPTY of loader/document/walk.h
+	DOC_F_WEB = 256,  // Open5GS's WebUI has an empty list where there is no value
 };
 
 struct doc_member {
 	const char *path; // "slice[].session[].qos.index"
 	uint8_t type;	  // enum doc_type
 	uint8_t part;	  // enum doc_part
-	uint8_t flags;
+	uint16_t flags;
 	int64_t least, most;
 	const char *help;
 };
@@ -88,6 +89,11 @@ const struct doc_node *schema_element(const struct doc_schema *s, const struct d
 const struct doc_node *schema_find(const struct doc_schema *s, const char *path);
 // The known path that is most like this one, in the same form; false: none is like it.
 bool schema_suggest(const struct doc_schema *s, const char *path, char *out, size_t cap) MUST_USE;
+// Is it a number that Open5GS reads as int64 or not at all? Others fit into int32.
+static inline bool doc_member_is_int64(const struct doc_member *m)
+{
+	return m->type == DOC_NUMBER && m->most > UINT32_MAX;
+}
 // Text or digits: a value that looks like a number is none.
 bool doc_member_is_text(const struct doc_member *m);
 

@@ -6,26 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "apps/documents.h"
 #include "loader/document/extjson.h"
 #include "lib/base/secret.h"
 
-// Members that say where a subscriber is: no business of an operator's replacement.
-static const char *const state_names[] = {"mme_host",   "mme_realm", "mme_timestamp",
-					  "purge_flag", "imeisv",    "corehss"};
-// Members of the schema, both generations: what a replacement leaves out is gone.
-static const char *const content_names[] = {"schema_version",
-					    "msisdn",
-					    "ambr",
-					    "slice",
-					    "pdn",
-					    "ifc",
-					    "access_restriction_data",
-					    "subscriber_status",
-					    "network_access_mode",
-					    "subscribed_rau_tau_timer",
-					    "operator_determined_barring",
-					    "charging_characteristics",
-					    "request_cancel_location"};
 static const struct {
 	const char *name;
 	bool null; // the WebUI has null where there is none
@@ -42,12 +26,24 @@ __attribute__((format(printf, 2, 3))) static bool refuse(char reason[MONGO_REASO
 	return false;
 }
 
-static bool is_one_of(const char *name, const char *const list[], size_t cnt)
+// A top-level member of the schema; NULL: unknown.
+static const struct doc_node *member(const char *name)
 {
-	for (size_t i = 0; i < cnt; i++)
-		if (strcmp(name, list[i]) == 0)
-			return true;
-	return false;
+	const struct doc_schema *schema = documents_schema();
+	return schema_child(schema, &schema->node[0], slice_str(name));
+}
+
+// Members that say where a subscriber is, and what programs count: no business of an operator's replacement.
+static bool is_state(const char *name)
+{
+	return doc_part_of(member(name)) == DOC_PART_STATE;
+}
+
+// What a replacement leaves out is gone: members of the schema, both generations.
+static bool is_content(const struct doc_node *n)
+{
+	enum doc_part part = doc_part_of(n);
+	return n->parent == 0 && !(n->member->flags & DOC_F_NEEDED) && part != DOC_PART_NAME && part != DOC_PART_STATE;
 }
 
 // ---- JSON, prepared
@@ -90,12 +86,26 @@ static void give_ids(json_t *list, const char *const below[])
 	}
 }
 
+// Numbers that Open5GS reads as int64 or not at all. `parent`: whose members they are; NULL: they are named by paths.
+static void make_int64s(json_t *fields, const struct doc_node *parent)
+{
+	const struct doc_schema *schema = documents_schema();
+	const char *name;
+	json_t *value;
+	json_object_foreach(fields, name, value)
+	{
+		const struct doc_node *n = parent ? schema_child(schema, parent, slice_str(name)) : schema_find(schema, name);
+		if (n && doc_member_is_int64(n->member))
+			make_int64(fields, name);
+		else if (n && json_is_object(value))
+			make_int64s(value, n);
+	}
+}
+
 static void prepare(json_t *fields)
 {
 	static const char *const slice[] = {"session", "pcc_rule", NULL}, *const pdn[] = {"pcc_rule", NULL};
-	make_int64(json_object_get(fields, "security"), "sqn");
-	make_int64(fields, "security.sqn");
-	make_int64(fields, "mme_timestamp");
+	make_int64s(fields, NULL);
 	give_ids(json_object_get(fields, "slice"), slice);
 	give_ids(json_object_get(fields, "pdn"), pdn);
 }
@@ -173,15 +183,16 @@ void mongo_change_fini(struct mongo_change *c)
 // filter.
 static json_t *new_document(const json_t *doc, const bson_oid_t *id)
 {
-	static const char *const arrays[] = {"msisdn", "imeisv", "mme_host", "mme_realm", "purge_flag"};
+	const struct doc_schema *schema = documents_schema();
 	char oid[25];
 	json_t *out = json_object(), *copy = json_deep_copy(doc);
 	bson_oid_to_string(id, oid);
 	json_object_set_new(out, "_id", json_pack("{s:s}", "$oid", oid));
 	if (!json_object_get(doc, "pdn")) // the old schema has none
 		json_object_set_new(out, "schema_version", json_integer(1));
-	for (size_t i = 0; i < CNT(arrays); i++)
-		json_object_set_new(out, arrays[i], json_array());
+	for (unsigned i = 1; i < schema->cnt; i++)
+		if (schema->node[i].member->flags & DOC_F_WEB)
+			json_object_set_new(out, schema->node[i].member->path, json_array());
 	json_object_update(out, copy);
 	json_object_del(out, "imsi");
 	if (!json_object_get(out, "__v"))
@@ -297,13 +308,16 @@ static bool replace_fields(const json_t *doc, const bson_t *old, json_t *set, js
 	json_object_foreach((json_t *)(uintptr_t)doc, name, value)
 	{
 		if (strcmp(name, "_id") == 0 || strcmp(name, "imsi") == 0 || strcmp(name, "security") == 0 ||
-		    strcmp(name, "__v") == 0 || is_one_of(name, state_names, CNT(state_names)))
+		    is_state(name))
 			continue;
 		json_object_set_new(set, name, json_deep_copy(value));
 	}
-	for (size_t i = 0; i < CNT(content_names); i++)
-		if (!json_object_get(doc, content_names[i]))
-			json_object_set_new(unset, content_names[i], json_integer(1));
+	const struct doc_schema *schema = documents_schema();
+	for (unsigned i = 1; i < schema->cnt; i++) {
+		const struct doc_node *n = &schema->node[i];
+		if (is_content(n) && !json_object_get(doc, n->member->path))
+			json_object_set_new(unset, n->member->path, json_integer(1));
+	}
 	if (!json_object_get(set, "msisdn")) { // the WebUI has an empty list
 		json_object_set_new(set, "msisdn", json_array());
 		json_object_del(unset, "msisdn");

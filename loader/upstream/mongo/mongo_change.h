@@ -1,5 +1,5 @@
 // An operator's change as BSON, so that the WebUI of Open5GS can open and save what it makes: numbers as
-// int32, security.sqn and mme_timestamp as int64, _id in the document, its slices, sessions and rules, empty
+// int32, those that the schema says as int64, _id in the document, its slices, sessions and rules, empty
 // arrays where the WebUI has them. Pure functions; loader process, the ask thread. JSON may be plain or
 // either Extended JSON.
 #pragma once
