@@ -9,7 +9,7 @@
 #include <string.h>
 #include "lib/base/log.h"
 #include "lib/diameter/grammar.h"
-#include "lib/diameter/header.h"
+#include "lib/diameter/app_name.h"
 
 #define COMMAND_CNT (STAT_CMD_MAX < CMD_CNT ? STAT_CMD_MAX : CMD_CNT)
 #define US_PER_S    1000000.0
@@ -64,26 +64,8 @@ static uint64_t value_of(const struct control *c, const struct instance *i, unsi
 
 static const char *app_name(uint32_t app)
 {
-	switch (app) {
-	case APP_BASE:
-		return "base";
-	case APP_CX:
-		return "cx";
-	case APP_SH:
-		return "sh";
-	case APP_S6A:
-		return "s6a";
-	case APP_S13:
-		return "s13";
-	case APP_SWX:
-		return "swx";
-	case APP_SLH:
-		return "slh";
-	case APP_S6C:
-		return "s6c";
-	default:
-		return "other";
-	}
+	const char *word = app_word(app);
+	return word ? word : "other";
 }
 
 static void head(struct evbuffer *out, const char *metric, const char *kind, const char *help)

@@ -116,13 +116,12 @@ struct config {
 	char state_dir[CONFIG_PATH_MAX];
 	uint32_t max_subscribers;
 	uint32_t max_identities; // 0: twice max_subscribers
-	// s6a
+	// authentication and HSS-initiated requests
 	uint32_t max_vectors;	  // a request gets at most this many (5)
 	bool allow_xor;		  // serve subscribers with the XOR test algorithm of TS 34.108
 	char op_file[CONFIG_PATH_MAX]; // per-operator OP, hex; for subscribers with neither OP nor OPc
-	bool clr_on_purged;	  // reserved, always false
-	uint32_t clr_timeout_ms;  // one try of a CLR
-	uint32_t clr_lifetime_s;  // a CLR that could not be delivered is dropped after this
+	uint32_t hss_request_timeout_ms; // one try
+	uint32_t hss_request_lifetime_s; // one that could not be delivered is dropped after this
 	// ims
 	char ims_domain[CONFIG_NAME_MAX]; // never empty after config_load
 	bool ims_bar_imsi; // the identity that follows from the IMSI is barred where there is another one
@@ -191,6 +190,8 @@ bool config_resolve(struct config *c, const char *name, struct config_error *e) 
 void config_print(const struct config *c, int fd);
 // The same as text, to be freed. NULL: no memory.
 char *config_text(const struct config *c);
+// The option that fills the member of struct config at this offset, for messages.
+const char *config_option_at(size_t offset);
 // What differs between two configurations and can't be reloaded: the key's name, or NULL when all can.
 const char *config_not_reloadable(const struct config *old, const struct config *new_);
 // The next option that differs, from row *at on; *at is then the row behind it. NULL: no more. *live: a reload applies it.

@@ -227,6 +227,14 @@ bool config_peer_is_pattern(const struct config_peer *p)
 }
 
 // What is behind the star, with its dot, is the end of this host, and something is before it.
+const char *config_option_at(size_t offset)
+{
+	for (unsigned i = 0; i < option_cnt; i++)
+		if (option_rows[i].kind != OPTION_LIST && option_rows[i].offset == offset)
+			return option_rows[i].path;
+	bug("no option is at %zu of the configuration", offset);
+}
+
 static bool pattern_matches(const struct config_peer *p, struct slice host)
 {
 	struct slice end = slice_str(p->host + 1);

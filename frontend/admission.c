@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include "frontend/frontend.h"
 #include "lib/base/ident.h"
+#include "lib/diameter/app_name.h"
 #include "lib/base/log.h"
 
 #define BURST_US 100000 // of the rate of a peer
@@ -101,18 +102,10 @@ static uint32_t listed_result(const struct conn *c, const struct config_peer *kn
 // What a peer offers that is not served here, in an operator's words: most often it belongs to another HSS.
 static const char *offered_text(const struct base_cer *cer, char *out, size_t cap)
 {
-	static const struct {
-		uint32_t id;
-		const char *name;
-	} known[] = {{APP_CX, "Cx"},   {APP_SH, "Sh"},	 {APP_S13, "S13"}, {APP_SWX, "SWx"},
-		     {APP_SLH, "SLh"}, {APP_S6C, "S6c"}};
 	size_t n = (size_t)snprintf(out, cap, "no common application; this HSS does not serve");
 	for (unsigned i = 0; i < cer->app_cnt && n < cap; i++) {
-		const char *name = "another one";
-		for (size_t j = 0; j < sizeof known / sizeof known[0]; j++)
-			if (known[j].id == cer->apps[i])
-				name = known[j].name;
-		n += (size_t)snprintf(out + n, cap - n, "%s %s (%u)", i ? "," : "", name, cer->apps[i]);
+		const char *name = app_interface(cer->apps[i]);
+		n += (size_t)snprintf(out + n, cap - n, "%s %s (%u)", i ? "," : "", name ? name : "another one", cer->apps[i]);
 	}
 	if (cer->app_cnt == 0)
 		snprintf(out, cap, "no common application; it offers none");

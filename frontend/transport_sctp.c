@@ -4,7 +4,7 @@
 // go out in order on stream 0. RFC 6733 2.1.1 recommends unordered delivery there, against head-of-line
 // blocking, and lets a node choose otherwise. Unordered, a Cancel-Location could overtake the answer to the
 // Update-Location that it cancels, a DPA what was asked before, and an answer the CEA (the race that 2.1.1
-// tells of): an MME would keep a subscriber who is elsewhere. Here a lost packet delays what follows by a
+// tells of): a node would keep a subscriber who is elsewhere. Here a lost packet delays what follows by a
 // retransmission, as over TCP.
 //
 // Receiving: any stream, ordered or not, any payload protocol identifier (older peers send 0). Octets are

@@ -124,7 +124,7 @@ static bool state_is_known(struct worker *w, imsi_t imsi)
 
 static enum hss_sent_status compose_and_send(struct worker *w, const struct hss_request *q)
 {
-	struct ipc_hss_request to = {.timeout_ms = w->config->clr_timeout_ms};
+	struct ipc_hss_request to = {.timeout_ms = w->config->hss_request_timeout_ms};
 	uint32_t frontend;
 	if (!state_is_known(w, q->imsi))
 		return HSS_SENT_LATER;

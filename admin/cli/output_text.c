@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 #include "admin/cli/cli.h"
+#include "lib/diameter/app_name.h"
 
 #define COLUMN_MAX 9
 #define HELD_MAX   100
@@ -18,7 +19,11 @@ static const struct table {
 	struct column column[COLUMN_MAX];
 } tables[] = {
     {"subscriber list",
-     {{"imsi", "IMSI"}, {"msisdn", "MSISDN"}, {"status", "STATUS"}, {"mme", "MME"}, {"sgsn", "SGSN"}}},
+     {{"imsi", "IMSI"}, {"msisdn", "MSISDN"}, {"status", "STATUS"},
+#define COLUMN(member, title) {member, title},
+#include "apps/columns.def"
+#undef COLUMN
+     }},
     {"subscriber problems", {{"where", "WHERE"}, {"imsi", "IMSI"}, {"error", "REASON"}}},
     {"peer list",
      {{"host", "HOST"},
@@ -89,24 +94,6 @@ static void duration_text(json_int_t s, char out[256])
 			 (long long)(s % 60));
 }
 
-static const char *app_text(const json_t *v)
-{
-	switch (json_integer_value(v)) {
-	case 16777216:
-		return "cx";
-	case 16777217:
-		return "sh";
-	case 16777251:
-		return "s6a";
-	case 16777252:
-		return "s13";
-	case 16777265:
-		return "swx";
-	default:
-		return NULL;
-	}
-}
-
 // A value in one cell. `member` decides how numbers read.
 static void cell(const char *member, const json_t *v, char out[256])
 {
@@ -135,8 +122,10 @@ static void cell(const char *member, const json_t *v, char out[256])
 		{
 			char one[256];
 
-			if (strcmp(member, "apps") == 0 && app_text(item))
-				snprintf(one, sizeof(one), "%s", app_text(item));
+			const char *app = strcmp(member, "apps") == 0 ? app_word((uint32_t)json_integer_value(item)) : NULL;
+
+			if (app)
+				snprintf(one, sizeof(one), "%s", app);
 			else if (json_is_object(item))
 				snprintf(one, sizeof(one), "{...}");
 			else

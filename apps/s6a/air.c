@@ -88,7 +88,7 @@ static bool air_resync(struct air *a)
 static bool air_draw(struct air *a)
 {
 	struct slice host = request_slot(a->r, SLOT_AIR_Origin_Host);
-	return step(a, aka_begin(&a->aka, a->r, a->rec)) && step(a, aka_ind_of_host(&a->aka, host, SQN_K_S6A_CNT)) &&
+	return step(a, aka_begin(&a->aka, a->r, a->rec)) && step(a, aka_ind_of_host(&a->aka, host, SQN_K_HOST_CNT)) &&
 	       air_resync(a) && step(a, aka_draw(&a->aka, a->eutran_cnt + a->utran_cnt));
 }
 

@@ -19,7 +19,7 @@
 // column.
 #define SQN_NODE_CNT     4
 #define SQN_IND_PER_NODE 8
-#define SQN_K_S6A_CNT    5 // k = 0..4: MMEs and SGSNs in turn
+#define SQN_K_HOST_CNT   5 // k = 0..4: serving nodes of the packet core, in turn
 #define SQN_K_CX         5
 #define SQN_K_SWX        6
 #define SQN_K_SPARE      7 // stands in for a column that other writers of the upstream use

@@ -5,7 +5,7 @@
 // CLOCK_MONOTONIC. Cheap (vDSO), comparable between the processes of one machine.
 uint64_t clock_mono_us(void);
 uint64_t clock_mono_ms(void);
-// Wall clock, microseconds since 1970 (what mme_timestamp holds).
+// Wall clock, microseconds since 1970.
 uint64_t clock_wall_us(void);
 // The wall clock, but always after `last_us`: a stamp that orders changes must not go back because a clock was set back, or
 // because another system's clock, which made `last_us`, is ahead.

@@ -24,7 +24,7 @@ struct avp_slot {
 struct command {
 	const char *name; // "AIR"
 	uint32_t code;
-	uint32_t app;  // APP_BASE, APP_S6A ...
+	uint32_t app;  // enum app_id
 	uint8_t flags; // HEADER_R, HEADER_P that it has
 	uint8_t id;    // enum command_id
 	uint16_t slot_cnt;

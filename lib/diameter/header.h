@@ -14,14 +14,9 @@ enum header_flag {
 };
 
 enum app_id {
-	APP_BASE = 0,
-	APP_CX = 16777216,
-	APP_SH = 16777217,
-	APP_S6A = 16777251,
-	APP_S13 = 16777252,
-	APP_SWX = 16777265,
-	APP_SLH = 16777291,
-	APP_S6C = 16777312,
+#define APP_ID(name, number, interface, word) APP_##name = (number),
+#include "lib/diameter/applications.def"
+#undef APP_ID
 };
 #define APP_RELAY 0xffffffffu
 #define VENDOR_3GPP 10415

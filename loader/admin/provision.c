@@ -166,7 +166,8 @@ static bool add_options(struct loader *l, struct call *c, json_t **doc, struct r
 	*doc = new_document(c->args, e);
 	bool ok = *doc && provision_check(l, *doc, e) && e->text[0] == 0;
 	if (!ok && strncmp(e->text, "security: ", 10) == 0)
-		snprintf(e->text, sizeof(e->text), "--opc or --op is needed, since s6a.op_file is not set");
+		snprintf(e->text, sizeof(e->text), "--opc or --op is needed, since %s is not set",
+			 config_option_at(offsetof(struct config, op_file)));
 	return ok;
 }
 

@@ -35,7 +35,7 @@ struct put_feed {
 };
 enum put_result { PUT_BEGUN, PUT_NOTHING, PUT_REFUSED };
 enum put_result provision_put_feed(struct loader *l, const struct put_feed *p, struct record_error *e) MUST_USE;
-// Removes a subscriber, with CLR to the nodes that serve it; `done` follows. false: no such subscriber.
+// Removes a subscriber; the nodes that serve it are told; `done` follows. false: no such subscriber.
 bool provision_remove(struct loader *l, imsi_t imsi, void (*done)(struct loader *l, struct op *op, int error),
 		      uint64_t id) MUST_USE;
 

@@ -296,7 +296,7 @@ static void send_one(struct loader *l, struct hss_request *r)
 				 .host_len = n->host_len,
 				 .realm_len = n->realm_len,
 				 .data_len = r->data_len};
-	uint32_t timeout_ms = l->config ? l->config->clr_timeout_ms : 0;
+	uint32_t timeout_ms = l->config ? l->config->hss_request_timeout_ms : 0;
 	unsigned worker;
 	// it is sent again if the worker never answers
 	r->due_ms = clock_mono_ms() + RETRY_MS + timeout_ms;
@@ -448,7 +448,7 @@ static void look_for_peers(struct loader *l, uint64_t now_ms)
 static bool expire(struct loader *l, struct node *n)
 {
 	uint64_t wall = clock_wall_us();
-	uint64_t life_us = l->config ? l->config->clr_lifetime_s * 1000000ull : UINT64_MAX;
+	uint64_t life_us = l->config ? l->config->hss_request_lifetime_s * 1000000ull : UINT64_MAX;
 	struct hss_request *r = n->first; // the oldest
 	if (!r || wall <= r->created_us || wall - r->created_us <= life_us)
 		return false;

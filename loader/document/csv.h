@@ -3,7 +3,7 @@
 //
 //   IMSI   5 to 15 digits
 //   K      32 hex digits; also called Ki
-//   OP     32 hex digits: OP, from which OPc is made; empty: the operator's (s6a.op_file), or OPC
+//   OP     32 hex digits: OP, from which OPc is made; empty: the operator's (op_file), or OPC
 //   AMF    4 hex digits; empty or missing: 8000
 //   SQN    decimal, 48 bits; empty or missing: from the start
 //   RAND   not looked at: every vector has a fresh one

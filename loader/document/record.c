@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "apps/documents.h"
+#include "config/config.h"
 #include "loader/document/opc.h"
 #include "lib/base/secret.h"
 
@@ -31,7 +32,8 @@ static enum doc_result take_algorithm(struct record_reader *r, struct doc_walk *
 	else if (!slice_eq(name, slice_str("xor")))
 		return doc_bad(w, "", "expected milenage or xor");
 	else if (!r->c->allow_xor)
-		return doc_bad(w, "", "xor is for test SIMs and not switched on (s6a.allow_xor)");
+		return doc_bad(w, "", "xor is for test SIMs and not switched on (%s)",
+			       config_option_at(offsetof(struct config, allow_xor)));
 	else
 		r->s->alg = ALG_XOR;
 	return DOC_GO;

@@ -108,8 +108,8 @@ struct hss_request_image {
 	struct slice host, realm, data;
 };
 void entry_put_hss_request(struct wr *w, const struct hss_request_image *o);
-// Also as the first version wrote it, which had one application and one purpose: its data are Cancellation-Type and
-// CLR-Flags, in four octets each.
+// Also as the first version wrote it, which had one application and one purpose: its data are two numbers
+// of four octets each.
 bool entry_get_hss_request(struct slice body, struct hss_request_image *out);
 
 void entry_put_u64(struct wr *w, uint64_t v); // ENTRY_HSS_REQUEST_DONE (id), ENTRY_RUN (run), ENTRY_OUTBOX_DONE (seq)

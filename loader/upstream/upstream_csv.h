@@ -1,6 +1,6 @@
 // store.type csv: the subscribers are the rows of a file (csv.h). It is read at the start, at SIGHUP and when
 // it changes, and is never written. Requests are served from the local database, as always: new and changed
-// rows go into it, subscribers that are no longer in the file are removed (with a CLR), and SQNs and
+// rows go into it, subscribers that are no longer in the file are removed (their nodes are told), and SQNs and
 // locations stay here (law 6).
 //
 // A file is taken whole or not at all. It is read twice, the first time only to see whether every row is

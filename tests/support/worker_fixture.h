@@ -283,7 +283,7 @@ static inline struct wf *wf_new(uint32_t subscribers)
 	f->config.node_id = 1;
 	f->config.max_vectors = 5;
 	f->config.request_timeout_ms = 2000;
-	f->config.clr_timeout_ms = 3000;
+	f->config.hss_request_timeout_ms = 3000;
 	f->auto_ind = true;
 	f->host = WF_HOST;
 	f->next_id = 1;

@@ -111,7 +111,7 @@ static inline void world_open(uint32_t max)
 	log_init("test", LOG_LEVEL_ERROR, false, false);
 	tmp_dir(world.dir, sizeof(world.dir), "hss-test-XXXXXX");
 	world.config.max_subscribers = max;
-	world.config.clr_lifetime_s = 3600;
+	world.config.hss_request_lifetime_s = 3600;
 	world_memory(max);
 	assert_int_equal(world_attach(), 0);
 }

@@ -48,8 +48,8 @@ static void example_and_defaults(void **state)
 	assert_int_equal(c.frontends, 1);
 	assert_int_equal(c.workers, 2);
 	assert_int_equal(c.max_subscribers, 1000000);
-	assert_int_equal(c.clr_timeout_ms, 5000);
-	assert_int_equal(c.clr_lifetime_s, 600);
+	assert_int_equal(c.hss_request_timeout_ms, 5000);
+	assert_int_equal(c.hss_request_lifetime_s, 600);
 	assert_int_equal(c.store, STORE_SQLITE);
 	assert_int_equal(c.store_poll_ms, 10000);
 	assert_int_equal(c.store_lookup_rate, 1000);

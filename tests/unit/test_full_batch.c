@@ -98,13 +98,13 @@ static void expired_requests_while_a_full_batch_has_new_ones(void **state)
 	txn_commit(&world.l);
 	all_move("two.test");
 	txn_commit(&world.l);
-	world.config.clr_lifetime_s = 0;
+	world.config.hss_request_lifetime_s = 0;
 	world_sent_clear();
 	all_move("three.test");
 	for (unsigned n = 0; hss_requests_pending(&world.l) && n < 100; n++)
 		hss_requests_tick(&world.l);
 	txn_commit(&world.l);
-	world.config.clr_lifetime_s = 3600;
+	world.config.hss_request_lifetime_s = 3600;
 	world_restart(true);
 	assert_int_equal(hss_requests_pending(&world.l), 0);
 }
