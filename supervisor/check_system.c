@@ -145,11 +145,14 @@ static void check_op(const struct hssd *h, struct config_error *e)
 // Files of filter criteria are read as the loader will read them.
 static void check_criteria(const struct hssd *h, struct config_error *e, const char *key, const char *path)
 {
-	static uint8_t fragment[IMS_FRAGMENT_MAX];
-	static struct ims_template_report report;
-	struct wr w = wr_of(fragment, sizeof(fragment));
-	if (path[0] && !ims_template_load(path, &w, &report))
-		TELL(h, e, key, "%s", report.text);
+	static struct ims_report report;
+	static char why[4096];
+	struct ims_criteria c;
+	if (!path[0])
+		return;
+	if (ims_template_read(path, &c, &report) != 0)
+		TELL(h, e, key, "%s", ims_report_text(&report, path, why, sizeof(why)));
+	ims_criteria_free(&c);
 }
 
 static void check_all_criteria(const struct hssd *h, struct config_error *e)

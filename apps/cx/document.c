@@ -4,7 +4,7 @@
 #include "apps/cx/loader.h"
 #include "lib/base/ident.h"
 #include "lib/base/secret.h"
-#include "lib/ims/criteria_json.h"
+#include "lib/ims/filter_criteria.h"
 #include "lib/ims/wildcard.h"
 #include "loader/document/walk.h"
 
@@ -204,10 +204,15 @@ static bool public_read(struct reader *r, const json_t *v, int i)
 
 static bool criteria_read(struct reader *r, const json_t *list, const char *path, struct cx_profile *p)
 {
-	struct ims_reason why;
+	static struct ims_report report;
+	struct ims_criteria c;
 	struct wr w = wr_of(r->criteria + r->used, sizeof(r->criteria) - r->used);
-	if (!ims_criteria_read(list, &w, &why))
-		return bad(r, "%s%s", path, why.text);
+	char why[400];
+	int rc = ims_criteria_from_json(list, path, &c, &report);
+	if (rc)
+		return bad(r, "%s", rc == -ENOMEM ? "no memory" : ims_report_first(&report, why, sizeof(why)));
+	wr_slice(&w, ims_criteria_fragment(&c));
+	ims_criteria_free(&c);
 	if (w.err)
 		return bad(r, "%s: expected less than %u octets of XML in all", path, STATE_BODY_MAX);
 	p->criteria = wr_done(&w);

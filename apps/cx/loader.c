@@ -266,14 +266,22 @@ void cx_withdrawn(struct loader *l, struct op *op, const struct cache_record *r)
 // One file of filter criteria into what is published for all. A broken one is told; what stood in its place before stays.
 static void add_file(struct loader *l, const char *path, uint32_t number, struct wr *w)
 {
-	static uint8_t fragment[IMS_FRAGMENT_MAX];
-	static struct ims_template_report report;
-	struct wr f = wr_of(fragment, sizeof(fragment));
-	if (ims_template_load(path, &f, &report)) {
+	static uint8_t profile[IMS_FRAGMENT_MAX];
+	static struct ims_report report;
+	static char why[4096];
+	struct ims_criteria c;
+	struct wr f = wr_of(profile, sizeof(profile));
+	if (ims_template_read(path, &c, &report) == 0) {
+		if (number == CX_TEMPLATE) // the beginning of a profile; a set's criteria follow others
+			ims_authorization_put(&f, &c);
+		wr_slice(&f, ims_criteria_fragment(&c));
+		ims_criteria_free(&c);
+		w->err |= f.err;
 		cx_common_put(w, number, wr_done(&f));
 		return;
 	}
-	log_error("filter_criteria_wrong", LOG_STR("reason", report.text), LOG_INT("errors", report.errors));
+	log_error("filter_criteria_wrong", LOG_STR("reason", ims_report_text(&report, path, why, sizeof(why))),
+		  LOG_INT("errors", report.errors));
 	struct slice before = cx_common_find(l->cache, number);
 	if (before.len)
 		cx_common_put(w, number, before);

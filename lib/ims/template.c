@@ -1,408 +1,261 @@
-// See template.h. Placeholders become marks (fragment.h) in the values of the parsed tree, so that no value can break the
-// XML. Owns nothing between calls.
-#include "lib/ims/template.h"
+// Template files and whole documents: XML to a draft, and the rules of a document's identities.
 #include <errno.h>
-#include <libxml/parser.h>
-#include <libxml/tree.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "lib/base/err.h"
-#include "lib/ims/fragment.h"
+#include "lib/base/subject.h"
+#include "lib/ims/extract.h"
+#include "lib/ims/schema.h"
+#include "lib/ims/template.h"
 
-#define DEPTH_MAX 32
-#define VALUES_MAX (64u << 10) // octets of all values of one criterion
-
-struct template_reader {
-	const char *name;
-	struct ims_template_report *report;
-	unsigned seen_cnt;
-	uint32_t seen[IMS_CRITERIA_MAX]; // priorities
-	uint8_t values[VALUES_MAX];
-	size_t used;
-};
-
-__attribute__((format(printf, 3, 4))) static bool bad(struct template_reader *r, long line, const char *fmt, ...)
+// The root is a criterion, a list of them, a profile, or a subscription with one profile.
+static void take(struct draft *d, const xmlNode *root)
 {
-	char *at = r->report->text;
-	size_t have = strlen(at), room = sizeof(r->report->text) - have;
-	char why[300];
-	va_list ap;
-	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
-	va_end(ap);
-	r->report->errors++;
-	int n = snprintf(at + have, room, "%s%s:%ld: %s", have ? "\n" : "", r->name, line, why);
-	if (n < 0 || (size_t)n >= room)
-		at[have] = 0;
-	return false;
-}
+	const xmlNode *profile = root;
 
-// ---- placeholders
-
-static const struct {
-	const char *name;
-	enum ims_mark mark;
-} names[] = {{"imsi", IMS_MARK_IMSI},	  {"msisdn", IMS_MARK_MSISDN}, {"domain", IMS_MARK_DOMAIN},
-	     {"mcc", IMS_MARK_MCC},	  {"mnc", IMS_MARK_MNC},       {"impi", IMS_MARK_PRIVATE},
-	     {"impu", IMS_MARK_PUBLIC},	  {"ims_domain", IMS_MARK_DOMAIN}};
-
-static enum ims_mark mark_of(const char *name, size_t len)
-{
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strlen(names[i].name) == len && strncasecmp(names[i].name, name, len) == 0)
-			return names[i].mark;
-	return (enum ims_mark)0;
-}
-
-// What stands between braces: imsi, or iFC_vars['imsi'] with blanks around it. 0: no placeholder.
-static enum ims_mark placeholder(const char *p, const char *end)
-{
-	while (p < end && *p == ' ')
-		p++;
-	while (end > p && end[-1] == ' ')
-		end--;
-	if (end - p > 12 && strncmp(p, "iFC_vars[", 9) == 0 && end[-1] == ']' && (p[9] == '\'' || p[9] == '"')) {
-		p += 10;
-		end -= 2;
-	}
-	return end > p ? mark_of(p, (size_t)(end - p)) : (enum ims_mark)0;
-}
-
-// Copies a value with marks in place of placeholders. false: told.
-static bool take_value(struct template_reader *r, long line, const char *text, struct slice *out)
-{
-	uint8_t *to = r->values + r->used, *start = to, *room = r->values + VALUES_MAX;
-	for (const char *p = text; *p;) {
-		const char *open = p, *close = NULL;
-		unsigned braces = p[0] == '{' ? p[1] == '{' ? 2 : 1 : 0;
-		if (braces)
-			close = strstr(p, braces == 2 ? "}}" : "}");
-		enum ims_mark mark = close ? placeholder(open + braces, close) : (enum ims_mark)0;
-		if (braces == 2 && !mark)
-			return bad(r, line, "expected a placeholder that is known, got \"%.40s\"", p);
-		if (to == room)
-			return bad(r, line, "expected at most %u octets of values in one criterion", VALUES_MAX);
-		if (mark) {
-			*to++ = (uint8_t)mark;
-			r->report->marks++;
-			p = close + braces;
-		} else {
-			*to++ = (uint8_t)*p++;
-		}
-	}
-	*out = slice_of(start, (size_t)(to - start));
-	r->used += out->len;
-	return true;
-}
-
-// ---- elements
-
-static bool is(const xmlNode *n, const char *name)
-{
-	return n->type == XML_ELEMENT_NODE && strcmp((const char *)n->name, name) == 0;
-}
-
-static long line_of(const xmlNode *n)
-{
-	return xmlGetLineNo(n);
-}
-
-// The text of an element, without the blanks around it.
-static bool text_of(struct template_reader *r, const xmlNode *n, struct slice *out)
-{
-	xmlChar *text = xmlNodeGetContent(n);
-	const char *p = text ? (const char *)text : "";
-	p += strspn(p, " \t\r\n");
-	size_t len = strlen(p);
-	while (len && strchr(" \t\r\n", p[len - 1]))
-		len--;
-	char *copy = strndup(p, len);
-	bool ok = copy && take_value(r, line_of(n), copy, out);
-	free(copy);
-	xmlFree(text);
-	return ok;
-}
-
-static bool number_of(struct template_reader *r, const xmlNode *n, uint32_t *out)
-{
-	struct slice s;
-	uint64_t v = 0;
-	if (!text_of(r, n, &s))
-		return false;
-	bool ok = s.len > 0 && s.len <= 10;
-	for (uint32_t i = 0; ok && i < s.len; i++) {
-		ok = s.p[i] >= '0' && s.p[i] <= '9';
-		v = v * 10 + (uint64_t)(s.p[i] - '0');
-	}
-	if (slice_eq(s, slice_str("true")) || slice_eq(s, slice_str("false"))) {
-		v = s.len == 4;
-		ok = true;
-	}
-	if (!ok || v > INT32_MAX)
-		return bad(r, line_of(n), "%s: expected a whole number, got \"%.*s\"", n->name, (int)(s.len < 40 ? s.len : 40),
-			   s.len ? (const char *)s.p : "");
-	*out = (uint32_t)v;
-	return true;
-}
-
-static bool unknown(struct template_reader *r, const xmlNode *n, const char *in)
-{
-	return n->type != XML_ELEMENT_NODE || bad(r, line_of(n), "%s: not expected in %s", n->name, in);
-}
-
-static bool pair_read(struct template_reader *r, const xmlNode *n, const char *first, struct ims_spt *s)
-{
-	for (const xmlNode *c = n->children; c; c = c->next) {
-		bool ok = is(c, first)	     ? text_of(r, c, &s->name)
-			  : is(c, "Content") ? text_of(r, c, &s->content)
-					     : unknown(r, c, (const char *)n->name);
-		if (!ok)
-			return false;
-	}
-	return true;
-}
-
-static bool types_read(struct template_reader *r, const xmlNode *n, struct ims_spt *s)
-{
-	for (const xmlNode *c = n->children; c; c = c->next) {
-		if (!is(c, "RegistrationType"))
-			continue; // what later releases have put there
-		if (s->registration_cnt == 2)
-			return bad(r, line_of(c), "RegistrationType: expected at most 2");
-		if (!number_of(r, c, &s->registration[s->registration_cnt++]))
-			return false;
-	}
-	return true;
-}
-
-static bool condition_read(struct template_reader *r, const xmlNode *n, struct ims_spt *s)
-{
-	s->kinds++;
-	if (is(n, "SessionCase")) {
-		s->kind = IMS_SPT_SESSION_CASE;
-		return number_of(r, n, &s->session_case);
-	}
-	if (is(n, "SIPHeader")) {
-		s->kind = IMS_SPT_SIP_HEADER;
-		return pair_read(r, n, "Header", s);
-	}
-	if (is(n, "SessionDescription")) {
-		s->kind = IMS_SPT_SESSION_DESCRIPTION;
-		return pair_read(r, n, "Line", s);
-	}
-	s->kind = is(n, "Method") ? IMS_SPT_METHOD : IMS_SPT_REQUEST_URI;
-	return text_of(r, n, &s->name);
-}
-
-static bool spt_read(struct template_reader *r, const xmlNode *n, struct ims_spt *s)
-{
-	*s = (struct ims_spt){0};
-	for (const xmlNode *c = n->children; c; c = c->next) {
-		uint32_t v = 0;
-		bool ok = true;
-		if (is(c, "ConditionNegated")) {
-			ok = number_of(r, c, &v);
-			s->negated = v;
-		} else if (is(c, "Group")) {
-			ok = s->group_cnt < IMS_GROUPS_MAX ? number_of(r, c, &s->group[s->group_cnt++])
-							   : bad(r, line_of(c), "Group: expected at most %d", IMS_GROUPS_MAX);
-		} else if (is(c, "RequestURI") || is(c, "Method") || is(c, "SIPHeader") || is(c, "SessionCase") ||
-			   is(c, "SessionDescription")) {
-			ok = condition_read(r, c, s);
-		} else if (is(c, "Extension")) {
-			ok = types_read(r, c, s);
-		} else {
-			ok = unknown(r, c, "SPT");
-		}
-		if (!ok)
-			return false;
-	}
-	return true;
-}
-
-static bool trigger_read(struct template_reader *r, const xmlNode *n, struct ims_criterion *k)
-{
-	k->has_trigger = true;
-	for (const xmlNode *c = n->children; c; c = c->next) {
-		bool ok = true;
-		if (is(c, "ConditionTypeCNF")) {
-			k->has_cnf = true;
-			ok = number_of(r, c, &k->cnf);
-		} else if (is(c, "SPT")) {
-			ok = k->spt_cnt < IMS_SPT_MAX ? spt_read(r, c, &k->spt[k->spt_cnt++])
-						      : bad(r, line_of(c), "SPT: expected at most %d", IMS_SPT_MAX);
-		} else {
-			ok = unknown(r, c, "TriggerPoint");
-		}
-		if (!ok)
-			return false;
-	}
-	return true;
-}
-
-static bool server_read(struct template_reader *r, const xmlNode *n, struct ims_criterion *k)
-{
-	for (const xmlNode *c = n->children; c; c = c->next) {
-		bool ok = true;
-		if (is(c, "ServerName")) {
-			ok = text_of(r, c, &k->server);
-		} else if (is(c, "DefaultHandling")) {
-			k->has_handling = true;
-			ok = number_of(r, c, &k->handling);
-		} else if (is(c, "ServiceInfo")) {
-			ok = text_of(r, c, &k->service_info);
-		} else if (is(c, "Extension")) {
-			for (const xmlNode *e = c->children; e; e = e->next) {
-				k->include_request |= is(e, "IncludeRegisterRequest");
-				k->include_response |= is(e, "IncludeRegisterResponse");
-			}
-		} else {
-			ok = unknown(r, c, "ApplicationServer");
-		}
-		if (!ok)
-			return false;
-	}
-	return true;
-}
-
-static bool criterion_read(struct template_reader *r, const xmlNode *n, struct ims_criterion *k)
-{
-	*k = (struct ims_criterion){0};
-	r->used = 0;
-	for (const xmlNode *c = n->children; c; c = c->next) {
-		bool ok = true;
-		if (is(c, "Priority")) {
-			k->has_priority = true;
-			ok = number_of(r, c, &k->priority);
-		} else if (is(c, "TriggerPoint")) {
-			ok = trigger_read(r, c, k);
-		} else if (is(c, "ApplicationServer")) {
-			ok = server_read(r, c, k);
-		} else if (is(c, "ProfilePartIndicator")) {
-			k->has_part = true;
-			ok = number_of(r, c, &k->part);
-		} else {
-			ok = unknown(r, c, "InitialFilterCriteria");
-		}
-		if (!ok)
-			return false;
-	}
-	return true;
-}
-
-// One criterion into the fragment; every wrong one is told.
-static void criterion_take(struct template_reader *r, const xmlNode *n, struct ims_criterion *k, struct wr *out)
-{
-	struct ims_reason why;
-	if (!criterion_read(r, n, k))
-		return;
-	if (!ims_criterion_check(k, &why)) {
-		(void)bad(r, line_of(n), "%s", why.text);
+	if (ims_xml_is(root, "InitialFilterCriteria")) {
+		extract_criterion(d, root);
 		return;
 	}
-	for (unsigned i = 0; i < r->seen_cnt; i++)
-		if (r->seen[i] == k->priority) {
-			(void)bad(r, line_of(n), "Priority: expected one that no other criterion has, got %u", k->priority);
-			return;
-		}
-	if (r->seen_cnt == IMS_CRITERIA_MAX) {
-		(void)bad(r, line_of(n), "InitialFilterCriteria: expected at most %d", IMS_CRITERIA_MAX);
-		return;
+	if (ims_xml_is(root, "IMSSubscription")) {
+		const xmlNode *other;
+
+		profile = ims_xml_child(root, "ServiceProfile");
+		other = ims_xml_next(profile);
+		if (other && ims_xml_is(other, "ServiceProfile"))
+			ims_report_error(d->report, ims_xml_at(other),
+					 "a second ServiceProfile: expected one, whose filter criteria all identities have");
 	}
-	r->seen[r->seen_cnt++] = k->priority;
-	ims_criterion_put(out, k);
-	r->report->criteria++;
+	extract_profile(d, profile);
+	if (d->shared_set_cnt)
+		ims_report_warning(d->report, ims_xml_at(profile), "SharedIFCSetID is not taken from a file; expected the number in a "
+				   "subscriber's ims.profiles[].shared_filter_criteria");
 }
 
-static void walk(struct template_reader *r, const xmlNode *n, unsigned depth, struct ims_criterion *k, struct wr *out)
+int ims_template_parse(struct slice text, struct ims_criteria *out, struct ims_report *report)
 {
-	for (; n; n = n->next) {
-		if (is(n, "InitialFilterCriteria"))
-			criterion_take(r, n, k, out);
-		else if (n->type == XML_ELEMENT_NODE && depth < DEPTH_MAX)
-			walk(r, n->children, depth + 1, k, out);
+	struct draft *d = draft_new(text.len, report);
+	xmlDoc *doc;
+	int rc = -EINVAL;
+
+	*out = (struct ims_criteria){.media_profile = -1};
+	if (!d)
+		return -ENOMEM;
+	doc = ims_xml_parse(text, "IFCs", report);
+	if (doc && schema_check(xmlDocGetRootElement(doc), SCHEMA_TEMPLATE, report)) {
+		take(d, xmlDocGetRootElement(doc));
+		if (draft_check(d))
+			rc = draft_compile(d, out);
 	}
-}
-
-static void quiet(void *ctx, const char *fmt, ...)
-{
-	(void)ctx;
-	(void)fmt;
-}
-
-// The parser's own words, without their line end.
-static void tell_parser(struct template_reader *r, xmlParserCtxt *ctx)
-{
-	const xmlError *e = xmlCtxtGetLastError(ctx);
-	char text[200];
-	snprintf(text, sizeof(text), "%s", e && e->message ? e->message : "not XML");
-	text[strcspn(text, "\r\n")] = 0;
-	(void)bad(r, e ? e->line : 1, "expected well-formed XML: %s", text);
-}
-
-static xmlDoc *parse(struct template_reader *r, struct slice text)
-{
-	xmlParserCtxt *ctx = xmlNewParserCtxt();
-	if (!ctx)
-		return NULL;
-	ctx->sax->error = ctx->sax->warning = quiet;
-	xmlDoc *doc = xmlCtxtReadMemory(ctx, (const char *)text.p, (int)text.len, NULL, NULL,
-					XML_PARSE_NONET | XML_PARSE_NOCDATA | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-	if (!doc)
-		tell_parser(r, ctx);
-	if (doc && (doc->intSubset || doc->extSubset)) {
-		(void)bad(r, 1, "expected no document type");
-		xmlFreeDoc(doc);
-		doc = NULL;
-	}
-	xmlFreeParserCtxt(ctx);
-	return doc;
-}
-
-bool ims_template_read(struct slice text, const char *name, struct wr *out, struct ims_template_report *report)
-{
-	*report = (struct ims_template_report){0};
-	struct template_reader *r = calloc(1, sizeof(*r));
-	struct ims_criterion *k = calloc(1, sizeof(*k));
-	xmlDoc *doc = NULL;
-	if (!r || !k) {
-		free(r);
-		free(k);
-		report->errors = 1;
-		return false;
-	}
-	r->name = name;
-	r->report = report;
-	if (text.len == 0 || text.len > IMS_TEMPLATE_SIZE_MAX)
-		(void)bad(r, 1, "expected 1 to %u octets of XML", IMS_TEMPLATE_SIZE_MAX);
-	else
-		doc = parse(r, text);
-	if (doc)
-		walk(r, xmlDocGetRootElement(doc), 0, k, out);
-	if (doc && report->errors == 0 && out->err)
-		(void)bad(r, 1, "expected filter criteria of at most %u octets", (unsigned)(out->end - out->base));
 	xmlFreeDoc(doc);
-	free(r);
-	free(k);
-	return report->errors == 0;
+	draft_free(&d);
+	return rc;
 }
 
-bool ims_template_load(const char *path, struct wr *out, struct ims_template_report *report)
+// The file's octets, to be freed; NULL and *rc: it can't be read, or is too long.
+static char *read_file(const char *path, size_t *len, int *rc)
 {
-	FILE *f = fopen(path, "re");
-	char *text = malloc(IMS_TEMPLATE_SIZE_MAX + 1);
-	size_t n = f && text ? fread(text, 1, IMS_TEMPLATE_SIZE_MAX + 1, f) : 0;
-	bool ok = f && text && !ferror(f);
-	if (ok) {
-		ok = ims_template_read(slice_of(text, n), path, out, report);
-	} else {
-		*report = (struct ims_template_report){.errors = 1};
-		snprintf(report->text, sizeof(report->text), "%s: %s", path, err_text(f ? EIO : errno));
-	}
-	if (f)
+	char *text = malloc(XML_TEXT_MAX + 1);
+	FILE *f = text ? fopen(path, "re") : NULL;
+
+	*rc = !text ? -ENOMEM : !f ? -errno : 0;
+	if (f) {
+		*len = fread(text, 1, XML_TEXT_MAX + 1, f);
+		if (ferror(f))
+			*rc = -EIO;
 		fclose(f);
+	}
+	if (*rc) {
+		free(text);
+		text = NULL;
+	}
+	return text;
+}
+
+int ims_template_read(const char *path, struct ims_criteria *out, struct ims_report *report)
+{
+	size_t len = 0;
+	int rc;
+	char *text = read_file(path, &len, &rc);
+
+	*out = (struct ims_criteria){.media_profile = -1};
+	*report = (struct ims_report){0};
+	if (!text) {
+		ims_report_error(report, (struct ims_at){0}, "%s", err_text(rc));
+		return rc;
+	}
+	rc = ims_template_parse(slice_of(text, len), out, report);
 	free(text);
-	return ok;
+	return rc;
+}
+
+// --- a whole document
+
+// IdentityType of TS 29.228 annex E, as far as it has rules.
+enum { WILDCARDED_PSI = 2, NON_DISTINCT_IMPU = 3, WILDCARDED_IMPU = 4 };
+
+static void check_uri(struct draft *d, const xmlNode *node)
+{
+	xmlChar *text = xmlNodeGetContent(node);
+	struct subject s;
+
+	if (!text || !subject_read(SUBJECT_FORM_PUBLIC, slice_str((const char *)text), &s))
+		ims_report_error(d->report, ims_xml_at(node), "%s: %.80s: expected a sip: or tel: URI", (const char *)node->name,
+				 text ? (const char *)text : "");
+	xmlFree(text);
+}
+
+static void check_identity(struct draft *d, const xmlNode *node)
+{
+	const xmlNode *one = ims_xml_child(node, "Extension"), *type = one ? ims_xml_child(one, "IdentityType") : NULL;
+	const xmlNode *two = one ? ims_xml_child(one, "Extension") : NULL;
+	const xmlNode *three = two ? ims_xml_child(two, "Extension") : NULL;
+	const xmlNode *wildcard = three ? ims_xml_child(three, "WildcardedIMPU") : NULL;
+	int64_t v = type ? schema_number(type) : 0;
+
+	if (v != WILDCARDED_PSI && v != WILDCARDED_IMPU)
+		check_uri(d, ims_xml_child(node, "Identity"));
+	if (v == NON_DISTINCT_IMPU && !wildcard)
+		ims_report_error(d->report, ims_xml_at(node), "IdentityType 3 without WildcardedIMPU");
+	if (wildcard && v != NON_DISTINCT_IMPU && v != WILDCARDED_IMPU)
+		ims_report_error(d->report, ims_xml_at(wildcard), "WildcardedIMPU with IdentityType %lld: expected 3 or 4", (long long)v);
+}
+
+static void check_profile(struct draft *d, const xmlNode *profile)
+{
+	d->criterion_cnt = d->service_cnt = d->shared_set_cnt = 0;
+	for (const xmlNode *n = ims_xml_first(profile); n; n = ims_xml_next(n))
+		if (ims_xml_is(n, "PublicIdentity"))
+			check_identity(d, n);
+	extract_profile(d, profile);
+	(void)draft_check(d);
+}
+
+int ims_user_data_check(struct slice text, struct ims_report *report)
+{
+	struct draft *d = draft_new(text.len, report);
+	bool ok;
+	xmlDoc *doc;
+
+	if (!d)
+		return -ENOMEM;
+	d->literal = true;
+	doc = ims_xml_parse(text, NULL, report);
+	if (doc && schema_check(xmlDocGetRootElement(doc), SCHEMA_USER_DATA, report))
+		for (const xmlNode *n = ims_xml_first(xmlDocGetRootElement(doc)); n; n = ims_xml_next(n))
+			if (ims_xml_is(n, "ServiceProfile"))
+				check_profile(d, n);
+	ok = report->errors == 0;
+	xmlFreeDoc(doc);
+	draft_free(&d);
+	return ok ? 0 : -EINVAL;
+}
+
+// --- hssctl
+
+// A value of a fragment with its placeholders in words again; escapes stay.
+static void value_text(const char *p, const char *end, char *room, size_t cap)
+{
+	struct wr w = wr_of(room, cap - 1);
+
+	for (; p < end; p++) {
+		uint8_t mark = (uint8_t)*p & (IMS_MARK_ERE - 1);
+
+		if ((uint8_t)*p >= IMS_MARK_END) {
+			wr_u8(&w, (uint8_t)*p);
+		} else if (mark && mark < IMS_MARK_CNT) {
+			ims_put(&w, "{");
+			ims_put(&w, ims_mark_names[mark]);
+			ims_put(&w, "}");
+		}
+	}
+	room[wr_len(&w)] = 0;
+}
+
+// The server names of a fragment, each once, as a list of JSON.
+static json_t *servers_of(struct slice fragment)
+{
+	static const char open[] = "<ServerName>", close[] = "</ServerName>";
+	const char *p = (const char *)fragment.p, *end = p + fragment.len, *to;
+	json_t *list = json_array();
+
+	while (p && (p = memmem(p, (size_t)(end - p), open, sizeof open - 1)) != NULL) {
+		char name[IMS_TEXT_MAX * 2];
+		bool seen = false;
+
+		p += sizeof open - 1;
+		to = memmem(p, (size_t)(end - p), close, sizeof close - 1);
+		if (!to)
+			break;
+		value_text(p, to, name, sizeof name);
+		for (size_t i = 0; i < json_array_size(list); i++)
+			seen |= strcmp(json_string_value(json_array_get(list, i)), name) == 0;
+		if (!seen)
+			json_array_append_new(list, json_string(name));
+		p = to;
+	}
+	return list;
+}
+
+static json_t *placeholders_of(const struct ims_criteria *c)
+{
+	json_t *list = json_array();
+
+	for (unsigned v = 1; v < IMS_MARK_CNT; v++)
+		if (c->marks >> v & 1)
+			json_array_append_new(list, json_string(ims_mark_names[v]));
+	return list;
+}
+
+static void tell_list(const char *title, const char *open, const char *close, json_t *list, FILE *out)
+{
+	if (json_array_size(list))
+		fputs(title, out);
+	for (size_t i = 0; i < json_array_size(list); i++)
+		fprintf(out, " %s%s%s", open, json_string_value(json_array_get(list, i)), close);
+	if (json_array_size(list))
+		fputc('\n', out);
+}
+
+static void tell(const struct ims_criteria *c, const char *path, bool json, FILE *out)
+{
+	json_t *servers = servers_of(ims_criteria_fragment(c)), *placeholders = placeholders_of(c);
+	json_t *all = json_pack("{s:s, s:I, s:I, s:o, s:o}", "file", path, "filter_criteria", (json_int_t)c->criteria_cnt, "octets",
+				(json_int_t)c->fragment_len, "servers", servers, "placeholders", placeholders);
+
+	if (!all) {
+		fputs("no memory\n", out);
+		return;
+	}
+	if (c->media_profile >= 0)
+		json_object_set_new(all, "media_profile", json_integer(c->media_profile));
+	if (json) {
+		json_dumpf(all, out, 0);
+		fputc('\n', out);
+	} else {
+		fprintf(out, "%s: good, %u filter criteria, %u octets\n", path, c->criteria_cnt, c->fragment_len);
+		tell_list("servers:", "", "", servers, out);
+		tell_list("placeholders:", "{", "}", placeholders, out);
+		if (c->media_profile >= 0)
+			fprintf(out, "media profile: %lld\n", (long long)c->media_profile);
+	}
+	json_decref(all);
+}
+
+bool ims_template_tell(const char *path, bool json, FILE *out, FILE *err)
+{
+	struct ims_report *report = malloc(sizeof *report);
+	struct ims_criteria c;
+	int rc;
+
+	if (!report) {
+		fprintf(err, "%s: no memory\n", path);
+		return false;
+	}
+	rc = ims_template_read(path, &c, report);
+	ims_report_print(report, path, err);
+	if (rc == 0)
+		tell(&c, path, json, out);
+	ims_criteria_free(&c);
+	free(report);
+	return rc == 0;
 }

@@ -1,22 +1,21 @@
-// A file with filter criteria, in the XML of Cx User-Data as PyHSS and FHoSS keep it: a whole IMSSubscription, a
-// ServiceProfile, or criteria alone (one, or several below any other element). Only InitialFilterCriteria are taken: the
-// identities around them are replaced by the subscriber's own. Placeholders stand for what differs: {imsi} {msisdn} {domain}
-// {mcc} {mnc} {impi} {impu}, and PyHSS's {{ iFC_vars['imsi'] }} ... Read with libxml2, without network, entities or a document
-// type. Loader, hssd --check and hssctl.
+// A file of filter criteria, in the XML of Cx User-Data as PyHSS and FHoSS keep it: a whole IMSSubscription, a ServiceProfile,
+// or InitialFilterCriteria alone, one or several; docs/ims-filter-criteria.md tells how to write one. Taken are the filter
+// criteria and the CoreNetworkServicesAuthorization; the identities around them are replaced by the subscriber's own.
+// Placeholders stand for what differs: {imsi} {msisdn} {domain} {mcc} {mnc} {impi} {impu}, or PyHSS's {{ iFC_vars['imsi'] }}.
+// For the loader, hssd --check and hssctl.
 #pragma once
-#include "lib/ims/criterion.h"
+#include "lib/ims/filter_criteria.h"
 
-#define IMS_TEMPLATE_SIZE_MAX (1u << 20)
+// 0 and *out (the caller calls ims_criteria_free), -EINVAL and what is wrong in *report, or -ENOMEM. The report may have
+// warnings in every case, and need not be initialised.
+int ims_template_parse(struct slice text, struct ims_criteria *out, struct ims_report *report) MUST_USE;
 
-struct ims_template_report {
-	char text[4096]; // a line for each error, "FILE:LINE: reason"
-	unsigned errors; // those included for which there was no room
-	unsigned criteria;
-	unsigned marks; // placeholders
-};
+// The same from a file; a negative errno when it can't be read, in the report, too.
+int ims_template_read(const char *path, struct ims_criteria *out, struct ims_report *report) MUST_USE;
 
-// Reads a file's text and appends the compiled fragment (fragment.h). `name` is what messages call it. false: it is not
-// usable, report->text says why.
-bool ims_template_read(struct slice text, const char *name, struct wr *out, struct ims_template_report *report);
-// The same of a file. It is opened by the caller's rights.
-bool ims_template_load(const char *path, struct wr *out, struct ims_template_report *report);
+// Checks a whole User-Data document as it is sent: structure, values, filter criteria, identities. 0, -EINVAL, -ENOMEM.
+int ims_user_data_check(struct slice text, struct ims_report *report) MUST_USE;
+
+// `hssctl ims check`: prints what is wrong, and warnings, to `err` as "file:line: reason"; if nothing is wrong, what was found
+// to `out`, in words or as one JSON object. Returns whether the file can be used.
+bool ims_template_tell(const char *path, bool json, FILE *out, FILE *err);

@@ -183,7 +183,7 @@ class Documents(unittest.TestCase):
                  ({"public_identities": [{"identity": "sip:a@b", "profile": 1}]}, "expected a place in ims.profiles"),
                  ({"public_identities": [{"identity": "sip:a!@b"}]}, "expected a wildcard"),
                  ({"public_identities": [{"identity": "sip:a!(x|y)!@b"}]}, "expected a wildcard"),
-                 ({"profiles": [{"filter_criteria": [{"priority": 0}]}]}, "ims.profiles[0].filter_criteria[0].application_server"),
+                 ({"profiles": [{"filter_criteria": [{"priority": 0}]}]}, "ims.profiles[0].filter_criteria[0]: application_server is missing"),
                  ({"scscf": {"capabilities": {"mandatory": [-1]}}}, "ims.scscf.capabilities.mandatory: expected a whole number")]
         with Hss() as h:
             for ims, text in wrong:
