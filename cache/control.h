@@ -3,6 +3,7 @@
 //   epochs     one per worker, written by that worker (by hssd for a dead one)
 //   peers      the directory of connected peers; an entry is claimed and written by the frontend that holds the peer
 //   stats      one block per role instance, written by that role only; survives its restarts, read by hss-admin
+//   refusals   the last ones of subscribers, one table a worker, written by that worker (refusals.h)
 //   roles      pid, state, restarts and silence of each role, written by hssd; its heartbeat, written by the role
 //
 // All frontends, workers, the loader and hssd map it read-write, hss-admin read-only.
@@ -14,10 +15,12 @@
 #include "lib/base/wire.h"
 
 #define CONTROL_MAGIC      0x314c525443524843ull
-#define CONTROL_VERSION    2
+#define CONTROL_VERSION    3
 #define WORKER_MAX         64
 #define FRONTEND_MAX       32
 #define PEER_DIRECTORY_MAX 4096
+#define REFUSAL_SETS	   512 // of a worker; a subscriber's refusals are all in one
+#define REFUSAL_WAYS	   4
 
 enum role { ROLE_HSSD, ROLE_FRONTEND, ROLE_WORKER, ROLE_LOADER, ROLE_ADMIN, ROLE_CNT };
 
@@ -78,6 +81,33 @@ struct control_role {
 	uint32_t spare;
 };
 
+// A subscriber that was refused what it may not use. No secrets.
+struct refusal {
+	uint64_t imsi; // imsi_t.v; 0: none
+	uint64_t time_us; // wall clock
+	uint32_t result;
+	uint32_t line;	 // of the configuration; 0: none
+	uint16_t command; // enum command_id
+	uint16_t rat;
+	uint8_t plmn[3]; // visited
+	uint8_t app, reason; // the application's number, and the reason as it numbers them
+	uint8_t experimental; // 1: result is an experimental one
+	uint8_t diagnostic; // 1 + Error-Diagnostic; 0: none
+	uint8_t came_back;  // it has registered in another network since
+	uint8_t host_len;
+	uint8_t spare[3];
+	char host[76]; // Origin-Host, cut off
+};
+
+struct refusals {
+	_Atomic uint32_t used; // 0: no refusal yet
+	uint32_t spare;
+	struct {
+		_Atomic uint32_t turn; // odd while the entry is written
+		struct refusal r;
+	} entry[REFUSAL_SETS][REFUSAL_WAYS];
+};
+
 #define ROLE_INSTANCE_MAX (WORKER_MAX + FRONTEND_MAX + 3)
 
 struct control {
@@ -96,6 +126,7 @@ struct control {
 	struct control_role role[ROLE_INSTANCE_MAX];
 	struct stats_block stats[ROLE_INSTANCE_MAX];
 	struct control_peer peer[PEER_DIRECTORY_MAX];
+	struct refusals refusals[WORKER_MAX];
 };
 
 // Index of a role instance in role[] and stats[].

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include "lib/base/err.h"
 #include "lib/base/log.h"
+#include "apps/options_structs.def"
 
 #define CONFIG_NAME_MAX	   256
 #define CONFIG_PATH_MAX	   256
@@ -153,12 +154,17 @@ struct config {
 	uint8_t log_level; // enum log_level
 	bool log_json;
 	bool log_mask_imsi;
+	// the applications' own (apps/options.def)
+#define APP_OPTIONS(type, member) struct type member;
+#include "apps/options_structs.def"
+#undef APP_OPTIONS
 	// not from the file
+	char file[CONFIG_PATH_MAX]; // its name, cut off
 	struct config_remembered remembered[CONFIG_REMEMBERED_MAX];
 	uint32_t remembered_cnt;
 };
 
-#define OPTION_CNT_MAX 144
+#define OPTION_CNT_MAX 176
 
 // Where every value was found; 0: not in the file.
 struct config_lines {

@@ -21,6 +21,18 @@ enum { LIVE = true, RESTART = false };
 	 .kind = OPTION_LIST,                                                                                \
 	 .live = RELOAD,                                                                                     \
 	 .unit = ""},
+#define LIST_AT(PATH, MEMBER, COUNT, MAX, LINES, RELOAD, HELP)                                               \
+	{.path = PATH,                                                                                       \
+	 .fallback = "",                                                                                     \
+	 .offset = offsetof(struct config, MEMBER),                                                          \
+	 .size = sizeof(((struct config *)0)->MEMBER),                                                       \
+	 .max = MAX,                                                                                         \
+	 .count_offset = offsetof(struct config, COUNT),                                                     \
+	 .stride = sizeof(((struct config *)0)->MEMBER[0]),                                                  \
+	 .lines_offset = offsetof(struct config, LINES),                                                     \
+	 .kind = OPTION_LIST,                                                                                \
+	 .live = RELOAD,                                                                                     \
+	 .unit = ""},
 #define OPTION(PATH, MEMBER, KIND, MIN, MAX, DEFAULT, RELOAD, UNIT, HELP)                                    \
 	{.path = PATH,                                                                                       \
 	 .fallback = DEFAULT,                                                                                \
@@ -33,8 +45,10 @@ enum { LIVE = true, RESTART = false };
 	 .unit = UNIT},
 const struct option_row option_rows[] = {
 #include "config/options.def"
+#include "apps/options.def"
 };
 #undef LIST
+#undef LIST_AT
 #undef OPTION
 
 const unsigned option_cnt = sizeof(option_rows) / sizeof(option_rows[0]);
@@ -55,7 +69,16 @@ const char *const *option_words(enum option_kind kind)
 	static const char *const level[] = {"error", "warn", "info", "debug", NULL};
 	static const char *const format[] = {"text", "json", NULL};
 
+#define WORDS(kind, ...) static const char *const words_##kind[] = {__VA_ARGS__, NULL};
+#include "apps/options_words.def"
+#undef WORDS
+
 	switch (kind) {
+#define WORDS(kind, ...)                                                                                     \
+	case OPTION_##kind:                                                                                  \
+		return words_##kind;
+#include "apps/options_words.def"
+#undef WORDS
 	case OPTION_TRANSPORT:
 		return transport;
 	case OPTION_STORE:

@@ -25,7 +25,11 @@ enum option_kind {
 	OPTION_APPLICATION,
 	OPTION_LEVEL,
 	OPTION_FORMAT,
+	OPTION_PLMN,
 	OPTION_LIST,
+#define WORDS(kind, ...) OPTION_##kind,
+#include "apps/options_words.def"
+#undef WORDS
 };
 
 struct option_row {
@@ -34,6 +38,7 @@ struct option_row {
 	uint32_t offset, size;
 	uint32_t min, max;
 	uint32_t count_offset, stride; // lists
+	uint32_t lines_offset;	       // of a list: where the lines of its items go; 0: nowhere
 	uint8_t kind;                  // enum option_kind
 	bool live;                     // SIGHUP applies it
 	const char *unit;

@@ -336,6 +336,9 @@ static void item_line_set(struct parse *p, unsigned row, uint32_t item)
 		p->lines->listen[item] = line_of(p);
 	if (option_rows[row].offset == offsetof(struct config, peer))
 		p->lines->peer[item] = line_of(p);
+	if (option_rows[row].lines_offset)
+		memcpy((char *)p->out + option_rows[row].lines_offset + item * sizeof(uint32_t), &(uint32_t){line_of(p)},
+		       sizeof(uint32_t));
 }
 
 static int item_take(struct parse *p, unsigned row, const char *path, const char *key, size_t at,
@@ -454,6 +457,7 @@ int config_parse(const char *text, size_t len, const char *name, struct config *
 
 	memset(out, 0, sizeof(*out));
 	memset(e, 0, sizeof(*e));
+	snprintf(out->file, sizeof(out->file), "%s", name);
 	if (len > FILE_MAX)
 		return config_refuse(e, name, 1, "file", "at most 1048576 octets", "more");
 	if (!yaml_parser_initialize(&p.yaml)) {

@@ -52,6 +52,8 @@ static bool string_valid(const struct option_row *o, const char *text)
 		return address_valid(text);
 	case OPTION_PATH:
 		return text[0] == '/';
+	case OPTION_PLMN:
+		return (o->min == 1 && strcmp(text, "*") == 0) || (len >= 3 && strspn(text, "0123456789") == len);
 	default:
 		return true;
 	}
@@ -137,6 +139,9 @@ void value_expected(const struct option_row *o, char out[160])
 	case OPTION_ADDRESS:
 		snprintf(out, 160, "a numeric IPv4 or IPv6 address%s", o->min == 0 ? " or \"\"" : "");
 		break;
+	case OPTION_PLMN:
+		snprintf(out, 160, o->min == 1 ? "3 to 6 leading digits of MCC and MNC, or *" : "MCC and MNC, 5 or 6 digits");
+		break;
 	case OPTION_PATH:
 		snprintf(out, 160, "an absolute path of at most %u octets%s", o->max,
 			 o->min == 0 ? " or \"\"" : "");
@@ -150,7 +155,7 @@ void value_expected(const struct option_row *o, char out[160])
 bool value_is_string(enum option_kind kind)
 {
 	return kind == OPTION_NAME || kind == OPTION_PATTERN || kind == OPTION_HOST || kind == OPTION_TEXT || kind == OPTION_URI || kind == OPTION_PATH ||
-	       kind == OPTION_ADDRESS || option_words(kind) != NULL;
+	       kind == OPTION_ADDRESS || kind == OPTION_PLMN || option_words(kind) != NULL;
 }
 
 const char *value_expand(const char *text, char *out, size_t cap, char got[160])

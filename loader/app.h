@@ -76,6 +76,8 @@ struct loader_app {
 	// Puts its state into the document that is shown or exported; into a subscriber's row of a list.
 	void (*show)(struct loader *l, json_t *document, const struct cache_record *r);
 	void (*list)(struct loader *l, json_t *row, const struct cache_record *r);
+	// What `subscriber show` says beside the document, and no export has. NULL: nothing.
+	void (*show_more)(struct loader *l, json_t *document, const struct cache_record *r);
 	// Its calls of hss-admin, ended by an empty row. NULL: none.
 	const struct admin_command *commands;
 };

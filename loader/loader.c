@@ -84,7 +84,7 @@ static int open_stores(struct loader *l, const struct loader_options *o, bool *f
 
 void loader_commons(struct loader *l, const struct config *config)
 {
-	static uint8_t octets[COMMON_MAX];
+	static _Alignas(8) uint8_t octets[COMMON_MAX];
 	for (unsigned i = 0; config && i < CACHE_APP_MAX; i++) {
 		const struct loader_app *app = l->app[i];
 		size_t len = app && app->common ? app->common(l, config, octets, sizeof(octets)) : 0;

@@ -16,7 +16,7 @@
 #include "lib/base/log.h"
 #include "supervisor/hssd.h"
 
-#define ROLE_HIGH_WATER (512u << 10)
+#define ROLE_HIGH_WATER (1u << 20) // some reloads that the role has not read yet
 #define ROLE_FD         3
 
 __attribute__((noreturn)) static void exec_role(const struct instance *in, int fd)
@@ -127,7 +127,7 @@ static bool boot_send(struct instance *in)
 	static struct {
 		struct ipc_boot boot;
 		struct config config;
-	} body; // 70 KiB: not for the stack
+	} body; // some 300 KiB: not for the stack
 	int fds[CHANNEL_FD_MAX];
 	struct hssd *h = in->h;
 

@@ -10,8 +10,9 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-SOURCE = ROOT / "config" / "options.def"
-HEADER = ROOT / "config" / "config.h"
+SOURCES = [ROOT / "config" / "options.def", *sorted((ROOT / "apps").glob("*/options.def"))]
+HEADERS = [ROOT / "config" / "config.h", *sorted((ROOT / "apps").glob("*/options.h"))]
+WORDS_FILE = ROOT / "apps" / "options_words.def"
 PAGE = ROOT / "docs" / "configuration.md"
 MAN = ROOT / "packaging" / "man" / "hss.yaml.5"
 MEMBERS_PAGE = ROOT / "docs" / "subscriber.md"
@@ -34,8 +35,11 @@ TYPES = {
     "ADDRESS": "numeric IPv4 or IPv6 address",
     "HOST": "IPv4 or IPv6 address, or host name",
     "PATTERN": "DiameterIdentity, or `*.` and one",
+    "PLMN": "digits of MCC and MNC",
 }
-ROW = re.compile(r'^(OPTION|LIST)\((.*?)\)$', re.M | re.S)
+for kind, words in re.findall(r"^WORDS\((\w+), (.*)\)$", WORDS_FILE.read_text(), re.M):
+    WORDS[kind] = ", ".join(f"`{word}`" for word in re.findall(r'"([^"]*)"', words))
+ROW = re.compile(r'^(OPTION|LIST|LIST_AT)\((.*?)\)$', re.M | re.S)
 FIELD = re.compile(r'((?:\s*"(?:[^"\\]|\\.)*")+|[^,"]+)(?:,|$)', re.S)
 
 
@@ -50,11 +54,11 @@ def fields(text):
 
 
 def rows():
-    limits = dict(re.findall(r"#define (CONFIG_\w+)\s+(\d+)", HEADER.read_text()))
-    for macro, text in ROW.findall(SOURCE.read_text()):
+    limits = dict(re.findall(r"#define (\w+_MAX)\s+(\d+)", "\n".join(h.read_text() for h in HEADERS)))
+    for macro, text in ROW.findall("\n".join(s.read_text() for s in SOURCES)):
         f = fields(text)
-        if macro == "LIST":
-            path, _, _, most, reload, help_text = f
+        if macro.startswith("LIST"):
+            path, most, reload, help_text = f[0], f[3], *f[-2:]
             yield path, f"list of at most {limits.get(most, most)}", "empty", reload, help_text
             continue
         path, _, kind, least, most, default, reload, unit, help_text = f
@@ -80,7 +84,7 @@ def page():
         "Every value may hold `${NAME}`, an environment variable of hssd, or `${NAME:-text}`, with what is taken where it is not",
         "set or empty. `$${` stands for `${`.",
         "",
-        "This page is made from `config/options.def` by `tools/gen-docs.py`.",
+        "This page is made from `config/options.def` and the applications' `options.def` by `tools/gen-docs.py`.",
         "",
     ]
     section = None

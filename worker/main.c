@@ -154,6 +154,7 @@ static int init(struct role_env *env)
 {
 	static const struct timeval every = {.tv_sec = 5};
 	int e = worker_init(&worker, &env->config, env->stats, worker_apps);
+	worker.refusals = &env->control->refusals[env->index];
 	if (e == 0)
 		e = cache_open(&worker.cache, env->records_fd, env->sqn_fd, env->control, env->index);
 	// mapped: what is not held can't be reopened for writing

@@ -20,6 +20,7 @@ struct worker_app;
 struct worker {
 	const struct config *config;
 	struct stats_block *stats;
+	struct refusals *refusals; // this worker's; NULL: none are kept
 	struct cache cache;
 	struct auth auth;
 	bool pinned; // inside an epoch of the cache

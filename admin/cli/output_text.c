@@ -24,6 +24,14 @@ static const struct table {
 #include "apps/columns.def"
 #undef COLUMN
      }},
+    {"explain",
+     {{"request", "REQUEST"},
+      {"time_us", "WHEN"},
+      {"plmn", "PLMN"},
+      {"node", "NODE"},
+      {"result", "RESULT"},
+      {"diagnostic", "DIAGNOSTIC"},
+      {"rule", "RULE"}}},
     {"subscriber problems", {{"where", "WHERE"}, {"imsi", "IMSI"}, {"error", "REASON"}}},
     {"peer list",
      {{"host", "HOST"},

@@ -77,6 +77,7 @@ static void location_cancel(struct loader *l, struct call *c)
 const struct admin_command s6a_commands[] = {
 	{"location show", location_show, NULL},
 	{"location cancel", location_cancel, NULL},
+	{"explain", s6a_explain, NULL},
 	{NULL, NULL, NULL},
 };
 

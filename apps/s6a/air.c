@@ -136,16 +136,16 @@ static void air_answer(struct air *a)
 	secret_wipe(info, wr_len(&vectors));
 }
 
-// Refuses here already what a ULR of this subscriber would be refused for: some MMEs drop ULAs with an error.
-static bool air_refuse_early(struct air *a)
+// Refuses here already what a ULR of this subscriber would be refused for, when the peer wants it: some MMEs drop ULAs with an
+// error.
+static bool air_refused(struct air *a)
 {
-	struct s6a_refusal no = {0};
-	if (!(a->r->in.peer_flags & IPC_PEER_REFUSE_IN_AIA) || !a->eutran.present)
-		return false;
-	if (!s6a_subscription_refused(a->r, a->rec, a->plmn, RAT_EUTRAN, &a->features, true, &no))
-		return false;
-	s6a_answer_refusal(a->r, &no);
-	return true;
+	struct s6a_asked q = {.air = true,
+			      .early = a->r->in.peer_flags & IPC_PEER_REFUSE_IN_AIA && a->eutran.present,
+			      .features = a->features.list[0],
+			      .plmn = a->plmn,
+			      .realm = request_slot(a->r, SLOT_AIR_Origin_Realm)};
+	return s6a_answer_if_refused(a->r, a->rec, &q, request_slot(a->r, SLOT_AIR_Origin_Host));
 }
 
 void s6a_air(struct request *r)
@@ -154,14 +154,9 @@ void s6a_air(struct request *r)
 	if (!(a.rec = s6a_find_subscriber(r)))
 		return;
 	cache_prefetch_sqn(&r->w->cache, a.rec);
-	if (a.rec->flags & RECORD_NO_PACKET) {
-		r->rule = "no packet subscription";
-		request_answer(r, EXP_UNKNOWN_EPS_SUBSCRIPTION, true);
-		return;
-	}
 	if (!air_read(&a))
 		return;
-	if (air_refuse_early(&a))
+	if (air_refused(&a))
 		return;
 	if (air_draw(&a))
 		air_answer(&a);

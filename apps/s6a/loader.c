@@ -84,6 +84,7 @@ const struct loader_app s6a_loader = {
 	.number = app_s6a,
 	.seen = seen,
 	.publish = publish,
+	.common = s6a_common,
 	.merge = merge,
 	.reader = &s6a_reader,
 	.document = s6a_document,
@@ -91,5 +92,6 @@ const struct loader_app s6a_loader = {
 	.write_back = s6a_write_back,
 	.show = s6a_show,
 	.list = s6a_list,
+	.show_more = s6a_show_more,
 	.commands = s6a_commands,
 };

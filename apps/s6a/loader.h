@@ -33,4 +33,9 @@ void s6a_state_fields(const struct s6a_state *s, struct up_fields *f);
 void s6a_write_back(const struct cache *c, const struct cache_record *r, struct up_fields *f);
 void s6a_show(struct loader *l, json_t *doc, const struct cache_record *r);
 void s6a_list(struct loader *l, json_t *row, const struct cache_record *r);
+size_t s6a_common(struct loader *l, const struct config *config, uint8_t *out, size_t cap);
 extern const struct admin_command s6a_commands[];
+
+// explain.c: `hssctl explain`; and the last refusals of a subscriber, for `subscriber show`.
+void s6a_explain(struct loader *l, struct call *c);
+void s6a_show_more(struct loader *l, json_t *document, const struct cache_record *r);

@@ -1,10 +1,12 @@
 // Encodes a profile: the part of Subscription-Data (TS 29.272 7.3.2) that does not name the subscriber. It is
 // encoded once for all subscribers that share it: the head (status, ODB, access mode, restrictions, charging,
 // AMBR, timer), the APN profile, and the PDP contexts for S6d. Loader process; law 7.
+#include "apps/s6a/admit.h"
 #include "apps/s6a/subscription.h"
 #include "lib/diameter/avp.h"
 #include "lib/diameter/dict.h"
 
+#define CORE_NO_EPC  1u // bit of Core-Network-Restrictions
 #define VENDOR_3GPP  10415
 #define BANDWIDTH_32 4294967295ull // where the 32-bit AVPs end and the extended ones begin (TS 29.272 7.3.41)
 
@@ -90,6 +92,10 @@ static void put_head(struct wr *w, const struct s6a_subscription *s)
 	put_u32(w, AVP_CODE_Network_Access_Mode, s->nam);
 	// always explicit: a missing one would leave an old restriction in the node (procedures B2)
 	put_u32(w, AVP_CODE_Access_Restriction_Data, s->ard);
+	if (s->core_restrictions & ~CORE_NO_EPC) // that bit is reserved on the wire, and decided here
+		avp_put_u32(w, AVP_CODE_Core_Network_Restrictions, VENDOR_3GPP, 0, s->core_restrictions & ~CORE_NO_EPC);
+	for (unsigned i = 0; i < s->zone_cnt; i++)
+		avp_put(w, AVP_CODE_Regional_Subscription_Zone_Code, VENDOR_3GPP, AVP_M, s->zone[i], 2);
 	if (s->charging.len)
 		avp_put_slice(w, AVP_CODE__3GPP_Charging_Characteristics, VENDOR_3GPP, AVP_M, s->charging);
 	if (s->apn_cnt)
@@ -163,9 +169,12 @@ bool s6a_encode_profile(const struct s6a_subscription *s, struct cache_profile *
 	if (s->apn_cnt)
 		put_gprs(&w, s);
 	size_t all = wr_len(&w);
+	s6a_profile_put_roaming(&w, s->roaming);
+	size_t with_own = wr_len(&w);
 	if (w.err || epc - head > UINT16_MAX || all - epc > UINT16_MAX)
 		return false;
-	*out = (struct cache_profile){.len = (uint32_t)(sizeof(*out) + all),
+	*out = (struct cache_profile){.len = (uint32_t)(sizeof(*out) + with_own),
+				      .flags = s->core_restrictions & CORE_NO_EPC ? S6A_PROFILE_NO_EPC : 0,
 				      .access_restriction = s->ard,
 				      .odb = s->status ? s->odb : 0,
 				      .apn_cnt = (uint16_t)s->apn_cnt,

@@ -212,6 +212,19 @@ static bool take_subscriber(struct s6a_subscription *s, const struct doc_at *at)
 	case S6A_nam:
 		s->nam = (uint32_t)n;
 		return true;
+	case S6A_roaming:
+		s->roaming = at->value->text;
+		return true;
+	case S6A_core_restrictions:
+		s->core_restrictions = (uint32_t)n;
+		return true;
+	case S6A_zones:
+		s->zone_cnt = at->step == DOC_BEGIN ? 0 : s->zone_cnt;
+		return true;
+	case S6A_zone:
+		if (s->zone_cnt < ZONE_MAX)
+			memcpy(s->zone[s->zone_cnt++], at->octets, 2);
+		return true;
 	case S6A_timer:
 		s->rau_s = (uint64_t)n * 60;
 		return true;

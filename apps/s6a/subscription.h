@@ -7,6 +7,8 @@
 #include "loader/document/apn.h"
 #include "loader/document/reader.h"
 
+#define ZONE_MAX 10 // TS 29.272 7.3.2
+
 struct apn {
 	struct slice name;
 	uint8_t pdn_type; // PDN-Type of TS 29.272: 0 IPv4, 1 IPv6, 2 IPv4v6
@@ -25,6 +27,10 @@ struct apn {
 struct s6a_subscription {
 	struct s6a_said said;
 	uint32_t ard, odb, status, nam; // odb: bits of Operator-Determined-Barring
+	uint32_t core_restrictions; // bits of Core-Network-Restrictions
+	struct slice roaming;	    // name of a roaming profile; empty: none
+	uint8_t zone[ZONE_MAX][2];
+	unsigned zone_cnt;
 	uint64_t rau_s;
 	uint64_t ul, dl;
 	struct slice charging;

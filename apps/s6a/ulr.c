@@ -1,9 +1,11 @@
 // Update-Location-Request (TS 29.272 5.2.1.1.3): a node takes over a subscriber. The change goes to the loader first; the
 // answer is composed when it is on disk (law 6). The CLR to the node before is stored in the same commit, and comes back
 // to a worker when it is due.
+#include "apps/apps.h"
 #include "apps/s6a/location.h"
 #include "apps/s6a/s6a.h"
 #include "apps/s6a/rules.h"
+#include "cache/refusals.h"
 #include "worker/link.h"
 #include "worker/worker.h"
 
@@ -139,6 +141,8 @@ static void ulr_answer(struct ulr *u)
 	struct request *r = u->r;
 	const struct cache_profile *p = cache_profile(&r->w->cache, u->rec);
 	struct wr w;
+	if (refusals_came_back(r->w->refusals, r->imsi.v, app_s6a, u->plmn))
+		stat_add(r->w->stats, STAT_CAME_BACK, 1);
 	bool epc = p && p->epc_len;
 	bool gprs = p && p->gprs_len && (!epc || (u->flags & ULR_GPRS_DATA));
 	request_answer_begin(r, &w, RESULT_SUCCESS, false, s6a_subscription_room(p) + 256);
@@ -153,7 +157,6 @@ static void ulr_answer(struct ulr *u)
 void s6a_ulr(struct request *r)
 {
 	struct ulr u = {.r = r};
-	struct s6a_refusal no = {0};
 	if (!(u.rec = s6a_find_subscriber(r)) || !ulr_read(&u))
 		return;
 	if (r->change_done) {
@@ -170,9 +173,11 @@ void s6a_ulr(struct request *r)
 			return;
 		}
 	}
-	if (s6a_subscription_refused(r, u.rec, u.plmn, u.rat, &u.features, u.s6a, &no)) {
-		s6a_answer_refusal(r, &no);
-		return;
-	}
-	ulr_store(&u);
+	struct s6a_asked q = {.s6a = u.s6a,
+			      .rat = u.rat,
+			      .features = u.features.list[0],
+			      .plmn = u.plmn,
+			      .realm = request_slot(r, SLOT_ULR_Origin_Realm)};
+	if (!s6a_answer_if_refused(r, u.rec, &q, request_slot(r, SLOT_ULR_Origin_Host)))
+		ulr_store(&u);
 }

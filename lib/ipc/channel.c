@@ -23,7 +23,7 @@
 #include "lib/base/beat.h"
 #include "lib/base/secret.h"
 
-#define IN_CAP       (256u << 10)
+#define IN_CAP       (416u << 10)
 #define OUT_START    (32u << 10)
 #define SOCKET_BYTES (1 << 20)
 #define HDR_LEN      sizeof(struct ipc_hdr)

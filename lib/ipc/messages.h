@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include "lib/base/wire.h"
 
-#define IPC_BODY_MAX (192u << 10)
+#define IPC_BODY_MAX (352u << 10) // a BOOT holds the whole configuration
 
 enum ipc_type {
 	IPC_NONE = 0,

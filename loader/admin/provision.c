@@ -272,6 +272,10 @@ void provision_show(struct loader *l, struct call *c)
 		provision_absent(l, c, imsi);
 		return;
 	}
+	const struct cache_record *r = loader_find(l, imsi);
+	for (unsigned i = 0; r && i < CACHE_APP_MAX; i++)
+		if (l->app[i] && l->app[i]->show_more)
+			l->app[i]->show_more(l, doc, r);
 	if (!secrets)
 		mask(doc, &documents_schema()->node[0]);
 	admin_row_take(l, c, doc, secrets);

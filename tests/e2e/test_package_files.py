@@ -83,7 +83,8 @@ class Pages(unittest.TestCase):
 
     def test_page_of_the_configuration_has_every_option(self):
         page = read("packaging", "man", "hss.yaml.5").replace("\\-", "-")
-        for path in re.findall(r'^(?:OPTION|LIST)\("([^"]+)"', read("config", "options.def"), re.M):
+        rows = read("config", "options.def") + read("apps", "s6a", "options.def")
+        for path in re.findall(r'^(?:OPTION|LIST|LIST_AT)\("([^"]+)"', rows, re.M):
             self.assertIn(f"\n.B {path}\n", page)
 
 

@@ -399,8 +399,16 @@ static void printed_is_accepted(void **state)
 		  "  { host: c.d, connect: true, addresses: [10.0.0.1, 10.0.0.2], from: [10.0.0.3], transport: sctp }] }\n"
 		  "listen: [{ address: \"::1\", port: 1 },\n"
 		  "  { transport: sctp, address: 10.0.0.1, addresses: [10.0.0.2, \"fd00::1\"] }]\n"
-		  "user: 'a\"\\b$${c}'\nlog: { format: json }\n"),
+		  "user: 'a\"\\b$${c}'\nlog: { format: json }\n"
+		  "roaming: { default: deny, home: [\"00102\"], realms: [{ realm: x.y, visited: 208 }],\n"
+		  "  rules: [{ visited: 20801, rats: [eutran, nb-iot], realm: a.b, action: deny, result: 5012, diagnostic: none },\n"
+		  "  { visited: \"*\", profile: gold, action: allow }] }\n"),
 	    0);
+	assert_int_equal(c.s6a.rule_cnt, 2);
+	assert_int_equal(c.s6a.rule[0].rat_cnt, 2);
+	assert_int_equal(c.s6a.rule[0].result, ROAMING_5012);
+	assert_int_equal(c.s6a.rule_line[1], c.s6a.rule_line[0] + 1);
+	assert_string_equal(c.s6a.rule[1].profile, "gold");
 	assert_int_equal(c.listen[0].address_cnt, 0);
 	assert_int_equal(c.listen[1].address_cnt, 2);
 	assert_string_equal(c.listen[1].addresses[0], "10.0.0.2");
@@ -409,6 +417,9 @@ static void printed_is_accepted(void **state)
 	len = pread(fd, text, sizeof(text) - 1, 0);
 	assert_true(len > 0);
 	assert_int_equal(config_parse(text, (size_t)len, "printed", &again, &e), 0);
+	assert_string_equal(again.file, "printed");
+	memcpy(again.file, c.file, sizeof(c.file)); // where it was read is not printed
+	memcpy(again.s6a.rule_line, c.s6a.rule_line, sizeof(c.s6a.rule_line));
 	assert_memory_equal(&c, &again, sizeof(c));
 
 	assert_int_equal(ftruncate(fd, 0), 0);
