@@ -8,13 +8,16 @@
 
 #define ROOM_FACTOR 12 // octets of the draft for one octet of input, at most: "<SPT/>" makes a struct draft_spt
 #define ROOM_MORE   65536
+#define CHECKED_MAX (4 * IMS_TEXT_MAX) // octets of a value that has its placeholders filled in
+
+#define SAMPLE(text) {.p = (const uint8_t *)(text), .len = sizeof(text) - 1}
 
 // What a value is checked with in place of a subscriber's own.
-static const char *const samples[IMS_MARK_CNT] = {
-    [IMS_MARK_IMSI] = "001010000000001", [IMS_MARK_MSISDN] = "15550100001",
-    [IMS_MARK_DOMAIN] = "ims.example",	  [IMS_MARK_MCC] = "001",
-    [IMS_MARK_MNC] = "001",		  [IMS_MARK_PRIVATE] = "001010000000001@ims.example",
-    [IMS_MARK_PUBLIC] = "sip:15550100001@ims.example",
+const struct ims_names draft_samples = {
+    .by_mark = {[IMS_MARK_IMSI] = SAMPLE("001010000000001"), [IMS_MARK_MSISDN] = SAMPLE("15550100001"),
+		[IMS_MARK_DOMAIN] = SAMPLE("ims.example"), [IMS_MARK_MCC] = SAMPLE("001"), [IMS_MARK_MNC] = SAMPLE("001"),
+		[IMS_MARK_PRIVATE] = SAMPLE("001010000000001@ims.example"),
+		[IMS_MARK_PUBLIC] = SAMPLE("sip:+15550100001@ims.example")},
 };
 
 struct draft *draft_new(size_t input_len, struct ims_report *report)
@@ -150,23 +153,6 @@ static uint32_t with_marks(struct draft *d, struct ims_at at, const char *what, 
 	return (uint32_t)(to - start);
 }
 
-// The text with samples for markers; in an expression a letter, so that no sample is special. NULL: it is too long.
-static const char *with_samples(struct slice text, char *room, size_t cap)
-{
-	struct wr w = wr_of(room, cap);
-
-	for (uint32_t i = 0; i < text.len; i++) {
-		uint8_t c = text.p[i];
-
-		if (c && c < IMS_MARK_CNT)
-			wr_slice(&w, slice_str(samples[c]));
-		else
-			wr_u8(&w, c > IMS_MARK_ERE && c < IMS_MARK_END ? 'a' : c);
-	}
-	wr_u8(&w, 0);
-	return w.err ? NULL : room;
-}
-
 // --- values
 
 // RFC 3261 25.1: a token; and compared with its case (7.1), so small letters would match no method there is.
@@ -191,21 +177,18 @@ static const char *server_refusal(const char *text)
 
 static const char *refusal(enum draft_text kind, struct slice text, char *room, size_t cap)
 {
-	char sample[IMS_TEXT_MAX * 4];
-	const char *s = with_samples(text, sample, sizeof sample);
+	char sample[CHECKED_MAX + 1];
+	struct wr w = wr_of(sample, sizeof sample);
 
-	if (!s)
-		return "too many placeholders";
-	switch (kind) {
-	case DRAFT_ERE:
-		return ere_refusal(s, room, cap);
-	case DRAFT_METHOD:
+	if (kind == DRAFT_METHOD)
 		return is_method(text) ? NULL : "expected a SIP method in capitals, like INVITE";
-	case DRAFT_SERVER:
-		return server_refusal(s);
-	default:
+	if (kind != DRAFT_ERE && kind != DRAFT_SERVER)
 		return NULL;
-	}
+	ims_fill(&w, text, &draft_samples);
+	wr_u8(&w, 0);
+	if (w.err)
+		return "too many placeholders";
+	return kind == DRAFT_ERE ? ere_refusal(sample, room, cap) : server_refusal(sample);
 }
 
 // XML 1.0 2.2: no control characters but TAB, LF and CR, which only plain text may have here; no U+FFFE, no U+FFFF.
@@ -242,7 +225,7 @@ bool draft_text(struct draft *d, struct ims_at at, const char *what, enum draft_
 	unsigned errors = d->report->errors;
 
 	*out = (struct slice){0};
-	if (!why && s.len > IMS_TEXT_MAX)
+	if (!why && s.len > (d->literal ? CHECKED_MAX : IMS_TEXT_MAX))
 		why = "longer than 1024 octets";
 	if (why) {
 		ims_report_error(d->report, at, "%s: %s", what, why);

@@ -57,6 +57,9 @@ enum draft_text {
 	DRAFT_SERVER, // a sip: URI
 };
 
+// What a subscriber's own values are taken to be while values are checked.
+extern const struct ims_names draft_samples;
+
 // NULL: no memory. The room is for everything that an input of so many octets can hold.
 struct draft *draft_new(size_t input_len, struct ims_report *report) MUST_USE;
 void draft_free(struct draft **d);

@@ -70,12 +70,12 @@ void ims_put_number(struct wr *w, const char *name, uint32_t value)
 }
 
 // A value in a regular expression: what is special in an ERE (POSIX XBD 9.4.3) gets a backslash.
-static void put_literal(struct wr *w, struct slice value)
+static void put_literal(struct wr *w, struct slice value, void (*put)(struct wr *w, struct slice s))
 {
 	for (uint32_t i = 0; i < value.len; i++) {
 		if (value.p[i] && strchr(".[]\\()*+?{}|^$", value.p[i]))
 			wr_u8(w, '\\');
-		ims_put_value(w, slice_of(value.p + i, 1));
+		put(w, slice_of(value.p + i, 1));
 	}
 }
 
@@ -104,7 +104,8 @@ static enum ims_mark mark_of(uint8_t octet)
 	return mark < IMS_MARK_CNT ? mark : IMS_MARK_NONE;
 }
 
-void ims_put_fragment(struct wr *w, struct slice fragment, const struct ims_names *names)
+// `put` writes a value.
+static void fill(struct wr *w, struct slice fragment, const struct ims_names *names, void (*put)(struct wr *w, struct slice s))
 {
 	uint32_t from = 0;
 	for (uint32_t at; (at = next_mark(fragment, from)) < fragment.len; from = at + 1) {
@@ -113,12 +114,22 @@ void ims_put_fragment(struct wr *w, struct slice fragment, const struct ims_name
 		if (mark == IMS_MARK_NONE)
 			w->err = true;
 		else if (fragment.p[at] & IMS_MARK_ERE)
-			put_literal(w, names->by_mark[mark]);
+			put_literal(w, names->by_mark[mark], put);
 		else
-			ims_put_value(w, names->by_mark[mark]);
+			put(w, names->by_mark[mark]);
 	}
 	if (fragment.len > from)
 		wr_bytes(w, fragment.p + from, fragment.len - from);
+}
+
+void ims_put_fragment(struct wr *w, struct slice fragment, const struct ims_names *names)
+{
+	fill(w, fragment, names, ims_put_value);
+}
+
+void ims_fill(struct wr *w, struct slice text, const struct ims_names *names)
+{
+	fill(w, text, names, wr_slice);
 }
 
 unsigned ims_fragment_marks(struct slice fragment)

@@ -38,6 +38,8 @@ void ims_put_element(struct wr *w, const char *name, struct slice value);
 void ims_put_number(struct wr *w, const char *name, uint32_t value);
 // Appends a fragment with the names in place of its marks. An octet that is no mark sets w->err.
 void ims_put_fragment(struct wr *w, struct slice fragment, const struct ims_names *names);
+// Text with marks that is no XML yet: the same, and nothing is escaped for XML.
+void ims_fill(struct wr *w, struct slice text, const struct ims_names *names);
 // A bit (1 << enum ims_mark) for each value that a fragment needs.
 unsigned ims_fragment_marks(struct slice fragment);
 // Octets that ims_put_fragment writes at most, ims_put_value at most.

@@ -337,14 +337,14 @@ static void test_bounds(void **state)
 
 static char *file(const char *path, size_t *len)
 {
-	static char text[ROOM];
+	static char text[ROOM + 1];
 	FILE *f = fopen(path, "re");
 
 	if (!f)
 		fail_msg("%s", path);
 	*len = fread(text, 1, sizeof text, f);
 	fclose(f);
-	assert_true(*len > 0 && *len < sizeof text);
+	assert_true(*len > 0 && *len < ROOM);
 	return text;
 }
 
@@ -437,6 +437,53 @@ static void test_files(void **state)
 	assert_true(has_finding(0, "No such file"));
 }
 
+// The examples of the documentation, each between a line of three ` with its kind and another one.
+static unsigned examples(char *text, const char *kind, int (*check)(const char *example))
+{
+	char room[20];
+	unsigned cnt = 0;
+
+	snprintf(room, sizeof room, "\n```%s\n", kind);
+	for (char *p = text, *end; (p = strstr(p, room)) != NULL; p = end + 4, cnt++) {
+		p += strlen(room);
+		end = strstr(p, "\n```");
+		assert_non_null(end);
+		*end = 0;
+		if (check(p) != 0 || report.cnt) {
+			ims_report_print(&report, "docs", stderr);
+			fail_msg("%s", p);
+		}
+		*end = '\n';
+		ims_criteria_free(&c);
+	}
+	return cnt;
+}
+
+static int check_json(const char *example)
+{
+	json_t *list = json_loads(example, 0, NULL);
+	int rc = list ? ims_criteria_from_json(list, "docs", &c, &report) : -EINVAL;
+
+	json_decref(list);
+	return rc;
+}
+
+static void test_documentation(void **state)
+{
+	(void)state;
+	size_t len;
+	char *text = file(TEST_DATA "/../../docs/ims-filter-criteria.md", &len), told[100];
+
+	text[len] = 0;
+	assert_int_equal(examples(text, "xml", parse), 2);
+	assert_int_equal(examples(text, "json", check_json), 1);
+	// what hssctl says of the packaged example
+	assert_int_equal(ims_template_read(TEST_DATA "/../../packaging/examples/filter-criteria.xml", &c, &report), 0);
+	snprintf(told, sizeof told, ": good, %u filter criteria, %u octets\nservers: ", c.criteria_cnt, c.fragment_len);
+	assert_non_null(strstr(text, told));
+	ims_criteria_free(&c);
+}
+
 // A file that ends too early is refused, wherever; and nothing is read beyond its end.
 static void test_truncations(void **state)
 {
@@ -489,6 +536,7 @@ int main(void)
 	    cmocka_unit_test(test_wrong),	cmocka_unit_test(test_all_errors), cmocka_unit_test(test_warnings),
 	    cmocka_unit_test(test_bounds),	cmocka_unit_test(test_files),	 cmocka_unit_test(test_truncations),
 	    cmocka_unit_test(test_tell),		cmocka_unit_test(test_user_data_check),
+	    cmocka_unit_test(test_documentation),
 	};
 
 	guard_init(&guard, ROOM);
