@@ -51,7 +51,7 @@ static uint32_t *index_room(uint32_t *index, uint32_t mask, uint64_t hash)
 	for (uint64_t n = 0; n <= mask; n++, at = (at + 1) & mask)
 		if (index[at] == INDEX_EMPTY || index[at] == INDEX_TOMBSTONE)
 			return &index[at];
-	bug("index without room: it is sized for a load of one half");
+	bug("index without room: it is sized for all subscribers and their numbers");
 }
 
 void builder_imsi_point(struct builder *b, uint32_t *entry, imsi_t imsi, uint32_t slot)

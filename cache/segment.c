@@ -35,11 +35,14 @@ void segment_geometry(uint32_t max_subscribers, uint32_t max_identities, struct 
 	h->max_subscribers = max_subscribers;
 	h->slot_cnt = max_subscribers + max_subscribers / 64 + SLOT_SPARE;
 	h->slot_bits = bits_above((uint64_t)h->slot_cnt + 1);
-	// load <= 1/2: one key a subscriber, two numbers a subscriber
+	// load <= 1/2 for IMSIs, and for numbers when a subscriber has one. If all have two it may come to 0.96: then a search among
+	// numbers takes some ten probes and more, which are neighbours in memory. Twice the index would cost everybody 8 octets.
 	h->index_bits = bits_above((uint64_t)max_subscribers * 2 - 1);
 	if (h->index_bits < 10)
 		h->index_bits = 10;
-	h->msisdn_bits = h->index_bits + 1;
+	h->msisdn_bits = bits_above((uint64_t)max_subscribers * 2 + max_subscribers / 11 + 1);
+	if (h->msisdn_bits < h->index_bits)
+		h->msisdn_bits = h->index_bits;
 	uint64_t identities = max_identities ? max_identities : (uint64_t)max_subscribers * 2;
 	h->max_identities = identities < CACHE_IDENTITIES_MAX ? (uint32_t)identities : CACHE_IDENTITIES_MAX;
 	h->identity_bits = bits_above((uint64_t)h->max_identities * 2 - 1);

@@ -324,6 +324,7 @@ static void finish(struct loader *l)
 	// while a file has not been read there may be more subscribers; its reading reports the end
 	if (!upstream_csv_is_first(l))
 		__atomic_store_n((uint32_t *)&l->header->load_state, CACHE_COMPLETE, __ATOMIC_RELEASE);
+	local_give_back(l->local);
 	log_info("cache_complete", LOG_INT("subscribers", l->header->subscriber_cnt), LOG_INT("bad", ld->bad),
 		 LOG_INT("ms", clock_mono_ms() - ld->started_ms));
 }

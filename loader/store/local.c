@@ -1,6 +1,7 @@
 // The local database's files, schema and group commit (local.h). Owns the connections of the main thread.
 // Loader process, main thread; laws 5 and 6.
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -368,6 +369,13 @@ void local_trim(struct local *l)
 		sql_rollback(l->journal);
 	else
 		l->trimmed += (uint64_t)n;
+}
+
+void local_give_back(struct local *l)
+{
+	sqlite3_db_release_memory(l->rows);
+	sqlite3_db_release_memory(l->journal);
+	malloc_trim(0);
 }
 
 void local_published(struct local *l)

@@ -53,6 +53,8 @@ bool local_bulk_landed(struct local *l, bool wait, int *error);
 
 // Deletes folded entries; for quiet moments, when nothing is being committed.
 void local_trim(struct local *l);
+// Gives back the memory that reading all rows took for pages.
+void local_give_back(struct local *l);
 // Readable when the fold thread has done a step; drained by local_fold_drain.
 int local_fold_fd(const struct local *l);
 void local_fold_drain(struct local *l);

@@ -185,6 +185,32 @@ static void test_full(void **state)
 	fixture_close(&f);
 }
 
+// The index of numbers at its fullest: as many subscribers as there may be, with two numbers each, and a size of the cache at
+// which that leaves it the least room.
+static void test_two_numbers_each(void **state)
+{
+	enum { MAX = 978 };
+	static struct fixture f;
+	(void)state;
+	fixture_open(&f, MAX);
+	assert_true(2.0 * MAX / (f.reader.msisdn_mask + 1.0) > 0.95);
+	for (uint32_t n = 0; n < MAX; n++) {
+		struct cache_record r = {.imsi = imsi_no(n), .msisdn = {msisdn_no(2 * n + 1), msisdn_no(2 * n + 2)}};
+		r.sqn = builder_sqn_take(f.b, 1, 257);
+		assert_int_equal(builder_put(f.b, &r), 0);
+	}
+	for (uint32_t n = 0; n < MAX; n += 2)
+		assert_true(builder_delete(f.b, imsi_no(n)));
+	for (uint32_t n = 0; n < 2 * MAX; n++) {
+		const struct cache_record *r = cache_find_msisdn(&f.reader, msisdn_no(n + 1));
+		assert_int_equal(r != NULL, n / 2 % 2);
+		if (r)
+			assert_int_equal(r->imsi.v, imsi_no(n / 2).v);
+	}
+	assert_null(cache_find_msisdn(&f.reader, msisdn_no(5 * MAX)));
+	fixture_close(&f);
+}
+
 static void test_invalid_records_refused(void **state)
 {
 	(void)state;
@@ -444,6 +470,7 @@ static void test_files(void **state)
 		segment_geometry((uint32_t)max, 0, &h);
 		assert_true((1ull << h.slot_bits) > (uint64_t)h.slot_cnt + 1 && h.slot_bits <= 29);
 		assert_true((1ull << h.index_bits) >= 2 * max && h.msisdn_bits < 32);
+		assert_true((1ull << h.msisdn_bits) > 2 * max + max / 11); // two numbers each find room
 		assert_true(h.blob_len / CACHE_BLOB_ALIGN <= UINT32_MAX && h.record_off % 4096 == 0);
 	}
 }
@@ -662,6 +689,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_model),
 	    cmocka_unit_test(test_full),
+	    cmocka_unit_test(test_two_numbers_each),
 	    cmocka_unit_test(test_invalid_records_refused),
 	    cmocka_unit_test(test_stuck_reader),
 	    cmocka_unit_test(test_number_conflict),
