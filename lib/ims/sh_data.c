@@ -154,7 +154,7 @@ static void put_eps(struct wr *w, const struct sh_eps_location *l)
 	begin(w, "EPSLocationInformation");
 	put_octets(w, "E-UTRANCellGlobalId", l->cell, 7);
 	put_octets(w, "TrackingAreaId", l->tracking_area, 5);
-	put_text(w, "MMEName", l->mme);
+	put_text(w, "MMEName", l->node);
 	if (l->current)
 		ims_put_number(w, "CurrentLocationRetrieved", 1);
 	put_number(w, "AgeOfLocationInformation", l->age > AGE_MAX ? AGE_MAX : l->age);

@@ -45,11 +45,11 @@ struct sh_ims {
 	int srvcc;	     // UE-SRVCC-Capability
 };
 
-// Where an MME serves the user. All may be absent; the element is written all the same.
+// Where the EPS serves the user. All may be absent; the element is written all the same.
 struct sh_eps_location {
 	struct slice cell;	    // 7 octets of an E-UTRAN cell global identity
 	struct slice tracking_area; // 5 octets
-	struct slice mme;	    // Diameter identity
+	struct slice node;	    // that serves the user: MMEName, its Diameter identity
 	bool current;		    // CurrentLocationRetrieved
 	int age;		    // minutes; more than 32767 are told as that
 	struct slice visited_plmn;  // 3 octets

@@ -112,7 +112,7 @@ static void test_all_parts(void **state)
 	const struct sh_repository kept = {.indication = slice_str("mmtel"), .sequence = 1, .data = slice_str("<a>1</a>")};
 	const struct sh_charging charging = {.primary_event = slice_str("aaa://ecf"), .secondary_collection = slice_str("aaa://ccf")};
 	const struct sh_eps_location eps = {.cell = slice_of("\x00\xf1\x10\x00\x00\x01\x01", 7),
-					    .tracking_area = slice_of("\x00\xf1\x10\x00\x01", 5), .mme = slice_str("mme.example"),
+					    .tracking_area = slice_of("\x00\xf1\x10\x00\x01", 5), .node = slice_str("mme.example"),
 					    .current = true, .age = 40000, .visited_plmn = slice_of("\x00\xf1\x10", 3), .rat_type = 1004};
 	const struct sh_tads tads = {.voice_over_ps = 1, .rat_type = SH_ABSENT};
 	const struct slice private_ids[] = {slice_str("a@x"), slice_str("b@x")};
@@ -152,7 +152,7 @@ static void test_refused(void **state)
 	eps.cell = slice_of("12345678", 8);
 	refused(&d);
 	eps.cell = (struct slice){0};
-	eps.mme = slice_of("a\1b", 3);
+	eps.node = slice_of("a\1b", 3);
 	refused(&d);
 }
 
