@@ -173,6 +173,7 @@ enum cache_alg { ALG_MILENAGE = 0, ALG_XOR = 1, ALG_TUAK = 2 };
 
 // cache_record.flags: what of the subscription decides without the profile.
 enum cache_record_flag {
+	RECORD_ROAMING = 1 << 1,   // the profile says more of where it may roam
 	RECORD_NO_KEY = 1 << 2,    // the document has no keys: unknown to every application that authenticates by AKA
 	RECORD_NO_EPS = 1 << 3,    // no APN-Configuration: not known to the EPC
 	RECORD_NO_PACKET = 1 << 4, // neither EPS nor GPRS: 5420 everywhere

@@ -88,8 +88,8 @@ static bool roaming_refused(const struct s6a_policy_answer *a, struct s6a_refusa
 	unsigned result = a->result < ROAMING_RESULT_CNT ? a->result : ROAMING_5004;
 	*no = (struct s6a_refusal){.result = results[result].result,
 				   .experimental = results[result].experimental,
-				   .reason = a->line ? S6A_ROAMING_RULE : S6A_ROAMING_DEFAULT,
-				   .line = a->line};
+				   .reason = a->own_rule ? S6A_ROAMING_OWN : a->line ? S6A_ROAMING_RULE : S6A_ROAMING_DEFAULT,
+				   .line = a->own_rule ? a->own_rule : a->line};
 	if (result == ROAMING_5004 && a->diagnostic != ROAMING_NO_DIAGNOSTIC && a->diagnostic < ROAMING_DIAGNOSTIC_CNT) {
 		no->has_diagnostic = true;
 		no->diagnostic = DIAG_ODB_ALL_APN + a->diagnostic - ROAMING_ODB_ALL;
@@ -112,9 +112,11 @@ static bool policy_refused(const struct s6a_policy *p, const struct cache_profil
 	}
 	if (!how->roams || (q->air && !p->in_aia))
 		return false;
-	asked->profile = s6a_profile_roaming(profile);
+	asked->own = s6a_profile_own(profile);
 	struct s6a_policy_answer a = s6a_policy_ask(p, asked);
 	how->line = a.line;
+	how->own_rule = a.own_rule;
+	how->no_profile = a.no_profile;
 	return roaming_refused(&a, no);
 }
 
@@ -124,7 +126,8 @@ bool s6a_refused(const struct s6a_policy *p, const struct cache *c, const struct
 	*how = (struct s6a_admitted){0};
 	if (q->air && rec->flags & RECORD_NO_PACKET)
 		return refuse(no, EXP_UNKNOWN_EPS_SUBSCRIPTION, S6A_NO_PACKET);
-	if (q->air && !p && !q->early)
+	bool rules = p || rec->flags & RECORD_ROAMING;
+	if (q->air && !rules && !q->early)
 		return false;
 	struct s6a_policy_asked asked = {.imsi = rec->imsi, .rat = q->air ? 0 : q->rat, .realm = q->realm};
 	plmn_text(q->plmn, asked.visited);
@@ -132,7 +135,7 @@ bool s6a_refused(const struct s6a_policy *p, const struct cache *c, const struct
 	const struct cache_profile *profile = !q->air || q->early || how->roams ? cache_profile(c, rec) : NULL;
 	if (!q->air && subscription_refused(rec, profile, q->rat, q->s6a, no))
 		return true;
-	if (p && policy_refused(p, profile, q, &asked, how, no))
+	if (rules && policy_refused(p ? p : s6a_policy_none(), profile, q, &asked, how, no))
 		return true;
 	if (q->air && (!q->early || subscription_refused(rec, profile, RAT_EUTRAN, true, no)))
 		return q->early;
@@ -154,25 +157,16 @@ void s6a_reason_text(enum s6a_reason reason, uint32_t line, char *out)
 	};
 	if (reason == S6A_ROAMING_RULE)
 		snprintf(out, 128, "roaming.rules: the rule of line %u", line);
+	else if (reason == S6A_ROAMING_OWN)
+		snprintf(out, 128, "roaming of its document: rule %u", line);
 	else
 		snprintf(out, 128, "%s", reason < S6A_REASON_CNT && text[reason] ? text[reason] : "");
 }
 
-struct slice s6a_profile_roaming(const struct cache_profile *p)
+struct slice s6a_profile_own(const struct cache_profile *p)
 {
 	if (!p)
 		return (struct slice){0};
 	uint32_t at = (uint32_t)p->head_len + p->epc_len + p->gprs_len, end = p->len - (uint32_t)sizeof(*p);
-	if (at >= end || p->avps[at] > end - at - 1)
-		return (struct slice){0};
-	return slice_of(p->avps + at + 1, p->avps[at]);
-}
-
-void s6a_profile_put_roaming(struct wr *w, struct slice name)
-{
-	if (!name.len)
-		return;
-	wr_u8(w, (uint8_t)name.len);
-	wr_slice(w, name);
-	wr_zero(w, -(1 + name.len) & 3u);
+	return at < end ? slice_of(p->avps + at, end - at) : (struct slice){0};
 }

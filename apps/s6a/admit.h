@@ -37,6 +37,7 @@ enum s6a_reason {
 	S6A_REALM,	      // roaming.realm_check
 	S6A_ROAMING_RULE,     // roaming.rules; `line` says which
 	S6A_ROAMING_DEFAULT,  // roaming.default
+	S6A_ROAMING_OWN,      // roaming of the document; `line` is the number of its rule
 	S6A_BARRED_ALL,	      // operator_determined_barring
 	S6A_BARRED_HPLMN,
 	S6A_BARRED_VPLMN,
@@ -66,7 +67,9 @@ struct s6a_asked {
 struct s6a_admitted {
 	bool realm_misfits; // roaming.realm_check is on, and Origin-Realm does not fit Visited-PLMN-Id
 	bool roams;	    // known where there are roaming rules
-	uint32_t line;	    // of the rule that allows; 0: none
+	bool no_profile;    // no rule has the name that the document says
+	uint32_t line;	    // of the rule that decides; 0: none
+	uint8_t own_rule;   // or its number in the document
 };
 
 // true: it is refused, and *no says how. `p` may be NULL: no roaming options.
@@ -78,6 +81,5 @@ void s6a_reason_text(enum s6a_reason reason, uint32_t line, char *out);
 // ---- what a profile holds for these decisions, and no node is sent: behind its AVPs
 
 #define S6A_PROFILE_NO_EPC 1u // cache_profile.flags
-// The name that the document's member `roaming` has; empty: none.
-struct slice s6a_profile_roaming(const struct cache_profile *p);
-void s6a_profile_put_roaming(struct wr *w, struct slice name);
+// What the document's member `roaming` says (policy.h: s6a_own_*); empty: nothing. Its record has RECORD_ROAMING.
+struct slice s6a_profile_own(const struct cache_profile *p);

@@ -146,27 +146,23 @@ static json_t *result_json(uint32_t result, bool experimental)
 }
 
 // The rule in words, with the file where it is a line of the configuration.
-static json_t *rule_json(const struct loader *l, enum s6a_reason reason, uint32_t line)
+static json_t *rule_json(const struct loader *l, enum s6a_reason reason, uint32_t line, bool no_profile)
 {
-	char text[128], with_file[128 + 8 + CONFIG_PATH_MAX];
+	char text[128], whole[256 + CONFIG_PATH_MAX];
+	bool of_file = reason == S6A_ROAMING_RULE && l->config;
 	s6a_reason_text(reason, line, text);
-	if (line && l->config)
-		snprintf(with_file, sizeof(with_file), "%s of %s", text, l->config->file);
-	else
-		snprintf(with_file, sizeof(with_file), "%s", text);
-	return json_string(with_file);
+	snprintf(whole, sizeof(whole), "%s%s%s%s", text, of_file ? " of " : "", of_file ? l->config->file : "",
+		 no_profile ? "; no rule has the profile that its document names" : "");
+	return json_string(whole);
 }
 
+// By what it is served.
 static json_t *served_json(const struct explain *e, const struct s6a_admitted *how)
 {
-	char text[72 + CONFIG_PATH_MAX] = "";
-	if (how->line)
-		snprintf(text, sizeof(text), "roaming.rules: the rule of line %u of %s", how->line, e->l->config->file);
-	else if (how->roams && e->policy)
-		snprintf(text, sizeof(text), "roaming.default");
-	else if (!how->roams)
-		snprintf(text, sizeof(text), "at home");
-	return json_string(text);
+	if (!how->roams)
+		return json_string("at home");
+	enum s6a_reason by = how->own_rule ? S6A_ROAMING_OWN : how->line ? S6A_ROAMING_RULE : S6A_ROAMING_DEFAULT;
+	return rule_json(e->l, by, how->own_rule ? how->own_rule : how->line, how->no_profile);
 }
 
 static void say(const struct explain *e, bool air)
@@ -187,7 +183,7 @@ static void say(const struct explain *e, bool air)
 		       json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:n}", "request", air ? "AIR" : "ULR", "plmn", visited, "node",
 				 e->host[0] ? e->host : e->realm, "result", result_json(no.result, refused && no.experimental),
 				 "diagnostic", diagnostic_json(no.has_diagnostic, no.diagnostic), "rule",
-				 refused ? rule_json(e->l, no.reason, no.line) : served_json(e, &how), "time_us"),
+				 refused ? rule_json(e->l, no.reason, no.line, how.no_profile) : served_json(e, &how), "time_us"),
 		       false);
 }
 
@@ -202,7 +198,7 @@ static json_t *refusal_json(const struct loader *l, const struct refusal *f)
 	return json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:I}", "request", command && command->name ? command->name : "", "plmn",
 			 visited, "node", host ? host : json_string(""), "result", result_json(f->result, f->experimental),
 			 "diagnostic", diagnostic_json(f->diagnostic != 0, f->diagnostic - 1u), "rule",
-			 rule_json(l, f->reason, f->line), "time_us", (json_int_t)f->time_us);
+			 rule_json(l, f->reason, f->line, false), "time_us", (json_int_t)f->time_us);
 }
 
 static json_t *refusals_json(const struct loader *l, imsi_t imsi)

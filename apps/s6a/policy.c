@@ -78,6 +78,10 @@ size_t s6a_policy_make(const struct s6a_options *o, struct s6a_policy *out)
 				rule_put(&out->rule[out->rule_cnt++], &o->rule[i], o->rule_line[i]);
 		out->profile[k].cnt = out->rule_cnt - out->profile[k].first;
 		sort(out->rule + out->profile[k].first, out->profile[k].cnt);
+		for (uint32_t i = out->profile[k].first; i < out->rule_cnt; i++) {
+			out->key[i] = out->rule[i].key;
+			out->profile[k].lengths |= 1u << (VISITED_MAX - (out->rule[i].key >> 20));
+		}
 	}
 	out->len = (uint32_t)(sizeof(*out) + out->rule_cnt * sizeof(out->rule[0]));
 	return out->len;
@@ -140,42 +144,116 @@ static uint32_t rat_bit(uint32_t rat)
 	}
 }
 
-// The first rule of `key` in [first, end).
-static uint32_t lower_bound(const struct s6a_policy *p, uint32_t first, uint32_t end, uint32_t key)
+// The first rule of `key` or a greater one in [first, first + cnt). Halves without a branch that could be mispredicted.
+static uint32_t lower_bound(const struct s6a_policy *p, uint32_t first, uint32_t cnt, uint32_t key)
 {
-	while (first < end) {
-		uint32_t mid = first + (end - first) / 2;
-		if (p->rule[mid].key < key)
-			first = mid + 1;
-		else
-			end = mid;
+	const uint32_t *base = p->key + first;
+	while (cnt > 1) {
+		uint32_t half = cnt / 2;
+		base = base[half - 1] < key ? base + half : base;
+		cnt -= half;
 	}
-	return first;
+	return (uint32_t)(base - p->key) + (cnt && *base < key);
 }
 
 static const struct s6a_policy_rule *find(const struct s6a_policy *p, uint32_t profile, const char *visited, uint32_t rat,
 					  struct slice realm)
 {
-	uint32_t first = p->profile[profile].first, end = first + p->profile[profile].cnt;
-	if (first > p->rule_cnt || end > p->rule_cnt || end < first)
+	uint32_t first = p->profile[profile].first, cnt = p->profile[profile].cnt;
+	uint32_t lengths = p->profile[profile].lengths;
+	if (first > p->rule_cnt || cnt > p->rule_cnt - first || cnt == 0)
 		return NULL;
-	for (size_t len = strlen(visited);; len--) {
-		uint32_t key = len < 3 ? KEY_ANY : policy_key(visited, len);
-		for (uint32_t i = lower_bound(p, first, end, key); i < end && p->rule[i].key == key; i++) {
+	for (unsigned len = (unsigned)strlen(visited) + 1; len-- > 0;) {
+		if (!(lengths & 1u << len))
+			continue;
+		uint32_t key = len ? policy_key(visited, len) : KEY_ANY;
+		for (uint32_t i = lower_bound(p, first, cnt, key); i < first + cnt && p->key[i] == key; i++) {
 			const struct s6a_policy_rule *r = &p->rule[i];
-			if ((!r->rats || r->rats & rat) &&
-			    (!r->realm_len || ends(realm, r->realm, r->realm_len)))
+			if ((!r->rats || r->rats & rat) && (!r->realm_len || ends(realm, r->realm, r->realm_len)))
 				return r;
 		}
-		if (len < 3)
-			return NULL;
+	}
+	return NULL;
+}
+
+// ---- the subscriber's own
+
+enum own_kind { OWN_NAME = 1, OWN_RULES = 2 };
+
+void s6a_own_put_name(struct wr *w, struct slice name)
+{
+	wr_u8(w, OWN_NAME);
+	wr_u8(w, (uint8_t)name.len);
+	wr_slice(w, name);
+}
+
+void s6a_own_put_rules(struct wr *w, const struct roaming_rule *rule, unsigned cnt)
+{
+	unsigned order[S6A_OWN_RULE_MAX];
+	for (unsigned i = 0; i < cnt; i++) { // sorted by key, in their order among equals
+		unsigned at = i;
+		for (; at && key_of(rule[order[at - 1]].visited) > key_of(rule[i].visited); at--)
+			order[at] = order[at - 1];
+		order[at] = i;
+	}
+	wr_u8(w, OWN_RULES);
+	wr_u8(w, (uint8_t)cnt);
+	for (unsigned i = 0; i < cnt; i++) {
+		struct s6a_policy_rule r;
+		rule_put(&r, &rule[order[i]], 0);
+		wr_u32(w, r.key);
+		wr_u16(w, (uint16_t)r.rats);
+		wr_u8(w, (uint8_t)(1 + order[i]));
+		wr_u8(w, r.action);
+		wr_u8(w, r.result);
+		wr_u8(w, r.diagnostic);
+		wr_u8(w, r.realm_len);
+		wr_bytes(w, r.realm, r.realm_len);
 	}
 }
+
+struct slice s6a_own_name(struct slice own)
+{
+	if (own.len < 2 || own.p[0] != OWN_NAME || own.p[1] > own.len - 2)
+		return (struct slice){0};
+	return slice_of(own.p + 2, own.p[1]);
+}
+
+static bool key_matches(uint32_t key, const char *visited)
+{
+	size_t len = VISITED_MAX - (key >> 20);
+	return key == KEY_ANY || (len <= strlen(visited) && policy_key(visited, len) == key);
+}
+
+static bool ask_own(const struct s6a_policy_asked *q, uint32_t rat, struct s6a_policy_answer *a)
+{
+	struct rd r = rd_slice(q->own);
+	if (rd_u8(&r) != OWN_RULES)
+		return false;
+	for (unsigned n = rd_u8(&r); n && !r.err; n--) {
+		uint32_t key = rd_u32(&r), rats = rd_u16(&r);
+		*a = (struct s6a_policy_answer){.own_rule = rd_u8(&r)};
+		a->denied = rd_u8(&r) == ROAMING_DENY;
+		a->result = rd_u8(&r);
+		a->diagnostic = rd_u8(&r);
+		struct slice realm = rd_bytes(&r, rd_u8(&r));
+		if (!r.err && key_matches(key, q->visited) && (!rats || rats & rat) &&
+		    (!realm.len || ends(q->realm, (const char *)realm.p, realm.len)))
+			return true;
+	}
+	return false;
+}
+
+// ---- asking
 
 static struct s6a_policy_answer ask_rat(const struct s6a_policy *p, uint32_t profile, const struct s6a_policy_asked *q,
 					uint32_t rat)
 {
-	const struct s6a_policy_rule *r = find(p, profile, q->visited, rat, q->realm);
+	struct s6a_policy_answer a;
+	if (q->own.len && ask_own(q, rat, &a))
+		return a;
+	const struct s6a_policy_rule *r = profile ? find(p, profile, q->visited, rat, q->realm) : NULL;
+	r = r ? r : find(p, 0, q->visited, rat, q->realm);
 	if (!r)
 		return (struct s6a_policy_answer){
 			.denied = p->action == ROAMING_DENY, .result = p->result, .diagnostic = p->diagnostic};
@@ -183,24 +261,23 @@ static struct s6a_policy_answer ask_rat(const struct s6a_policy *p, uint32_t pro
 		.denied = r->action == ROAMING_DENY, .result = r->result, .diagnostic = r->diagnostic, .line = r->line};
 }
 
-// false: no rule has this name.
-static bool profile_find(const struct s6a_policy *p, struct slice name, uint32_t *place)
+// The profile's place; 0: no rule has this name.
+static uint32_t profile_find(const struct s6a_policy *p, struct slice name)
 {
-	for (*place = 1; *place < p->profile_cnt; ++*place)
-		if (slice_eq(name, slice_str(p->profile[*place].name)))
-			return true;
-	*place = 0;
-	return false;
+	for (uint32_t i = 1; name.len && i < p->profile_cnt; i++)
+		if (slice_eq(name, slice_str(p->profile[i].name)))
+			return i;
+	return 0;
 }
 
 struct s6a_policy_answer s6a_policy_ask(const struct s6a_policy *p, const struct s6a_policy_asked *q)
 {
 	static const uint32_t eutran[] = {1u << ROAMING_EUTRAN, 1u << ROAMING_NB_IOT, 1u << ROAMING_LTE_M, 1u << ROAMING_SATELLITE};
 	struct s6a_policy_answer a = {0};
-	uint32_t profile = 0;
-	if (!p || !s6a_policy_roams(p, q->imsi, q->visited))
+	if (!s6a_policy_roams(p, q->imsi, q->visited))
 		return a;
-	bool no_profile = q->profile.len && !profile_find(p, q->profile, &profile);
+	struct slice name = s6a_own_name(q->own);
+	uint32_t profile = profile_find(p, name);
 	// not told: what one of them would be allowed, none is refused
 	for (unsigned i = 0; i < (q->rat ? 1 : sizeof(eutran) / sizeof(eutran[0])); i++) {
 		struct s6a_policy_answer one = ask_rat(p, profile, q, q->rat ? rat_bit(q->rat) : eutran[i]);
@@ -209,8 +286,14 @@ struct s6a_policy_answer s6a_policy_ask(const struct s6a_policy *p, const struct
 		if (!one.denied)
 			break;
 	}
-	a.no_profile = no_profile;
+	a.no_profile = name.len && !profile;
 	return a;
+}
+
+const struct s6a_policy *s6a_policy_none(void)
+{
+	static const struct s6a_policy none = {.len = sizeof(none), .profile_cnt = 1, .in_aia = true};
+	return &none;
 }
 
 // The PLMN that a realm of TS 23.003 19.2 names: "[..]mncNNN.mccNNN.3gppnetwork.org". false: another form.

@@ -2,7 +2,8 @@
 // subscribers (loader/app.h, common); workers and the loader read it there. Pure functions.
 //
 // A rule matches a request when its `visited` is how the visited PLMN begins, its RATs hold the request's, and its realm is how
-// Origin-Realm ends. Of those that match the one with the longest `visited` decides, among equals the first.
+// Origin-Realm ends. Of those that match the one with the longest `visited` decides, among equals the first. The rules of the
+// subscriber go before the others: those of its document, or those of the profile that it names.
 #pragma once
 #include "apps/s6a/options.h"
 #include "lib/base/ident.h"
@@ -26,7 +27,9 @@ struct s6a_policy {
 	struct {
 		char name[ROAMING_NAME_MAX];
 		uint32_t first, cnt; // its rules
+		uint32_t lengths;    // of their `visited`: 1 << digits, 1 for "*"
 	} profile[1 + ROAMING_RULE_MAX];
+	uint32_t key[ROAMING_RULE_MAX]; // of the rules: what a search reads
 	struct s6a_policy_rule rule[];
 };
 
@@ -42,16 +45,28 @@ struct s6a_policy_asked {
 	char visited[8];       // plmn_text
 	uint32_t rat;	       // RAT-Type (TS 29.212); 0: not told, some E-UTRAN
 	struct slice realm;    // Origin-Realm
-	struct slice profile;  // its name in the subscriber's document; empty: none
+	struct slice own;      // of the subscriber's document (s6a_own_*); empty: nothing
 };
 
 struct s6a_policy_answer {
 	bool denied;
-	bool no_profile;   // the subscriber's profile has no rules: it is treated as one without a profile
-	uint8_t result;	   // enum roaming_result
+	bool no_profile;    // no rule has the name that the subscriber's document says
+	uint8_t result;	    // enum roaming_result
 	uint8_t diagnostic; // enum roaming_diagnostic
-	uint32_t line;	   // of the rule that decides; 0: none does, it is roaming.default
+	uint8_t own_rule;   // number of the rule of the document that decides; 0: none of them
+	uint32_t line;	    // of the rule of the configuration that decides; both 0: roaming.default does
 };
+
+// The table of a configuration without roaming options.
+const struct s6a_policy *s6a_policy_none(void);
+
+// What a document says of roaming, as octets: the name of a profile, or rules.
+#define S6A_OWN_RULE_MAX 16
+#define S6A_OWN_MAX	 (2 + S6A_OWN_RULE_MAX * (11 + ROAMING_SUFFIX_MAX))
+void s6a_own_put_name(struct wr *w, struct slice name);
+void s6a_own_put_rules(struct wr *w, const struct roaming_rule *rule, unsigned cnt);
+// The name; empty: there are rules, or nothing.
+struct slice s6a_own_name(struct slice own);
 
 // The subscriber is outside of its home networks: those of the IMSI and of roaming.home. `p` may be NULL.
 bool s6a_policy_roams(const struct s6a_policy *p, imsi_t imsi, const char *visited);

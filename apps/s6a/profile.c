@@ -169,7 +169,8 @@ bool s6a_encode_profile(const struct s6a_subscription *s, struct cache_profile *
 	if (s->apn_cnt)
 		put_gprs(&w, s);
 	size_t all = wr_len(&w);
-	s6a_profile_put_roaming(&w, s->roaming);
+	wr_bytes(&w, s->own, s->own_len);
+	wr_zero(&w, -s->own_len & 3u);
 	size_t with_own = wr_len(&w);
 	if (w.err || epc - head > UINT16_MAX || all - epc > UINT16_MAX)
 		return false;

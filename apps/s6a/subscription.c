@@ -212,9 +212,6 @@ static bool take_subscriber(struct s6a_subscription *s, const struct doc_at *at)
 	case S6A_nam:
 		s->nam = (uint32_t)n;
 		return true;
-	case S6A_roaming:
-		s->roaming = at->value->text;
-		return true;
 	case S6A_core_restrictions:
 		s->core_restrictions = (uint32_t)n;
 		return true;
@@ -311,6 +308,8 @@ static enum doc_result take(struct doc_walk *w, const struct doc_at *at, void *i
 	if (take_location(&s->said, at) || take_subscriber(s, at))
 		return DOC_GO;
 	switch ((enum doc_s6a_row)at->node->row) {
+	case S6A_roaming:
+		return s6a_take_roaming(w, at->value, s);
 	case S6A_slices:
 		return slices_step(s, at);
 	case S6A_slice:
@@ -363,6 +362,8 @@ static bool profile(const void *into, struct cache_profile *out, size_t cap, uin
 	const struct s6a_subscription *s = into;
 	if (s->apn_cnt == 0 || s->nam == 1)
 		*flags |= RECORD_NO_EPS | RECORD_NO_PACKET;
+	if (s->own_len)
+		*flags |= RECORD_ROAMING;
 	return s6a_encode_profile(s, out, cap);
 }
 

@@ -2,6 +2,7 @@
 // subscriber is. Values that a document leaves out get the defaults of the schema: ARD 32, status 0, access mode 0, timer 12
 // minutes, QCI 9, priority 8, pre-emption off, AMBR 1 Gbit/s both ways, PDN type IPv4v6. Pure; loader process, any thread.
 #pragma once
+#include "apps/s6a/policy.h"
 #include "apps/s6a/said.h"
 #include "cache/layout.h"
 #include "loader/document/apn.h"
@@ -28,7 +29,8 @@ struct s6a_subscription {
 	struct s6a_said said;
 	uint32_t ard, odb, status, nam; // odb: bits of Operator-Determined-Barring
 	uint32_t core_restrictions; // bits of Core-Network-Restrictions
-	struct slice roaming;	    // name of a roaming profile; empty: none
+	uint8_t own[S6A_OWN_MAX];   // roaming (policy.h)
+	uint32_t own_len;
 	uint8_t zone[ZONE_MAX][2];
 	unsigned zone_cnt;
 	uint64_t rau_s;
@@ -51,6 +53,9 @@ static inline uint32_t s6a_odb_bits(uint32_t number)
 {
 	return number <= 8 ? 1u << number : number;
 }
+
+// roaming.c: the member roaming, a text or a list, as octets of policy.h.
+enum doc_result s6a_take_roaming(struct doc_walk *w, const struct doc_value *v, struct s6a_subscription *s);
 
 // profile.c: the profile's bytes. false when they do not fit into `cap`.
 bool s6a_encode_profile(const struct s6a_subscription *s, struct cache_profile *out, size_t cap) MUST_USE;

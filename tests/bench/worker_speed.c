@@ -1,7 +1,9 @@
 // What a worker costs besides its system calls: AIRs as a frontend sends them, in batches, answers drained by
 // the same process. Prints the CPU time of one AIR with its channel, without it (the handler called
-// straight), and of the channel's two system calls alone. Usage: worker_speed [REQUESTS] [SUBSCRIBERS]
+// straight), and of the channel's two system calls alone.
+// Usage: worker_speed [REQUESTS] [SUBSCRIBERS] [ROAMING-RULES] [abroad]
 #include <time.h>
+#include "apps/s6a/policy.h"
 #include "tests/support/worker_fixture.h"
 
 #define BATCH 256
@@ -13,14 +15,29 @@ static double cpu_ns(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-static struct wf *make(unsigned subscribers, uint8_t **bodies, size_t *body_len)
+// Rules of which none denies, and for those abroad the last one matches.
+static void publish_rules(struct wf *f, unsigned rules)
+{
+	static struct s6a_options o;
+	static union {
+		struct s6a_policy p;
+		uint8_t octets[S6A_POLICY_LEN_MAX];
+	} u;
+	for (unsigned i = 0; i < rules && i < ROAMING_RULE_MAX; i++)
+		snprintf(o.rule[o.rule_cnt++].visited, sizeof(o.rule[0].visited), "%u", 20000 + i * 7);
+	o.in_aia = true;
+	size_t len = s6a_policy_make(&o, &u.p);
+	CHECK(rules == 0 || builder_common_set(f->b, app_s6a, slice_of(u.octets, len)) == 0);
+}
+
+static struct wf *make(unsigned subscribers, const char *prefix, uint8_t **bodies, size_t *body_len)
 {
 	struct wf *f = wf_new(subscribers);
 	uint32_t profile = wf_profile(f, true, false, 0, 0);
 	*bodies = NULL;
 	for (unsigned i = 0; i < subscribers; i++) {
 		char imsi[16];
-		snprintf(imsi, sizeof imsi, "00101%010u", i + 1);
+		snprintf(imsi, sizeof imsi, "%s%010u", prefix, i + 1);
 		wf_subscriber(f, imsi, profile, 1, 1ull << 40);
 		struct wr w = wf_air(f, imsi, 1);
 		header_finish(&w, 0);
@@ -41,7 +58,8 @@ int main(int argc, char **argv)
 		 subscribers = argc > 2 ? (unsigned)atoi(argv[2]) : 10000;
 	uint8_t *bodies;
 	size_t len;
-	struct wf *f = make(subscribers, &bodies, &len);
+	struct wf *f = make(subscribers, argc > 4 ? "20801" : "00101", &bodies, &len);
+	publish_rules(f, argc > 3 ? (unsigned)atoi(argv[3]) : 0);
 	uint32_t msg_len = ((struct ipc_request *)bodies)->msg_len;
 	uint32_t frame_len =
 	    (uint32_t)(sizeof(struct ipc_request) + SLOT_AIR_CNT * sizeof(struct avp_slot) + msg_len);

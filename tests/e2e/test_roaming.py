@@ -90,6 +90,20 @@ class Roaming(unittest.TestCase):
         self.hss.ctl("subscriber", "set", imsi, "roaming=traveller")
         self.hss.until(lambda: self.both(imsi, FRANCE) == (OK, OK))
         self.check(imsi, ORANGE, ("exp", 5004, 2), ("exp", 5004, 2))
+        self.hss.ctl("subscriber", "set", imsi, 'roaming=[{"visited":"262","action":"deny","result":5012},'
+                     '{"visited":"*","rats":["eutran"],"realm":"test","action":"allow"}]')
+        self.hss.until(lambda: self.both(imsi, ORANGE) == (OK, OK))
+        now = self.check(imsi, GERMANY, ("base", 5012, None), ("base", 5012, None))
+        self.assertIn("rule 1", now[1]["rule"])
+        for wrong in ('roaming=[{"visited":"20","action":"deny"}]', 'roaming=[{"visited":"*"}]', "roaming={}",
+                      'roaming=[{"visited":"*","action":"deny","rat":"eutran"}]', 'roaming=[{"visited":"*","action":"stop"}]',
+                      "roaming=" + "x" * 24, "roaming=" + str([{"visited": "*", "action": "deny"}] * 17).replace("'", '"')):
+            answer = self.hss.ctl("subscriber", "set", imsi, wrong, check=False)
+            self.assertEqual(answer.returncode, 1, wrong)
+            self.assertIn("roaming", answer.stderr)
+        self.hss.ctl("subscriber", "set", imsi, "roaming=nobody")
+        self.hss.until(lambda: self.both(imsi, GERMANY)[1][1] == 5421)
+        self.assertIn("no rule has the profile", self.explained(imsi, GERMANY)[0][1]["rule"])
         self.hss.ctl("subscriber", "set", imsi, "roaming=null")
         self.hss.until(lambda: self.both(imsi, ORANGE) == (OK, OK))
 

@@ -59,22 +59,42 @@ static bool model_ends(const char *realm, const char *with)
 	       (a > b && realm[a - b - 1] == '.' && strcasecmp(realm + a - b, with) == 0);
 }
 
-static struct s6a_policy_answer model_rat(const struct s6a_policy_asked *q, const char *realm, const char *profile, unsigned rat)
+static struct roaming_rule own_rule[S6A_OWN_RULE_MAX];
+static unsigned own_cnt;
+
+// The rule that decides, of a list; `profile` NULL: whatever profile it has.
+static const struct roaming_rule *model_find(const struct roaming_rule *rules, unsigned cnt, const struct s6a_policy_asked *q,
+					     const char *realm, const char *profile, unsigned rat)
 {
 	const struct roaming_rule *best = NULL;
 	size_t best_len = 0;
-	for (uint32_t i = 0; i < options.rule_cnt; i++) {
-		const struct roaming_rule *r = &options.rule[i];
+	for (uint32_t i = 0; i < cnt; i++) {
+		const struct roaming_rule *r = &rules[i];
 		size_t len = strcmp(r->visited, "*") == 0 ? 0 : strlen(r->visited);
 		bool rat_fits = r->rat_cnt == 0;
 		for (uint32_t k = 0; k < r->rat_cnt; k++)
 			rat_fits |= r->rats[k] == rat;
-		if (strcmp(r->profile, profile) != 0 || strncmp(q->visited, r->visited, len) != 0 || !rat_fits ||
+		if ((profile && strcmp(r->profile, profile) != 0) || strncmp(q->visited, r->visited, len) != 0 || !rat_fits ||
 		    !model_ends(realm, r->realm) || (best && best_len >= len))
 			continue;
 		best = r;
 		best_len = len;
 	}
+	return best;
+}
+
+static struct s6a_policy_answer model(const struct s6a_policy_asked *q, const char *realm, const char *profile, unsigned rat)
+{
+	const struct roaming_rule *best = model_find(own_rule, own_cnt, q, realm, NULL, rat);
+	if (best)
+		return (struct s6a_policy_answer){.denied = best->action,
+						  .result = best->result,
+						  .diagnostic = best->diagnostic,
+						  .own_rule = (uint8_t)(1 + best - own_rule)};
+	if (!own_cnt && *profile)
+		best = model_find(options.rule, options.rule_cnt, q, realm, profile, rat);
+	if (!best)
+		best = model_find(options.rule, options.rule_cnt, q, realm, "", rat);
 	if (!best)
 		return (struct s6a_policy_answer){
 			.denied = options.action, .result = options.result, .diagnostic = options.diagnostic};
@@ -125,12 +145,21 @@ static void table_is_the_rules(void **state)
 			snprintf(q.visited, sizeof(q.visited), "%s", visited[draw(9)]);
 			q.rat = rat_types[rat];
 			q.realm = slice_str(realm);
-			q.profile = slice_str(profile);
+			uint8_t own[S6A_OWN_MAX];
+			struct wr w = wr_of(own, sizeof(own));
+			own_cnt = draw(3) ? 0 : draw(S6A_OWN_RULE_MAX + 1);
+			for (unsigned k = 0; k < own_cnt; k++)
+				own_rule[k] = options.rule[draw(options.rule_cnt ? options.rule_cnt : 1)];
+			if (own_cnt && options.rule_cnt)
+				s6a_own_put_rules(&w, own_rule, own_cnt);
+			else if (own_cnt = 0, *profile)
+				s6a_own_put_name(&w, slice_str(profile));
+			q.own = wr_done(&w);
 			struct s6a_policy_answer got = s6a_policy_ask(p, &q);
-			// a profile without rules is as none
-			struct s6a_policy_answer want = model_rat(&q, realm, got.no_profile ? "" : profile, rat);
+			struct s6a_policy_answer want = model(&q, realm, profile, rat);
 			assert_int_equal(got.denied, want.denied);
 			assert_int_equal(got.line, want.line);
+			assert_int_equal(got.own_rule, want.own_rule);
 			assert_int_equal(got.result, want.result);
 			assert_int_equal(got.diagnostic, want.diagnostic);
 		}
@@ -155,7 +184,7 @@ static void home(void **state)
 		assert_int_equal(s6a_policy_roams(p, q.imsi, q.visited), rows[i].roams);
 		assert_int_equal(s6a_policy_ask(p, &q).denied, rows[i].roams);
 	}
-	assert_true(s6a_policy_roams(NULL, imsi_of("208950000000001"), "20820"));
+	assert_true(s6a_policy_roams(s6a_policy_none(), imsi_of("208950000000001"), "20820"));
 }
 
 static void broken_tables(void **state)
