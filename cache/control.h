@@ -93,7 +93,7 @@ struct refusal {
 	uint8_t app, reason; // the application's number, and the reason as it numbers them
 	uint8_t experimental; // 1: result is an experimental one
 	uint8_t diagnostic; // 1 + Error-Diagnostic; 0: none
-	uint8_t came_back;  // it has registered in another network since
+	uint8_t came_back;  // it has registered in another network since, or would not count
 	uint8_t host_len;
 	uint8_t spare[3];
 	char host[76]; // Origin-Host, cut off

@@ -153,6 +153,7 @@ void s6a_reason_text(enum s6a_reason reason, uint32_t line, char *out)
 		[S6A_ROAMING_DEFAULT] = "roaming.default",
 		[S6A_BARRED_ALL] = "operator_determined_barring: all packet services",
 		[S6A_BARRED_HPLMN] = "operator_determined_barring: roamers, APNs of the home network",
+		[S6A_NO_VECTORS] = "no vectors can be made: wrong AUTS, SQN space used up, or no SQN block on disk",
 		[S6A_BARRED_VPLMN] = "operator_determined_barring: roamers, APNs of the visited network",
 	};
 	if (reason == S6A_ROAMING_RULE)

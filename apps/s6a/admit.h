@@ -41,6 +41,7 @@ enum s6a_reason {
 	S6A_BARRED_ALL,	      // operator_determined_barring
 	S6A_BARRED_HPLMN,
 	S6A_BARRED_VPLMN,
+	S6A_NO_VECTORS, // AIR, past the decision: AUTS, SQNs or cryptography
 	S6A_REASON_CNT
 };
 

@@ -18,10 +18,12 @@ struct air {
 	uint32_t eutran_cnt, utran_cnt; // vectors to make
 };
 
-static bool answer_auth_unavailable(struct request *r)
+static bool answer_auth_unavailable(struct air *a)
 {
-	r->rule = "no vectors can be made: wrong AUTS, SQN space used up, or no SQN block on disk";
-	request_answer(r, EXP_AUTHENTICATION_DATA_UNAVAILABLE, true);
+	const struct s6a_asked q = {.air = true, .plmn = a->plmn};
+	const struct s6a_refusal no = {
+		.result = EXP_AUTHENTICATION_DATA_UNAVAILABLE, .experimental = true, .reason = S6A_NO_VECTORS};
+	s6a_answer_refusal(a->r, &q, &no, request_slot(a->r, SLOT_AIR_Origin_Host));
 	return false;
 }
 
@@ -76,7 +78,7 @@ static bool air_read(struct air *a)
 // Handles the result of one step of drawing. false: the request waits, or has been answered.
 static bool step(struct air *a, enum aka_result result)
 {
-	return result == AKA_OK || (result == AKA_UNAVAILABLE && answer_auth_unavailable(a->r));
+	return result == AKA_OK || (result == AKA_UNAVAILABLE && answer_auth_unavailable(a));
 }
 
 static bool air_resync(struct air *a)
@@ -125,7 +127,7 @@ static void air_answer(struct air *a)
 	struct wr vectors = wr_of(info, sizeof info), w;
 	if (!air_put_vectors(a, &vectors) || vectors.err) {
 		secret_wipe(info, wr_len(&vectors));
-		answer_auth_unavailable(a->r);
+		answer_auth_unavailable(a);
 		return;
 	}
 	request_answer_begin(a->r, &w, RESULT_SUCCESS, false, wr_len(&vectors) + 128);

@@ -145,6 +145,13 @@ static json_t *result_json(uint32_t result, bool experimental)
 	return json_string(text);
 }
 
+// A node's name; empty when it is no text, for it is a peer's word.
+static json_t *name_json(struct slice name)
+{
+	json_t *text = json_stringn((const char *)name.p, name.len);
+	return text ? text : json_string("");
+}
+
 // The rule in words, with the file where it is a line of the configuration.
 static json_t *rule_json(const struct loader *l, enum s6a_reason reason, uint32_t line, bool no_profile)
 {
@@ -165,6 +172,18 @@ static json_t *served_json(const struct explain *e, const struct s6a_admitted *h
 	return rule_json(e->l, by, how->own_rule ? how->own_rule : how->line, how->no_profile);
 }
 
+// What the handlers find before they ask admit.h, or after. NULL: nothing.
+static const char *keys_problem(const struct explain *e, bool air, struct s6a_refusal *no)
+{
+	*no = (struct s6a_refusal){.result = EXP_USER_UNKNOWN, .experimental = true};
+	if (e->rec->flags & RECORD_NO_KEY)
+		return "its document has no keys";
+	no->result = EXP_AUTHENTICATION_DATA_UNAVAILABLE;
+	if (air && e->rec->alg == ALG_XOR && e->l->config && !e->l->config->allow_xor)
+		return "its algorithm is XOR, and s6a.allow_xor is false";
+	return NULL;
+}
+
 static void say(const struct explain *e, bool air)
 {
 	struct s6a_asked q = {.air = air,
@@ -178,12 +197,18 @@ static void say(const struct explain *e, bool air)
 	struct s6a_refusal no = {.result = RESULT_SUCCESS};
 	char visited[8];
 	bool refused = s6a_refused(e->policy, e->l->cache, e->rec, &q, &how, &no);
+	struct s6a_refusal keys;
+	const char *problem = keys_problem(e, air, &keys);
+	bool by_keys = problem && (!refused || keys.result == EXP_USER_UNKNOWN);
+	if (by_keys)
+		no = keys;
 	plmn_text(e->plmn, visited);
 	admin_row_take(e->l, e->c,
-		       json_pack("{s:s,s:s,s:s,s:o,s:o,s:o,s:n}", "request", air ? "AIR" : "ULR", "plmn", visited, "node",
-				 e->host[0] ? e->host : e->realm, "result", result_json(no.result, refused && no.experimental),
+		       json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:n}", "request", air ? "AIR" : "ULR", "plmn", visited, "node",
+				 name_json(slice_str(e->host[0] ? e->host : e->realm)), "result", result_json(no.result, (refused || by_keys) && no.experimental),
 				 "diagnostic", diagnostic_json(no.has_diagnostic, no.diagnostic), "rule",
-				 refused ? rule_json(e->l, no.reason, no.line, how.no_profile) : served_json(e, &how), "time_us"),
+				 by_keys ? json_string(problem)
+				 : refused ? rule_json(e->l, no.reason, no.line, how.no_profile) : served_json(e, &how), "time_us"),
 		       false);
 }
 
@@ -194,9 +219,8 @@ static json_t *refusal_json(const struct loader *l, const struct refusal *f)
 	char visited[8] = "";
 	if (plmn_valid(f->plmn))
 		plmn_text(f->plmn, visited);
-	json_t *host = json_stringn(f->host, host_len);
 	return json_pack("{s:s,s:s,s:o,s:o,s:o,s:o,s:I}", "request", command && command->name ? command->name : "", "plmn",
-			 visited, "node", host ? host : json_string(""), "result", result_json(f->result, f->experimental),
+			 visited, "node", name_json(slice_of(f->host, host_len)), "result", result_json(f->result, f->experimental),
 			 "diagnostic", diagnostic_json(f->diagnostic != 0, f->diagnostic - 1u), "rule",
 			 rule_json(l, f->reason, f->line, false), "time_us", (json_int_t)f->time_us);
 }

@@ -45,16 +45,18 @@ static void remember(struct request *r, const struct s6a_asked *q, const struct 
 			    .command = (uint16_t)r->cmd->id,
 			    .reason = (uint8_t)no->reason,
 			    .experimental = no->experimental,
+			    .came_back = no->reason == S6A_NO_VECTORS, // no network's rule: another one is no coming back
 			    .diagnostic = no->has_diagnostic ? (uint8_t)(1 + no->diagnostic) : 0};
 	memcpy(f.plmn, q->plmn, 3);
 	refusal_set_host(&f, host);
 	refusals_add(r->w->refusals, &f);
 }
 
-static void answer_refusal(struct request *r, const struct s6a_refusal *no)
+void s6a_answer_refusal(struct request *r, const struct s6a_asked *q, const struct s6a_refusal *no, struct slice host)
 {
 	char rule[128];
 	struct wr w;
+	remember(r, q, no, host);
 	s6a_reason_text(no->reason, no->line, rule);
 	r->rule = rule;
 	request_answer_begin(r, &w, no->result, no->experimental, 32);
@@ -77,7 +79,6 @@ bool s6a_answer_if_refused(struct request *r, const struct cache_record *rec, st
 	if (!refused)
 		return false;
 	stat_add(r->w->stats, STAT_REFUSED, 1);
-	remember(r, q, &no, host);
-	answer_refusal(r, &no);
+	s6a_answer_refusal(r, q, &no, host);
 	return true;
 }

@@ -129,6 +129,16 @@ class Roaming(unittest.TestCase):
         now, _ = self.explained(imsi, HOME)
         self.assertIn("core_network_restrictions", now[1]["rule"])
 
+    def test_wrong_auts_is_remembered(self):
+        imsi = self.imsi(5)
+        before = self.hss.metric("hss_refused_came_back_total")
+        self.assertEqual(self.mme.call(self.mme.air(imsi, resync=bytes(30))).result, 4181)
+        _, last = self.explained(imsi, HOME)
+        self.assertEqual([(r["request"], r["result"], r["diagnostic"]) for r in last], [("AIR", "exp_4181", None)])
+        self.assertIn("AUTS", last[0]["rule"])
+        self.assertEqual(self.both(imsi, ORANGE), (OK, OK))
+        self.assertEqual(self.hss.metric("hss_refused_came_back_total"), before)
+
     def test_bad_options(self):
         for wrong in ("--plmn", "2080"), ("--plmn", "00a01"), ("--rat", "6g"), ("--rat", "1035"):
             self.assertEqual(self.hss.ctl("explain", self.imsi(0), *wrong, check=False).returncode, 2, wrong)
