@@ -17,5 +17,11 @@ enum doc_s6a_row {
 #undef MEMBER
 };
 
+enum doc_cx_row {
+#define MEMBER(NAME, ...) CX_##NAME,
+#include "apps/cx/document.def"
+#undef MEMBER
+};
+
 // All tables in one tree; made once, then read-only and shared by all threads.
 const struct doc_schema *documents_schema(void);

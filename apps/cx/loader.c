@@ -10,6 +10,7 @@
 #include "loader/commit/change.h"
 #include "loader/commit/hss_request.h"
 #include "loader/commit/txn.h"
+#include "loader/upstream/outbox.h"
 #include "loader/upstream/up_fields.h"
 
 static bool pack(struct builder *b, bool data, struct cache_state *s, uint8_t *buf)
@@ -165,29 +166,26 @@ static bool same_secret(const struct cx_user *a, const struct cx_user *b, uint32
 }
 
 // Registrations that the new document has no place for end: the private identity is gone, or the set, or its default
-// identity is another one, which a PPR cannot say (TS 29.228 6.1.3). false: no room.
+// identity is another one, which a PPR cannot say (TS 29.228 6.1.3). true: *now has changed.
 static bool end_what_is_gone(const struct app_document *d, const struct cx_user *before, const struct cx_user *after,
 			     struct cx_state *now)
 {
-	struct cx_decision what;
-	bool changed = false, ok = true;
-	for (unsigned i = 0; i < now->pair_cnt; i++) {
+	static struct cx_decision what;
+	bool changed = false;
+	for (unsigned i = 0; i < now->pair_cnt;) {
 		struct cx_pair p = now->pair[i];
 		bool gone = !device_in(after, p.device), moved = !same_default(before, after, p.set);
-		if (!gone && !moved)
+		if (!gone && !moved) {
+			i++;
 			continue;
+		}
 		cx_deregister(now, p.device, p.set, gone ? CX_PERMANENT_TERMINATION : CX_SERVER_CHANGE, now_s(), &what);
 		add_terminations(d->l, d->op, before, &what, (struct slice){0});
-		what.terminate_cnt = 0;
 		*now = what.next;
 		changed = true;
-		i = UINT32_MAX; // the pairs have moved
+		i = 0; // the pairs have moved
 	}
-	what.next = *now;
-	what.terminate_cnt = 0;
-	if (changed)
-		ok = cx_decide(d->l, d->op, before, &what, (struct slice){0});
-	return ok;
+	return changed;
 }
 
 static void push_what_changed(const struct app_document *d, const struct cx_user *before, const struct cx_user *after,
@@ -205,25 +203,47 @@ static void push_what_changed(const struct app_document *d, const struct cx_user
 	}
 }
 
-static int changed(const struct app_document *d, const struct cx_data *data)
+// The new data, and what they mean for those who are registered. true: *now has changed.
+static bool take_data(const struct app_document *d, const struct cx_data *data, struct cx_state *now)
 {
 	static struct cx_user before, after;
-	static struct cx_state now;
-	const struct loader_app *self = loader_app(d->l, app_cx);
-	if (!change_data(d->l, d->op, self, d->data))
-		return -ENOSPC;
-	if (!d->old)
-		return APP_TAKEN;
-	cx_state_of(d->l->cache, d->old, &now);
-	if (!now.pair_cnt)
-		return APP_TAKEN;
+	if (!d->old || !now->pair_cnt)
+		return false;
 	(void)cx_user_of(d->l->cache, d->l->config, d->old, &before);
 	after.d = *data;
 	(void)cx_user_fill(d->l->config, &d->op->rec, d->data.len != 0, &after);
-	if (!end_what_is_gone(d, &before, &after, &now))
-		return -ENOSPC;
-	push_what_changed(d, &before, &after, &now);
-	return APP_TAKEN;
+	bool ended = end_what_is_gone(d, &before, &after, now);
+	push_what_changed(d, &before, &after, now);
+	return ended;
+}
+
+// What another node on the same upstream has written: the newest counts, and of one second the greater octets.
+enum whose { SAME, THEIRS, OURS };
+static enum whose compare(const struct app_document *d, const struct cx_state *now, struct cx_state *theirs)
+{
+	uint8_t mine[CX_STATE_MAX];
+	struct wr w = wr_of(mine, sizeof(mine));
+	if (!d->said.len || !cx_state_get(d->said, theirs))
+		return now->time_s ? OURS : SAME;
+	cx_state_put(&w, now, true);
+	if (theirs->time_s != now->time_s)
+		return theirs->time_s > now->time_s ? THEIRS : OURS;
+	size_t len = wr_len(&w) < d->said.len ? wr_len(&w) : d->said.len;
+	int order = memcmp(mine, d->said.p, len);
+	if (order == 0)
+		order = wr_len(&w) < d->said.len ? -1 : wr_len(&w) > d->said.len;
+	return order == 0 ? SAME : order < 0 ? THEIRS : OURS;
+}
+
+// true: *now has changed, or (*restore) the upstream lacks it.
+static bool take_said(const struct app_document *d, struct cx_state *now, bool *restore)
+{
+	static struct cx_state theirs;
+	enum whose whose = d->feed ? compare(d, now, &theirs) : SAME;
+	*restore = whose == OURS && d->old && d->may_restore && d->l->outbox && !outbox_has(d->l, d->old);
+	if (whose == THEIRS)
+		*now = theirs;
+	return whose == THEIRS || *restore;
 }
 
 // Of a subscriber without data the numbers may have changed, from which identities follow.
@@ -235,19 +255,33 @@ static bool numbers_changed(const struct app_document *d)
 int cx_document(const struct app_document *d)
 {
 	static struct cx_data data;
-	struct cache_state had, state;
+	static struct cx_decision what;
+	static struct cx_user user;
+	struct cx_state now = {.pair_cnt = 0};
+	struct cache_state had;
+	bool restore = false;
 	if (!d->l->config)
 		return 0;
+	if (d->old)
+		cx_state_of(d->l->cache, d->old, &now);
 	bool has_data = d->data.len || (d->old && cache_state_of_kind(d->l->cache, d->old, app_cx, CACHE_DATA, &had));
-	bool registered = d->old && cache_state_find(d->l->cache, d->old, app_cx, &state);
-	if (!has_data && !(registered && numbers_changed(d)))
-		return 0;
-	if (d->old && !d->content_changed)
-		return 0;
+	bool fresh = !d->old || d->content_changed;
+	bool changed = take_said(d, &now, &restore);
 	(void)cx_data_get(d->data, &data);
-	if (any_is_taken(d, &data))
-		return -EINVAL;
-	return changed(d, &data);
+	if (fresh && has_data) {
+		if (any_is_taken(d, &data))
+			return -EINVAL;
+		if (!change_data(d->l, d->op, loader_app(d->l, app_cx), d->data))
+			return -ENOSPC;
+	}
+	if (fresh && (has_data || numbers_changed(d)))
+		changed |= take_data(d, &data, &now);
+	if (changed) {
+		what = (struct cx_decision){.next = now};
+		if (!cx_decide(d->l, d->op, &user, &what, (struct slice){0}))
+			return -ENOSPC;
+	}
+	return (changed || (fresh && has_data) ? APP_TAKEN : 0) | (restore ? APP_RESTORE : 0);
 }
 
 void cx_withdrawn(struct loader *l, struct op *op, const struct cache_record *r)
@@ -306,6 +340,8 @@ const struct loader_app cx_loader = {
 	.name = "cx",
 	.number = app_cx,
 	.pack = pack,
+	.reader = &cx_reader,
+	.write_back = cx_write_back,
 	.members = members,
 	.read = cx_read,
 	.stored = cx_stored,

@@ -10,6 +10,8 @@ bool cx_read(struct loader *l, const json_t *document, struct wr *out, struct re
 json_t *cx_stored(const json_t *document);
 int cx_document(const struct app_document *d);
 void cx_withdrawn(struct loader *l, struct op *op, const struct cache_record *r);
+void cx_write_back(const struct cache *c, const struct cache_record *r, struct up_fields *f);
+extern const struct doc_reader cx_reader;
 size_t cx_common(struct loader *l, const struct config *config, uint8_t *out, size_t cap);
 extern const struct admin_command cx_commands[];
 

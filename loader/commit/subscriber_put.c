@@ -348,7 +348,7 @@ static enum put_result put_feed(struct putting *u)
 		write_document(u);
 	else if (u->doc.has_sqn)
 		write_sqn_row(u);
-	if (!u->old || memcmp(u->old, &u->op->rec, sizeof(*u->old)) != 0)
+	if (!u->old || u->op->state_cnt || memcmp(u->old, &u->op->rec, sizeof(*u->old)) != 0)
 		u->op->what |= OP_PUT;
 	if (!write && !moved && !u->op->what) // most often: an echo of our own write
 		return PUT_NOTHING;
