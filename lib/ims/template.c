@@ -7,25 +7,42 @@
 #include "lib/ims/schema.h"
 #include "lib/ims/template.h"
 
+// What is in a profile whose structure is wrong somewhere: those criteria that are right themselves, so that their values are
+// looked at, too, and an operator sees all errors at once.
+static void take_right_ones(struct draft *d, const xmlNode *holder)
+{
+	struct ims_report wrong = {0};
+
+	for (const xmlNode *n = ims_xml_first(holder); n; n = ims_xml_next(n))
+		if (ims_xml_is(n, "InitialFilterCriteria") && schema_check(n, SCHEMA_TEMPLATE, &wrong))
+			extract_criterion(d, n);
+}
+
 // The root is a criterion, a list of them, a profile, or a subscription with one profile.
-static void take(struct draft *d, const xmlNode *root)
+static void take(struct draft *d, const xmlNode *root, bool right)
 {
 	const xmlNode *profile = root;
 
 	if (ims_xml_is(root, "InitialFilterCriteria")) {
-		extract_criterion(d, root);
+		if (right)
+			extract_criterion(d, root);
 		return;
 	}
 	if (ims_xml_is(root, "IMSSubscription")) {
 		const xmlNode *other;
 
 		profile = ims_xml_child(root, "ServiceProfile");
-		other = ims_xml_next(profile);
+		other = profile ? ims_xml_next(profile) : NULL;
 		if (other && ims_xml_is(other, "ServiceProfile"))
 			ims_report_error(d->report, ims_xml_at(other),
 					 "a second ServiceProfile: expected one, whose filter criteria all identities have");
 	}
-	extract_profile(d, profile);
+	if (!profile)
+		return;
+	if (right)
+		extract_profile(d, profile);
+	else
+		take_right_ones(d, profile);
 	if (d->shared_set_cnt)
 		ims_report_warning(d->report, ims_xml_at(profile), "SharedIFCSetID is not taken from a file; expected the number in a "
 				   "subscriber's ims.profiles[].shared_filter_criteria");
@@ -41,8 +58,10 @@ int ims_template_parse(struct slice text, struct ims_criteria *out, struct ims_r
 	if (!d)
 		return -ENOMEM;
 	doc = ims_xml_parse(text, "IFCs", report);
-	if (doc && schema_check(xmlDocGetRootElement(doc), SCHEMA_TEMPLATE, report)) {
-		take(d, xmlDocGetRootElement(doc));
+	if (doc) {
+		const xmlNode *root = xmlDocGetRootElement(doc);
+
+		take(d, root, schema_check(root, SCHEMA_TEMPLATE, report));
 		if (draft_check(d))
 			rc = draft_compile(d, out);
 	}

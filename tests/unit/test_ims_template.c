@@ -257,6 +257,11 @@ static void test_all_errors(void **state)
 	refuses(ONE("<RequestURI>(</RequestURI>") IFC("<Priority>1</Priority>" AS("as")), 1, "expected a SIP URI");
 	assert_int_equal(report.errors, 3); // and the expression, and the priority
 
+	// what is wrong with the structure of one criterion hides no value of another one
+	refuses(IFC("<Priority>1</Priority><Foo/>" AS("sip:a")) "\n" IFC("<Priority>2</Priority>" AS("tas")), 1, "Foo in InitialFilterCriteria");
+	assert_true(has_finding(2, "expected a SIP URI"));
+	assert_int_equal(report.errors, 2);
+
 	for (unsigned i = 0; i < IMS_FINDING_MAX + 7; i++)
 		len += (size_t)snprintf(text + len, sizeof text - len, IFC("<Priority>%u</Priority>" AS("as\x7f")) "\n", i);
 	assert_int_equal(parse(text), -EINVAL);
