@@ -13,17 +13,6 @@ static struct up_field *add(struct up_fields *f, const char *path, enum up_field
 	return one;
 }
 
-static void add_octets(struct up_fields *f, const char *path, enum up_field_kind kind, struct slice s)
-{
-	if (s.len > UP_FIELD_OCTETS_MAX - f->used)
-		bug("write-back: %u octets, and %u for %s", f->used, s.len, path);
-	uint8_t *to = f->octets + f->used;
-	if (s.len)
-		memcpy(to, s.p, s.len);
-	f->used += s.len;
-	add(f, path, kind)->octets = slice_of(to, s.len);
-}
-
 void up_update_begin(struct up_fields *f, const char *guard, uint64_t time)
 {
 	if (f->updates == UP_UPDATES_MAX)
@@ -34,7 +23,13 @@ void up_update_begin(struct up_fields *f, const char *guard, uint64_t time)
 
 void up_set_text(struct up_fields *f, const char *path, struct slice text)
 {
-	add_octets(f, path, UP_FIELD_TEXT, text);
+	if (text.len > UP_FIELD_OCTETS_MAX - f->used)
+		bug("write-back: %u octets, and %u for %s", f->used, text.len, path);
+	uint8_t *to = f->octets + f->used;
+	if (text.len)
+		memcpy(to, text.p, text.len);
+	f->used += text.len;
+	add(f, path, UP_FIELD_TEXT)->text = slice_of(to, text.len);
 }
 
 void up_set_int64(struct up_fields *f, const char *path, uint64_t n)
@@ -45,11 +40,6 @@ void up_set_int64(struct up_fields *f, const char *path, uint64_t n)
 void up_set_bool(struct up_fields *f, const char *path, bool yes)
 {
 	add(f, path, UP_FIELD_BOOL)->n = yes;
-}
-
-void up_set_octets(struct up_fields *f, const char *path, struct slice octets)
-{
-	add_octets(f, path, UP_FIELD_OCTETS, octets);
 }
 
 void up_unset(struct up_fields *f, const char *path)
@@ -67,7 +57,7 @@ struct up_field *up_fields_copy(const struct up_fields *f)
 	memcpy(copy, f->field, fields);
 	memcpy(octets, f->octets, f->used);
 	for (unsigned i = 0; i < f->cnt; i++)
-		if (copy[i].octets.p)
-			copy[i].octets.p = octets + (copy[i].octets.p - f->octets);
+		if (copy[i].text.p)
+			copy[i].text.p = octets + (copy[i].text.p - f->octets);
 	return copy;
 }

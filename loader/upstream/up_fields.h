@@ -8,13 +8,13 @@
 #define UP_UPDATES_MAX	    6u
 #define UP_FIELD_OCTETS_MAX (32u << 10)
 
-enum up_field_kind { UP_FIELD_UPDATE, UP_FIELD_UNSET, UP_FIELD_TEXT, UP_FIELD_INT64, UP_FIELD_BOOL, UP_FIELD_OCTETS };
+enum up_field_kind { UP_FIELD_UPDATE, UP_FIELD_UNSET, UP_FIELD_TEXT, UP_FIELD_INT64, UP_FIELD_BOOL };
 
 struct up_field {
 	const char *path; // "corehss.member", static. Of UP_FIELD_UPDATE the number that guards it; NULL: none
 	enum up_field_kind kind;
 	int64_t n; // of numbers and truth values; of UP_FIELD_UPDATE as below
-	struct slice octets;
+	struct slice text;
 };
 
 struct up_fields {
@@ -31,7 +31,6 @@ void up_update_begin(struct up_fields *f, const char *guard, uint64_t time);
 void up_set_text(struct up_fields *f, const char *path, struct slice text);
 void up_set_int64(struct up_fields *f, const char *path, uint64_t n);
 void up_set_bool(struct up_fields *f, const char *path, bool yes);
-void up_set_octets(struct up_fields *f, const char *path, struct slice octets); // BSON: binary, generic
 void up_unset(struct up_fields *f, const char *path);
 
 // A copy of the fields on the heap, one block with their octets. NULL: there are none, or no memory.

@@ -341,7 +341,7 @@ static void writes(const struct up_batch *b, const char *path, const char *text)
 {
 	const struct up_field *f = field_of(b, path);
 	assert_int_equal(f->kind, UP_FIELD_TEXT);
-	assert_true(slice_eq(f->octets, slice_str(text)));
+	assert_true(slice_eq(f->text, slice_str(text)));
 }
 
 static uint64_t written_time(const struct up_batch *b)

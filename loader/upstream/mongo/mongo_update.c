@@ -50,16 +50,13 @@ static void append_field(const struct up_field *f, bson_t *set, bson_t *unset)
 		bson_append_int32(unset, f->path, -1, 1);
 		break;
 	case UP_FIELD_TEXT:
-		bson_append_utf8(set, f->path, -1, (const char *)f->octets.p, (int)f->octets.len);
+		bson_append_utf8(set, f->path, -1, (const char *)f->text.p, (int)f->text.len);
 		break;
 	case UP_FIELD_INT64:
 		bson_append_int64(set, f->path, -1, f->n);
 		break;
 	case UP_FIELD_BOOL:
 		bson_append_bool(set, f->path, -1, f->n);
-		break;
-	case UP_FIELD_OCTETS:
-		bson_append_binary(set, f->path, -1, BSON_SUBTYPE_BINARY, f->octets.p, f->octets.len);
 		break;
 	case UP_FIELD_UPDATE:
 		break;
