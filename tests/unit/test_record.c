@@ -5,6 +5,7 @@
 // cmocka wants the three above
 #include <cmocka.h>
 #include <stdio.h>
+#include "apps/s6a/admit.h"
 #include "loader/document/extjson.h"
 #include "loader/document/record.h"
 #include "tests/support/readers.h"
@@ -293,6 +294,53 @@ static void without_apns_there_is_no_eps(void **state)
 }
 
 // The first one again, under another name.
+static void restrictions_of_a_subscriber(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *json;
+		uint32_t sent; // Core-Network-Restrictions; 0: none
+		unsigned zones, flags;
+		bool roaming;
+	} rows[] = {
+		{"{}", 0, 0, 0, false},
+		{"{\"core_network_restrictions\":1}", 0, 0, S6A_PROFILE_NO_EPC, false}, // reserved on the wire
+		{"{\"core_network_restrictions\":3}", 2, 0, S6A_PROFILE_NO_EPC, false},
+		{"{\"core_network_restrictions\":2}", 2, 0, 0, false},
+		{"{\"regional_subscription_zone_codes\":[]}", 0, 0, 0, false},
+		{"{\"regional_subscription_zone_codes\":[\"0001\",\"abcd\"],\"roaming\":\"x\"}", 0, 2, 0, true},
+		{"{\"roaming\":\"\"}", 0, 0, 0, false},
+		{"{\"roaming\":[]}", 0, 0, 0, false},
+		{"{\"roaming\":[{\"visited\":208,\"action\":\"deny\",\"rats\":\"eutran\",\"result\":\"5421\"}]}", 0, 0, 0, true},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		json_t *doc = json_deep_copy(docs[0]), *more = json_loads(rows[i].json, 0, NULL);
+		struct avp a;
+		unsigned zones = 0;
+		assert_non_null(more);
+		assert_int_equal(json_object_update(doc, more), 0);
+		if (!record_parse(&ctx, doc, &sub, &error) || !record_build(&ctx, &sub, &image, &error))
+			fail_msg("%s: %s", rows[i].json, error.text);
+		assert_int_equal(has(part(0), AVP_CODE_Core_Network_Restrictions, V3), rows[i].sent != 0);
+		if (rows[i].sent)
+			assert_int_equal(be32_get(need(part(0), AVP_CODE_Core_Network_Restrictions, V3).p), rows[i].sent);
+		struct rd rd = rd_slice(part(0));
+		while (avp_next(&rd, &a) == AVP_WALK_ONE) {
+			if (a.code != AVP_CODE_Regional_Subscription_Zone_Code)
+				continue;
+			assert_memory_equal(a.data.p, zones ? "\xab\xcd" : "\x00\x01", 2);
+			zones++;
+		}
+		assert_int_equal(zones, rows[i].zones);
+		assert_int_equal(ctx.profile->flags, rows[i].flags);
+		assert_int_equal((image.flags & RECORD_ROAMING) != 0, rows[i].roaming);
+		assert_int_equal(s6a_profile_own(ctx.profile).len != 0, rows[i].roaming);
+		assert_int_equal(ctx.profile->len % 4, 0);
+		json_decref(more);
+		json_decref(doc);
+	}
+}
+
 static void append_apn(json_t *list)
 {
 	json_t *copy = json_deep_copy(json_array_get(list, 0));
@@ -537,7 +585,7 @@ int main(void)
 	    cmocka_unit_test(between_the_generations),
 	    cmocka_unit_test(the_same_subscription_has_one_digest),
 	    cmocka_unit_test(without_apns_there_is_no_eps),
-	    cmocka_unit_test(fifty_apns_fit),
+	    cmocka_unit_test(restrictions_of_a_subscriber), cmocka_unit_test(fifty_apns_fit),
 	    cmocka_unit_test(defects_are_called_by_name),
 	    cmocka_unit_test(every_field_may_have_every_type),
 	    cmocka_unit_test(what_is_left_out_is_named),
