@@ -269,6 +269,8 @@ static json_t *value_for(const struct doc_member *m)
 		return json_string("2001:db8::7");
 	case DOC_RATE:
 		return json_pack("{s:i,s:i}", "value", 7, "unit", 2);
+	case DOC_ANY: // one that is looked at nevertheless
+		return strcmp(m->path, "roaming") == 0 ? json_pack("[{s:s,s:s}]", "visited", "*", "action", "deny") : NULL;
 	default:
 		return NULL;
 	}
@@ -283,8 +285,8 @@ static void put_at(json_t *at, const char *path, json_t *value_taken)
 	bool list = *rest == '[';
 	snprintf(part, sizeof(part), "%.*s", (int)n, path);
 	rest += list ? 2 : 0;
-	if (!*rest && !list) {
-		json_object_set_new(at, part, value_taken);
+	if (!*rest) { // a member, or the one element of a list
+		json_object_set_new(at, part, list ? json_pack("[o]", value_taken) : value_taken);
 		return;
 	}
 	json_t *next = json_object_get(at, part);
