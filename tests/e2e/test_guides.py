@@ -143,6 +143,12 @@ class Guides(unittest.TestCase):
         out = self.run_guide("from-open5gs-hssd.md", self.SERVICE)
         self.assertIn("0 refused", out)
 
+    def test_guide_ims_with_kamailio(self):
+        out = self.run_guide("ims-with-kamailio.md")
+        self.assertIn("tel:+15550100001", out)
+        self.assertIn("vector 1: verified (MAC, XRES, CK, IK)", out)
+        self.assertIn("<Identity>sip:+15550100001@ims.mnc001.mcc001.3gppnetwork.org</Identity>", out)
+
     def test_guide_tls_between_sites(self):
         self.run_guide("tls-between-sites.md", self.SERVICE)
 

@@ -48,8 +48,8 @@ class Examples(unittest.TestCase):
 
     def test_all_pass(self):
         names = sorted(os.listdir(os.path.join(PACKAGING, "examples")))
-        self.assertEqual(names, ["dra.yaml", "kamailio-ims.yaml", "mongodb.yaml", "open5gs.yaml", "tls.yaml"])
-        for name in names:
+        self.assertEqual(names, ["dra.yaml", "filter-criteria.xml", "kamailio-ims.yaml", "mongodb.yaml", "open5gs.yaml", "tls.yaml"])
+        for name in [n for n in names if n.endswith(".yaml")]: # tests/unit/test_ims_template.c reads the other one
             with self.subTest(name):
                 done = self.check(name)
                 self.assertEqual(done.returncode, 0, done.stderr)
