@@ -2,6 +2,7 @@
 // over the entry, and the next write of it puts that right.
 #include "cache/refusals.h"
 #include "lib/base/ident.h"
+#include <assert.h>
 #include <string.h>
 
 #define READ_TRIES 4
@@ -24,13 +25,18 @@ static bool is_same(const struct refusal *a, const struct refusal *b)
 	       memcmp(a->plmn, b->plmn, 3) == 0;
 }
 
+#define WORDS (sizeof(struct refusal) / sizeof(uint64_t))
+static_assert(sizeof(struct refusal) % sizeof(uint64_t) == 0, "is written and read as words");
+
 static void write_entry(struct refusals *t, unsigned set, unsigned way, const struct refusal *f)
 {
 	uint32_t *turn = (uint32_t *)&t->entry[set][way].turn;
+	uint64_t *to = (uint64_t *)&t->entry[set][way].r;
+	const uint64_t *from = (const uint64_t *)f;
 	uint32_t odd = *turn | 1;
 	__atomic_store_n(turn, odd, __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_RELEASE);
-	t->entry[set][way].r = *f;
+	for (unsigned i = 0; i < WORDS; i++)
+		__atomic_store_n(&to[i], from[i], __ATOMIC_RELEASE); // whoever reads a word sees the odd turn
 	__atomic_store_n(turn, odd + 1, __ATOMIC_RELEASE);
 }
 
@@ -73,10 +79,12 @@ bool refusals_came_back(struct refusals *t, uint64_t imsi, unsigned app, const u
 static bool read_entry(const struct refusals *t, unsigned set, unsigned way, struct refusal *out)
 {
 	uint32_t *turn = (uint32_t *)&t->entry[set][way].turn;
-	for (unsigned i = 0; i < READ_TRIES; i++) {
+	const uint64_t *from = (const uint64_t *)&t->entry[set][way].r;
+	uint64_t *to = (uint64_t *)out;
+	for (unsigned n = 0; n < READ_TRIES; n++) {
 		uint32_t before = __atomic_load_n(turn, __ATOMIC_ACQUIRE);
-		*out = t->entry[set][way].r;
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		for (unsigned i = 0; i < WORDS; i++)
+			to[i] = __atomic_load_n(&from[i], __ATOMIC_ACQUIRE);
 		if (!(before & 1) && __atomic_load_n(turn, __ATOMIC_RELAXED) == before)
 			return true;
 	}
