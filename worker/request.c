@@ -221,11 +221,15 @@ static bool request_read(struct request *r, const struct ipc_hdr *hdr, const uin
 	if (!slots || !r->msg || r->in.msg_len < DIAMETER_HEADER_LEN)
 		return false;
 	r->slots = (const struct avp_slot *)slots; // 8-aligned: bodies are, and the fixed part is 48 octets
+	uint64_t there = 0;
 	for (unsigned i = 0; i < r->in.slot_cnt; i++) {
 		const struct avp_slot *s = &r->slots[i];
 		if (s->cnt && (s->off > r->in.msg_len || s->len > r->in.msg_len - s->off))
 			return false;
+		there |= (uint64_t)(s->cnt > 0) << i;
 	}
+	if (grammar_required(r->cmd) & ~there)
+		return false;
 	header_get(r->msg, &r->h);
 	r->imsi.v = r->in.imsi;
 	r->app = r->w->handler[r->cmd->id].app;

@@ -157,6 +157,11 @@ const struct avp_def *grammar_slot_avp(const struct command *cmd, unsigned slot)
 	return slot < cmd->slot_cnt ? dict_by_id(command_shapes[cmd->id].rules[slot].avp) : NULL;
 }
 
+uint64_t grammar_required(const struct command *cmd)
+{
+	return command_shapes[cmd->id].required;
+}
+
 // ---- verdicts ----
 
 // Which of several defects is reported: framing before meaning. SYNTAX ends the check, what follows can't be

@@ -45,6 +45,8 @@ const struct command *grammar_find(uint32_t code, uint32_t app, bool request);
 const struct command *grammar_by_id(unsigned command_id);
 // The AVP in a slot of a command (for printing, and to build a Failed-AVP in a worker).
 const struct avp_def *grammar_slot_avp(const struct command *cmd, unsigned slot);
+// Bit n: the AVP in slot n has to be there. A worker looks whether its frontend has seen to that.
+uint64_t grammar_required(const struct command *cmd);
 
 // Which applications this process serves; the base protocol always is. Call before anything else.
 void grammar_enable(uint32_t app);
