@@ -38,6 +38,7 @@ class Kamailio(unittest.TestCase):
         self.capture = os.path.join(self.dir, "cx.pcapng")
         self.tshark = subprocess.Popen(["tshark", "-q", "-i", "lo", "-f", f"tcp port {k.PORT}", "-w", self.capture],
                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(self.tshark.kill)
         self.assertIn("Capturing", self.tshark.stderr.readline() + self.tshark.stderr.readline())
         self.h = Hss(identity={"host": f"hss.{k.DOMAIN}", "realm": k.DOMAIN}, ims={"filter_criteria_file": self.criteria},
                      listen=[{"transport": "tcp", "address": k.HSS, "port": k.PORT}])
