@@ -7,6 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct wf *start(void)
 {
 	struct wf *f = wf_new(16);
+	snprintf(f->config.ims_domain, sizeof f->config.ims_domain, "ims.mnc001.mcc001.3gppnetwork.org");
 	wf_subscriber(f, WF_IMSI, wf_profile(f, true, true, 0, 0), 32, (1ull << 42));
 	wf_subscriber(f, "001010000000002", wf_profile(f, true, false, 1 << 4, 7), 32, 32);
 	return f;
