@@ -408,10 +408,11 @@ class Hss:
         return self.ctl_json("location", "show", imsi)
 
     def until(self, condition, what="", timeout=TIMEOUT):
-        """For what no event tells a client: polls."""
+        """For what no event tells a client: polls. `what` is a text, or a function that then gives it."""
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
+                what = what() if callable(what) else what
                 raise Failed(f"not within {timeout} s: {what}\n{self.log_tail()}")
             select.select([], [], [], 0.02)
 

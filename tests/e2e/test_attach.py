@@ -74,10 +74,10 @@ class Attach(unittest.TestCase):
                               f'result="exp_{result}" rule="{rule}"')
 
     def test_a_peer_of_another_application_is_told_of(self):
-        with self.peer("scscf.test", capabilities=False) as peer:
-            self.assertEqual(peer.call(peer.cer(app=16777216)).result, 5010)
-        self.hss.wait_log('peer_rejected peer="scscf.test" .* result=5010 reason="no common application; this HSS does not '
-                          'serve Cx \\(16777216\\)"')
+        with self.peer("as.test", capabilities=False) as peer:
+            self.assertEqual(peer.call(peer.cer(app=16777217)).result, 5010)
+        self.hss.wait_log('peer_rejected peer="as.test" .* result=5010 reason="no common application; this HSS does not '
+                          'serve Sh \\(16777217\\)"')
 
     def test_refused_by_subscription(self):
         """What the operator sets is what the next request meets."""
