@@ -79,12 +79,16 @@ static void take_server(struct cx_state *s, const struct cx_server *by)
 
 static void terminate(struct cx_decision *d, const struct cx_state *now, enum cx_reason reason, uint32_t device, uint8_t set)
 {
-	if (!now->host.len || d->terminate_cnt == CX_TERMINATE_MAX)
+	if (!now->host.len)
 		return;
 	for (unsigned i = 0; i < d->terminate_cnt; i++)
-		if (d->terminate[i].device == device)
+		if (d->terminate[i].device == device) {
+			if (d->terminate[i].set != set)
+				d->terminate[i].set = CX_ALL_SETS;
 			return;
-	d->terminate[d->terminate_cnt++] =
+		}
+	if (d->terminate_cnt < CX_TERMINATE_MAX)
+		d->terminate[d->terminate_cnt++] =
 		(struct cx_terminate){.reason = reason, .device = device, .set = set, .host = now->host, .realm = now->realm};
 }
 
@@ -408,7 +412,7 @@ bool cx_row_put(struct wr *w, const struct cx_row *row)
 	bool long_text = row->user.len + row->text.len + 12 > CX_ROW_MAX;
 	struct slice text = long_text ? (struct slice){0} : row->text;
 	wr_u8(w, row->reason);
-	wr_u8(w, row->set);
+	wr_u16(w, row->set);
 	wr_u32(w, row->device);
 	wr_u32(w, row->time_s);
 	wr_u8(w, (uint8_t)row->user.len);
@@ -420,7 +424,9 @@ bool cx_row_put(struct wr *w, const struct cx_row *row)
 bool cx_row_get(struct slice data, struct cx_row *out)
 {
 	struct rd r = rd_slice(data);
-	*out = (struct cx_row){.reason = rd_u8(&r), .set = rd_u8(&r)};
+	*out = (struct cx_row){0};
+	out->reason = rd_u8(&r);
+	out->set = rd_u16(&r);
 	out->device = rd_u32(&r);
 	out->time_s = rd_u32(&r);
 	out->user = rd_bytes(&r, rd_u8(&r));

@@ -38,10 +38,11 @@ struct cx_server {
 #define CX_TERMINATE_MAX 12 // as a CHANGE has room for
 
 // An RTR that must follow.
+#define CX_ALL_SETS 256
 struct cx_terminate {
 	enum cx_reason reason;
 	uint32_t device; // which private identity
-	uint8_t set;	 // with CX_NEW_SERVER_ASSIGNED: whose public identities are listed
+	uint16_t set;	 // whose public identities are listed; CX_ALL_SETS: of several
 	struct slice host, realm;
 };
 
@@ -98,7 +99,7 @@ uint8_t cx_push_purpose(uint8_t set);
 #define CX_PUSH_SECRET 1 // a password has changed: the PPR brings the new digest
 struct cx_row {
 	uint8_t reason; // enum cx_reason; of a PPR: CX_PUSH_SECRET
-	uint8_t set;
+	uint16_t set; // of an RTR: or CX_ALL_SETS
 	uint32_t device;
 	uint32_t time_s;	// of the state that the row follows from: an RTR is overtaken by a newer registration there
 	struct slice user;	// the private identity

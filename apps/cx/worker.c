@@ -27,7 +27,8 @@ static bool is_overtaken(const struct hss_request *q, const struct cx_row *row)
 	return false;
 }
 
-// The identities that a new S-CSCF serves, which an RTR with that reason must list.
+// The identities that end. TS 29.229 asks for the list only when a new S-CSCF serves them; without it all of the private
+// identity end, also those of other sets, and Kamailio's S-CSCF takes no RTR without one. None if the user is deleted.
 static void put_publics(const struct hss_request *q, const struct cx_row *row, struct wr *m)
 {
 	const struct cache_record *r = cache_find(&q->w->cache, q->imsi);
@@ -35,7 +36,7 @@ static void put_publics(const struct hss_request *q, const struct cx_row *row, s
 	if (!r || !cx_user_of(&q->w->cache, q->w->config, r, &u))
 		return;
 	for (unsigned i = 0; i < u.d.pub_cnt; i++)
-		if (u.d.pub[i].set == row->set)
+		if (row->set == CX_ALL_SETS || u.d.pub[i].set == row->set)
 			cx_put_text(m, AVP_CODE_Public_Identity, u.d.pub[i].identity);
 }
 
@@ -45,8 +46,7 @@ static bool compose_termination(const struct hss_request *q, const struct cx_row
 	if (is_overtaken(q, row))
 		return false;
 	hss_request_begin(q, m, CODE_TERMINATION, "rtr", row->user);
-	if (row->reason == CX_NEW_SERVER_ASSIGNED)
-		put_publics(q, row, m);
+	put_publics(q, row, m);
 	size_t at = avp_group_begin(m, AVP_CODE_Deregistration_Reason, VENDOR_3GPP, AVP_M);
 	avp_put_u32(m, AVP_CODE_Reason_Code, VENDOR_3GPP, AVP_M, row->reason);
 	if (row->text.len)

@@ -211,7 +211,9 @@ class Documents(unittest.TestCase):
                 h.ctl("ims", "push", FIRST)
                 self.assertEqual(c.Profile(s.take(c.PPR)).text.strip(), xml.strip())
                 h.ctl("ims", "deregister", FIRST, "--reason", "server-change", "--text", "we move")
-                reason = s.take(c.RTR).one(c.REASON)
+                rtr = s.take(c.RTR)
+                self.assertEqual({p.text for p in rtr.all(c.PUBLIC)}, {p["identity"] for p in shown["public_identities"]})
+                reason = rtr.one(c.REASON)
                 self.assertEqual((reason.one(c.REASON_CODE).number, reason.one(c.REASON_INFO).text), (2, "we move"))
                 self.assertEqual(s.lir(c.public(FIRST)).result, 5003)
             for words in (["push", FIRST], ["deregister", FIRST], ["show", "sip:x@y"], ["user-data", "nobody@x"]):

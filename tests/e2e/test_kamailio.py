@@ -121,6 +121,8 @@ class Kamailio(unittest.TestCase):
         h.ctl("ims", "push", f"sip:bob@{k.DOMAIN}")
         h.ctl("ims", "deregister", f"sip:bob@{k.DOMAIN}", "--text", "closed")
         self.assertEqual(self.state(f"sip:bob@{k.DOMAIN}"), "not_registered")
+        ended = f"ip.dst=={k.HSS} && diameter.cmd.code==304 && diameter.Result-Code==2001"
+        h.until(lambda: judge.tshark(self.capture, ended), "Kamailio has ended the registration")
         self.assertEqual(bob.register(), 200, bob.last)
         self.judged()
 

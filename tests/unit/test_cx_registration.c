@@ -267,6 +267,8 @@ static void a_deregistration_tells_each_device(void **state)
 			     .pair = {{1, 0, CX_REGISTERED}, {77, 0, CX_REGISTERED}, {77, 1, CX_UNREGISTERED}}};
 	cx_deregister(&s, 0, -1, CX_PERMANENT_TERMINATION, 5, &d);
 	assert_int_equal(d.terminate_cnt, 2);
+	assert_int_equal(d.terminate[0].set, 0);
+	assert_int_equal(d.terminate[1].set, CX_ALL_SETS);
 	assert_true(d.changed && cx_state_is_empty(&d.next));
 	cx_deregister(&s, 77, -1, CX_PERMANENT_TERMINATION, 5, &d);
 	assert_int_equal(d.terminate_cnt, 1);
