@@ -341,17 +341,28 @@ void request_answer_begin(struct request *r, struct wr *w, uint32_t result, bool
 	wr_bytes(w, r->w->origin, r->w->origin_len);
 }
 
-void request_answer_end(struct request *r, struct wr *w)
+// false: what was begun does not fit, and is withdrawn.
+static bool answer_close(const struct request *r, struct wr *w)
 {
 	struct channel *ch = r->w->frontend[r->frontend];
-	bool begun = w->base != NULL;
 	put_proxy_info(r, w);
 	header_finish(w, 0);
-	if (begun && w->err)
+	if (w->err)
 		channel_abandon(ch);
-	if (begun && !w->err)
-		channel_commit(ch, wr_len(w));
 	else
+		channel_commit(ch, wr_len(w));
+	return !w->err;
+}
+
+void request_answer_end(struct request *r, struct wr *w)
+{
+	bool begun = w->base != NULL, sent = begun && answer_close(r, w);
+	if (begun && !sent) {
+		log_error("answer_too_large", LOG_STR("command", r->cmd->name));
+		request_answer_begin(r, w, RESULT_UNABLE_TO_COMPLY, false, 0);
+		sent = w->base && answer_close(r, w);
+	}
+	if (!sent)
 		stat_add(r->w->stats, STAT_CHANNEL_FULL, 1);
 	request_done(r);
 }

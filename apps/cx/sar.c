@@ -64,15 +64,16 @@ static void answer(struct sar *q)
 	struct request *r = q->s.r;
 	const struct cx_user *u = &q->s.user;
 	uint8_t set = q->q.set_cnt ? q->q.set[0] : u->d.pub[0].set;
+	unsigned priv = q->s.priv < 0 ? 0 : (unsigned)q->s.priv;
 	bool profile = r->memo & MEMO_PROFILE;
 	size_t room = 512 + q->s.state.scscf.len;
 	struct wr w;
 	if (profile)
-		room += cx_user_data_room(&r->w->cache, u, set, q->features.list) + CX_CHARGING_ROOM + CX_ASSOCIATED_ROOM;
+		room += cx_user_data_room(&r->w->cache, u, priv, set) + CX_CHARGING_ROOM + CX_ASSOCIATED_ROOM;
 	if (r->memo & MEMO_RESTORATION)
 		room += restoration_room(&q->s.state);
 	request_answer_begin(r, &w, r->memo & MEMO_RESULT, r->memo & MEMO_EXPERIMENTAL, room);
-	avp_put_slice(&w, AVP_CODE_User_Name, 0, AVP_M, u->d.priv[q->s.priv < 0 ? 0 : q->s.priv].identity);
+	avp_put_slice(&w, AVP_CODE_User_Name, 0, AVP_M, u->d.priv[priv].identity);
 	cx_features_put(&w, &q->features);
 	if (profile)
 		put_profile(q, &w, set);

@@ -2,6 +2,7 @@
 // lib/ims/fragment.h writes the text.
 #include "apps/cx/user_data.h"
 #include "lib/ims/fragment.h"
+#include <ctype.h>
 
 #define HEAD_ROOM     512 // elements around all
 #define IDENTITY_ROOM 512 // elements around one identity
@@ -24,7 +25,8 @@ static void names_of(const struct cx_user *u, unsigned priv, int first, struct n
 	by[IMS_MARK_MCC] = slice_of(out->imsi, 3);
 	// how long it is the domain says where it is that of TS 23.003; else two digits, with a 0 before
 	const char *in_domain = memmem(u->domain.p, u->domain.len, "mnc", 3);
-	if (in_domain && (size_t)(in_domain - (const char *)u->domain.p) + 6 <= u->domain.len)
+	if (in_domain && (size_t)(in_domain - (const char *)u->domain.p) + 6 <= u->domain.len && isdigit((uint8_t)in_domain[3]) &&
+	    isdigit((uint8_t)in_domain[4]) && isdigit((uint8_t)in_domain[5]))
 		memcpy(out->mnc, in_domain + 3, 3);
 	else
 		memcpy(out->mnc, (const char[]){'0', out->imsi[3], out->imsi[4]}, 3);
@@ -140,12 +142,11 @@ static size_t profile_room(const struct cache *c, const struct cx_profile *p, co
 	return room;
 }
 
-size_t cx_user_data_room(const struct cache *c, const struct cx_user *u, uint8_t set, uint32_t features)
+size_t cx_user_data_room(const struct cache *c, const struct cx_user *u, unsigned priv, uint8_t set)
 {
 	size_t room = HEAD_ROOM + 6 * 255;
 	struct names n;
-	(void)features;
-	names_of(u, 0, cx_default_of(u, set), &n);
+	names_of(u, priv, cx_default_of(u, set), &n);
 	for (unsigned i = 0; i < u->d.pub_cnt; i++)
 		if (u->d.pub[i].set == set)
 			room += IDENTITY_ROOM + 2 * ims_value_room(u->d.pub[i].identity) + ims_value_room(u->d.pub[i].display);

@@ -15,5 +15,5 @@ enum cx_feature {
 // CX_SHARED_CRITERIA shared sets are named by number, otherwise spelled out. false: it does not fit, or the set is empty.
 bool cx_user_data_write(struct wr *w, const struct cache *c, const struct cx_user *u, unsigned priv, uint8_t set,
 			uint32_t features);
-// Octets that it takes at most.
-size_t cx_user_data_room(const struct cache *c, const struct cx_user *u, uint8_t set, uint32_t features);
+// Octets that it takes at most, whatever the S-CSCF's features are.
+size_t cx_user_data_room(const struct cache *c, const struct cx_user *u, unsigned priv, uint8_t set);

@@ -5,7 +5,10 @@
 #include <stdlib.h>
 // cmocka wants the three above
 #include <cmocka.h>
+#include "apps/apps.h"
 #include "apps/cx/state.h"
+#include "apps/cx/user.h"
+#include "lib/ims/fragment.h"
 #include "tests/support/worker_fixture.h"
 
 #define DOMAIN "ims.mnc001.mcc001.3gppnetwork.org"
@@ -172,12 +175,32 @@ static void nothing_is_answered_before_it_is_durable(void **state)
 	wf_free(f);
 }
 
+// Filter criteria that no frame holds: the S-CSCF is told, and nothing is silent.
+static void user_data_that_does_not_fit_is_5012(void **state)
+{
+	static uint8_t text[20000], common[sizeof text + 64];
+	struct wf *f = fresh();
+	struct wr c = wr_of(common, sizeof common), w;
+	(void)state;
+	memset(text, IMS_MARK_PRIVATE, sizeof text);
+	cx_common_put(&c, CX_TEMPLATE, slice_of(text, sizeof text));
+	assert_int_equal(builder_common_set(f->b, app_cx, wr_done(&c)), 0);
+	begin(f, &w, SAR_);
+	put(&w, SAR_, slice_str(USER), slice_str(IMPU), 1);
+	wf_send(f, &w);
+	wf_change_ack(f, wf_ask(f, IPC_CHANGE)->hdr.id, CHANGE_DONE);
+	struct wf_answer a = wf_take(f, 0);
+	assert_int_equal(a.result, RESULT_UNABLE_TO_COMPLY);
+	wf_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(identities_of_any_octets),
 		cmocka_unit_test(frames_of_any_octets),
 		cmocka_unit_test(nothing_is_answered_before_it_is_durable),
+		cmocka_unit_test(user_data_that_does_not_fit_is_5012),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
