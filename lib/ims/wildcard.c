@@ -20,7 +20,7 @@ static uint32_t atom_len(const uint8_t *p, const uint8_t *end)
 {
 	if (*p == '\\')
 		return end - p >= 2 ? 2 : 0;
-	if (strchr("*+?(){}|^$", *p) && *p)
+	if (!*p || strchr("*+?(){}|^$", *p))
 		return 0;
 	if (*p != '[')
 		return 1;
@@ -29,8 +29,13 @@ static uint32_t atom_len(const uint8_t *p, const uint8_t *end)
 		c++;
 	if (c < end && *c == ']')
 		c++;
-	while (c < end && *c != ']')
-		c++;
+	for (; c < end && *c != ']'; c++) {
+		// classes are not known here, and a range that is empty is a slip
+		if (*c == '[' && end - c >= 2 && c[1] && strchr(":.=", c[1]))
+			return 0;
+		if (end - c >= 3 && c[1] == '-' && c[2] != ']' && c[2] < c[0])
+			return 0;
+	}
 	return c < end ? (uint32_t)(c + 1 - p) : 0;
 }
 
@@ -52,7 +57,7 @@ static bool parse(struct slice pattern, struct expression *e)
 		struct atom *a = &e->atom[e->cnt++];
 		*a = (struct atom){.p = p, .len = len};
 		p += len;
-		if (p < last && strchr("*+?", *p)) {
+		if (p < last && *p && strchr("*+?", *p)) {
 			a->many = *p != '?';
 			a->none = *p != '+';
 			p++;

@@ -109,9 +109,11 @@ static void wildcards(void **state)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (ims_wildcard_match(slice_str(rows[i].pattern), slice_str(rows[i].identity)) != rows[i].match)
 			fail_msg("%s %s", rows[i].pattern, rows[i].identity);
-	static const char *const wrong[] = {"sip:!(a|b)!@x", "sip:!*!@x", "sip:![a!@x", "sip:!\\!", "sip:!a", "sip:!a{2}!@x", ""};
+	static const char *const wrong[] = {"sip:!(a|b)!@x", "sip:!*!@x", "sip:![a!@x", "sip:!\\!", "sip:!a", "sip:!a{2}!@x", "",
+					   "sip:![[:digit:]]+!@x", "sip:![z-a]!@x", "sip:![[=a=]]!@x", "sip:![b-a]!@x"};
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		assert_false(ims_wildcard_valid(slice_str(wrong[i])));
+	assert_false(ims_wildcard_valid(slice_of("sip:!a\0!@x", 10)));
 }
 
 // What POSIX says of the same expression.
