@@ -331,7 +331,11 @@ size_t cx_common(struct loader *l, const struct config *config, uint8_t *out, si
 	if (!w.err)
 		return wr_len(&w);
 	log_error("filter_criteria_too_large", LOG_INT("octets_at_most", cap));
-	return 0;
+	// all of them stay as they were
+	struct slice before = cache_common_get(l->cache, app_cx);
+	w = wr_of(out, cap);
+	wr_slice(&w, before);
+	return wr_len(&w);
 }
 
 static const char *const members[] = {"ims", "ifc", NULL};

@@ -49,6 +49,39 @@ class Criteria(unittest.TestCase):
             f.write(text)
         return path
 
+    def test_each_private_identity_has_room_in_its_user_data(self):
+        long = "u" * 200 + "@ims.example"
+        with Hss(start=False) as h:
+            text = "".join(CRITERION.format(n, "{impi}" * 8) for n in range(1, 41))
+            h.configure(identity={"host": "hss.ims.example", "realm": "ims.example", "realms": [c.DOMAIN]},
+                        ims={"filter_criteria_file": self.write(h, "ifc.xml", text)})
+            h.start()
+            h.ctl("subscriber", "import", "-", input=json.dumps(document(FIRST, ims={
+                "private_identities": [{"identity": "a@b"}, {"identity": long}],
+                "public_identities": [{"identity": "sip:bob@ims.example"}]})) + "\n")
+            with c.Cscf(h.port) as s:
+                for user in ("a@b", long):
+                    self.assertEqual(c.Profile(s.register(user, "sip:bob@ims.example")).private, user)
+            self.assertEqual(h.stop(), 0)
+
+    def test_files_too_large_together_change_nothing(self):
+        with Hss(start=False) as h:
+            sets = [{"id": n, "file": self.write(h, f"set{n}.xml", CRITERION.format(1, "x"))} for n in range(5)]
+            h.configure(ims={"filter_criteria_file": self.write(h, "ifc.xml", CRITERION.format(1, "x")),
+                             "shared_filter_criteria": sets})
+            h.start()
+            h.provision(1)
+            with c.Cscf(h.port) as s:
+                before = c.Profile(s.register(c.private(FIRST), c.public(FIRST)))
+                self.assertEqual(before.servers, ["sip:as1.example"])
+                for one in sets:
+                    self.write(h, os.path.basename(one["file"]), "".join(CRITERION.format(n, "z" * 700) for n in range(1, 50)))
+                h.reload()
+                h.wait_log("filter_criteria_too_large")
+                after = c.Profile(s.sar(c.private(FIRST), c.public(FIRST), c.RE_REGISTRATION))
+                self.assertEqual(after.text, before.text)
+            self.assertEqual(h.stop(), 0)
+
     def test_the_file_of_all_users(self):
         with Hss(start=False) as h:
             h.configure(ims={"filter_criteria_file": self.write(h, "ifc.xml", PYHSS)})
