@@ -379,10 +379,10 @@ void builder_sqn_limit(struct builder *b, uint32_t index, uint64_t limit)
 		sqn_store(&b->c.sqn[index].limit, limit);
 }
 
-void builder_sqn_raise(struct builder *b, uint32_t index, uint64_t next, uint64_t limit)
+bool builder_sqn_raise(struct builder *b, uint32_t index, uint64_t next, uint64_t limit)
 {
 	if (index >= b->c.sqn_cnt)
-		return;
+		return false;
 	builder_sqn_limit(b, index, limit);
 	uint64_t *word = (uint64_t *)&b->c.sqn[index].next;
 	uint64_t have = __atomic_load_n(word, __ATOMIC_SEQ_CST);
@@ -390,6 +390,7 @@ void builder_sqn_raise(struct builder *b, uint32_t index, uint64_t next, uint64_
 	while (have < next &&
 	       !__atomic_compare_exchange_n(word, &have, next, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 		continue;
+	return have < next;
 }
 
 int builder_ind_add(struct builder *b, uint64_t host_hash)

@@ -79,8 +79,8 @@ void builder_sqn_return(struct builder *b, uint32_t index);
 // Raises limit, never lowers it (the row that covers it is on disk).
 void builder_sqn_limit(struct builder *b, uint32_t index, uint64_t limit);
 // Raises next and limit, never lowers either, while workers draw: for `sqn set` without --force and
-// resynchronisations.
-void builder_sqn_raise(struct builder *b, uint32_t index, uint64_t next, uint64_t limit);
+// resynchronisations. true: next was lower, so that nothing from it on had been drawn.
+bool builder_sqn_raise(struct builder *b, uint32_t index, uint64_t next, uint64_t limit);
 // Sets both in the order that layout.h proves, whatever workers have drawn: for `sqn set --force` and a key
 // change only.
 void builder_sqn_set(struct builder *b, uint32_t index, uint64_t next, uint64_t limit);

@@ -371,8 +371,8 @@ static int publish(struct loader *l, struct op *op)
 		load_profiles_changed(l);
 	if (op->what & OP_SQN_LIMIT)
 		builder_sqn_limit(l->builder, op->sqn, op->limit);
-	if (op->what & OP_SQN_RAISE)
-		builder_sqn_raise(l->builder, op->sqn, op->next, op->limit);
+	if (op->what & OP_SQN_RAISE && builder_sqn_raise(l->builder, op->sqn, op->next, op->limit))
+		op->what |= OP_SQN_RAISED;
 	if (op->what & OP_SQN_SET)
 		builder_sqn_set(l->builder, op->sqn, op->next, op->limit);
 	if (op->what & OP_IND)

@@ -16,6 +16,7 @@ enum op_what {
 	OP_DELETE = 2,    // remove rec.imsi
 	OP_SQN_LIMIT = 4, // raise the limit of words `sqn`
 	OP_SQN_RAISE = 8, // raise both
+	OP_SQN_RAISED = 256, // set when done: next was lower, nothing from the new one on had been drawn
 	OP_SQN_SET = 16,  // set both
 	OP_IND = 32,      // append host hash `next`
 	OP_RUN = 64,      // every subscriber's words jump to run `next`

@@ -134,7 +134,7 @@ void feed_stored(struct loader *l, struct op *op, int error)
 		m->changed++;
 		if (op->what & OP_DELETE)
 			return;
-		outbox_field(l, op->rec.imsi, op->answer[1]);
+		outbox_field(l, op->rec.imsi, op->answer[1] | (op->what & OP_SQN_RAISED ? OUTBOX_FOLLOWED : 0));
 	}
 	if (k && k->what == ASKED_READ_THROUGH) {
 		feed_forget(m, k);

@@ -213,7 +213,7 @@ static void compose_state(struct loader *l, const struct cache_record *r, struct
 static void compose_sqn(struct loader *l, const struct cache_record *r, const struct outbox_side *side, struct up_write *w)
 {
 	uint64_t next = loader_seq_next(l, r->sqn);
-	bool odd = outbox_field_odd(side), lags = next > side->sqn >> 5;
+	bool odd = outbox_field_odd(side), lags = !outbox_is_level(l, side, r);
 	if (!outbox_field_known(side) || side->field == FIELD_UNUSABLE || (!lags && !odd))
 		return;
 	w->what |= odd ? UP_WRITE_NORMALISE : UP_WRITE_SQN;
@@ -389,6 +389,7 @@ static void is_written(struct loader *l, const struct up_write *w, struct outbox
 		return; // a document has said something else meanwhile
 	if (side->sqn < w->sqn) {
 		side->sqn = w->sqn & ((1ull << 48) - 1);
+		side->followed = false;
 		side->field = FIELD_INT64;
 	} else if (w->what & UP_WRITE_NORMALISE) {
 		side->field = FIELD_INT64;

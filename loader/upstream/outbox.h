@@ -26,6 +26,7 @@ uint64_t outbox_note(const struct up_doc *d);
 // The document of this subscriber, which is in the cache, says `note`.
 void outbox_field(struct loader *l, imsi_t imsi, uint64_t note);
 // May be added to a note:
+#define OUTBOX_FOLLOWED (1ull << 58) // our SQN has just been raised to what follows from the field
 #define OUTBOX_RESTORE (1ull << 59) // somebody wrote over our location: it is written again
 #define OUTBOX_RAISE   (1ull << 60) // our SQN is higher than that of a document that is new to us
 #define OUTBOX_ASKED   (1ull << 61) // the document was looked up for this: it is no older than the question

@@ -23,6 +23,12 @@ bool outbox_has_drawn(const struct loader *l, const struct cache_record *r)
 	return loader_seq_next(l, r->sqn) + SQN_BLOCK_MIN != loader_seq_limit(l, r->sqn);
 }
 
+bool outbox_is_level(const struct loader *l, const struct outbox_side *side, const struct cache_record *r)
+{
+	uint64_t next = loader_seq_next(l, r->sqn);
+	return next <= side->sqn >> 5 || (side->followed && next == record_seq(side->sqn));
+}
+
 uint64_t outbox_note(const struct up_doc *d)
 {
 	enum outbox_field_kind kind = !d || d->sqn_unusable ? FIELD_UNUSABLE
@@ -78,6 +84,7 @@ void outbox_field(struct loader *l, imsi_t imsi, uint64_t note)
 	if (lower && !is_lowered(l, imsi, side, note))
 		return;
 	side->learning = side->learning && !(note & OUTBOX_ASKED);
+	side->followed = note & OUTBOX_FOLLOWED || (side->followed && side->sqn == sqn);
 	side->field = kind;
 	side->sqn = sqn & NOTE_SQN;
 	side->idle = false;
@@ -86,7 +93,7 @@ void outbox_field(struct loader *l, imsi_t imsi, uint64_t note)
 	// a start moves every SEQ one block ahead; a field follows only when an SQN was drawn
 	idle = idle && !lower && !outbox_has_drawn(l, r) && !(side->owed || note & OUTBOX_RAISE);
 	side->idle = idle;
-	if (outbox_field_odd(side) || (!idle && loader_seq_next(l, r->sqn) > side->sqn >> 5))
+	if (outbox_field_odd(side) || (!idle && !outbox_is_level(l, side, r)))
 		outbox_want_sqn(l, imsi, side);
 }
 
@@ -115,7 +122,7 @@ static void look_at(struct loader *l, const struct cache_record *r)
 	uint64_t next = loader_seq_next(l, r->sqn);
 	if (side->idle && outbox_has_drawn(l, r))
 		side->idle = false;
-	bool level = next <= side->sqn >> 5 || side->idle;
+	bool level = outbox_is_level(l, side, r) || side->idle;
 	if (level && side->field != FIELD_UNSEEN && !side->owed)
 		return;
 	if (cache_find(l->cache, r->imsi) != r)
@@ -153,7 +160,7 @@ void outbox_stop(struct loader *l)
 	for (uint32_t i = 0, n = 0; o && i < high && n < OWED_AT_END; i++) {
 		const struct cache_record *r = &l->cache->record[i];
 		struct outbox_side *side = outbox_side_of(l, r);
-		if (!side || r->imsi.v == 0 || loader_seq_next(l, r->sqn) <= side->sqn >> 5 ||
+		if (!side || r->imsi.v == 0 || outbox_is_level(l, side, r) ||
 		    ((side->idle || !outbox_field_known(side)) && !outbox_has_drawn(l, r)) ||
 		    cache_find(l->cache, r->imsi) != r)
 			continue;

@@ -26,6 +26,7 @@ struct outbox_side {
 	uint64_t owed : 1;  // the table `outbox` has a row because the field may lag
 	uint64_t learning : 1; // the document was asked for
 	uint64_t relearn : 1;  // we wrote the field after that: what is found may be older
+	uint64_t followed : 1; // our SEQ was raised to the one that follows from the field (outbox_is_level)
 	uint64_t aside : 1;    // MongoDB refused the last write: it is listed as a problem
 };
 
@@ -71,6 +72,9 @@ static inline bool outbox_field_odd(const struct outbox_side *s)
 
 // One step of the table, with what follows from it.
 void outbox_event(struct loader *l, imsi_t imsi, struct outbox_side *side, enum outbox_event event, uint32_t since_s);
+// Does a known field cover all that we have drawn? Its SEQ is ours, or it was rounded up to ours and nothing was drawn since.
+// Two nodes that raised such a field for nothing would each round up what the other wrote, without end.
+bool outbox_is_level(const struct loader *l, const struct outbox_side *side, const struct cache_record *r);
 // Have SQNs been drawn from its words, or a block been reserved, in this run? (An AIR that used exactly the
 // rest of its block goes unnoticed until the next AIR.)
 bool outbox_has_drawn(const struct loader *l, const struct cache_record *r);

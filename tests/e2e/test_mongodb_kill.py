@@ -158,6 +158,30 @@ class Nodes(Rounds):
         self.tried = {imsi: [f"ulr-{r}.test" for r in range(1, self.round + 1)] for imsi in self.tried}
         self.check_end(nodes, writer)
 
+    def test_two_nodes_do_not_raise_a_field_by_turns(self):
+        """A field that another program leaves between two SEQs is rounded up; a node that has drawn nothing since writes
+        nothing, or the other one rounds that up, and so on for ever."""
+        a, b = self.node(0), self.node(1)
+        imsi, drawn = hss.imsi(1), set()
+        field = lambda: int(self.server.collection().find_one({"imsi": imsi})["security"]["sqn"])
+        seq = lambda h: h.ctl_json("sqn", "show", imsi)["seq"]
+        for h in (a, b):
+            with d.Peer(h.port, "mme.test", "test") as mme:
+                self.assertEqual(mme.call(mme.air(imsi)).result, 2001)
+            h.until(lambda: field() >> 5 >= seq(h), "the field has followed")
+        os.kill(b.pid("loader"), signal.SIGSTOP)
+        left = (field() >> 5) + 3 << 5 | 2
+        self.server.collection().update_one({"imsi": imsi}, {"$set": {"security.sqn": mongo.Int64(left)}})
+        a.until(lambda: seq(a) == (left >> 5) + 1, "the one has rounded up")
+        os.kill(b.pid("loader"), signal.SIGCONT)
+        b.until(lambda: seq(b) > left >> 5, "the other has, too")
+        for h in (a, b, a, b):
+            h.until(lambda: h.ctl("store", "verify", check=False).returncode == 0, "all agree")
+        self.assertEqual((seq(a), seq(b), field()), ((left >> 5) + 1, (left >> 5) + 1, left))
+        with d.Peer(a.port, "mme.test", "test") as mme:
+            self.assertEqual(mme.call(mme.air(imsi)).result, 2001)
+        a.until(lambda: field() > left, "a draw raises the field")
+
     def test_the_node_that_lost_cancels_at_its_mme(self):
         a, b = self.node(0), self.node(1)
         imsi = hss.imsi(1)
