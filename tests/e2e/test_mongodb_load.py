@@ -112,7 +112,7 @@ class Load(unittest.TestCase):
             self.assertEqual(answer.result, 2001)
             self.assertTrue(loading, "the load was too fast to tell")
         mongo.wait_live(h, 5000)
-        self.assertEqual(h.ctl("status", check=False).returncode, 0)
+        h.wait_served()
 
     def test_later_start(self):
         """Inserted, changed and deleted meanwhile; unchanged ones are served at once, also with the server away."""
