@@ -70,6 +70,9 @@ struct loader_app {
 	int (*document)(const struct app_document *d);
 	// The subscriber is deleted by `op`: adds the requests that tell its nodes. `r` is the record as it was.
 	void (*withdrawn)(struct loader *l, struct op *op, const struct cache_record *r);
+	// Does a newer HSS-initiated request take the place of an older one of the same purpose for the same node? Both are
+	// `data` of rows. NULL: it always does.
+	bool (*replaces)(struct slice newer, struct slice older);
 	// What the upstream's document is to hold of its state: adds updates to `f` (up_fields.h), from the record as it is now.
 	// NULL: nothing.
 	void (*write_back)(const struct cache *c, const struct cache_record *r, struct up_fields *f);

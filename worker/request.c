@@ -358,7 +358,9 @@ void request_answer_end(struct request *r, struct wr *w)
 {
 	bool begun = w->base != NULL, sent = begun && answer_close(r, w);
 	if (begun && !sent) {
-		log_error("answer_too_large", LOG_STR("command", r->cmd->name));
+		static struct log_limit limit;
+		if (log_limit_pass(&limit, 1))
+			log_error("answer_too_large", LOG_STR("command", r->cmd->name));
 		request_answer_begin(r, w, RESULT_UNABLE_TO_COMPLY, false, 0);
 		sent = w->base && answer_close(r, w);
 	}

@@ -25,14 +25,6 @@ static uint32_t now_s(void)
 
 // ---- requests and states of an operation
 
-static struct slice private_of(const struct cx_user *u, uint32_t device)
-{
-	for (unsigned i = 0; i < u->d.priv_cnt; i++)
-		if (u->d.priv[i].device == device)
-			return u->d.priv[i].identity;
-	return u->d.priv_cnt ? u->d.priv[0].identity : (struct slice){0};
-}
-
 static void add_request(struct loader *l, struct op *op, uint8_t purpose, struct slice host, struct slice realm,
 			const struct cx_row *row)
 {
@@ -46,7 +38,7 @@ static void add_request(struct loader *l, struct op *op, uint8_t purpose, struct
 
 void cx_push(struct loader *l, struct op *op, const struct cx_state *now, uint8_t set, bool secret)
 {
-	add_request(l, op, cx_push_purpose(set), now->host, now->realm,
+	add_request(l, op, CX_PUSH, now->host, now->realm,
 		    &(struct cx_row){.reason = secret ? CX_PUSH_SECRET : 0, .set = set, .time_s = now->time_s});
 }
 
@@ -55,12 +47,12 @@ static void add_terminations(struct loader *l, struct op *op, const struct cx_us
 {
 	for (unsigned i = 0; i < d->terminate_cnt; i++) {
 		const struct cx_terminate *t = &d->terminate[i];
-		add_request(l, op, cx_terminate_purpose(t->device), t->host, t->realm,
+		add_request(l, op, CX_TERMINATE, t->host, t->realm,
 			    &(struct cx_row){.reason = (uint8_t)t->reason,
 					     .set = t->set,
 					     .device = t->device,
 					     .time_s = d->next.time_s,
-					     .user = private_of(u, t->device),
+					     .user = cx_private_of(u, t->device),
 					     .text = text});
 	}
 }
@@ -346,6 +338,7 @@ const struct loader_app cx_loader = {
 	.pack = pack,
 	.reader = &cx_reader,
 	.write_back = cx_write_back,
+	.replaces = cx_row_replaces,
 	.members = members,
 	.read = cx_read,
 	.stored = cx_stored,

@@ -250,14 +250,6 @@ struct cx_server cx_server_of(const struct request *r, unsigned name_slot, unsig
 
 // ---- changes
 
-static struct slice private_of(const struct cx_user *u, uint32_t device)
-{
-	for (unsigned i = 0; i < u->d.priv_cnt; i++)
-		if (u->d.priv[i].device == device)
-			return u->d.priv[i].identity;
-	return u->d.priv[0].identity;
-}
-
 void cx_change(struct cx_subject *s, const struct cx_decision *d)
 {
 	uint8_t state[CX_STATE_MAX], rows[CX_TERMINATE_MAX][CX_ROW_MAX];
@@ -270,11 +262,11 @@ void cx_change(struct cx_subject *s, const struct cx_decision *d)
 					   .set = t->set,
 					   .device = t->device,
 					   .time_s = d->next.time_s,
-					   .user = private_of(&s->user, t->device)};
+					   .user = cx_private_of(&s->user, t->device)};
 		struct wr rw = wr_of(rows[i], sizeof rows[i]);
 		w.err |= !cx_row_put(&rw, &row);
 		c.request[c.request_cnt++] = (struct link_hss_request){
-			.purpose = cx_terminate_purpose(t->device), .host = t->host, .realm = t->realm, .data = wr_done(&rw)};
+			.purpose = CX_TERMINATE, .host = t->host, .realm = t->realm, .data = wr_done(&rw)};
 	}
 	if (w.err) { // a name that does not fit
 		request_answer(s->r, RESULT_UNABLE_TO_COMPLY, false);

@@ -88,8 +88,8 @@ static void terminate(struct cx_decision *d, const struct cx_state *now, enum cx
 			return;
 		}
 	if (d->terminate_cnt < CX_TERMINATE_MAX)
-		d->terminate[d->terminate_cnt++] =
-		(struct cx_terminate){.reason = reason, .device = device, .set = set, .host = now->host, .realm = now->realm};
+		d->terminate[d->terminate_cnt++] = (struct cx_terminate){
+			.reason = reason, .device = device, .set = set, .host = now->host, .realm = now->realm};
 }
 
 // ---- MAR
@@ -397,16 +397,6 @@ void cx_deregister(const struct cx_state *now, uint32_t device, int set, enum cx
 
 // ---- rows
 
-uint8_t cx_terminate_purpose(uint32_t device)
-{
-	return (uint8_t)(CX_TERMINATE_FIRST + device % CX_TERMINATE_CNT);
-}
-
-uint8_t cx_push_purpose(uint8_t set)
-{
-	return (uint8_t)(CX_PUSH_FIRST + set % CX_PUSH_CNT);
-}
-
 bool cx_row_put(struct wr *w, const struct cx_row *row)
 {
 	bool long_text = row->user.len + row->text.len + 12 > CX_ROW_MAX;
@@ -432,4 +422,13 @@ bool cx_row_get(struct slice data, struct cx_row *out)
 	out->user = rd_bytes(&r, rd_u8(&r));
 	out->text = rd_bytes(&r, rd_left(&r));
 	return !r.err;
+}
+
+bool cx_row_replaces(struct slice newer, struct slice older)
+{
+	struct cx_row n, o;
+	if (!cx_row_get(newer, &n) || !cx_row_get(older, &o))
+		return true; // it could not be sent
+	bool push = n.user.len == 0;
+	return n.device == o.device && (n.set == o.set || n.set == CX_ALL_SETS) && !(push && o.reason & ~n.reason);
 }

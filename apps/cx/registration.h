@@ -84,16 +84,10 @@ void cx_deregister(const struct cx_state *now, uint32_t device, int set, enum cx
 		   struct cx_decision *d);
 
 // The purposes of Cx's HSS-initiated requests; kept in rows.
-// Rows of one purpose for one node replace each other, so each private identity has one of its own for its RTR, and each
-// set one for its PPR.
 enum cx_purpose {
-	CX_PUSH_FIRST = 1,
-	CX_PUSH_CNT = 32,
-	CX_TERMINATE_FIRST = 64,
-	CX_TERMINATE_CNT = 192,
+	CX_PUSH = 1,
+	CX_TERMINATE = 2,
 };
-uint8_t cx_terminate_purpose(uint32_t device);
-uint8_t cx_push_purpose(uint8_t set);
 // The `data` of a row: what an RTR says that the state does not (any more), at most 255 octets; of a PPR the set.
 #define CX_ROW_MAX 255
 #define CX_PUSH_SECRET 1 // a password has changed: the PPR brings the new digest
@@ -108,3 +102,6 @@ struct cx_row {
 // false: does not fit (a text that is too long is left out instead).
 bool cx_row_put(struct wr *w, const struct cx_row *row);
 bool cx_row_get(struct slice data, struct cx_row *out);
+// Of two requests of one purpose for one node, does the newer say all that the older would (loader/app.h)? An RTR is of one
+// private identity and set, a PPR of one set, and may be the one that brings a new password.
+bool cx_row_replaces(struct slice newer, struct slice older);

@@ -217,6 +217,14 @@ const struct cache_record *cx_find(const struct cache *c, const struct config *c
 	return r;
 }
 
+struct slice cx_private_of(const struct cx_user *u, uint32_t device)
+{
+	for (unsigned i = 0; i < u->d.priv_cnt; i++)
+		if (u->d.priv[i].device == device)
+			return u->d.priv[i].identity;
+	return u->d.priv_cnt ? u->d.priv[0].identity : (struct slice){0};
+}
+
 int cx_default_of(const struct cx_user *u, uint8_t set)
 {
 	int first = -1;

@@ -33,6 +33,8 @@ int cx_public_at(const struct cx_user *u, const struct config *config, const str
 // Is this one of our IMS domains: ims.domain, identity.realm, or one of identity.realms?
 bool cx_domain_is_ours(const struct config *config, struct slice domain);
 
+// The private identity that states call `device`; the first one if it is gone.
+struct slice cx_private_of(const struct cx_user *u, uint32_t device);
 // The place of the set's default identity: the first one that is not barred, or else the first one.
 int cx_default_of(const struct cx_user *u, uint8_t set);
 // The filter criteria that stand under a number in what the loader publishes for all (CX_TEMPLATE: those of

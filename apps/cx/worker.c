@@ -11,7 +11,7 @@
 #define CODE_TERMINATION 304
 #define CODE_PUSH	 305
 
-// A registration of this device there that is newer than the reason stands.
+// A registration there of this device, and of the set that the row is about, which is newer than the reason stands.
 static bool is_overtaken(const struct hss_request *q, const struct cx_row *row)
 {
 	const struct cache_record *r = cache_find(&q->w->cache, q->imsi);
@@ -22,7 +22,8 @@ static bool is_overtaken(const struct hss_request *q, const struct cx_row *row)
 	if (!slice_eq_nocase(now.host, q->host) || now.time_s <= row->time_s)
 		return false;
 	for (unsigned i = 0; i < now.pair_cnt; i++)
-		if (now.pair[i].device == row->device && now.pair[i].flags & CX_REGISTERED)
+		if (now.pair[i].device == row->device && now.pair[i].flags & CX_REGISTERED &&
+		    (row->set == CX_ALL_SETS || row->set == now.pair[i].set))
 			return true;
 	return false;
 }
@@ -36,7 +37,7 @@ static void put_publics(const struct hss_request *q, const struct cx_row *row, s
 	if (!r || !cx_user_of(&q->w->cache, q->w->config, r, &u))
 		return;
 	for (unsigned i = 0; i < u.d.pub_cnt; i++)
-		if (row->set == CX_ALL_SETS || u.d.pub[i].set == row->set)
+		if (u.d.pub[i].set == row->set || (row->set == CX_ALL_SETS && u.d.pub[i].type == CX_PUBLIC_USER))
 			cx_put_text(m, AVP_CODE_Public_Identity, u.d.pub[i].identity);
 }
 
@@ -89,7 +90,7 @@ static bool compose(const struct hss_request *q, struct wr *m)
 	struct cx_row row;
 	if (!cx_row_get(q->data, &row))
 		return false;
-	return q->purpose >= CX_TERMINATE_FIRST ? compose_termination(q, &row, m) : compose_push(q, &row, m);
+	return q->purpose == CX_TERMINATE ? compose_termination(q, &row, m) : compose_push(q, &row, m);
 }
 
 static const struct worker_command commands[] = {

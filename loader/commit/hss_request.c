@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
+#include "loader/app.h"
 #include "loader/commit/txn.h"
 
 #define BUCKETS	      4096u
@@ -223,12 +224,15 @@ static struct hss_request *find(struct hss_requests *t, imsi_t imsi, uint64_t id
 	return r;
 }
 
-// Finds the row that the new one replaces: of the same purpose for the same node.
-static struct hss_request *find_older(struct hss_requests *t, const struct hss_request *q)
+// Finds the row that the new one replaces: of the same purpose for the same node, unless the application tells them apart.
+static struct hss_request *find_older(struct loader *l, const struct hss_request *q)
 {
-	for (struct hss_request *r = *bucket_of(t, q->imsi); r; r = r->next)
+	const struct loader_app *app = loader_app(l, q->app);
+	for (struct hss_request *r = *bucket_of(l->requests, q->imsi); r; r = r->next)
 		if (r->imsi.v == q->imsi.v && r->app == q->app && r->purpose == q->purpose && r->node == q->node &&
-		    r != q)
+		    r != q &&
+		    (!app || !app->replaces ||
+		     app->replaces(slice_of(q->data, q->data_len), slice_of(r->data, r->data_len))))
 			return r;
 	return NULL;
 }
@@ -253,7 +257,7 @@ void hss_request_add(struct loader *l, struct op *op, imsi_t imsi, const struct 
 		return;
 	}
 	op->request[op->request_cnt++] = r;
-	const struct hss_request *older = find_older(t, r);
+	const struct hss_request *older = find_older(l, r);
 	if (older)
 		done_entry(l, imsi, older->id);
 	struct wr w = txn_entry(l);
@@ -329,7 +333,7 @@ static unsigned send_due(struct loader *l, struct node *n, uint64_t now_ms, unsi
 void hss_request_commit_take(struct loader *l, struct hss_request **rp)
 {
 	struct hss_requests *t = l->requests;
-	struct hss_request *r = *rp, *older = find_older(t, r);
+	struct hss_request *r = *rp, *older = find_older(l, r);
 	*rp = NULL;
 	if (older)
 		remove_free(t, &older);

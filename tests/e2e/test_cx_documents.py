@@ -109,6 +109,22 @@ class Documents(unittest.TestCase):
                 self.assertEqual(s.lir("sip:other-42@ims.example").result, 5001)
             self.assertEqual(h.stop(), 0)
 
+    def test_each_set_has_its_termination(self):
+        """While the S-CSCF is away both sets end: it is told of each, and not of a set that it has registered anew."""
+        work, home = "sip:alice.w@ims.example", "sip:alice@ims.example"
+        with Hss(identity={"host": "hss.ims.example", "realm": "ims.example", "realms": [c.DOMAIN]}) as h:
+            self.put(h, document(FIRST, ims=ALICE))
+            with c.Cscf(h.port, scscf="sip:scscf.ims.example") as s:
+                for one in (work, home):
+                    self.assertEqual(s.register("alice1@ims.example", one).result, 2001)
+            for one in (work, home):
+                h.ctl("ims", "deregister", one)
+            with c.Cscf(h.port, scscf="sip:scscf.ims.example") as s:
+                told = [{p.text for p in s.take(c.RTR).all(c.PUBLIC)} for _ in range(2)]
+                self.assertCountEqual(told, [{work, "sip:work@ims.example"}, {home, "tel:+15550100003"}])
+                self.assertEqual([r.command for r in s.requests], [])
+            self.assertEqual(h.stop(), 0)
+
     def test_a_changed_document_reaches_the_server(self):
         with Hss(identity={"host": "hss.ims.example", "realm": "ims.example", "realms": [c.DOMAIN]}) as h:
             self.put(h, document(FIRST, ims=ALICE))

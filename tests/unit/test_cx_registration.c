@@ -281,6 +281,37 @@ static void a_deregistration_tells_each_device(void **state)
 	assert_int_equal(cx_devices_of(&d.next, 0), 2);
 }
 
+static void a_request_replaces_what_it_says_itself(void **state)
+{
+	static const struct {
+		struct cx_row newer, older;
+		bool replaces;
+	} rows[] = {
+		{{.device = 7, .set = 0}, {.device = 7, .set = 0}, true},
+		{{.device = 7, .set = 0}, {.device = 8, .set = 0}, false},
+		{{.device = 7, .set = 1}, {.device = 7, .set = 0}, false},
+		{{.device = 7, .set = CX_ALL_SETS}, {.device = 7, .set = 0}, true},
+		{{.device = 7, .set = 0}, {.device = 7, .set = CX_ALL_SETS}, false},
+		// 192 and 32 apart: once the same purpose
+		{{.device = 7 + 192, .set = 0}, {.device = 7, .set = 0}, false},
+		{{.set = 33}, {.set = 1}, false},
+		{{.set = 1}, {.set = 1}, true},
+		{{.set = 1}, {.set = 1, .reason = CX_PUSH_SECRET}, false},
+		{{.set = 1, .reason = CX_PUSH_SECRET}, {.set = 1}, true},
+	};
+	(void)state;
+	for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+		uint8_t a[CX_ROW_MAX], b[CX_ROW_MAX];
+		struct wr wa = wr_of(a, sizeof a), wb = wr_of(b, sizeof b);
+		struct cx_row newer = rows[i].newer, older = rows[i].older;
+		if (newer.device)
+			newer.user = older.user = slice_str("a@b");
+		assert_true(cx_row_put(&wa, &newer) && cx_row_put(&wb, &older));
+		if (cx_row_replaces(wr_done(&wa), wr_done(&wb)) != rows[i].replaces)
+			fail_msg("row %u", i);
+	}
+}
+
 // ---- octets
 
 static void states_cut_anywhere(void **state)
@@ -383,6 +414,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_request_in_every_state),
 		cmocka_unit_test(a_deregistration_tells_each_device),
+		cmocka_unit_test(a_request_replaces_what_it_says_itself),
 		cmocka_unit_test(states_cut_anywhere),
 		cmocka_unit_test(data_cut_anywhere),
 		cmocka_unit_test(rows_of_requests),
