@@ -192,6 +192,9 @@ enum cache_serving_flag {
 	SERVING_PURGED = 1,
 	SERVING_COMBINED = 2, // it announced itself as both kinds of node in one
 	SERVING_HAS_DATA = 4, // it was sent the data whose mark is `data_mark`
+	SERVING_GPRS_DATA = 8,   // it gets the GPRS data too
+	SERVING_ONE_MSISDN = 16, // it gets no additional MSISDN
+	SERVING_ELSEWHERE = 32,  // it registered at another node of ours, which tells it of changes
 };
 
 struct cache_record {

@@ -122,6 +122,7 @@ struct config {
 	bool allow_xor;		  // serve subscribers with the XOR test algorithm of TS 34.108
 	char op_file[CONFIG_PATH_MAX]; // per-operator OP, hex; for subscribers with neither OP nor OPc
 	uint32_t hss_request_timeout_ms; // one try
+	uint32_t hss_request_rate;	 // paced ones to one node, a second
 	uint32_t hss_request_lifetime_s; // one that could not be delivered is dropped after this
 	// ims
 	char ims_domain[CONFIG_NAME_MAX]; // never empty after config_load

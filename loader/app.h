@@ -25,6 +25,24 @@ struct app_document {
 	struct slice said;	   // what it says of this application's state (doc_reader.said); empty: nothing
 	struct record_error *e;	   // where a refusal of the document says why
 };
+// What an HSS-initiated request is: its command, as operators know it; and whether it can wait, so that a mass change
+// does not flood a node (limits.push_rate).
+struct app_request_kind {
+	const char *command;
+	bool paced;
+};
+// How an HSS-initiated request ended. Slices are borrowed.
+struct app_answer {
+	imsi_t imsi;
+	uint64_t id; // of its row
+	uint8_t purpose;
+	bool answered; // by the node itself; false: a question (hss_request_ask) that found no way, or no answer in time
+	bool experimental;
+	uint32_t result;
+	uint32_t memo;			  // what was noted when it was composed
+	struct slice host, realm, data; // of the row
+	struct slice told;		  // what the worker took from the answer (worker/app.h, ended)
+};
 enum app_taken {
 	APP_TAKEN = 1,	 // an entry was written
 	APP_RESTORE = 2, // the upstream has lost our state: it must be written again
@@ -71,8 +89,14 @@ struct loader_app {
 	// The subscriber is deleted by `op`: adds the requests that tell its nodes. `r` is the record as it was.
 	void (*withdrawn)(struct loader *l, struct op *op, const struct cache_record *r);
 	// Does a newer HSS-initiated request take the place of an older one of the same purpose for the same node? Both are
-	// `data` of rows. NULL: it always does.
-	bool (*replaces)(struct slice newer, struct slice older);
+	// `data` of rows. It may then write other data for the newer one, at most 255 octets. NULL: it always does, as it is.
+	bool (*replaces)(uint8_t purpose, struct slice newer, struct slice older, struct wr *joined);
+	// A node has answered an HSS-initiated request. Adds what follows to `op`, which ends its row: a state by change_state
+	// with OP_PUT, further requests. `op->rec` is the record; of a deleted subscriber it is not called. For a question `op`
+	// is NULL. NULL: nothing ever follows.
+	void (*answered)(struct loader *l, struct op *op, const struct app_answer *a);
+	// What its HSS-initiated requests of this purpose are. NULL: it sends none.
+	const struct app_request_kind *(*request_kind)(uint8_t purpose);
 	// What the upstream's document is to hold of its state: adds updates to `f` (up_fields.h), from the record as it is now.
 	// NULL: nothing.
 	void (*write_back)(const struct cache *c, const struct cache_record *r, struct up_fields *f);

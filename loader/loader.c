@@ -226,10 +226,12 @@ void loader_frame(struct loader *l, enum role role, unsigned index, const struct
 
 void loader_edge_down(struct loader *l, enum role role, unsigned index)
 {
-	if (role == ROLE_WORKER)
+	if (role == ROLE_WORKER) {
 		l->worker[index].generation++;
-	else if (role == ROLE_ADMIN)
+		hss_requests_worker_lost(l, index);
+	} else if (role == ROLE_ADMIN) {
 		admin_gone(l);
+	}
 }
 
 // Once after the cache is filled, then once an hour: at a moment when nothing waits for its commit (local.h).

@@ -25,9 +25,9 @@ struct worker_app {
 	const struct worker_command *commands;
 	unsigned command_cnt;
 	// Composes an HSS-initiated request from the state of this moment: the AVPs after the common ones
-	// (hss_request.h says which). false: events have overtaken it, and it must not be sent at all.
-	bool (*compose)(const struct hss_request *q, struct wr *m);
-	// Judges its answer. true: the request is over; false: it must be sent again later. NULL: any answer
-	// of the node itself ends it.
-	bool (*ended)(const struct hss_request *q, const struct hss_answer *a);
+	// (hss_request.h says which). It may set q->memo. false: events have overtaken it, and it must not be sent at all.
+	bool (*compose)(struct hss_request *q, struct wr *m);
+	// The node has answered: writes what the loader is to know of the answer, at most HSS_TOLD_MAX octets
+	// (loader/app.h, answered). NULL: nothing but the result.
+	void (*ended)(const struct hss_request *q, const struct hss_answer *a, struct wr *told);
 };

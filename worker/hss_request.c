@@ -23,6 +23,7 @@ struct entry {
 	imsi_t imsi;
 	uint64_t created_us;
 	uint32_t tries;
+	uint32_t memo;
 	uint8_t app, purpose;
 	uint8_t data_len;
 	uint8_t data[NAMES_MAX];
@@ -44,9 +45,9 @@ void hss_under_way_free(struct hss_under_way **t)
 	*t = NULL;
 }
 
-static void report(struct worker *w, uint64_t row, imsi_t imsi, enum hss_sent_status status, uint32_t result)
+static void report(struct worker *w, uint64_t row, imsi_t imsi, enum hss_sent_status status)
 {
-	struct ipc_hss_sent body = {.imsi = imsi.v, .status = status, .result = result};
+	struct ipc_hss_sent body = {.imsi = imsi.v, .status = status};
 	// without room the report is dropped, and the loader tries again later
 	if (w->loader)
 		channel_send(w->loader, IPC_HSS_SENT, row, &body, sizeof body);
@@ -97,6 +98,7 @@ static struct entry *entry_of(struct worker *w, const struct hss_request *q, uin
 	e->imsi = q->imsi;
 	e->created_us = q->created_us;
 	e->tries = q->tries;
+	e->memo = q->memo;
 	e->app = q->app;
 	e->purpose = q->purpose;
 	e->data_len = (uint8_t)q->data.len;
@@ -122,7 +124,7 @@ static bool state_is_known(struct worker *w, imsi_t imsi)
 	       __atomic_load_n((uint32_t *)&w->cache.h->load_state, __ATOMIC_ACQUIRE) == CACHE_COMPLETE;
 }
 
-static enum hss_sent_status compose_and_send(struct worker *w, const struct hss_request *q)
+static enum hss_sent_status compose_and_send(struct worker *w, struct hss_request *q)
 {
 	struct ipc_hss_request to = {.timeout_ms = w->config->hss_request_timeout_ms};
 	uint32_t frontend;
@@ -172,7 +174,7 @@ void hss_request_send(struct worker *w, const struct ipc_hdr *hdr, const uint8_t
 	worker_pin(w);
 	enum hss_sent_status status = ours ? compose_and_send(w, &q) : HSS_SENT_UNSENT;
 	if (status != HSS_SENT_DONE)
-		report(w, hdr->id, q.imsi, status, 0);
+		report(w, hdr->id, q.imsi, status);
 }
 
 // ---- back
@@ -184,12 +186,11 @@ static bool is_over(const struct hss_answer *a)
 	return a->experimental || a->result < 3000 || a->result >= 4000 || a->result == RESULT_COMMAND_UNSUPPORTED;
 }
 
-static enum hss_sent_status ended(const struct hss_request *q, uint32_t status, const struct hss_answer *a)
+static enum hss_sent_status ended(uint32_t status, const struct hss_answer *a)
 {
-	const struct worker_app *app = q->w->app[q->app];
 	switch (status) {
 	case HSS_ANSWERED:
-		return is_over(a) && (!app->ended || app->ended(q, a)) ? HSS_SENT_DONE : HSS_SENT_LATER;
+		return is_over(a) ? HSS_SENT_DONE : HSS_SENT_LATER;
 	case HSS_NOT_SENT:
 		return HSS_SENT_UNSENT;
 	case HSS_LOST:
@@ -197,6 +198,23 @@ static enum hss_sent_status ended(const struct hss_request *q, uint32_t status, 
 	default:
 		return HSS_SENT_LATER;
 	}
+}
+
+static void report_answer(const struct hss_request *q, enum hss_sent_status how, const struct hss_answer *a)
+{
+	struct worker *w = q->w;
+	uint8_t body[sizeof(struct ipc_hss_sent) + HSS_TOLD_MAX];
+	const struct ipc_hss_sent head = {.imsi = q->imsi.v,
+					  .status = how,
+					  .result = a->result,
+					  .memo = q->memo,
+					  .experimental = a->experimental};
+	struct wr told = wr_of(body, sizeof body);
+	wr_bytes(&told, &head, sizeof head);
+	if (how == HSS_SENT_DONE && w->app[q->app]->ended)
+		w->app[q->app]->ended(q, a, &told);
+	if (w->loader)
+		channel_send(w->loader, IPC_HSS_SENT, q->row, body, told.err ? sizeof head : wr_len(&told));
 }
 
 void hss_request_answered(struct worker *w, const struct ipc_hdr *hdr, const uint8_t *body)
@@ -218,16 +236,17 @@ void hss_request_answered(struct worker *w, const struct ipc_hdr *hdr, const uin
 				      .tries = e->tries,
 				      .app = e->app,
 				      .purpose = e->purpose,
+				      .memo = e->memo,
 				      .data = slice_of(e->data, e->data_len)};
 	const struct hss_answer answer = {.result = a.result,
 					  .experimental = a.experimental,
 					  .msg = slice_of(body + sizeof a, a.msg_len)};
 	worker_pin(w);
-	enum hss_sent_status how = ended(&q, a.status, &answer);
+	enum hss_sent_status how = ended(a.status, &answer);
 	if (how != HSS_SENT_DONE || a.experimental || a.result != RESULT_SUCCESS)
 		log_info("hss_request_not_confirmed", LOG_STR("application", w->app[e->app]->name),
 			 LOG_INT("row", e->row), LOG_INT("status", a.status), LOG_INT("result", a.result));
-	report(w, e->row, e->imsi, how, a.result);
+	report_answer(&q, how, &answer);
 }
 
 void hss_request_frontend_lost(struct worker *w, unsigned frontend)
@@ -236,7 +255,7 @@ void hss_request_frontend_lost(struct worker *w, unsigned frontend)
 		struct entry *e = &w->hss_under_way->entry[i];
 		if (e->used && e->frontend == frontend) {
 			e->used = false;
-			report(w, e->row, e->imsi, HSS_SENT_LOST, 0);
+			report(w, e->row, e->imsi, HSS_SENT_LOST);
 		}
 	}
 }

@@ -18,6 +18,7 @@ struct hss_request {
 	uint32_t tries;
 	uint8_t app, purpose;
 	struct slice host, realm, data;
+	uint32_t memo; // the application's: from compose to ended, and to the loader
 };
 
 struct hss_answer {

@@ -332,6 +332,12 @@ size_t cx_common(struct loader *l, const struct config *config, uint8_t *out, si
 
 static const char *const members[] = {"ims", "ifc", NULL};
 
+static const struct app_request_kind *request_kind(uint8_t purpose)
+{
+	static const struct app_request_kind terminate = {"RTR", false}, push = {"PPR", true};
+	return purpose == CX_TERMINATE ? &terminate : &push;
+}
+
 const struct loader_app cx_loader = {
 	.name = "cx",
 	.number = app_cx,
@@ -339,6 +345,7 @@ const struct loader_app cx_loader = {
 	.reader = &cx_reader,
 	.write_back = cx_write_back,
 	.replaces = cx_row_replaces,
+	.request_kind = request_kind,
 	.members = members,
 	.read = cx_read,
 	.stored = cx_stored,

@@ -424,11 +424,12 @@ bool cx_row_get(struct slice data, struct cx_row *out)
 	return !r.err;
 }
 
-bool cx_row_replaces(struct slice newer, struct slice older)
+bool cx_row_replaces(uint8_t purpose, struct slice newer, struct slice older, struct wr *joined)
 {
 	struct cx_row n, o;
+	(void)joined;
 	if (!cx_row_get(newer, &n) || !cx_row_get(older, &o))
 		return true; // it could not be sent
-	bool push = n.user.len == 0;
-	return n.device == o.device && (n.set == o.set || n.set == CX_ALL_SETS) && !(push && o.reason & ~n.reason);
+	bool same = n.device == o.device && (n.set == o.set || n.set == CX_ALL_SETS);
+	return same && (purpose != CX_PUSH || !(o.reason & ~n.reason));
 }

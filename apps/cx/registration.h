@@ -104,4 +104,4 @@ bool cx_row_put(struct wr *w, const struct cx_row *row);
 bool cx_row_get(struct slice data, struct cx_row *out);
 // Of two requests of one purpose for one node, does the newer say all that the older would (loader/app.h)? An RTR is of one
 // private identity and set, a PPR of one set, and may be the one that brings a new password.
-bool cx_row_replaces(struct slice newer, struct slice older);
+bool cx_row_replaces(uint8_t purpose, struct slice newer, struct slice older, struct wr *joined);

@@ -85,7 +85,7 @@ static bool compose_push(const struct hss_request *q, const struct cx_row *row, 
 	return fits;
 }
 
-static bool compose(const struct hss_request *q, struct wr *m)
+static bool compose(struct hss_request *q, struct wr *m)
 {
 	struct cx_row row;
 	if (!cx_row_get(q->data, &row))

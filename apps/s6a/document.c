@@ -94,16 +94,27 @@ static void cancel_lost(const struct app_document *d, const struct s6a_state *no
 }
 
 // request_cancel_location, newly true: the operator wants the subscriber to attach anew (as Open5GS does).
-static void maybe_cancel(const struct app_document *d, const struct s6a_said *said)
+// true: its nodes are told.
+static bool maybe_cancel(const struct app_document *d, const struct s6a_said *said)
 {
 	struct slice text;
 	if (!said->cancel || !d->old || !d->content_changed ||
 	    local_read_document(d->l->local, d->op->rec.imsi, &text) != 1)
-		return;
+		return false;
 	json_t *before = json_loadb((const char *)text.p, text.len, 0, NULL);
-	if (!json_is_true(json_object_get(before, "request_cancel_location")))
-		s6a_cancel_all(d->l, d->op, d->old, CLR_REATTACH);
+	bool is_new = !json_is_true(json_object_get(before, "request_cancel_location"));
 	json_decref(before);
+	if (is_new)
+		s6a_cancel_all(d->l, d->op, d->old, CLR_REATTACH);
+	return is_new;
+}
+
+// Another HSS of ours has this registration and tells the node of changes: it is told once.
+static struct s6a_serving registered_elsewhere(const struct app_document *d, struct s6a_serving v)
+{
+	if (v.host.len && d->s->node && is_others_word(d))
+		v.flags |= SERVING_ELSEWHERE;
+	return v;
 }
 
 static int from_feed(const struct app_document *d, const struct s6a_said *said)
@@ -113,20 +124,19 @@ static int from_feed(const struct app_document *d, const struct s6a_said *said)
 	if (d->old)
 		s6a_state_of(d->l->cache, d->old, &now);
 	struct s6a_decision what = {.next = now};
-	maybe_cancel(d, said);
 	// an empty name comes from a form; a writer that removes the location leaves no field
 	bool take_mme = (mme.host.len || (mme.time_us && !said->mme_there)) && is_newer(d, &mme, &now.serving[S6A_MME]);
 	bool take_sgsn = is_newer(d, &sgsn, &now.serving[S6A_SGSN]);
 	bool restore = !take_mme && state_is_lost(d, &mme, &sgsn, &now);
 	if (take_mme) {
 		cancel_lost(d, &now, S6A_MME, mme.host, &what);
-		what.next.serving[S6A_MME] = mme;
+		what.next.serving[S6A_MME] = registered_elsewhere(d, mme);
 		if (d->s->imeisv)
 			what.next.imeisv = d->s->imeisv;
 	}
 	if (take_sgsn) {
 		cancel_lost(d, &now, S6A_SGSN, sgsn.host, &what);
-		what.next.serving[S6A_SGSN] = sgsn;
+		what.next.serving[S6A_SGSN] = registered_elsewhere(d, sgsn);
 	}
 	if (!take_mme && !take_sgsn && !restore)
 		return 0;
@@ -140,5 +150,10 @@ int s6a_document(const struct app_document *d)
 	struct s6a_said said;
 	if (!s6a_said_get(d->said, &said))
 		bug("a document's location is not what its reader wrote");
-	return d->feed ? from_feed(d, &said) : from_file(d, &said);
+	bool cancelled = d->feed && maybe_cancel(d, &said);
+	int rc = d->feed ? from_feed(d, &said) : from_file(d, &said);
+	if (rc < 0 || !d->old || cancelled)
+		return rc;
+	int pushed = s6a_push(d);
+	return pushed < 0 ? pushed : rc | pushed;
 }

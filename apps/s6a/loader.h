@@ -25,6 +25,14 @@ bool s6a_decide(struct loader *l, struct op *op, const struct s6a_decision *d, u
 // Adds the requests that tell the serving nodes of the withdrawal; the state is not touched.
 void s6a_cancel_all(struct loader *l, struct op *op, const struct cache_record *r, uint32_t clr_flags);
 
+struct app_answer;
+struct app_request_kind;
+// push.c: tells the serving nodes of what the new document changes in their data. 0, APP_TAKEN, or a negative errno.
+int s6a_push(const struct app_document *d);
+bool s6a_replaces(uint8_t purpose, struct slice newer, struct slice older, struct wr *joined);
+const struct app_request_kind *s6a_request_kind(uint8_t purpose);
+void s6a_answered(struct loader *l, struct op *op, const struct app_answer *a);
+
 // The hooks of loader/app.h.
 int s6a_document(const struct app_document *d);
 struct up_fields;

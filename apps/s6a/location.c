@@ -51,6 +51,12 @@ static void mark_data(struct s6a_state *s, enum s6a_kind kind, uint32_t mark)
 	s->serving[kind].flags |= SERVING_HAS_DATA;
 }
 
+void s6a_sent_data(const struct s6a_state *now, enum s6a_kind kind, uint32_t mark, struct s6a_decision *d)
+{
+	*d = (struct s6a_decision){.next = *now};
+	mark_data(&d->next, kind, mark);
+}
+
 void s6a_update_location(const struct s6a_state *now, const struct s6a_update *u, struct s6a_decision *d)
 {
 	enum s6a_kind kind = u->kind, other = kind == S6A_MME ? S6A_SGSN : S6A_MME;
@@ -66,6 +72,8 @@ void s6a_update_location(const struct s6a_state *now, const struct s6a_update *u
 				  .realm = u->realm,
 				  .time_us = s6a_later(&now->serving[kind], u->now_us),
 				  .flags = (uint8_t)((u->combined ? SERVING_COMBINED : 0) |
+						     (u->gprs ? SERVING_GPRS_DATA : 0) |
+						     (u->one_msisdn ? SERVING_ONE_MSISDN : 0) |
 						     (had_data ? SERVING_HAS_DATA : 0))};
 	memcpy(v->plmn, u->plmn, 3);
 	if (u->imeisv)

@@ -33,6 +33,7 @@ struct s6a_update {
 	uint64_t now_us; // wall clock
 	uint64_t imeisv; // 0: stays as it is
 	bool combined;
+	bool gprs, one_msisdn; // what it gets of the data (data.h)
 	bool clear_sgsn;   // Single-Registration-Indication: the SGSN's registration ends
 	bool cancel_other; // Initial-Attach: the other node is told, its registration is kept
 	bool sends_data;   // the answer holds the subscription data whose mark is `data_mark`
@@ -41,6 +42,8 @@ struct s6a_update {
 
 // A node takes over (5.2.1.1.3).
 void s6a_update_location(const struct s6a_state *now, const struct s6a_update *u, struct s6a_decision *d);
+// The node of this kind has taken data with this mark (IDR, DSR).
+void s6a_sent_data(const struct s6a_state *now, enum s6a_kind kind, uint32_t mark, struct s6a_decision *d);
 // The node `host` has purged the subscriber (5.2.1.3.3). false: it does not serve it.
 bool s6a_purge(const struct s6a_state *now, struct slice host, uint32_t pur_flags, struct s6a_decision *d);
 // The flags of the answer to a repeated PUR, by what the state says already.

@@ -33,6 +33,13 @@ void s6a_state_of(const struct cache *c, const struct cache_record *r, struct s6
 enum s6a_purpose {
 	S6A_CANCEL_MME = 1,  // CLR to the node that was MME
 	S6A_CANCEL_SGSN = 2, // CLR to the node that was SGSN
+	S6A_INSERT_MME = 3,  // IDR: data that have changed
+	S6A_INSERT_SGSN = 4,
+	S6A_DELETE_MME = 5, // DSR: data that are gone
+	S6A_DELETE_SGSN = 6,
+	S6A_ASK_MME = 7, // IDR without data: an operator's question
+	S6A_ASK_SGSN = 8,
+	S6A_RESET = 9, // RSR
 };
 // What a cancellation is about, beside the node; the `data` of its row.
 struct s6a_cancel {

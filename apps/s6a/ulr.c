@@ -2,6 +2,7 @@
 // answer is composed when it is on disk (law 6). The CLR to the node before is stored in the same commit, and comes back
 // to a worker when it is due.
 #include "apps/apps.h"
+#include "apps/s6a/data.h"
 #include "apps/s6a/location.h"
 #include "apps/s6a/s6a.h"
 #include "apps/s6a/rules.h"
@@ -51,17 +52,9 @@ static bool ulr_read(struct ulr *u)
 	return true;
 }
 
-// A mark of the subscription data that the answer to this ULR would have: equal data have equal marks. Never
-// 0.
-static uint32_t ulr_data_mark(const struct ulr *u, const struct cache_profile *p)
+static struct s6a_view ulr_view(const struct ulr *u)
 {
-	const struct cache_record *rec = u->rec;
-	uint64_t h = p ? cache_profile_hash(p) : 0;
-	h = ident_hash(h ^ rec->msisdn[0].v);
-	h = ident_hash(h ^ rec->msisdn[1].v);
-	h ^= (uint64_t)(u->flags & ULR_GPRS_DATA ? 1 : 0) | (uint64_t)(ulr_additional_msisdn(u) ? 2 : 0);
-	uint32_t mark = (uint32_t)ident_hash(h);
-	return mark ? mark : 1;
+	return (struct s6a_view){.gprs = u->flags & ULR_GPRS_DATA, .one_msisdn = !ulr_additional_msisdn(u)};
 }
 
 // May the answer leave out the subscription data (Skip-Subscriber-Data, TS 29.272 7.3.7)? Yes, if the node is
@@ -108,7 +101,8 @@ static void ulr_store(struct ulr *u)
 	struct link_change c = {0};
 	struct s6a_state now;
 	struct s6a_decision d;
-	uint32_t mark = ulr_data_mark(u, cache_profile(&r->w->cache, u->rec));
+	const struct s6a_view view = ulr_view(u);
+	uint32_t mark = s6a_data_mark(u->rec, cache_profile(&r->w->cache, u->rec), &view);
 	s6a_state_of(&r->w->cache, u->rec, &now);
 	// Decided once. When the change is sent again after a loader restart, the cache may show its own
 	// outcome already.
@@ -121,6 +115,8 @@ static void ulr_store(struct ulr *u)
 		.now_us = clock_wall_us(),
 		.imeisv = s6a_imeisv_read(request_slot(r, SLOT_ULR_Terminal_Information)),
 		.combined = u->flags & ULR_NODE_COMBINED,
+		.gprs = view.gprs,
+		.one_msisdn = view.one_msisdn,
 		.clear_sgsn = u->s6a && u->flags & ULR_SINGLE_REGISTRATION,
 		.cancel_other = u->flags & ULR_INITIAL_ATTACH,
 		.sends_data = !r->memo,

@@ -161,12 +161,16 @@ enum hss_sent_status {
 	HSS_SENT_LOST = 3,   // sent, and the connection is in doubt or gone: another way, at once
 	HSS_SENT_STALE = 4,  // events have overtaken it: it was not sent, and never will be
 };
-// HSS_SENT: how it went. hdr.id of HSS_SEND.
+// HSS_SENT: how it went. hdr.id of HSS_SEND. Body: this, then what the application took from the answer, at most
+// HSS_TOLD_MAX octets.
 struct ipc_hss_sent {
 	uint64_t imsi;
 	uint32_t status; // enum hss_sent_status
 	uint32_t result; // result code, when answered
+	uint32_t memo;	 // what the application noted when it composed the request
+	uint32_t experimental; // 1: the result is an Experimental-Result-Code
 };
+#define HSS_TOLD_MAX 4096
 
 // EDGE: which role instance is at the other end of the descriptor.
 struct ipc_edge {

@@ -1,238 +1,24 @@
-// The table of HSS-initiated requests: see hss_request.h. Rows are found by subscriber and number, and stand in the queue
-// of their node. Loader process, main thread.
+// HSS-initiated requests from the commit that causes them to their end: see hss_request.h. Loader process, main thread.
 #include "loader/commit/hss_request.h"
-#include <errno.h>
-#include <stdlib.h>
-#include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "loader/app.h"
+#include "loader/commit/hss_rows.h"
 #include "loader/commit/txn.h"
 
-#define BUCKETS	      4096u
-#define REQUESTS_MAX  200000u
-#define NODES_MAX     65536u
 #define WINDOW	      64u    // on their way to one node
-#define RETRY_MS      10000u // doubled each time
-#define RETRY_MAX_MS  60000u
 #define TICK_SENDS    2000u
 #define TICK_LOOKS    64u // nodes that are looked for among the peers, a tick
 #define FAILOVERS     4u  // a request is sent again at once so often, until it is due again
 
-struct node {
-	struct node *next; // of its bucket
-	struct node *list; // of all nodes
-	struct hss_request *first, *last; // in the order of their arrival
-	uint32_t cnt, under_way;
-	uint32_t held; // rows that name it, committed or not
-	uint64_t down_until_ms; // monotonic; 0: it can be reached as far as we know
-	uint32_t delay_ms;	// after the next failure
-	uint8_t host_len, realm_len;
-	char text[]; // host, realm
-};
-
-struct hss_request {
-	struct hss_request *next;	  // of its bucket
-	struct hss_request *before, *after; // in its node's queue
-	struct node *node;
-	uint64_t id;
-	imsi_t imsi;
-	uint64_t created_us;
-	uint64_t due_ms; // monotonic: when it is sent again
-	uint32_t tries, failovers;
-	uint32_t delay_ms; // after the last failure
-	bool under_way;
-	uint8_t app, purpose;
-	uint8_t data_len;
-	uint8_t data[];
-};
-
-struct hss_requests {
-	struct hss_request *bucket[BUCKETS];
-	struct node *node[BUCKETS], *nodes, *look; // look: where the next tick goes on to look for peers
-	unsigned cnt, node_cnt;
-	uint64_t next_id;
-	struct log_limit full;
-};
-
-int hss_requests_new(struct loader *l)
-{
-	l->requests = calloc(1, sizeof(*l->requests));
-	if (!l->requests)
-		return -ENOMEM;
-	// Ids grow over restarts too, so that a worker's late word about an old request never meets a new one; the rows
-	// that are read raise it further, when the clock was set back.
-	l->requests->next_id = clock_wall_us();
-	return 0;
-}
-
-void hss_request_free(struct hss_request **r)
-{
-	if (*r)
-		(*r)->node->held--;
-	free(*r);
-	*r = NULL;
-}
-
-void hss_requests_free(struct loader *l)
-{
-	struct hss_requests *t = l->requests;
-	if (!t)
-		return;
-	for (struct node *n = t->nodes, *next; n; n = next) {
-		next = n->list;
-		while (n->first) {
-			struct hss_request *r = n->first;
-			n->first = r->after;
-			free(r);
-		}
-		free(n);
-	}
-	free(t);
-	l->requests = NULL;
-}
-
-unsigned hss_requests_pending(const struct loader *l)
-{
-	return l->requests->cnt;
-}
-
-// ---- nodes
-
-static struct slice host_of(const struct node *n)
-{
-	return slice_of(n->text, n->host_len);
-}
-
-static struct slice realm_of(const struct node *n)
-{
-	return slice_of(n->text + n->host_len, n->realm_len);
-}
-
-static struct node *node_of(struct hss_requests *t, struct slice host, struct slice realm)
-{
-	struct node **head = &t->node[ident_hash_bytes(host, true) % BUCKETS];
-	for (struct node *n = *head; n; n = n->next)
-		if (slice_eq_nocase(host_of(n), host) && slice_eq_nocase(realm_of(n), realm))
-			return n;
-	struct node *n = host.len <= 255 && realm.len <= 255 && t->node_cnt < NODES_MAX
-			     ? calloc(1, sizeof(*n) + host.len + realm.len)
-			     : NULL;
-	if (!n)
-		return NULL;
-	n->host_len = (uint8_t)host.len;
-	n->realm_len = (uint8_t)realm.len;
-	struct wr w = wr_of(n->text, (size_t)host.len + realm.len);
-	wr_slice(&w, host);
-	wr_slice(&w, realm);
-	n->next = *head;
-	*head = n;
-	n->list = t->nodes;
-	t->nodes = n;
-	t->node_cnt++;
-	return n;
-}
-
-static void node_reached(struct node *n)
-{
-	n->down_until_ms = 0;
-	n->delay_ms = 0;
-}
-
-static uint32_t longer(uint32_t delay_ms)
-{
-	if (delay_ms == 0)
-		return RETRY_MS;
-	return delay_ms * 2 < RETRY_MAX_MS ? delay_ms * 2 : RETRY_MAX_MS;
-}
-
-static void node_failed(struct node *n, uint64_t now_ms)
-{
-	if (n->down_until_ms > now_ms)
-		return;
-	n->delay_ms = longer(n->delay_ms);
-	n->down_until_ms = now_ms + n->delay_ms;
-}
-
-// ---- rows
-
-static struct hss_request *make(struct hss_requests *t, imsi_t imsi, const struct hss_request_image *q)
-{
-	struct node *n = q->data.len <= 255 ? node_of(t, q->host, q->realm) : NULL;
-	struct hss_request *r = n ? calloc(1, sizeof(*r) + q->data.len) : NULL;
-	if (!r)
-		return NULL;
-	n->held++;
-	*r = (struct hss_request){.node = n,
-				  .id = q->id,
-				  .imsi = imsi,
-				  .created_us = q->created_us,
-				  .app = q->app,
-				  .purpose = q->purpose,
-				  .data_len = (uint8_t)q->data.len};
-	if (q->data.len)
-		memcpy(r->data, q->data.p, q->data.len);
-	return r;
-}
-
-static struct hss_request **bucket_of(struct hss_requests *t, imsi_t imsi)
-{
-	return &t->bucket[ident_hash(imsi.v) % BUCKETS];
-}
-
-static void insert(struct hss_requests *t, struct hss_request *r)
-{
-	struct hss_request **head = bucket_of(t, r->imsi);
-	struct node *n = r->node;
-	r->next = *head;
-	*head = r;
-	r->before = n->last;
-	if (n->last)
-		n->last->after = r;
-	else
-		n->first = r;
-	n->last = r;
-	n->cnt++;
-	t->cnt++;
-}
-
-static void remove_free(struct hss_requests *t, struct hss_request **rp)
-{
-	struct hss_request *r = *rp, **at = bucket_of(t, r->imsi);
-	struct node *n = r->node;
-	while (*at != r)
-		at = &(*at)->next;
-	*at = r->next;
-	if (r->before)
-		r->before->after = r->after;
-	else
-		n->first = r->after;
-	if (r->after)
-		r->after->before = r->before;
-	else
-		n->last = r->before;
-	n->cnt--;
-	n->under_way -= r->under_way;
-	t->cnt--;
-	hss_request_free(rp);
-}
-
-static struct hss_request *find(struct hss_requests *t, imsi_t imsi, uint64_t id)
-{
-	struct hss_request *r = *bucket_of(t, imsi);
-	while (r && r->id != id)
-		r = r->next;
-	return r;
-}
-
 // Finds the row that the new one replaces: of the same purpose for the same node, unless the application tells them apart.
-static struct hss_request *find_older(struct loader *l, const struct hss_request *q)
+// It may say in `joined` what the new one is to hold then.
+static struct hss_request *find_older(struct loader *l, const struct hss_request *q, struct wr *joined)
 {
 	const struct loader_app *app = loader_app(l, q->app);
-	for (struct hss_request *r = *bucket_of(l->requests, q->imsi); r; r = r->next)
+	for (struct hss_request *r = hss_row_first(l->requests, q->imsi); r; r = r->next)
 		if (r->imsi.v == q->imsi.v && r->app == q->app && r->purpose == q->purpose && r->node == q->node &&
-		    r != q &&
-		    (!app || !app->replaces ||
-		     app->replaces(slice_of(q->data, q->data_len), slice_of(r->data, r->data_len))))
+		    r != q && !r->question &&
+		    (!app || !app->replaces || app->replaces(q->purpose, hss_row_data(q), hss_row_data(r), joined)))
 			return r;
 	return NULL;
 }
@@ -250,19 +36,38 @@ void hss_request_add(struct loader *l, struct op *op, imsi_t imsi, const struct 
 	struct hss_request_image image = *q;
 	image.id = t->next_id++;
 	image.created_us = clock_wall_us();
-	struct hss_request *r = op->request_cnt < OP_REQUEST_MAX && t->cnt < REQUESTS_MAX ? make(t, imsi, &image) : NULL;
+	bool room = op->request_cnt < OP_REQUEST_MAX && t->cnt < HSS_REQUESTS_MAX;
+	struct hss_request *r = room ? hss_row_make(l, imsi, &image) : NULL;
 	if (!r) {
 		if (log_limit_pass(&t->full, 1))
-			log_error("hss_requests_full", LOG_INT("limit", REQUESTS_MAX), LOG_SLICE("host", q->host));
+			log_error("hss_requests_full", LOG_INT("limit", HSS_REQUESTS_MAX), LOG_SLICE("host", q->host));
 		return;
 	}
-	op->request[op->request_cnt++] = r;
-	const struct hss_request *older = find_older(l, r);
+	uint8_t octets[255];
+	struct wr joined = wr_of(octets, sizeof(octets));
+	const struct hss_request *older = find_older(l, r, &joined);
 	if (older)
 		done_entry(l, imsi, older->id);
+	if (older && wr_len(&joined)) {
+		image.data = wr_done(&joined);
+		hss_request_free(&r);
+		r = hss_row_make(l, imsi, &image);
+		if (!r)
+			return;
+	}
+	op->request[op->request_cnt++] = r;
 	struct wr w = txn_entry(l);
 	entry_put_hss_request(&w, &image);
 	txn_entry_end(l, &w, ENTRY_HSS_REQUEST, imsi);
+}
+
+bool hss_request_waits(const struct loader *l, imsi_t imsi, unsigned app, struct slice host, uint64_t id, uint32_t purposes)
+{
+	for (const struct hss_request *r = hss_row_first(l->requests, imsi); r; r = r->next)
+		if (r->imsi.v == imsi.v && r->app == app && r->id != id && r->purpose < 32 && purposes >> r->purpose & 1 &&
+		    slice_eq_nocase(hss_node_host(r->node), host))
+			return true;
+	return false;
 }
 
 // ---- sending
@@ -281,16 +86,9 @@ static bool pick_worker(const struct loader *l, imsi_t imsi, unsigned *worker)
 	return false;
 }
 
-static void set_under_way(struct hss_request *r, bool under_way)
-{
-	r->node->under_way += under_way;
-	r->node->under_way -= r->under_way;
-	r->under_way = under_way;
-}
-
 static void send_one(struct loader *l, struct hss_request *r)
 {
-	const struct node *n = r->node;
+	const struct hss_node *n = r->node;
 	uint8_t body[sizeof(struct ipc_hss_send) + 3 * 255];
 	struct ipc_hss_send d = {.imsi = r->imsi.v,
 				 .created_us = r->created_us,
@@ -303,26 +101,39 @@ static void send_one(struct loader *l, struct hss_request *r)
 	uint32_t timeout_ms = l->config ? l->config->hss_request_timeout_ms : 0;
 	unsigned worker;
 	// it is sent again if the worker never answers
-	r->due_ms = clock_mono_ms() + RETRY_MS + timeout_ms;
+	r->due_ms = clock_mono_ms() + HSS_RETRY_MS + timeout_ms;
 	if (!pick_worker(l, r->imsi, &worker))
 		return;
 	struct wr w = wr_of(body, sizeof(body));
 	wr_bytes(&w, &d, sizeof(d));
 	wr_bytes(&w, n->text, (size_t)n->host_len + n->realm_len);
 	wr_bytes(&w, r->data, r->data_len);
-	set_under_way(r, true);
+	hss_row_under_way(r, true);
+	r->worker = (uint8_t)worker;
 	l->send(l, ROLE_WORKER, worker, IPC_HSS_SEND, r->id, body, wr_len(&w));
 	r->tries++;
 }
 
-// Sends what is due, as far as the node's window allows. Returns how many were sent.
-static unsigned send_due(struct loader *l, struct node *n, uint64_t now_ms, unsigned most)
+// How many paced requests may be sent to a node now: limits.push_rate of them in a second.
+static uint32_t pace(const struct loader *l, struct hss_node *n, uint64_t now_ms)
+{
+	uint32_t rate = l->config && l->config->hss_request_rate ? l->config->hss_request_rate : UINT32_MAX;
+	uint64_t more = (now_ms - n->paced_ms) * rate / 1000;
+	if (now_ms - n->paced_ms >= 1000 || more >= rate) {
+		n->paced = rate;
+		n->paced_ms = now_ms;
+	} else if (more) {
+		n->paced = n->paced + more < rate ? n->paced + (uint32_t)more : rate;
+		n->paced_ms = now_ms;
+	}
+	return n->paced;
+}
+
+static unsigned send_lane(struct loader *l, struct hss_node *n, unsigned lane, uint64_t now_ms, unsigned most)
 {
 	unsigned sent = 0;
-	if (n->down_until_ms > now_ms)
-		return 0;
-	for (struct hss_request *r = n->first; r && n->under_way < WINDOW && sent < most; r = r->after)
-		if (!r->under_way && r->due_ms <= now_ms) {
+	for (struct hss_request *r = n->first[lane]; r && n->under_way < WINDOW && sent < most; r = r->after)
+		if (!r->under_way && !r->question && r->due_ms <= now_ms) {
 			r->failovers = 0;
 			send_one(l, r);
 			sent++;
@@ -330,30 +141,53 @@ static unsigned send_due(struct loader *l, struct node *n, uint64_t now_ms, unsi
 	return sent;
 }
 
+// Sends what is due, as far as the node's window and pace allow. Returns how many were sent.
+static unsigned send_due(struct loader *l, struct hss_node *n, uint64_t now_ms, unsigned most)
+{
+	if (n->down_until_ms > now_ms)
+		return 0;
+	unsigned sent = send_lane(l, n, HSS_AT_ONCE, now_ms, most);
+	if (!n->first[HSS_PACED] || sent == most)
+		return sent;
+	uint32_t may = pace(l, n, now_ms);
+	unsigned paced = send_lane(l, n, HSS_PACED, now_ms, may < most - sent ? may : most - sent);
+	n->paced -= paced;
+	return sent + paced;
+}
+
 void hss_request_commit_take(struct loader *l, struct hss_request **rp)
 {
 	struct hss_requests *t = l->requests;
-	struct hss_request *r = *rp, *older = find_older(l, r);
+	uint8_t octets[255];
+	struct wr joined = wr_of(octets, sizeof(octets));
+	struct hss_request *r = *rp, *older = find_older(l, r, &joined);
 	*rp = NULL;
 	if (older)
-		remove_free(t, &older);
-	insert(t, r);
-	if (r->node->down_until_ms <= clock_mono_ms() && r->node->under_way < WINDOW)
-		send_one(l, r);
+		hss_row_remove(t, &older);
+	hss_row_insert(t, r);
+	struct hss_node *n = r->node;
+	uint64_t now_ms = clock_mono_ms();
+	if (n->down_until_ms > now_ms || n->under_way >= WINDOW)
+		return;
+	if (r->lane == HSS_PACED) {
+		(void)send_due(l, n, now_ms, 1); // those before it first
+		return;
+	}
+	send_one(l, r);
 }
 
 static bool load_one_request(void *ctx, imsi_t imsi, const struct hss_request_image *q)
 {
 	struct loader *l = ctx;
 	struct hss_requests *t = l->requests;
-	struct hss_request *r = t->cnt < REQUESTS_MAX ? make(t, imsi, q) : NULL;
+	struct hss_request *r = t->cnt < HSS_REQUESTS_MAX ? hss_row_make(l, imsi, q) : NULL;
 	if (!r)
-		return t->cnt < REQUESTS_MAX;
+		return t->cnt < HSS_REQUESTS_MAX;
 	r->due_ms = clock_mono_ms() + 1000; // by then the workers have connected
 	r->tries = 1;			    // may have been sent before
 	if (q->id >= t->next_id)
 		t->next_id = q->id + 1;
-	insert(t, r);
+	hss_row_insert(t, r);
 	return true;
 }
 
@@ -370,25 +204,92 @@ int hss_requests_load(struct loader *l)
 static void finish_request(struct loader *l, imsi_t imsi, uint64_t id)
 {
 	struct op *op = txn_begin(l, 0, 64);
-	struct hss_request *r = find(l->requests, imsi, id);
+	struct hss_request *r = hss_row_find(l->requests, imsi, id);
 	if (!r) {
 		txn_forget(l, op);
 		return;
 	}
 	done_entry(l, imsi, id);
 	(void)txn_add(l, op);
-	remove_free(l->requests, &r);
+	hss_row_remove(l->requests, &r);
+}
+
+static void is_done(struct loader *l, struct op *op, int error)
+{
+	(void)l;
+	(void)op;
+	(void)error; // the row is still there then, and is sent once more after the next start
+}
+
+static struct app_answer answer_of(const struct hss_request *r, const struct ipc_hss_sent *s, struct slice told)
+{
+	return (struct app_answer){.imsi = r->imsi,
+				   .id = r->id,
+				   .purpose = r->purpose,
+				   .answered = s->status == HSS_SENT_DONE,
+				   .experimental = s->experimental,
+				   .result = s->result,
+				   .memo = s->memo,
+				   .host = hss_node_host(r->node),
+				   .realm = hss_node_realm(r->node),
+				   .data = hss_row_data(r),
+				   .told = told};
+}
+
+// The same when its node has answered: what the application makes of that is committed with it.
+static void answered_request(struct loader *l, imsi_t imsi, uint64_t id, const struct ipc_hss_sent *s, struct slice told)
+{
+	struct op *op = txn_begin(l, imsi.v, STATE_BODY_MAX + 8192);
+	struct hss_request *r = hss_row_find(l->requests, imsi, id);
+	const struct cache_record *rec = cache_find(l->cache, imsi);
+	if (!r || !rec || !txn_has_slot(l)) {
+		txn_forget(l, op);
+		if (r)
+			finish_request(l, imsi, id);
+		return;
+	}
+	*op = (struct op){.done = is_done, .rec = *rec};
+	const struct app_answer a = answer_of(r, s, told);
+	loader_app(l, r->app)->answered(l, op, &a);
+	done_entry(l, imsi, id);
+	if (txn_add(l, op))
+		hss_row_remove(l->requests, &r);
+	else
+		finish_request(l, imsi, id);
+}
+
+static void end_question(struct loader *l, struct hss_request *r, const struct ipc_hss_sent *s, struct slice told)
+{
+	const struct app_answer a = answer_of(r, s, told);
+	loader_app(l, r->app)->answered(l, NULL, &a);
+	hss_row_remove(l->requests, &r);
+}
+
+bool hss_request_ask(struct loader *l, imsi_t imsi, const struct hss_request_image *q)
+{
+	struct hss_requests *t = l->requests;
+	struct hss_request_image image = *q;
+	image.id = t->next_id++;
+	image.created_us = clock_wall_us();
+	struct hss_request *r = t->cnt < HSS_REQUESTS_MAX ? hss_row_make(l, imsi, &image) : NULL;
+	if (!r)
+		return false;
+	r->lane = HSS_AT_ONCE;
+	r->question = true;
+	hss_row_insert(t, r);
+	send_one(l, r);
+	return true;
 }
 
 static void retry_later(struct hss_request *r, uint64_t now_ms)
 {
-	r->delay_ms = longer(r->delay_ms);
+	r->delay_ms = hss_longer(r->delay_ms);
 	r->due_ms = now_ms + r->delay_ms;
 }
 
 static void go_on(struct loader *l, struct hss_request *r, uint32_t status)
 {
-	struct node *n = r->node;
+	struct hss_node *n = r->node;
 	uint64_t now_ms = clock_mono_ms();
 	if (status == HSS_SENT_LOST && r->failovers < FAILOVERS) {
 		// RFC 3539 3.4.1: pending requests go to an alternate at once; without one this comes back as
@@ -403,7 +304,7 @@ static void go_on(struct loader *l, struct hss_request *r, uint32_t status)
 	if (r->tries)
 		r->tries--; // the T flag is for what was sent (RFC 6733 3)
 	r->due_ms = now_ms;
-	node_failed(n, now_ms);
+	hss_node_failed(n, now_ms);
 }
 
 void hss_request_sent(struct loader *l, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len)
@@ -414,18 +315,26 @@ void hss_request_sent(struct loader *l, const struct ipc_hdr *hdr, const uint8_t
 	if (!p)
 		return;
 	memcpy(&s, p, sizeof(s));
-	struct hss_request *r = find(l->requests, (imsi_t){s.imsi}, hdr->id);
+	struct hss_request *r = hss_row_find(l->requests, (imsi_t){s.imsi}, hdr->id);
 	if (!r)
 		return; // a newer row has taken its place, or it was too old
-	struct node *n = r->node;
-	set_under_way(r, false);
+	struct hss_node *n = r->node;
+	struct slice told = rd_bytes(&rd, rd_left(&rd));
+	const struct loader_app *app = loader_app(l, r->app);
+	hss_row_under_way(r, false);
 	if (s.status == HSS_SENT_DONE || s.status == HSS_SENT_LATER)
-		node_reached(n);
+		hss_node_reached(n);
 	loader_stat(l, STAT_HSS_REQUESTS_STALE, s.status == HSS_SENT_STALE);
-	if (s.status == HSS_SENT_DONE || s.status == HSS_SENT_STALE)
+	n->held++; // it stays, whatever becomes of its rows
+	if (r->question)
+		end_question(l, r, &s, told);
+	else if (s.status == HSS_SENT_DONE && app && app->answered)
+		answered_request(l, r->imsi, r->id, &s, told);
+	else if (s.status == HSS_SENT_DONE || s.status == HSS_SENT_STALE)
 		finish_request(l, r->imsi, r->id);
 	else
 		go_on(l, r, s.status);
+	n->held--;
 	send_due(l, n, clock_mono_ms(), 1);
 }
 
@@ -439,47 +348,62 @@ static void look_for_peers(struct loader *l, uint64_t now_ms)
 	if (!t->look)
 		t->look = t->nodes;
 	for (unsigned i = 0; l->control && t->look && i < TICK_LOOKS; t->look = t->look->list) {
-		struct node *n = t->look;
+		struct hss_node *n = t->look;
 		if (n->cnt == 0 || n->down_until_ms <= now_ms)
 			continue;
 		i++;
-		if (control_peer_find(l->control, host_of(n), &frontend, &conn, &generation) >= 0 ||
-		    control_peer_find_relay(l->control, realm_of(n), &frontend, &conn, &generation) >= 0)
-			node_reached(n);
+		if (control_peer_find(l->control, hss_node_host(n), &frontend, &conn, &generation) >= 0 ||
+		    control_peer_find_relay(l->control, hss_node_realm(n), &frontend, &conn, &generation) >= 0)
+			hss_node_reached(n);
 	}
 }
 
-static bool expire(struct loader *l, struct node *n)
+// The oldest request of a lane, if it is too old.
+static bool expire(struct loader *l, struct hss_node *n, unsigned lane)
 {
 	uint64_t wall = clock_wall_us();
 	uint64_t life_us = l->config ? l->config->hss_request_lifetime_s * 1000000ull : UINT64_MAX;
-	struct hss_request *r = n->first; // the oldest
-	if (!r || wall <= r->created_us || wall - r->created_us <= life_us)
+	struct hss_request *r = n->first[lane];
+	if (!r || r->question || wall <= r->created_us || wall - r->created_us <= life_us)
 		return false;
-	log_warn("hss_request_expired", LOG_SLICE("host", host_of(n)), LOG_INT("purpose", r->purpose),
+	log_warn("hss_request_expired", LOG_SLICE("host", hss_node_host(n)), LOG_INT("purpose", r->purpose),
 		 LOG_INT("tries", r->tries));
 	loader_stat(l, STAT_HSS_REQUESTS_EXPIRED, 1);
 	finish_request(l, r->imsi, r->id);
 	return true;
 }
 
-// Nodes that nothing waits for: their names come from peers, so they must not pile up.
-static void forget_idle_nodes(struct hss_requests *t)
+static void forget(struct loader *l, struct hss_request *r)
 {
-	for (struct node **at = &t->nodes, *n; (n = *at);) {
-		struct node **in = &t->node[ident_hash_bytes(host_of(n), true) % BUCKETS];
-		if (n->held) {
-			at = &n->list;
-			continue;
-		}
-		while (*in != n)
-			in = &(*in)->next;
-		*in = n->next;
-		*at = n->list;
-		t->node_cnt--;
-		free(n);
+	const struct ipc_hss_sent lost = {.status = HSS_SENT_LATER};
+	hss_row_under_way(r, false);
+	if (r->question)
+		end_question(l, r, &lost, (struct slice){0});
+}
+
+// Requests that a worker lost without a word: they are sent again; a question is over.
+static void forget_lost(struct loader *l, struct hss_node *n, unsigned lane, uint64_t now_ms)
+{
+	for (struct hss_request *r = n->first[lane], *next; r; r = next) {
+		next = r->after;
+		if (r->due_ms <= now_ms && (r->under_way || r->question))
+			forget(l, r);
 	}
-	t->look = t->nodes;
+}
+
+void hss_requests_worker_lost(struct loader *l, unsigned worker)
+{
+	uint64_t now_ms = clock_mono_ms();
+	for (struct hss_node *n = l->requests->nodes; n; n = n->list) {
+		for (unsigned lane = 0; lane < HSS_LANES; lane++)
+			for (struct hss_request *r = n->first[lane], *next; n->under_way && r; r = next) {
+				next = r->after;
+				if (!r->under_way || r->worker != worker)
+					continue;
+				r->due_ms = now_ms;
+				forget(l, r);
+			}
+	}
 }
 
 void hss_requests_tick(struct loader *l)
@@ -490,14 +414,16 @@ void hss_requests_tick(struct loader *l)
 	if (t->cnt == 0)
 		return;
 	look_for_peers(l, now_ms);
-	for (struct node *n = t->nodes; n && sent < TICK_SENDS; n = n->list) {
-		while (sent < TICK_SENDS && expire(l, n))
-			sent++;
-		for (struct hss_request *r = n->first; r && n->under_way; r = r->after)
-			if (r->under_way && r->due_ms <= now_ms) // its worker died with it, or lost it
-				set_under_way(r, false);
+	for (struct hss_node *n = t->nodes; n && sent < TICK_SENDS; n = n->list) {
+		n->held++;
+		for (unsigned lane = 0; lane < HSS_LANES; lane++) {
+			while (sent < TICK_SENDS && expire(l, n, lane))
+				sent++;
+			forget_lost(l, n, lane, now_ms);
+		}
 		sent += send_due(l, n, now_ms, TICK_SENDS - sent);
+		n->held--;
 	}
-	if (t->node_cnt > NODES_MAX / 2)
-		forget_idle_nodes(t);
+	if (t->node_cnt > HSS_NODES_MAX / 2)
+		hss_nodes_forget_idle(t);
 }

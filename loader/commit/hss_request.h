@@ -20,10 +20,18 @@ int hss_requests_load(struct loader *l) MUST_USE;
 // given here. When too many wait it is left out, with an alarm.
 void hss_request_add(struct loader *l, struct op *op, imsi_t imsi, const struct hss_request_image *q);
 void hss_request_free(struct hss_request **r);
+// Asks a node something for an operator: sent once or not at all, kept in memory only; `answered` (loader/app.h) follows
+// in any case. false: too many wait.
+bool hss_request_ask(struct loader *l, imsi_t imsi, const struct hss_request_image *q) MUST_USE;
+// Does another request of this application wait for this node and subscriber, beside the row `id`? `purposes`: a bit for
+// each purpose that counts.
+bool hss_request_waits(const struct loader *l, imsi_t imsi, unsigned app, struct slice host, uint64_t id, uint32_t purposes);
 // Committed: into its node's queue.
 void hss_request_commit_take(struct loader *l, struct hss_request **r);
 // HSS_SENT of a worker.
 void hss_request_sent(struct loader *l, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len);
+// A worker is gone, and what it had under way with it: that is due again.
+void hss_requests_worker_lost(struct loader *l, unsigned worker);
 // Once a second: repeats and expires.
 void hss_requests_tick(struct loader *l);
 unsigned hss_requests_pending(const struct loader *l);

@@ -17,7 +17,7 @@ import capture
 VENDOR = 10415
 S6A = 16777251
 CER, DWR, DPR = 257, 280, 282
-ULR, CLR, AIR, PUR, NOR = 316, 317, 318, 321, 323
+ULR, CLR, AIR, IDR, DSR, PUR, RSR, NOR = 316, 317, 318, 319, 320, 321, 322, 323
 REQUEST, PROXIABLE, ERROR, RETRANSMIT = 0x80, 0x40, 0x20, 0x10
 BASE_CODES = {CER, DWR, DPR}
 
@@ -161,6 +161,7 @@ class Peer:
         self.requests = []  # of the HSS, already answered
         self.answers = {}  # Hop-by-Hop -> answer that nobody has taken yet
         self.answer_clr = True
+        self.replies = {}  # command -> what a function of the request gives: the result, and further AVPs
         self.next_id = 10**9 + int(time.time() * 1000) % 10**9  # as many digits on any day
         self.record = self.recorder()
         self.socket = self.connect(address, port)
@@ -268,10 +269,11 @@ class Peer:
                 raise Closed
             self.buffer += some
 
-    def answer(self, request, result=2001):
+    def answer(self, request, result=2001, more=(), experimental=False):
         kept = [avp(a.code, a.data) for a in request.avps if a.code == SESSION_ID]
         state = [] if request.command in BASE_CODES else [avp(AUTH_STATE, 1)]
-        self.send(message(request.command, kept + [avp(RESULT, result)] + state + self.origin(),
+        how = avp(EXPERIMENTAL, [avp(VENDOR_ID, VENDOR), avp(EXPERIMENTAL_CODE, result)]) if experimental else avp(RESULT, result)
+        self.send(message(request.command, kept + [how] + state + self.origin() + list(more),
                           flags=request.flags & PROXIABLE, app=request.app, hbh=request.hbh, e2e=request.e2e))
 
     def step(self, timeout=None):
@@ -281,7 +283,9 @@ class Peer:
             assert m.hbh not in self.answers, f"answered twice: {self.answers[m.hbh].raw.hex()} {m.raw.hex()}"
             self.answers[m.hbh] = m
             return
-        if m.command != CLR or self.answer_clr:
+        if m.command in self.replies:
+            self.answer(m, **self.replies[m.command](m))
+        elif m.command != CLR or self.answer_clr:
             self.answer(m)
         if m.command != DWR:
             self.requests.append(m)

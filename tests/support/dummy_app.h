@@ -53,7 +53,7 @@ static inline void dummy_ecr(struct request *r)
 }
 
 // Overtaken when the count is back at nothing.
-static inline bool dummy_compose(const struct hss_request *q, struct wr *m)
+static inline bool dummy_compose(struct hss_request *q, struct wr *m)
 {
 	const struct cache_record *rec = cache_find(&q->w->cache, q->imsi);
 	uint32_t count = rec ? dummy_count(&q->w->cache, rec, NULL) : 0;

@@ -307,7 +307,7 @@ static void a_request_replaces_what_it_says_itself(void **state)
 		if (newer.device)
 			newer.user = older.user = slice_str("a@b");
 		assert_true(cx_row_put(&wa, &newer) && cx_row_put(&wb, &older));
-		if (cx_row_replaces(wr_done(&wa), wr_done(&wb)) != rows[i].replaces)
+		if (cx_row_replaces(newer.device ? CX_TERMINATE : CX_PUSH, wr_done(&wa), wr_done(&wb), NULL) != rows[i].replaces)
 			fail_msg("row %u", i);
 	}
 }

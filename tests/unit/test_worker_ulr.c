@@ -79,7 +79,7 @@ static void change_has_everything(void **state)
 	assert_int_equal(c.x.c.imsi, record(f).imsi.v);
 	assert_int_equal(c.x.c.version, record(f).version);
 	assert_memory_equal(mme->plmn, wf_plmn, 3);
-	assert_int_equal(mme->flags, SERVING_COMBINED | SERVING_HAS_DATA);
+	assert_int_equal(mme->flags, SERVING_COMBINED | SERVING_HAS_DATA | SERVING_ONE_MSISDN);
 	assert_true(mme->time_us > 0);
 	assert_int_equal(c.x.s6a.imeisv, 3562250614132409ull | 15ull << 60);
 	assert_int_equal(c.x.c.options, CHANGE_REPEATED | CHANGE_KEPT_0);

@@ -1,0 +1,190 @@
+"""Changed subscription data reach the nodes that serve the subscriber: Insert- and Delete-Subscriber-Data (TS 29.272 5.2.2.1,
+5.2.2.2), with what has changed and nothing else, once, and nothing that events have overtaken."""
+import time
+import unittest
+
+import diameter as d
+from hss import FIRST, Hss, imsi
+
+SKIP = 0x26  # S6a, Skip-Subscriber-Data, Initial-Attach
+STATUS, ODB, AMBR, CHARGING, DSR_FLAGS, INDICATOR, A_MSISDN, CANCELLATION = 1424, 1425, 1435, 13, 1421, 1428, 1643, 1420
+LAST_APN = {"slice": [{"sst": 1, "default_indicator": True, "session": []}]}
+
+
+def codes(request):
+    return sorted(a.code for a in request.one(d.SUBSCRIPTION).avps)
+
+
+class Push(unittest.TestCase):
+    def setUp(self):
+        self.h = Hss()
+        self.h.provision(2)
+        self.a = d.Peer(self.h.port, "mme-a.test")
+        self.attach()
+
+    def tearDown(self):
+        self.a.close()
+        self.assertEqual(self.h.stop(), 0)
+        self.h.close()
+
+    def attach(self, peer=None, **how):
+        peer = peer or self.a
+        answer = peer.call(peer.ulr(FIRST, **how))
+        self.assertEqual(answer.result, 2001)
+        return bool(answer.all(d.SUBSCRIPTION))
+
+    def set(self, *fields):
+        self.h.ctl("subscriber", "set", FIRST, *fields)
+
+    def waiting(self):
+        return self.h.ctl_json("store", "status")["hss_requests_pending"]
+
+    def settled(self):
+        """Answers what comes until nothing waits."""
+        deadline = time.monotonic() + 30
+        while self.waiting():
+            self.assertLess(time.monotonic(), deadline, "requests still wait\n" + self.h.log_tail())
+            try:
+                self.a.step(0.05)
+            except TimeoutError:
+                pass
+
+    def nothing_came(self):
+        self.settled()
+        self.assertEqual(self.a.call(self.a.dwr()).result, 2001)
+        self.assertEqual(self.a.requests, [])
+
+    def test_what_has_changed_and_nothing_else(self):
+        self.set("ambr.downlink.value=7", "ambr.downlink.unit=2")
+        idr = self.a.take(d.IDR)
+        self.assertEqual(idr.one(d.USER_NAME).text, FIRST)
+        self.assertEqual(idr.one(d.DEST_HOST).text, "mme-a.test")
+        self.assertEqual(codes(idr), [AMBR])
+        self.settled()
+        self.assertFalse(self.attach(ulr_flags=SKIP), "the node has the new data")
+        self.set("subscriber_status=1")
+        self.assertEqual(codes(self.a.take(d.IDR)), [STATUS, ODB])
+        self.set("subscriber_status=0")
+        idr = self.a.take(d.IDR)
+        self.assertEqual(codes(idr), [STATUS])
+        self.assertEqual(idr.one(d.SUBSCRIPTION).one(STATUS).number, 0)
+        self.set('msisdn=["4915100000077","4915100000078"]')
+        self.assertEqual(codes(self.a.take(d.IDR)), [d.MSISDN, A_MSISDN])
+        self.h.ctl("subscriber", "bar", FIRST, "--what", "visited-apn")
+        self.assertEqual(codes(self.a.take(d.IDR)), [STATUS, ODB])
+
+    def test_apns_are_sent_whole(self):
+        self.set("slice.0.session.0.qos.index=8")
+        data = self.a.take(d.IDR).one(d.SUBSCRIPTION)
+        self.assertEqual([a.code for a in data.avps], [d.APN_PROFILE])
+        profile = data.one(d.APN_PROFILE)
+        self.assertEqual(profile.one(INDICATOR).number, 0)
+        self.assertEqual([a.one(d.SERVICE_SELECTION).text for a in profile.all(d.APN)], ["internet", "ims"])
+
+    def test_what_an_insertion_cannot_take_away(self):
+        self.set("charging_characteristics=0800", "regional_subscription_zone_codes=[\"0001\"]")
+        self.a.take(d.IDR)
+        self.settled()
+        self.set("charging_characteristics=null", "regional_subscription_zone_codes=null", "ambr.uplink.value=9")
+        dsr, idr = self.a.take(d.DSR), self.a.take(d.IDR)
+        self.assertEqual(dsr.one(DSR_FLAGS).number, 1 << 0 | 1 << 2)
+        self.assertEqual(codes(idr), [AMBR])
+        self.settled()
+        self.assertFalse(self.attach(ulr_flags=SKIP), "both were taken")
+
+    def test_nothing_that_the_node_has_changed(self):
+        self.set("security.amf=9000")
+        self.set("imeisv=3520990017614823")
+        self.h.ctl("sqn", "set", FIRST, "320000")
+        self.h.ctl("subscriber", "set", imsi(2), "ambr.downlink.value=7")  # is nowhere
+        self.nothing_came()
+        self.assertEqual(self.a.call(self.a.pur(FIRST)).result, 2001)
+        self.set("ambr.downlink.value=8")
+        self.nothing_came()
+
+    def test_several_changes_meanwhile_become_one(self):
+        self.a.disconnect()
+        self.set("ambr.downlink.value=7")
+        self.set("subscriber_status=1")
+        self.set("ambr.downlink.value=8")
+        self.assertEqual(self.waiting(), 1)
+        self.h.kill()
+        self.h.start()
+        self.h.wait_served()
+        self.a = d.Peer(self.h.port, "mme-a.test")
+        idr = self.a.take(d.IDR, timeout=15)
+        self.assertEqual(codes(idr), [STATUS, ODB, AMBR])
+        self.settled()
+        self.assertFalse(self.attach(ulr_flags=SKIP))
+        self.nothing_came()
+
+    def test_changed_and_back_again(self):
+        self.a.disconnect()
+        self.set("subscriber_status=1")
+        self.set("subscriber_status=0")
+        self.a = d.Peer(self.h.port, "mme-a.test")
+        self.nothing_came()
+
+    def test_overtaken_by_an_update_of_the_location(self):
+        self.a.disconnect()
+        self.set("ambr.downlink.value=7")
+        self.a = d.Peer(self.h.port, "mme-a.test")
+        self.assertTrue(self.attach(ulr_flags=SKIP))
+        self.nothing_came()
+        self.a.disconnect()
+        self.set("ambr.downlink.value=8")
+        with d.Peer(self.h.port, "mme-b.test") as b:
+            self.assertTrue(self.attach(b))
+            self.a = d.Peer(self.h.port, "mme-a.test")
+            self.a.take(d.CLR, timeout=15)
+            self.nothing_came()
+
+    def test_a_node_that_takes_no_part_gets_the_whole(self):
+        whole = []
+
+        def reply(idr):
+            complete = bool(idr.one(d.SUBSCRIPTION).all(d.APN_PROFILE))
+            whole.append(complete)
+            return {"result": 2001 if complete else 5012}
+        self.a.replies[d.IDR] = reply
+        self.set("ambr.downlink.value=7")
+        self.a.take(d.IDR)
+        self.assertIn(AMBR, codes(self.a.take(d.IDR)))
+        self.assertEqual(whole, [False, True])
+        self.settled()
+        self.assertEqual(self.h.metric("hss_pushes_refused_total"), 0)
+        self.assertFalse(self.attach(ulr_flags=SKIP))
+
+    def test_a_node_that_refuses_is_counted_and_asked_no_more(self):
+        for n, refusal in enumerate(({"result": 3001}, {"result": 5001, "experimental": True}), 1):
+            self.a.replies[d.IDR] = lambda idr, refusal=refusal: refusal
+            self.set(f"ambr.downlink.value={70 + n}")
+            self.a.take(d.IDR)
+            self.settled()
+            self.assertEqual(self.h.metric("hss_pushes_refused_total"), n)
+            self.assertTrue(self.attach(ulr_flags=SKIP), "the node has not got them")
+        self.h.wait_log("push_refused")
+
+    def test_the_last_apn_goes(self):
+        self.h.ctl("subscriber", "set", FIRST, 'slice=[{"sst":1,"default_indicator":true,"session":[]}]')
+        clr = self.a.take(d.CLR)
+        self.assertEqual(clr.one(CANCELLATION).number, 2)
+        self.nothing_came()
+        self.assertIsNone(self.h.location(FIRST)["mme"])
+
+    def test_roles_are_killed_while_it_is_pushed(self):
+        for n, role in enumerate(("worker-0", "worker-1", "loader")):
+            self.set(f"ambr.downlink.value={20 + n}")
+            self.h.kill_role(role)
+            idr = self.a.take(d.IDR, timeout=30)
+            self.assertEqual(codes(idr), [AMBR])
+            self.settled()
+            self.a.requests.clear()  # the same, again: its answer was lost with the role
+            self.assertEqual(self.a.call(self.a.dwr()).result, 2001)
+            self.assertFalse([r for r in self.a.requests if r.command != d.IDR])
+            self.a.requests.clear()
+            self.assertFalse(self.attach(ulr_flags=SKIP))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
