@@ -20,6 +20,7 @@
 #define SLOW  ADMIN_FLAG_SLOW
 #define TEXT_ROW ADMIN_FLAG_TEXT
 #define HERE  ADMIN_FLAG_HERE
+#define LOOKS ADMIN_FLAG_LOOKS
 #define COMMAND(WORDS, SERVED, FLAGS, HELP, EXAMPLE, ARGS)                                                            \
 	{.words = WORDS, .served = ADMIN_SERVED_##SERVED, .flags = FLAGS, .help = HELP, .example = EXAMPLE, .arg = {ARGS}},
 // clang-format on
@@ -31,6 +32,7 @@ const struct admin_command admin_command_rows[] = {
 #undef SLOW
 #undef TEXT_ROW
 #undef HERE
+#undef LOOKS
 #undef ARG
 const unsigned admin_command_cnt = sizeof(admin_command_rows) / sizeof(admin_command_rows[0]);
 

@@ -12,8 +12,8 @@
 
 enum admin_served { ADMIN_SERVED_LOADER, ADMIN_SERVED_FRONTENDS, ADMIN_SERVED_ADMIN };
 // SLOW: it may take minutes, and nothing is heard meanwhile.
-// TEXT: the only member of its row is a text, which is shown as it is. HERE: hssctl does it alone.
-enum { ADMIN_FLAG_INPUT = 1, ADMIN_FLAG_SLOW = 2, ADMIN_FLAG_TEXT = 4, ADMIN_FLAG_HERE = 8 };
+// TEXT: the only member of its row is a text, which is shown as it is. HERE: hssctl does it alone. LOOKS: it changes nothing.
+enum { ADMIN_FLAG_INPUT = 1, ADMIN_FLAG_SLOW = 2, ADMIN_FLAG_TEXT = 4, ADMIN_FLAG_HERE = 8, ADMIN_FLAG_LOOKS = 16 };
 enum admin_type {
 	ADMIN_TYPE_IMSI,
 	ADMIN_TYPE_MSISDN,
@@ -31,6 +31,7 @@ enum admin_type {
 };
 enum admin_how {
 	ADMIN_HOW_NEEDED,
+	ADMIN_HOW_WORD,
 	ADMIN_HOW_OPTION,
 	ADMIN_HOW_MANY,
 	ADMIN_HOW_FLAG,

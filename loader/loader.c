@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "loader/admin/admin.h"
+#include "loader/commands.h"
 #include "loader/admin/backup.h"
 #include "loader/app.h"
 #include "loader/commit/change.h"
@@ -130,7 +131,7 @@ int loader_init(struct loader *l, const struct loader_options *o)
 	if (rc == 0)
 		rc = hss_requests_new(l);
 	if (rc == 0)
-		rc = admin_new(l);
+		rc = admin_new(l, admin_commands);
 	if (rc == 0)
 		rc = hss_requests_load(l);
 	if (rc == 0 && l->config && l->config->store == STORE_CSV)

@@ -76,7 +76,7 @@ void hss_request_begin(const struct hss_request *q, struct wr *m, uint32_t comma
 	char session[CONFIG_NAME_MAX + 64], imsi[16];
 	int n = snprintf(session, sizeof session, "%s;%u;%u;%s", w->config->host, (unsigned)(q->row >> 32),
 			 (unsigned)q->row, what);
-	if (user.len == 0)
+	if (user.len == 0 && q->imsi.v)
 		user = slice_of(imsi, imsi_text(q->imsi, imsi));
 	header_begin(m, HEADER_R | HEADER_P | (q->tries ? HEADER_T : 0), command_code, w->app[q->app]->application, 0,
 		     (uint32_t)q->row);
@@ -85,7 +85,8 @@ void hss_request_begin(const struct hss_request *q, struct wr *m, uint32_t comma
 	wr_bytes(m, w->origin, w->origin_len);
 	avp_put_slice(m, AVP_CODE_Destination_Host, 0, AVP_M, q->host);
 	avp_put_slice(m, AVP_CODE_Destination_Realm, 0, AVP_M, q->realm);
-	avp_put_slice(m, AVP_CODE_User_Name, 0, AVP_M, user);
+	if (user.len)
+		avp_put_slice(m, AVP_CODE_User_Name, 0, AVP_M, user);
 }
 
 static struct entry *entry_of(struct worker *w, const struct hss_request *q, uint32_t frontend)

@@ -189,7 +189,7 @@ static int word_take(struct cli_args *a, char *word)
 	for (unsigned i = 0; i < ADMIN_ARG_MAX && a->command->arg[i].name; i++) {
 		const struct admin_arg *arg = &a->command->arg[i];
 
-		if (arg->how == ADMIN_HOW_NEEDED && !json_object_get(a->args, arg->name))
+		if ((arg->how == ADMIN_HOW_NEEDED || arg->how == ADMIN_HOW_WORD) && !json_object_get(a->args, arg->name))
 			return arg_put(a, arg, cli_word_name(arg), value_of(arg->type, word));
 		if (arg->how == ADMIN_HOW_FILE && !a->file) {
 			a->file = word;

@@ -60,6 +60,9 @@ void cli_usage_line(FILE *f, const struct admin_command *c)
 		case ADMIN_HOW_FILE:
 			fprintf(f, " %s", cli_word_name(arg));
 			break;
+		case ADMIN_HOW_WORD:
+			fprintf(f, " [%s]", cli_word_name(arg));
+			break;
 		case ADMIN_HOW_PAIRS:
 			fputs(" MEMBER=VALUE...", f);
 			break;

@@ -65,7 +65,7 @@ static void location_cancel(struct loader *l, struct call *c)
 		return;
 	}
 	*op = (struct op){.done = cancel_done, .what = OP_PUT, .rec = *r, .id = c->serial};
-	s6a_withdraw(&now, clock_wall_us(), CLR_REATTACH, &d);
+	s6a_withdraw(&now, clock_wall_us(), json_is_true(json_object_get(c->args, "reattach")) ? CLR_REATTACH : 0, &d);
 	if (!s6a_decide(l, op, &d, S6A_DROP_KEPT | S6A_TELL_UPSTREAM)) {
 		txn_forget(l, op);
 		admin_end(l, c, ADMIN_REFUSED, "the cache is full");
@@ -77,6 +77,8 @@ static void location_cancel(struct loader *l, struct call *c)
 const struct admin_command s6a_commands[] = {
 	{"location show", location_show, NULL},
 	{"location cancel", location_cancel, NULL},
+	{"location ask", s6a_location_ask, NULL},
+	{"reset", s6a_reset, NULL},
 	{"explain", s6a_explain, NULL},
 	{NULL, NULL, NULL},
 };

@@ -44,6 +44,10 @@ void s6a_list(struct loader *l, json_t *row, const struct cache_record *r);
 size_t s6a_common(struct loader *l, const struct config *config, uint8_t *out, size_t cap);
 extern const struct admin_command s6a_commands[];
 
+// ask.c: `hssctl location ask`, `hssctl reset`.
+void s6a_location_ask(struct loader *l, struct call *c);
+void s6a_question_answered(struct loader *l, const struct app_answer *a);
+void s6a_reset(struct loader *l, struct call *c);
 // explain.c: `hssctl explain`; and the last refusals of a subscriber, for `subscriber show`.
 void s6a_explain(struct loader *l, struct call *c);
 void s6a_show_more(struct loader *l, json_t *document, const struct cache_record *r);

@@ -67,6 +67,7 @@ const struct app_request_kind *s6a_request_kind(uint8_t purpose)
 	static const struct app_request_kind kinds[] = {
 		[S6A_CANCEL_MME] = {"CLR", false}, [S6A_CANCEL_SGSN] = {"CLR", false}, [S6A_INSERT_MME] = {"IDR", true},
 		[S6A_INSERT_SGSN] = {"IDR", true}, [S6A_DELETE_MME] = {"DSR", true},   [S6A_DELETE_SGSN] = {"DSR", true},
+		[S6A_ASK_MME] = {"IDR", false},	   [S6A_ASK_SGSN] = {"IDR", false},	[S6A_RESET] = {"RSR", false},
 	};
 	static const struct app_request_kind unknown = {"?", false};
 	return purpose < sizeof(kinds) / sizeof(*kinds) && kinds[purpose].command ? &kinds[purpose] : &unknown;
@@ -120,6 +121,10 @@ void s6a_answered(struct loader *l, struct op *op, const struct app_answer *a)
 		(taken ? is_told : is_refused)(l, op, a, sgsn ? S6A_SGSN : S6A_MME);
 		return;
 	}
+	case S6A_ASK_MME:
+	case S6A_ASK_SGSN:
+		s6a_question_answered(l, a);
+		return;
 	default:
 		return;
 	}

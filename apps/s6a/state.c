@@ -117,3 +117,19 @@ bool s6a_cancel_get(uint8_t purpose, struct slice data, struct s6a_cancel *out)
 		out->registered_us = rd_u64(&r);
 	return !r.err && (purpose == S6A_CANCEL_MME || purpose == S6A_CANCEL_SGSN);
 }
+
+struct slice s6a_question_data(const struct s6a_question *q, uint8_t out[S6A_QUESTION_LEN])
+{
+	struct wr w = wr_of(out, S6A_QUESTION_LEN);
+	wr_u32(&w, q->flags);
+	wr_u64(&w, q->call);
+	return wr_done(&w);
+}
+
+bool s6a_question_get(struct slice data, struct s6a_question *out)
+{
+	struct rd r = rd_slice(data);
+	out->flags = rd_u32(&r);
+	out->call = rd_u64(&r);
+	return !r.err && rd_left(&r) == 0;
+}

@@ -50,6 +50,14 @@ struct s6a_cancel {
 	uint64_t registered_us;
 	struct slice host, realm;
 };
+// An operator's question to a node: IDR-Flags, and the call that waits for the answer.
+struct s6a_question {
+	uint32_t flags;
+	uint64_t call;
+};
+#define S6A_QUESTION_LEN 12
+struct slice s6a_question_data(const struct s6a_question *q, uint8_t out[S6A_QUESTION_LEN]);
+bool s6a_question_get(struct slice data, struct s6a_question *out);
 #define S6A_CANCEL_DATA_LEN 16
 struct slice s6a_cancel_data(const struct s6a_cancel *c, uint8_t out[S6A_CANCEL_DATA_LEN]);
 bool s6a_cancel_get(uint8_t purpose, struct slice data, struct s6a_cancel *out);

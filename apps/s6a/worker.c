@@ -12,6 +12,7 @@
 #define CODE_CANCEL_LOCATION 317
 #define CODE_INSERT_DATA     319
 #define CODE_DELETE_DATA     320
+#define CODE_RESET	     322
 
 // A registration of this node that is newer than the reason to cancel it stands; and a node that has purged the
 // subscriber has nothing to cancel.
@@ -86,6 +87,38 @@ static bool compose_delete(struct hss_request *q, struct wr *m)
 	return true;
 }
 
+// ---- an operator's question, and a reset
+
+// Insert-Subscriber-Data-Request without data: only IDR-Flags (TS 29.272 7.3.103).
+static bool compose_question(const struct hss_request *q, struct wr *m)
+{
+	struct s6a_question ask;
+	if (!s6a_question_get(q->data, &ask))
+		return false;
+	hss_request_begin(q, m, CODE_INSERT_DATA, "ask", (struct slice){0});
+	size_t at = avp_group_begin(m, AVP_CODE_Subscription_Data, VENDOR_3GPP, AVP_M);
+	avp_group_end(m, at);
+	avp_put_u32(m, AVP_CODE_IDR_Flags, VENDOR_3GPP, AVP_M, ask.flags);
+	return true;
+}
+
+// Reset-Request (TS 29.272 7.2.15); `data` are the digits that IMSIs begin with, or nothing: all of the HSS's.
+static bool compose_reset(const struct hss_request *q, struct wr *m)
+{
+	hss_request_begin(q, m, CODE_RESET, "rsr", (struct slice){0});
+	if (q->data.len)
+		avp_put_slice(m, AVP_CODE_User_Id, VENDOR_3GPP, AVP_M, q->data);
+	return true;
+}
+
+// What a node answers to a question goes to the operator: the AVPs of its answer.
+static void ended(const struct hss_request *q, const struct hss_answer *a, struct wr *told)
+{
+	bool question = q->purpose == S6A_ASK_MME || q->purpose == S6A_ASK_SGSN;
+	if (question && a->msg.len > DIAMETER_HEADER_LEN && a->msg.len - DIAMETER_HEADER_LEN <= HSS_TOLD_MAX)
+		wr_bytes(told, a->msg.p + DIAMETER_HEADER_LEN, a->msg.len - DIAMETER_HEADER_LEN);
+}
+
 static bool compose(struct hss_request *q, struct wr *m)
 {
 	switch ((enum s6a_purpose)q->purpose) {
@@ -98,6 +131,11 @@ static bool compose(struct hss_request *q, struct wr *m)
 	case S6A_DELETE_MME:
 	case S6A_DELETE_SGSN:
 		return compose_delete(q, m);
+	case S6A_ASK_MME:
+	case S6A_ASK_SGSN:
+		return compose_question(q, m);
+	case S6A_RESET:
+		return compose_reset(q, m);
 	default:
 		return false; // of a later version
 	}
@@ -117,4 +155,5 @@ const struct worker_app s6a_worker = {
 	.commands = commands,
 	.command_cnt = sizeof commands / sizeof *commands,
 	.compose = compose,
+	.ended = ended,
 };

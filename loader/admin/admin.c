@@ -15,15 +15,19 @@
 #include "lib/base/secret.h"
 
 struct admin {
+	const struct admin_command *commands; // of the loader itself
 	struct call *call[ADMIN_CALLS_MAX];
 	struct event *again; // lists that go on after others had their turn
 	uint64_t serial;
 };
 
-int admin_new(struct loader *l)
+int admin_new(struct loader *l, const struct admin_command *commands)
 {
 	l->admin = calloc(1, sizeof(*l->admin));
-	return l->admin ? 0 : -ENOMEM;
+	if (!l->admin)
+		return -ENOMEM;
+	l->admin->commands = commands;
+	return 0;
 }
 
 static void call_free(struct loader *l, struct call **c)
@@ -147,7 +151,7 @@ static const struct admin_command *command_in(const struct admin_command *c, con
 // Of the loader itself, or of an application.
 static const struct admin_command *command_find(const struct loader *l, const char *name)
 {
-	const struct admin_command *found = command_in(admin_commands, name);
+	const struct admin_command *found = command_in(l->admin->commands, name);
 	for (unsigned i = 0; i < CACHE_APP_MAX && !found; i++)
 		if (l->app[i])
 			found = command_in(l->app[i]->commands, name);

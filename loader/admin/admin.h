@@ -56,7 +56,8 @@ struct admin_command {
 	void (*pump)(struct loader *l, struct call *c); // NULL, or: there is room for rows
 };
 
-int admin_new(struct loader *l) MUST_USE;
+// `commands` are the core's, ended by an empty row; the applications' are in their tables.
+int admin_new(struct loader *l, const struct admin_command *commands) MUST_USE;
 void admin_free(struct loader *l);
 void admin_frame(struct loader *l, const struct ipc_hdr *hdr, const uint8_t *body, uint32_t len);
 void admin_gone(struct loader *l); // hss-admin has gone: ends all calls
@@ -77,8 +78,6 @@ __attribute__((format(printf, 4, 5))) void admin_end(struct loader *l, struct ca
 // The same with further members; takes `members`.
 void admin_end_take(struct loader *l, struct call *c, json_t *members);
 
-// provision.c, location.c, import.c
-extern const struct admin_command admin_commands[];
 void import_data(struct loader *l, struct call *c, struct slice lines);
 void import_resume(struct loader *l, struct call *c);
 void import_tick(struct loader *l, struct call *c);

@@ -427,3 +427,42 @@ void hss_requests_tick(struct loader *l)
 	if (t->node_cnt > HSS_NODES_MAX / 2)
 		hss_nodes_forget_idle(t);
 }
+
+// ---- for operators
+
+unsigned hss_requests_retry(struct loader *l, imsi_t imsi, struct slice host)
+{
+	uint64_t now_ms = clock_mono_ms();
+	unsigned cnt = 0;
+	for (struct hss_node *n = l->requests->nodes; n; n = n->list) {
+		unsigned of_node = 0;
+		if (host.len && !slice_eq_nocase(hss_node_host(n), host))
+			continue;
+		for (unsigned lane = 0; lane < HSS_LANES; lane++)
+			for (struct hss_request *r = n->first[lane]; r; r = r->after)
+				if (!r->under_way && !r->question && (imsi.v == 0 || r->imsi.v == imsi.v)) {
+					r->due_ms = now_ms;
+					r->delay_ms = 0;
+					of_node++;
+				}
+		if (of_node)
+			hss_node_reached(n);
+		(void)send_due(l, n, now_ms, of_node);
+		cnt += of_node;
+	}
+	return cnt;
+}
+
+unsigned hss_requests_drop(struct loader *l, imsi_t imsi)
+{
+	unsigned cnt = 0;
+	for (struct hss_request *r = hss_row_first(l->requests, imsi), *next; r; r = next) {
+		next = r->next;
+		if (r->imsi.v != imsi.v || r->question)
+			continue;
+		done_entry(l, imsi, r->id);
+		hss_row_remove(l->requests, &r);
+		cnt++;
+	}
+	return cnt;
+}

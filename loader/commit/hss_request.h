@@ -35,3 +35,25 @@ void hss_requests_worker_lost(struct loader *l, unsigned worker);
 // Once a second: repeats and expires.
 void hss_requests_tick(struct loader *l);
 unsigned hss_requests_pending(const struct loader *l);
+
+// ---- for operators
+
+// A request as it stands. Slices are the table's.
+struct hss_request_view {
+	imsi_t imsi; // 0: about no subscriber
+	const char *application, *command;
+	struct slice host;
+	uint64_t created_us; // wall clock
+	uint32_t tries;
+	const char *state; // "waiting", "sent", "node_away"
+};
+#define HSS_BUCKETS 4096u
+// The bucket of a subscriber's requests.
+unsigned hss_requests_bucket(imsi_t imsi);
+// Calls `fn` with each request of a bucket, those of other subscribers among them.
+void hss_requests_each(const struct loader *l, unsigned bucket, void (*fn)(void *ctx, const struct hss_request_view *v),
+		       void *ctx);
+// Tries again now what waits for this subscriber (0: any) and this node (empty: any). Returns how many.
+unsigned hss_requests_retry(struct loader *l, imsi_t imsi, struct slice host);
+// Gives up what waits for a subscriber, as a part of the operation that has been begun for it. Returns how many.
+unsigned hss_requests_drop(struct loader *l, imsi_t imsi);

@@ -130,9 +130,14 @@ struct hss_request *hss_row_make(struct loader *l, imsi_t imsi, const struct hss
 	return r;
 }
 
+unsigned hss_requests_bucket(imsi_t imsi)
+{
+	return (unsigned)(ident_hash(imsi.v) % HSS_BUCKETS);
+}
+
 static struct hss_request **bucket_of(struct hss_requests *t, imsi_t imsi)
 {
-	return &t->bucket[ident_hash(imsi.v) % HSS_BUCKETS];
+	return &t->bucket[hss_requests_bucket(imsi)];
 }
 
 void hss_row_insert(struct hss_requests *t, struct hss_request *r)
@@ -174,7 +179,7 @@ void hss_row_remove(struct hss_requests *t, struct hss_request **rp)
 
 struct hss_request *hss_row_first(const struct hss_requests *t, imsi_t imsi)
 {
-	return t->bucket[ident_hash(imsi.v) % HSS_BUCKETS];
+	return t->bucket[hss_requests_bucket(imsi)];
 }
 
 struct hss_request *hss_row_find(const struct hss_requests *t, imsi_t imsi, uint64_t id)
@@ -213,4 +218,30 @@ void hss_nodes_forget_idle(struct hss_requests *t)
 		free(n);
 	}
 	t->look = t->nodes;
+}
+
+// ---- for operators
+
+static struct hss_request_view view_of(const struct loader *l, const struct hss_request *r, uint64_t now_ms)
+{
+	const struct loader_app *app = loader_app(l, r->app);
+	const struct app_request_kind *kind = app && app->request_kind ? app->request_kind(r->purpose) : NULL;
+	bool away = r->node->down_until_ms > now_ms;
+	return (struct hss_request_view){.imsi = r->imsi,
+					 .application = app ? app->name : "?",
+					 .command = kind ? kind->command : "?",
+					 .host = hss_node_host(r->node),
+					 .created_us = r->created_us,
+					 .tries = r->tries,
+					 .state = r->under_way ? "sent" : away ? "node_away" : "waiting"};
+}
+
+void hss_requests_each(const struct loader *l, unsigned bucket, void (*fn)(void *ctx, const struct hss_request_view *v),
+		       void *ctx)
+{
+	uint64_t now_ms = clock_mono_ms();
+	for (const struct hss_request *r = l->requests->bucket[bucket]; r; r = r->next) {
+		const struct hss_request_view v = view_of(l, r, now_ms);
+		fn(ctx, &v);
+	}
 }

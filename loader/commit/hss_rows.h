@@ -7,7 +7,6 @@
 
 #define HSS_REQUESTS_MAX 200000u
 #define HSS_NODES_MAX	 65536u
-#define HSS_BUCKETS	 4096u
 #define HSS_RETRY_MS	 10000u // the first delay; doubled each time
 
 enum hss_lane { HSS_AT_ONCE, HSS_PACED, HSS_LANES };

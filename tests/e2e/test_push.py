@@ -1,5 +1,8 @@
 """Changed subscription data reach the nodes that serve the subscriber: Insert- and Delete-Subscriber-Data (TS 29.272 5.2.2.1,
 5.2.2.2), with what has changed and nothing else, once, and nothing that events have overtaken."""
+import json
+import os
+import subprocess
 import time
 import unittest
 
@@ -184,6 +187,121 @@ class Push(unittest.TestCase):
             self.assertFalse([r for r in self.a.requests if r.command != d.IDR])
             self.a.requests.clear()
             self.assertFalse(self.attach(ulr_flags=SKIP))
+
+
+STATE, MME_STATE, USER_STATE, LOCATION, MME_LOCATION, ECGI, TAI, AGE, USER_ID, IDR_FLAGS = (1495, 1497, 1499, 1496, 1600, 1602, 1603,
+                                                                                          1611, 1444, 1490)
+
+
+class Ask(unittest.TestCase):
+    def setUp(self):
+        self.h = Hss()
+        self.h.provision(3)
+        self.a = d.Peer(self.h.port, "mme-a.test")
+        self.assertEqual(self.a.call(self.a.ulr(FIRST)).result, 2001)
+
+    def tearDown(self):
+        self.a.close()
+        self.assertEqual(self.h.stop(), 0)
+        self.h.close()
+
+    def ask(self, *more):
+        """`location ask` while the MME answers."""
+        p = subprocess.Popen([os.path.join(self.h.bin, "hssctl"), "--socket", self.h.socket, "--json", "location", "ask", FIRST,
+                              *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        idr = self.a.take(d.IDR)
+        out, error = p.communicate(timeout=30)
+        return idr, p.returncode, out, error
+
+    def test_the_answer_is_shown(self):
+        here = [d.v3(STATE, [d.v3(MME_STATE, [d.v3(USER_STATE, 4)])]),
+                d.v3(LOCATION, [d.v3(MME_LOCATION, [d.v3(ECGI, bytes.fromhex("00f1100a1b2c3d")), d.v3(TAI, bytes.fromhex("00f1101234")),
+                                                    d.v3(AGE, 7)])])]
+        self.a.replies[d.IDR] = lambda idr: {"more": here}
+        idr, code, out, _ = self.ask("--current")
+        self.assertEqual(idr.one(d.SUBSCRIPTION).avps, [])
+        self.assertEqual(idr.one(IDR_FLAGS).number, 4 | 8 | 16)
+        self.assertEqual(code, 0)
+        self.assertEqual(json.loads(out), {
+            "imsi": FIRST, "node": "mme-a.test", "user_state": "connected_reachable",
+            "location": {"cell": {"plmn": "00101", "eci": 0xa1b2c3d}, "tracking_area": {"plmn": "00101", "tac": 0x1234}, "age_min": 7,
+                         "current": False}})
+        # the node has sent nothing about it
+        self.a.replies[d.IDR] = lambda idr: {}
+        idr, code, out, _ = self.ask()
+        self.assertEqual(idr.one(IDR_FLAGS).number, 4 | 8)
+        self.assertEqual((code, json.loads(out)["user_state"], json.loads(out)["location"]), (0, None, None))
+
+    def test_the_answer_is_odd(self):
+        for more in ([d.v3(STATE, [d.v3(MME_STATE, [d.v3(USER_STATE, 99)])])],
+                     [d.v3(LOCATION, [d.v3(MME_LOCATION, [d.v3(ECGI, b"\0\xf1"), d.v3(TAI, b"\xff" * 5), d.v3(AGE, b"\1")])])],
+                     [d.v3(LOCATION, b"\0\0\6\x40\x80\0\xff\xff")], [d.v3(STATE, b"\xff" * 16)],
+                     [d.v3(LOCATION, b"\1" * 9000)]):
+            self.a.replies[d.IDR] = lambda idr, more=more: {"more": more}
+            _, code, out, error = self.ask()
+            self.assertIn(code, (0, 1), error)
+            if code == 0:
+                self.assertIsNone(json.loads(out)["user_state"])
+
+    def test_refusals_have_their_reason(self):
+        self.a.replies[d.IDR] = lambda idr: {"result": 5001, "experimental": True}
+        self.assertIn("does not know this subscriber", self.ask()[3])
+        self.a.replies[d.IDR] = lambda idr: {"result": 5012}
+        _, code, _, error = self.ask()
+        self.assertEqual(code, 1)
+        self.assertIn("answered 5012", error)
+        for who, reason in ((imsi(2), "no node serves"), (imsi(9), "no such subscriber")):
+            r = self.h.ctl("location", "ask", who, check=False)
+            self.assertEqual(r.returncode, 1)
+            self.assertIn(reason, r.stderr)
+        self.a.disconnect()
+        r = self.h.ctl("location", "ask", FIRST, check=False)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("mme-a.test can't be reached", r.stderr)
+        self.assertEqual(self.h.ctl_json("store", "status")["hss_requests_pending"], 0)
+
+    def test_reset(self):
+        with d.Peer(self.h.port, "mme-b.test") as b, d.Peer(self.h.port, "mme-c.test") as c:
+            self.assertEqual(b.call(b.ulr(imsi(2))).result, 2001)
+            self.h.ctl("reset")
+            rsr = self.a.take(d.RSR)
+            self.assertEqual((rsr.one(d.DEST_HOST).text, rsr.all(USER_ID), rsr.all(d.USER_NAME)), ("mme-a.test", [], []))
+            b.take(d.RSR)
+            self.assertEqual(c.call(c.dwr()).result, 2001)
+            self.assertEqual(c.requests, [], "it serves nobody")
+            self.h.ctl("reset", "--peer", "mme-b.test", "--imsi-prefix", "00101")
+            self.assertEqual(b.take(d.RSR).one(USER_ID).text, "00101")
+            for options, reason in ((("--imsi-prefix", "99"), "no node serves"), (("--peer", "mme-c.test"), "serves no such")):
+                r = self.h.ctl("reset", *options, check=False)
+                self.assertEqual(r.returncode, 1)
+                self.assertIn(reason, r.stderr)
+            self.assertEqual(self.a.call(self.a.dwr()).result, 2001)
+            self.assertEqual(self.a.requests, [])
+
+    def rows(self, *args):
+        return self.h.ctl("--json", "request", "list", *args).lines
+
+    def test_what_waits_is_listed_tried_again_and_dropped(self):
+        self.assertEqual(self.a.call(self.a.ulr(imsi(2))).result, 2001)
+        self.a.disconnect()
+        self.h.ctl("subscriber", "set", FIRST, "ambr.downlink.value=7")
+        self.h.ctl("subscriber", "delete", imsi(2))
+        self.h.until(lambda: all(r["state"] == "node_away" for r in self.rows()), "both have found no way")
+        rows = {(r["imsi"], r["application"], r["command"], r["node"]) for r in self.rows()}
+        self.assertEqual(rows, {(FIRST, "s6a", "IDR", "mme-a.test"), (imsi(2), "s6a", "CLR", "mme-a.test")})
+        self.assertEqual([r["imsi"] for r in self.rows(FIRST)], [FIRST])
+        self.assertEqual(self.rows(imsi(3)), [])
+        self.assertIn("IDR", self.h.ctl("request", "list").stdout)
+        self.assertEqual(self.h.ctl_json("request", "drop", imsi(2)), {"requests": 1})
+        self.assertEqual(self.h.ctl("request", "drop", imsi(2), check=False).returncode, 1)
+        self.h.kill()
+        self.h.start()
+        self.h.wait_served()
+        self.assertEqual([r["imsi"] for r in self.rows()], [FIRST])
+        self.a = d.Peer(self.h.port, "mme-a.test")
+        self.h.ctl("request", "retry", FIRST)
+        self.a.take(d.IDR, timeout=5)
+        self.h.until(lambda: self.rows() == [], "it has ended")
 
 
 if __name__ == "__main__":
