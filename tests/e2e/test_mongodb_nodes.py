@@ -84,6 +84,28 @@ class Nodes(unittest.TestCase):
         self.nodes[1].ctl("location", "cancel", imsi(1))
         self.nodes[0].until(lambda: self.sgsn(0) is None and not self.nodes[0].location(imsi(1))["mme"], "cancelled")
 
+    def test_a_change_is_pushed_once(self):
+        """By the node at which the subscriber has registered, although the MME is connected to both."""
+        here, there = self.peer(0, "mme.test"), self.peer(1, "mme.test")
+        self.assertEqual(here.call(here.ulr(imsi(1))).result, 2001)
+        self.nodes[1].wait_location(imsi(1), "mme.test")
+
+        def pushed(value, to, other, other_node):
+            self.c.update_one({"imsi": imsi(1)}, {"$set": {"ambr.downlink": {"value": value, "unit": 2}}})
+            ambr = to.take(d.IDR).one(d.SUBSCRIPTION).one(1435)
+            self.assertEqual(ambr.one(515).number, value * 10**6)
+            self.nodes[other_node].until(lambda: self.nodes[other_node].ctl_json("subscriber", "show", imsi(1))["ambr"]["downlink"][
+                "value"] == value, "known there, too")
+            self.assertEqual(other.call(other.dwr()).result, 2001)
+            self.assertEqual(other.requests, [])
+            self.assertEqual(self.nodes[other_node].ctl_json("store", "status")["hss_requests_pending"], 0)
+        pushed(7, here, there, 1)
+        self.assertEqual(there.call(there.ulr(imsi(1))).result, 2001)
+        mongo.wait_written(self.nodes[1])
+        self.nodes[0].until(lambda: self.nodes[0].location(imsi(1))["mme"]["time_us"] ==
+                            self.nodes[1].location(imsi(1))["mme"]["time_us"], "registered at the other one")
+        pushed(8, there, here, 0)
+
     def test_written_late(self):
         """The older location waits in an outbox while the newer one is written: it does not win when it arrives."""
         a, b = self.peer(0, "mme-a.test"), self.peer(1, "mme-b.test")
