@@ -148,6 +148,9 @@ static void check_peer(const struct check *k, uint32_t i)
 		refuse_at(k, line, key, "an address to connect to", "none");
 	if (p->connect && p->via == VIA_TLS && !k->c->tls_certificate[0])
 		refuse_at(k, line, "tls.certificate", "a file, for peers.list", "nothing");
+	snprintf(key, sizeof(key), "peers.list[%u].applications", i);
+	if (p->interconnect && p->application_cnt == 0)
+		refuse_at(k, line, key, "what other operators may use, for an interconnect", "none");
 	snprintf(key, sizeof(key), "peers.list[%u].host", i);
 	if (strcmp(p->host, k->c->host) == 0)
 		refuse_at(k, line, key, "another host than ours", "identity.host");

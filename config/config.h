@@ -17,7 +17,8 @@
 #define CONFIG_PEER_MAX	   256
 #define CONFIG_TLS_FILES   4
 #define CONFIG_SOURCE_MAX  2
-#define CONFIG_APP_MAX	   4
+#define CONFIG_APP_MAX	   8
+#define CONFIG_PARTNER_MAX 64
 #define CONFIG_HOST_MAX	   64
 #define CONFIG_REMEMBERED_MAX 48
 #define CONFIG_CAPABILITY_MAX 16
@@ -60,6 +61,7 @@ struct config_peer {
 	bool connect;	      // we connect to it, at addresses[0] (SCTP: at all)
 	uint16_t port;	      // there; 0: that of the transport
 	bool refuse_in_aia; // refuse in the AIA what a ULA would refuse (stock Open5GS MMEs drop error ULAs)
+	bool interconnect;  // other operators' requests come through it: they are checked (frontend/interconnect.h)
 };
 
 // A peer that was connected before this start, to be dialled (peers.dial_back). Not an option: hssd remembers it.
@@ -90,6 +92,9 @@ struct config {
 	struct config_peer peer[CONFIG_PEER_MAX];
 	uint32_t peer_cnt;
 	bool refuse_in_aia; // default for peers that are not listed
+	char partner_realms[CONFIG_PARTNER_MAX][CONFIG_NAME_MAX]; // that may come through interconnect peers; none: any but ours
+	uint32_t partner_realm_cnt;
+	bool interconnect_log_only; // what these checks find is logged and counted, and served all the same
 	bool dial_back;	    // peers that were connected before a start are dialled
 	uint32_t watchdog_ms;	   // Tw of RFC 3539, >= 6000
 	uint32_t cer_timeout_ms;   // a connection without CER is closed

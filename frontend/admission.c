@@ -19,6 +19,8 @@ void admission_configure(struct conn *c)
 	const struct config_peer *known = config_peer_find(config, slice_of(c->host, c->host_len));
 	c->watchdog.tw_ms = config->watchdog_ms < 6000 ? 6000 : config->watchdog_ms;
 	c->peer_flags = (known ? known->refuse_in_aia : config->refuse_in_aia) ? IPC_PEER_REFUSE_IN_AIA : 0;
+	if (known && known->interconnect)
+		c->peer_flags |= IPC_PEER_INTERCONNECT | (config->interconnect_log_only ? IPC_PEER_LOG_ONLY : 0);
 	c->max_pending = known && known->max_pending ? known->max_pending : config->max_pending;
 	c->max_rate = known ? known->max_rate : 0;
 }

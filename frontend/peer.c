@@ -9,11 +9,13 @@
 #include "frontend/dial.h"
 #include "frontend/frontend.h"
 #include "frontend/hss_request.h"
+#include "frontend/interconnect.h"
 #include "frontend/route.h"
 #include "frontend/check.h"
 #include "lib/base/clock.h"
 #include "lib/base/ident.h"
 #include "lib/base/log.h"
+#include "lib/diameter/avp.h"
 
 #define RESULT_ELECTION_LOST 4003 // RFC 6733 7.1.4
 #define CLOSING_MS           5000 // after a DPR of either side
@@ -417,6 +419,32 @@ static void process_cea(struct conn *c, const struct header *h, const uint8_t *m
 	c->state = PEER_I_OPEN;
 }
 
+// What is wrong with a request of another operator (interconnect.h): counted and logged. NULL: it is served.
+static const char *interconnect_refusal(struct conn *c, const struct command *cmd, const uint8_t *msg, uint32_t len,
+					const struct avp_slot *slots, struct verdict *v)
+{
+	static struct log_limit limit;
+	struct frontend *fe = c->fe;
+	const struct check_slots *s = check_slots_of(cmd);
+	struct interconnect_asked q = {.host = check_data(msg, slots, s->origin_host)};
+	struct avp realm;
+	uint32_t result;
+	if (avp_find(slice_of(msg + DIAMETER_HEADER_LEN, len - DIAMETER_HEADER_LEN), AVP_CODE_Origin_Realm, 0, &realm))
+		q.realm = realm.data;
+	if (s->session_id != SCREEN_NONE)
+		q.session = check_data(msg, slots, s->session_id);
+	const char *why = interconnect_finding(fe->config, fe->node.realm, &q, &result);
+	if (!why)
+		return NULL;
+	bool served = fe->config->interconnect_log_only;
+	stat_add(fe->stats, STAT_INTERCONNECT, 1);
+	if (log_limit_pass(&limit, 5))
+		log_warn("interconnect_finding", LOG_SLICE("peer", slice_of(c->host, c->host_len)),
+			 LOG_STR("command", cmd->name), LOG_STR("reason", why), LOG_STR("refused", served ? "no" : "yes"));
+	check_verdict(v, result);
+	return served ? NULL : why;
+}
+
 // ---- messages of an open connection --------------------------------------------------------------
 
 static void process_request(struct conn *c, const struct header *h, const uint8_t *msg, uint32_t len)
@@ -441,6 +469,11 @@ static void process_request(struct conn *c, const struct header *h, const uint8_
 	}
 	if (!check_request(fe, cmd, msg, len, slots, &v)) {
 		route_refuse(fe, c, cmd, msg, len, &v, "malformed");
+		return;
+	}
+	const char *why = c->peer_flags & IPC_PEER_INTERCONNECT ? interconnect_refusal(c, cmd, msg, len, slots, &v) : NULL;
+	if (why) {
+		route_refuse(fe, c, cmd, msg, len, &v, why);
 		return;
 	}
 	if (!route_request(fe, c, cmd, msg, len, slots)) {

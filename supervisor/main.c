@@ -122,6 +122,24 @@ static void warn_of_open_state(const struct hssd *h)
 			 LOG_STR("expected", "mode 0700"));
 }
 
+static bool is_loopback(const char *address)
+{
+	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+// peers.accept: any is for a lab: everybody who reaches a listener may ask for vectors.
+static void warn_of_any_peer(const struct config *c)
+{
+	for (uint32_t i = 0; c->accept == ACCEPT_ANY && i < c->listen_cnt; i++) {
+		bool verified = c->listen[i].transport == TRANSPORT_TLS && c->tls_verify == TLS_VERIFY_REQUIRED;
+		if (is_loopback(c->listen[i].address) || verified)
+			continue;
+		log_warn("any_peer_may_ask", LOG_STR("address", c->listen[i].address), LOG_INT("port", c->listen[i].port),
+			 LOG_STR("expected", "peers.accept: listed, and the peers in peers.list"));
+		return;
+	}
+}
+
 static bool roles_start(struct hssd *h)
 {
 	roles_plan(h);
@@ -212,6 +230,7 @@ static int serve(struct hssd *h)
 	}
 	say_as_log();
 	warn_of_open_state(h);
+	warn_of_any_peer(&h->config);
 	if (!events_make(h)) {
 		say("event loop: %s", err_text(errno));
 		goto out;

@@ -101,9 +101,10 @@ static bool roaming_refused(const struct s6a_policy_answer *a, struct s6a_refusa
 static bool policy_refused(const struct s6a_policy *p, const struct cache_profile *profile, const struct s6a_asked *q,
 			   struct s6a_policy_asked *asked, struct s6a_admitted *how, struct s6a_refusal *no)
 {
-	if (p->realm_check != ROAMING_CHECK_OFF && !s6a_policy_realm_fits(p, asked, q->realm_is_ours)) {
+	unsigned check = p->realm_check > q->realm_check ? p->realm_check : q->realm_check;
+	if (check != ROAMING_CHECK_OFF && !s6a_policy_realm_fits(p, asked, q->realm_is_ours)) {
 		how->realm_misfits = true;
-		if (p->realm_check == ROAMING_CHECK_ENFORCE) {
+		if (check == ROAMING_CHECK_ENFORCE) {
 			*no = (struct s6a_refusal){.result = q->air ? (uint32_t)RESULT_AUTHORIZATION_REJECTED : (uint32_t)EXP_ROAMING_NOT_ALLOWED,
 						   .experimental = !q->air,
 						   .reason = S6A_REALM};
@@ -126,7 +127,7 @@ bool s6a_refused(const struct s6a_policy *p, const struct cache *c, const struct
 	*how = (struct s6a_admitted){0};
 	if (q->air && rec->flags & RECORD_NO_PACKET)
 		return refuse(no, EXP_UNKNOWN_EPS_SUBSCRIPTION, S6A_NO_PACKET);
-	bool rules = p || rec->flags & RECORD_ROAMING;
+	bool rules = p || rec->flags & RECORD_ROAMING || q->realm_check != ROAMING_CHECK_OFF;
 	if (q->air && !rules && !q->early)
 		return false;
 	struct s6a_policy_asked asked = {.imsi = rec->imsi, .rat = q->air ? 0 : q->rat, .realm = q->realm};
@@ -149,7 +150,7 @@ void s6a_reason_text(enum s6a_reason reason, uint32_t line, char *out)
 		[S6A_NO_APN] = "no APN for this kind of access",
 		[S6A_NO_EPC] = "core_network_restrictions forbids the EPC",
 		[S6A_RAT_RESTRICTED] = "access_restriction_data forbids this RAT",
-		[S6A_REALM] = "roaming.realm_check: Origin-Realm does not fit Visited-PLMN-Id",
+		[S6A_REALM] = "Origin-Realm does not fit Visited-PLMN-Id (roaming.realm_check, or the peer is an interconnect)",
 		[S6A_ROAMING_DEFAULT] = "roaming.default",
 		[S6A_BARRED_ALL] = "operator_determined_barring: all packet services",
 		[S6A_BARRED_HPLMN] = "operator_determined_barring: roamers, APNs of the home network",

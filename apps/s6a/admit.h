@@ -63,6 +63,7 @@ struct s6a_asked {
 	const uint8_t *plmn;
 	struct slice realm;	// Origin-Realm
 	bool realm_is_ours;
+	uint8_t realm_check; // enum roaming_check for this peer; roaming.realm_check counts as well
 };
 
 struct s6a_admitted {

@@ -20,7 +20,7 @@ size_t s6a_common(struct loader *l, const struct config *config, uint8_t *out, s
 {
 	const struct s6a_options *o = &config->s6a;
 	(void)l;
-	if (!o->rule_cnt && o->action == ROAMING_ALLOW && !o->home_cnt && o->realm_check == ROAMING_CHECK_OFF)
+	if (!o->rule_cnt && o->action == ROAMING_ALLOW && !o->home_cnt && !o->realm_cnt && o->realm_check == ROAMING_CHECK_OFF)
 		return 0; // nothing is denied anywhere
 	return cap < S6A_POLICY_LEN_MAX ? 0 : s6a_policy_make(o, (struct s6a_policy *)(void *)out);
 }
@@ -36,7 +36,7 @@ struct explain {
 	uint32_t rat;
 	char host[256];
 	char realm[256];
-	bool early;
+	bool early, interconnect;
 };
 
 static const struct {
@@ -128,6 +128,7 @@ static void read_node(struct explain *e)
 		snprintf(e->realm, sizeof(e->realm), "%s", dot ? dot + 1 : config->realm);
 	const struct config_peer *peer = config ? config_peer_find(config, host) : NULL;
 	e->early = peer ? peer->refuse_in_aia : config && config->refuse_in_aia;
+	e->interconnect = peer && peer->interconnect && !config->interconnect_log_only;
 }
 
 // ---- what is said
@@ -192,6 +193,7 @@ static void say(const struct explain *e, bool air)
 			      .rat = e->rat,
 			      .plmn = e->plmn,
 			      .realm = slice_str(e->realm),
+			      .realm_check = e->interconnect ? ROAMING_CHECK_ENFORCE : ROAMING_CHECK_OFF,
 			      .realm_is_ours = e->l->config && config_realm_served(e->l->config, slice_str(e->realm))};
 	struct s6a_admitted how;
 	struct s6a_refusal no = {.result = RESULT_SUCCESS};

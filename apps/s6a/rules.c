@@ -71,7 +71,9 @@ bool s6a_answer_if_refused(struct request *r, const struct cache_record *rec, st
 	const struct s6a_policy *p = s6a_policy_of(cache_common_get(&r->w->cache, app_s6a));
 	struct s6a_admitted how;
 	struct s6a_refusal no;
-	if (p && p->realm_check != ROAMING_CHECK_OFF)
+	if (r->in.peer_flags & IPC_PEER_INTERCONNECT)
+		q->realm_check = r->in.peer_flags & IPC_PEER_LOG_ONLY ? ROAMING_CHECK_LOG : ROAMING_CHECK_ENFORCE;
+	if (q->realm_check != ROAMING_CHECK_OFF || (p && p->realm_check != ROAMING_CHECK_OFF))
 		q->realm_is_ours = config_realm_served(r->w->config, q->realm);
 	bool refused = s6a_refused(p, &r->w->cache, rec, q, &how, &no);
 	if (how.realm_misfits)

@@ -64,6 +64,8 @@ static inline unsigned ipc_worker_of(uint64_t hash, unsigned worker_cnt)
 
 enum ipc_peer_flag {
 	IPC_PEER_REFUSE_IN_AIA = 1, // configured for this peer
+	IPC_PEER_INTERCONNECT = 2,  // other operators' requests come through it
+	IPC_PEER_LOG_ONLY = 4,	    // what is found wrong with them is logged, and served all the same
 };
 
 // ANSWER: the whole Diameter message; hdr.id is that of the REQUEST.
