@@ -8,6 +8,8 @@
 #include "worker/aka.h"
 #include "worker/worker.h"
 
+#define AIR_SEND_UE_USAGE 1u // AIR-Flags (TS 29.272 7.3.201)
+
 struct air {
 	struct request *r;
 	const struct cache_record *rec;
@@ -120,6 +122,15 @@ static bool air_put_vectors(struct air *a, struct wr *w)
 	return ok;
 }
 
+// UE-Usage-Type, if the subscription has one (TS 29.272 5.2.3.1.3): the MME selects a dedicated core network by it.
+static void put_ue_usage(const struct air *a, struct wr *w)
+{
+	const struct cache_profile *p = cache_profile(&a->r->w->cache, a->rec);
+	struct avp usage;
+	if (p && avp_find(slice_of(p->avps, p->head_len), AVP_CODE_UE_Usage_Type, VENDOR_3GPP, &usage))
+		avp_put_slice(w, AVP_CODE_UE_Usage_Type, VENDOR_3GPP, 0, usage.data);
+}
+
 static void air_answer(struct air *a)
 {
 	// vectors first: their failure changes the result, which stands before them in the answer
@@ -133,6 +144,8 @@ static void air_answer(struct air *a)
 	request_answer_begin(a->r, &w, RESULT_SUCCESS, false, wr_len(&vectors) + 128);
 	s6a_features_put(&w, &a->features);
 	wr_bytes(&w, info, wr_len(&vectors));
+	if (request_u32(a->r, SLOT_AIR_AIR_Flags, 0) & AIR_SEND_UE_USAGE)
+		put_ue_usage(a, &w);
 	stat_add(a->r->w->stats, STAT_VECTORS, a->eutran_cnt + a->utran_cnt);
 	request_answer_end(a->r, &w);
 	secret_wipe(info, wr_len(&vectors));

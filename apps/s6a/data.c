@@ -5,35 +5,46 @@
 
 #define VENDOR_3GPP 10415
 
-// An item's AVPs; `deletion`: the bit of DSR-Flags that takes it away, 0 when there is none. An MSISDN without another in
-// its place stays in the node: S6a has no way to withdraw it. APNs are never all gone here: then the subscription ends.
+// An item's AVPs, and how it is taken away: by a bit of DSR-Flags (TS 29.272 7.3.25), or by an IDR with the value 0, which
+// says the same as nothing. Otherwise it is never missing: APNs are never all gone here, for then the subscription ends. (A
+// RAT-Frequency-Selection-Priority-ID stays in the node until there is another one: nothing takes it away.)
 struct item {
 	uint32_t code;
-	enum s6a_item item;
-	uint32_t deletion;
+	uint8_t item; // enum s6a_item
+	uint8_t deletion; // 1 + the bit of DSR-Flags
+	bool zero;
 };
 
 static const struct item items[] = {
-	{AVP_CODE_MSISDN, ITEM_MSISDN, 0},
-	{AVP_CODE_A_MSISDN, ITEM_A_MSISDN, 1u << 16},
-	{AVP_CODE_Subscriber_Status, ITEM_STATUS, 0},
-	{AVP_CODE_Operator_Determined_Barring, ITEM_STATUS, 0},
-	{AVP_CODE_Network_Access_Mode, ITEM_ACCESS_MODE, 0},
-	{AVP_CODE_Access_Restriction_Data, ITEM_ACCESS_RESTRICTION, 0},
-	{AVP_CODE_Core_Network_Restrictions, ITEM_CORE_RESTRICTIONS, 0},
-	{AVP_CODE_Regional_Subscription_Zone_Code, ITEM_ZONES, 1u << 0},
-	{AVP_CODE__3GPP_Charging_Characteristics, ITEM_CHARGING, 1u << 2},
-	{AVP_CODE_AMBR, ITEM_AMBR, 0},
-	{AVP_CODE_Subscribed_Periodic_RAU_TAU_Timer, ITEM_TIMER, 1u << 14},
-	{AVP_CODE_APN_Configuration_Profile, ITEM_APNS, 0},
-	{AVP_CODE_GPRS_Subscription_Data, ITEM_GPRS, 0},
+	{AVP_CODE_MSISDN, ITEM_MSISDN, 1 + 23, false},
+	{AVP_CODE_A_MSISDN, ITEM_A_MSISDN, 1 + 16, false},
+	{AVP_CODE_Subscriber_Status, ITEM_STATUS, 0, false},
+	{AVP_CODE_Operator_Determined_Barring, ITEM_STATUS, 0, false},
+	{AVP_CODE_Network_Access_Mode, ITEM_ACCESS_MODE, 0, false},
+	{AVP_CODE_Access_Restriction_Data, ITEM_ACCESS_RESTRICTION, 0, false},
+	{AVP_CODE_Core_Network_Restrictions, ITEM_CORE_RESTRICTIONS, 0, true},
+	{AVP_CODE_Regional_Subscription_Zone_Code, ITEM_ZONES, 1 + 0, false},
+	{AVP_CODE__3GPP_Charging_Characteristics, ITEM_CHARGING, 1 + 2, false},
+	{AVP_CODE_AMBR, ITEM_AMBR, 0, false},
+	{AVP_CODE_Subscribed_Periodic_RAU_TAU_Timer, ITEM_TIMER, 1 + 14, false},
+	{AVP_CODE_APN_Configuration_Profile, ITEM_APNS, 0, false},
+	{AVP_CODE_GPRS_Subscription_Data, ITEM_GPRS, 0, false},
+	{AVP_CODE_APN_OI_Replacement, ITEM_APN_OI, 1 + 10, false},
+	{AVP_CODE_STN_SR, ITEM_STN_SR, 1 + 4, false},
+	{AVP_CODE_RAT_Frequency_Selection_Priority_ID, ITEM_RFSP, 0, false},
+	{AVP_CODE_UE_Usage_Type, ITEM_UE_USAGE, 1 + 24, false},
+	{AVP_CODE_MPS_Priority, ITEM_MPS, 0, true},
+	{AVP_CODE_Subscribed_VSRVCC, ITEM_VSRVCC, 1 + 15, false},
+	{AVP_CODE_ICS_Indicator, ITEM_ICS, 0, true},
+	{AVP_CODE_Active_Time, ITEM_ACTIVE_TIME, 1 + 29, false},
+	{AVP_CODE_Service_Gap_Time, ITEM_SERVICE_GAP, 1 + 31, false},
 };
 
 static enum s6a_item item_of(const struct avp *a)
 {
 	for (unsigned i = 0; i < sizeof items / sizeof *items; i++)
 		if (a->vendor == VENDOR_3GPP && a->code == items[i].code)
-			return items[i].item;
+			return (enum s6a_item)items[i].item;
 	return ITEM_OTHER;
 }
 
@@ -95,11 +106,12 @@ static void hashes_of(const struct cache_record *r, const struct cache_profile *
 	}
 }
 
-static uint32_t deletable(void)
+// The items that are taken away by a DSR, or by a zero.
+static uint32_t items_by(bool zero)
 {
 	uint32_t bits = 0;
 	for (unsigned i = 0; i < sizeof items / sizeof *items; i++)
-		if (items[i].deletion)
+		if (zero ? items[i].zero : items[i].deletion != 0)
 			bits |= 1u << items[i].item;
 	return bits;
 }
@@ -117,9 +129,8 @@ struct s6a_difference s6a_differs(const struct cache *c, const struct cache_reco
 		else if (old[i] && !new[i])
 			d.gone |= 1u << i;
 	}
-	// restrictions that are lifted are sent as none
-	d.changed |= d.gone & 1u << ITEM_CORE_RESTRICTIONS;
-	d.gone &= deletable();
+	d.changed |= d.gone & items_by(true);
+	d.gone &= items_by(false);
 	return d;
 }
 
@@ -128,22 +139,20 @@ bool s6a_put_items(struct wr *w, const struct cache_record *r, const struct cach
 {
 	struct source s;
 	struct avp a;
-	bool any = false, restricted = false;
+	uint32_t there = 0, zero = wanted == ITEMS_ALL ? 0 : wanted & items_by(true);
 	source_begin(&s, r, p, view);
 	while (source_next(&s, &a)) {
 		enum s6a_item item = item_of(&a);
+		there |= 1u << item;
 		if (!(wanted >> item & 1))
 			continue;
-		restricted |= item == ITEM_CORE_RESTRICTIONS;
 		wr_slice(w, a.whole);
 		wr_zero(w, -a.whole.len & 3u);
-		any = true;
 	}
-	if (wanted != ITEMS_ALL && wanted >> ITEM_CORE_RESTRICTIONS & 1 && !restricted) {
-		avp_put_u32(w, AVP_CODE_Core_Network_Restrictions, VENDOR_3GPP, 0, 0);
-		any = true;
-	}
-	return any;
+	for (unsigned i = 0; i < sizeof items / sizeof *items; i++)
+		if ((zero & ~there) >> items[i].item & 1)
+			avp_put_u32(w, items[i].code, VENDOR_3GPP, 0, 0);
+	return (there & wanted) | (zero & ~there);
 }
 
 uint32_t s6a_deletion_flags(const struct cache_record *r, const struct cache_profile *p, const struct s6a_view *view,
@@ -153,8 +162,8 @@ uint32_t s6a_deletion_flags(const struct cache_record *r, const struct cache_pro
 	uint32_t flags = 0;
 	hashes_of(r, p, view, hash);
 	for (unsigned i = 0; i < sizeof items / sizeof *items; i++)
-		if (wanted >> items[i].item & 1 && !hash[items[i].item])
-			flags |= items[i].deletion;
+		if (wanted >> items[i].item & 1 && !hash[items[i].item] && items[i].deletion)
+			flags |= 1u << (items[i].deletion - 1);
 	return flags;
 }
 

@@ -24,6 +24,15 @@ enum s6a_item {
 	ITEM_TIMER,
 	ITEM_APNS,
 	ITEM_GPRS,
+	ITEM_APN_OI,
+	ITEM_STN_SR,
+	ITEM_RFSP,
+	ITEM_UE_USAGE,
+	ITEM_MPS,
+	ITEM_VSRVCC,
+	ITEM_ICS,
+	ITEM_ACTIVE_TIME,
+	ITEM_SERVICE_GAP,
 	ITEM_OTHER, // an AVP that the table does not have
 	ITEM_CNT
 };

@@ -84,6 +84,37 @@ static void put_apn(struct wr *w, const struct apn *a, uint32_t id)
 	avp_group_end(w, at);
 }
 
+// An international number as TBCD (TS 29.272 7.3.39).
+static void put_stn_sr(struct wr *w, struct slice digits)
+{
+	uint8_t out[8] = {0};
+	if (digits.len == 0 || digits.len > 2 * sizeof(out))
+		return;
+	for (uint32_t i = 0; i < digits.len; i += 2)
+		out[i / 2] = (uint8_t)((digits.p[i] - '0') | (i + 1 < digits.len ? digits.p[i + 1] - '0' : 0xf) << 4);
+	avp_put(w, AVP_CODE_STN_SR, VENDOR_3GPP, AVP_M, out, (digits.len + 1) / 2);
+}
+
+// Those of later releases have no M bit: a node that does not know one still takes the message.
+static void put_options(struct wr *w, const struct s6a_subscription *s)
+{
+	static const struct {
+		uint32_t code;
+		uint8_t flags;
+	} avps[S6A_OPTION_CNT] = {
+		[OPTION_RFSP] = {AVP_CODE_RAT_Frequency_Selection_Priority_ID, AVP_M},
+		[OPTION_UE_USAGE] = {AVP_CODE_UE_Usage_Type, 0},
+		[OPTION_MPS] = {AVP_CODE_MPS_Priority, 0},
+		[OPTION_VSRVCC] = {AVP_CODE_Subscribed_VSRVCC, 0},
+		[OPTION_ICS] = {AVP_CODE_ICS_Indicator, 0},
+		[OPTION_ACTIVE_TIME] = {AVP_CODE_Active_Time, 0},
+		[OPTION_SERVICE_GAP] = {AVP_CODE_Service_Gap_Time, 0},
+	};
+	for (unsigned i = 0; i < S6A_OPTION_CNT; i++)
+		if (s->options >> i & 1)
+			avp_put_u32(w, avps[i].code, VENDOR_3GPP, avps[i].flags, s->option[i]);
+}
+
 static void put_head(struct wr *w, const struct s6a_subscription *s)
 {
 	put_u32(w, AVP_CODE_Subscriber_Status, s->status);
@@ -98,6 +129,10 @@ static void put_head(struct wr *w, const struct s6a_subscription *s)
 		avp_put(w, AVP_CODE_Regional_Subscription_Zone_Code, VENDOR_3GPP, AVP_M, s->zone[i], 2);
 	if (s->charging.len)
 		avp_put_slice(w, AVP_CODE__3GPP_Charging_Characteristics, VENDOR_3GPP, AVP_M, s->charging);
+	if (s->apn_oi.len)
+		avp_put_slice(w, AVP_CODE_APN_OI_Replacement, VENDOR_3GPP, AVP_M, s->apn_oi);
+	put_stn_sr(w, s->stn_sr);
+	put_options(w, s);
 	if (s->apn_cnt)
 		put_ambr(w, s->ul, s->dl);
 	avp_put_u32(w, AVP_CODE_Subscribed_Periodic_RAU_TAU_Timer, VENDOR_3GPP, 0,
@@ -107,7 +142,8 @@ static void put_head(struct wr *w, const struct s6a_subscription *s)
 static void put_epc(struct wr *w, const struct s6a_subscription *s)
 {
 	size_t at = avp_group_begin(w, AVP_CODE_APN_Configuration_Profile, VENDOR_3GPP, AVP_M);
-	put_u32(w, AVP_CODE_Context_Identifier, 1); // the default APN: the first
+	int first = s6a_default_apn(s);
+	put_u32(w, AVP_CODE_Context_Identifier, first < 0 ? 1 : (uint32_t)first + 1);
 	put_u32(w, AVP_CODE_All_APN_Configurations_Included_Indicator, 0);
 	for (unsigned i = 0; i < s->apn_cnt; i++)
 		put_apn(w, &s->apn[i], i + 1);

@@ -195,6 +195,59 @@ static enum doc_result take_apn(struct s6a_subscription *s, struct doc_walk *w, 
 
 // ---- members of S6a
 
+static bool take_option(struct s6a_subscription *s, enum s6a_option option, uint32_t value)
+{
+	s->option[option] = value;
+	s->options |= 1u << option;
+	return true;
+}
+
+static bool digits(struct slice text)
+{
+	for (uint32_t i = 0; i < text.len; i++)
+		if (text.p[i] < '0' || text.p[i] > '9')
+			return false;
+	return text.len != 0;
+}
+
+// Members of later releases. false: it is none of them.
+static bool take_further(struct s6a_subscription *s, const struct doc_at *at)
+{
+	uint32_t n = (uint32_t)at->value->n;
+	switch ((enum doc_s6a_row)at->node->row) {
+	case S6A_apn_oi:
+		s->apn_oi = at->value->text;
+		return true;
+	case S6A_default_apn:
+		s->default_apn = at->value->text;
+		return true;
+	case S6A_rfsp:
+		return take_option(s, OPTION_RFSP, n);
+	case S6A_ue_usage:
+		return take_option(s, OPTION_UE_USAGE, n);
+	case S6A_mps:
+		return take_option(s, OPTION_MPS, n);
+	case S6A_vsrvcc: // its only value says that it is subscribed
+		return !at->value->yes || take_option(s, OPTION_VSRVCC, 0);
+	case S6A_ics:
+		return take_option(s, OPTION_ICS, at->value->yes);
+	case S6A_active_time:
+		return take_option(s, OPTION_ACTIVE_TIME, n);
+	case S6A_service_gap:
+		return take_option(s, OPTION_SERVICE_GAP, n);
+	default:
+		return false;
+	}
+}
+
+static enum doc_result take_stn_sr(struct s6a_subscription *s, struct doc_walk *w, struct slice text)
+{
+	if (!digits(text))
+		return doc_bad(w, "", "expected digits, got other characters");
+	s->stn_sr = text;
+	return DOC_GO;
+}
+
 // What is not an APN's. false: it is.
 static bool take_subscriber(struct s6a_subscription *s, const struct doc_at *at)
 {
@@ -305,9 +358,11 @@ static bool take_location(struct s6a_said *s, const struct doc_at *at)
 static enum doc_result take(struct doc_walk *w, const struct doc_at *at, void *into)
 {
 	struct s6a_subscription *s = into;
-	if (take_location(&s->said, at) || take_subscriber(s, at))
+	if (take_location(&s->said, at) || take_subscriber(s, at) || (at->step == DOC_VALUE && take_further(s, at)))
 		return DOC_GO;
 	switch ((enum doc_s6a_row)at->node->row) {
+	case S6A_stn_sr:
+		return at->step == DOC_VALUE ? take_stn_sr(s, w, at->value->text) : DOC_GO;
 	case S6A_roaming:
 		return s6a_take_roaming(w, at->value, s);
 	case S6A_slices:
@@ -338,11 +393,25 @@ static void begin(void *into)
 	s->rau_s = TAU_DEFAULT_S;
 }
 
+int s6a_default_apn(const struct s6a_subscription *s)
+{
+	int first = -1;
+	for (unsigned i = 0; i < s->apn_cnt; i++) {
+		bool wildcard = slice_eq(s->apn[i].name, slice_str("*"));
+		if (s->default_apn.len && slice_eq_nocase(s->apn[i].name, s->default_apn))
+			return wildcard ? -1 : (int)i;
+		if (first < 0 && !wildcard)
+			first = (int)i;
+	}
+	return s->default_apn.len ? -1 : first;
+}
+
 // A node has two names, or it is none.
 static enum doc_result end(struct doc_walk *w, void *into)
 {
 	struct s6a_subscription *s = into;
-	(void)w;
+	if (s->apn_cnt && s6a_default_apn(s) < 0 && s->default_apn.len)
+		return doc_bad(w, "default_apn", "expected the name of one of its APNs, not the wildcard");
 	for (unsigned i = 0; i < S6A_KIND_CNT; i++) {
 		struct s6a_serving *v = &s->said.serving[i];
 		if (v->host.len == 0 || v->realm.len == 0)

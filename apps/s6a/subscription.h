@@ -24,6 +24,18 @@ struct apn {
 	struct slice charging;
 };
 
+// Members that become one AVP with a number.
+enum s6a_option {
+	OPTION_RFSP,
+	OPTION_UE_USAGE,
+	OPTION_MPS,
+	OPTION_VSRVCC,
+	OPTION_ICS,
+	OPTION_ACTIVE_TIME,
+	OPTION_SERVICE_GAP,
+	S6A_OPTION_CNT
+};
+
 // Slices point into the document.
 struct s6a_subscription {
 	struct s6a_said said;
@@ -33,6 +45,9 @@ struct s6a_subscription {
 	uint32_t own_len;
 	uint8_t zone[ZONE_MAX][2];
 	unsigned zone_cnt;
+	struct slice stn_sr, apn_oi, default_apn; // empty: none
+	uint32_t option[S6A_OPTION_CNT];
+	uint32_t options; // 1 << enum s6a_option: those that are there
 	uint64_t rau_s;
 	uint64_t ul, dl;
 	struct slice charging;
@@ -56,6 +71,9 @@ static inline uint32_t s6a_odb_bits(uint32_t number)
 
 // roaming.c: the member roaming, a text or a list, as octets of policy.h.
 enum doc_result s6a_take_roaming(struct doc_walk *w, const struct doc_value *v, struct s6a_subscription *s);
+
+// The place of the default APN: never the wildcard (TS 29.272 7.3.33). -1: default_apn names none, or there is only a wildcard.
+int s6a_default_apn(const struct s6a_subscription *s);
 
 // profile.c: the profile's bytes. false when they do not fit into `cap`.
 bool s6a_encode_profile(const struct s6a_subscription *s, struct cache_profile *out, size_t cap) MUST_USE;

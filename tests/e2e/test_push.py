@@ -95,6 +95,51 @@ class Push(unittest.TestCase):
         self.settled()
         self.assertFalse(self.attach(ulr_flags=SKIP), "both were taken")
 
+    def test_members_of_later_releases(self):
+        """Each is sent when it is new, and taken away: by a DSR, or by an IDR that says 0."""
+        members = [("stn_sr", "491510000042", 1433, bytes.fromhex("945101000024"), 4), ("apn_oi_replacement", "mnc001.mcc001.gprs", 1427,
+                   b"mnc001.mcc001.gprs", 10), ("ue_usage_type", 7, 1680, d.u32(7), 24), ("mps_priority", 3, 1616, d.u32(3), None),
+                   ("subscribed_vsrvcc", "true", 1636, d.u32(0), 15), ("ics_indicator", "true", 1491, d.u32(1), None),
+                   ("active_time", 60, 4324, d.u32(60), 29), ("service_gap_time", 90, 1698, d.u32(90), 31)]
+        for name, value, code, octets, bit in members:
+            self.set(f"{name}={value}")
+            data = self.a.take(d.IDR).one(d.SUBSCRIPTION)
+            self.assertEqual([(a.code, a.data) for a in data.avps], [(code, octets)], name)
+        self.settled()
+        ula = self.a.call(self.a.ulr(FIRST)).one(d.SUBSCRIPTION)
+        self.assertEqual({code for _, _, code, _, _ in members} - {a.code for a in ula.avps}, set())
+        for name, _, code, _, bit in members:
+            self.set(f"{name}=null")
+            if bit is None:
+                data = self.a.take(d.IDR).one(d.SUBSCRIPTION)
+                self.assertEqual([(a.code, a.data) for a in data.avps], [(code, d.u32(0))], name)
+            else:
+                self.assertEqual(self.a.take(d.DSR).one(DSR_FLAGS).number, 1 << bit, name)
+        self.set("rfsp_index=5")
+        self.assertEqual(codes(self.a.take(d.IDR)), [1440])
+        self.set("msisdn=[]")
+        self.assertEqual(self.a.take(d.DSR).one(DSR_FLAGS).number, 1 << 23)
+
+    def test_the_default_apn(self):
+        def default():
+            profile = self.a.take(d.IDR).one(d.SUBSCRIPTION).one(d.APN_PROFILE)
+            names = {a.one(1423).number: a.one(d.SERVICE_SELECTION).text for a in profile.all(d.APN)}
+            return names[profile.one(1423).number]
+        self.set("default_apn=ims")
+        self.assertEqual(default(), "ims")
+        self.set("slice.0.session.0.name=*", "default_apn=null")
+        self.assertEqual(default(), "ims", "never the wildcard")
+        for bad in ("nowhere", "*"):
+            r = self.h.ctl("subscriber", "set", FIRST, f"default_apn={bad}", check=False)
+            self.assertEqual(r.returncode, 1)
+            self.assertIn("default_apn", r.stderr)
+
+    def test_the_usage_type_in_an_authentication(self):
+        self.set("ue_usage_type=9")
+        asked = self.a.call(self.a.air(FIRST, more=[d.v3(1679, 1)]))
+        self.assertEqual(asked.one(1680).number, 9)
+        self.assertEqual(self.a.call(self.a.air(FIRST)).all(1680), [])
+
     def test_nothing_that_the_node_has_changed(self):
         self.set("security.amf=9000")
         self.set("imeisv=3520990017614823")

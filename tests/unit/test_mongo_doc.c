@@ -256,7 +256,9 @@ static json_t *value_for(const struct doc_member *m)
 {
 	switch ((enum doc_type)m->type) {
 	case DOC_TEXT:
-		return json_string("other.example");
+		if (strcmp(m->path, "stn_sr") == 0)
+			return json_string("491510000042");
+		return json_string(strcmp(m->path, "default_apn") == 0 ? "second" : "other.example");
 	case DOC_HEX_TEXT:
 		return json_string("0900");
 	case DOC_NUMBER:
@@ -330,6 +332,9 @@ static void every_member_of_the_profile_makes_a_kind(void **state)
 					"465B5CE8B199B49FAA5F0A2EE238A6BC", "opc", "E8ED289DEBA952E4283B54E88E6183CA",
 					"subscriber_status", strstr(m->path, "barring") ? 1 : 0);
 		put_at(doc, pdn ? "pdn[].apn" : "slice[].session[].name", json_string("ims"));
+		if (strcmp(m->path, "default_apn") == 0)
+			json_array_append_new(json_object_get(json_array_get(json_object_get(doc, "slice"), 0), "session"),
+					      json_pack("{s:s}", "name", "second"));
 		read_both(doc, m->path, &plain, &plain2);
 		put_at(doc, m->path, value);
 		read_both(doc, m->path, &quick, &slow);
