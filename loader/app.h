@@ -80,6 +80,8 @@ struct loader_app {
 	// Merges `fresh` into the blob that is kept beside the state (entry.h, kept[1]). Writes at most `cap`
 	// octets; returns how many. NULL: nothing is ever merged.
 	size_t (*merge)(struct slice old, struct slice fresh, uint8_t *out, size_t cap);
+	// That blob is published, too: as its data, which it then makes of no member of the document.
+	bool shows_kept;
 	// How it reads documents (loader/document/reader.h). NULL: not at all.
 	const struct doc_reader *reader;
 	// `d->op` stores a subscriber's document: takes over what the document says of this application's

@@ -86,6 +86,7 @@ const struct loader_app s6a_loader = {
 	.publish = publish,
 	.common = s6a_common,
 	.merge = merge,
+	.shows_kept = true,
 	.reader = &s6a_reader,
 	.document = s6a_document,
 	.withdrawn = withdrawn,

@@ -47,11 +47,11 @@ void s6a_put_eutran_vector(struct wr *w, uint32_t item, const struct eutran_vect
 void s6a_put_utran_vector(struct wr *w, uint32_t item, const struct utran_vector *v);
 
 // Subscription-Data (TS 29.272 7.3.2): the subscriber's own AVPs, then the shared profile's. `epc`, `gprs`: which of the
-// profile's parts the node gets.
+// profile's parts the node gets. `gateways`: those that are known (gateway.h), or nothing.
 void s6a_put_subscription(struct wr *w, const struct cache_record *rec, const struct cache_profile *p, bool epc,
-			  bool gprs, bool additional_msisdn);
+			  bool gprs, bool additional_msisdn, struct slice gateways);
 // Room that s6a_put_subscription needs at most.
-static inline size_t s6a_subscription_room(const struct cache_profile *p)
+static inline size_t s6a_subscription_room(const struct cache_profile *p, struct slice gateways)
 {
-	return (p ? p->len : 0) + 128;
+	return (p ? p->len : 0) + 128 + (gateways.len ? gateways.len + p->apn_cnt * 32u : 0);
 }

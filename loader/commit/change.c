@@ -202,7 +202,8 @@ static enum change_status apply(struct change *ch, struct op *op)
 			  .index = ch->worker,
 			  .generation = ch->l->worker[ch->worker].generation,
 			  .id = ch->hdr->id};
-	if (!change_state(ch->l, op, ch->app, ch->state, ch->c.key, &k) || !add_requests(ch, op)) {
+	bool shown = !ch->app->shows_kept || !k.has[1] || change_data(ch->l, op, ch->app, k.blob[1]);
+	if (!shown || !change_state(ch->l, op, ch->app, ch->state, ch->c.key, &k) || !add_requests(ch, op)) {
 		txn_forget(ch->l, op);
 		return CHANGE_REFUSED;
 	}
@@ -243,7 +244,7 @@ void change_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr,
 	struct change ch = {.l = l, .worker = worker, .hdr = hdr};
 	enum change_status status = CHANGE_REFUSED;
 	if (parse(&ch, body, len)) {
-		struct op *op = txn_begin(l, ch.c.imsi, STATE_BODY_MAX + 2 * STATE_KEPT_MAX + 4096);
+		struct op *op = txn_begin(l, ch.c.imsi, STATE_BODY_MAX + 3 * STATE_KEPT_MAX + 4096);
 		status = check(&ch);
 		if (status == CHANGE_DONE && (status = apply(&ch, op)) == CHANGE_DONE)
 			return; // answered when it is on disk
