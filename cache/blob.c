@@ -378,7 +378,7 @@ int builder_common_set(struct builder *b, unsigned app, struct slice bytes)
 	if (app >= CACHE_APP_MAX)
 		return -EINVAL;
 	uint32_t *common = (uint32_t *)&b->h->common[app], old = *common;
-	uint32_t value = bytes.len ? builder_shared(b, bytes) : 0;
+	uint32_t value = bytes.len && bytes.len <= CACHE_COMMON_MAX ? intern(b, bytes, true) : 0;
 	if (bytes.len && !value)
 		return -ENOSPC;
 	if (value == old)

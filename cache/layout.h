@@ -126,6 +126,7 @@
 #define CACHE_SEQ_MAX         ((1ull << 43) - 1) // next never passes it: `next << 5` always fits in 48 bits
 #define CACHE_SQN_LOW         128                // SEQs left below the limit: time to ask for a block
 #define CACHE_BLOB_MAX        (256u * 1024)
+#define CACHE_COMMON_MAX      (64u << 20) // octets that an application keeps once for all subscribers
 #define CACHE_PARTS_MAX       (UINT16_MAX * 4u) // octets of all parts of a record, heads included
 #define CACHE_PART_CNT_MAX    32
 #define CACHE_IDENTITY_CNT_MAX 255 // of one record

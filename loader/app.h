@@ -51,6 +51,10 @@ enum app_taken {
 struct loader_app {
 	const char *name;
 	unsigned number; // of apps/apps.def: below CACHE_APP_MAX
+	// At the start, when everything is folded, and at the end: for an application that keeps items (commit/item.h) and has
+	// them in l->own[number]. 0 or a negative errno. NULL: there is nothing to do.
+	int (*start)(struct loader *l);
+	void (*stop)(struct loader *l);
 	// An application with fields of its own in the record sets `seen` and `publish`. For one without them
 	// both are NULL, and its state is published as a part of the record (cache/state.h).
 	//

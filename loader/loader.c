@@ -88,10 +88,28 @@ void loader_commons(struct loader *l, const struct config *config)
 	static _Alignas(8) uint8_t octets[COMMON_MAX];
 	for (unsigned i = 0; config && i < CACHE_APP_MAX; i++) {
 		const struct loader_app *app = l->app[i];
-		size_t len = app && app->common ? app->common(l, config, octets, sizeof(octets)) : 0;
-		if (app && builder_common_set(l->builder, i, slice_of(octets, len)))
+		if (!app || !app->common)
+			continue;
+		size_t len = app->common(l, config, octets, sizeof(octets));
+		if (builder_common_set(l->builder, i, slice_of(octets, len)))
 			log_error("cache_full", LOG_STR("application", app->name));
 	}
+}
+
+static int start_apps(struct loader *l)
+{
+	int rc = 0;
+	for (unsigned i = 0; i < CACHE_APP_MAX && rc == 0; i++)
+		if (l->app[i] && l->app[i]->start)
+			rc = l->app[i]->start(l);
+	return rc;
+}
+
+void loader_stop_apps(struct loader *l)
+{
+	for (unsigned i = 0; i < CACHE_APP_MAX; i++)
+		if (l->app[i] && l->app[i]->stop)
+			l->app[i]->stop(l);
 }
 
 int loader_init(struct loader *l, const struct loader_options *o)
@@ -129,6 +147,8 @@ int loader_init(struct loader *l, const struct loader_options *o)
 	if (rc == 0)
 		loader_commons(l, l->config);
 	if (rc == 0)
+		rc = start_apps(l);
+	if (rc == 0)
 		rc = hss_requests_new(l);
 	if (rc == 0)
 		rc = admin_new(l, admin_commands);
@@ -156,6 +176,7 @@ void loader_fini(struct loader *l)
 	load_free(l);
 	hss_requests_free(l);
 	txn_free(l);
+	loader_stop_apps(l);
 	local_free(&l->local);
 	if (l->builder)
 		builder_free(&l->builder);

@@ -50,6 +50,7 @@ struct loader {
 	struct bulk *bulk; // beside it
 	struct hss_requests *requests;
 	const struct loader_app *app[CACHE_APP_MAX]; // by number
+	void *own[CACHE_APP_MAX];		     // each application's: nobody else looks at it
 	struct load *load;
 	struct admin *admin;
 	struct feed *feed; // NULL: no upstream
@@ -84,6 +85,8 @@ struct loader_options {
 };
 int loader_init(struct loader *l, const struct loader_options *o) MUST_USE;
 void loader_fini(struct loader *l);
+// What applications have in memory is freed: a part of loader_fini, and of tests that end without it.
+void loader_stop_apps(struct loader *l);
 // What applications keep once for all subscribers, made anew from `config`: at the start and at a reload.
 void loader_commons(struct loader *l, const struct config *config);
 

@@ -68,6 +68,9 @@ int cli_session_end(const char *text, const struct admin_command *command);
 int cli_import(struct cli_session *s, const struct cli_args *a);
 int cli_export(struct cli_session *s, const struct cli_args *a);
 
+// equipment.c
+int cli_equipment_import(struct cli_session *s, const struct cli_args *a);
+
 // --- backup.c
 int cli_backup(struct cli_session *s, const struct cli_args *a);
 int cli_restore(struct cli_session *s, const struct cli_args *a);

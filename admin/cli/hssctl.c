@@ -41,6 +41,7 @@ static int run(struct cli_session *s, const struct cli_args *a)
 	} own[] = {
 	    {"subscriber import", cli_import}, {"subscriber export", cli_export}, {"backup", cli_backup},
 	    {"restore", cli_restore},	       {"config show", cli_config_show},  {"reload", cli_reload},
+	    {"equipment import", cli_equipment_import}, {"equipment export", cli_export},
 	    {"audit", cli_audit},	   {"top", cli_top},
 	};
 

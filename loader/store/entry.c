@@ -188,6 +188,26 @@ bool entry_get_ind(struct slice body, struct ind_host *out)
 	return !r.err;
 }
 
+#define ITEM_VERSION 1
+
+void entry_put_item(struct wr *w, const struct item_image *i)
+{
+	wr_u8(w, ITEM_VERSION);
+	wr_u8(w, i->app);
+	wr_blob16(w, i->key);
+	wr_blob16(w, i->body);
+}
+
+bool entry_get_item(struct slice body, struct item_image *out)
+{
+	struct rd r = rd_slice(body);
+	bool known = rd_u8(&r) == ITEM_VERSION;
+	out->app = rd_u8(&r);
+	out->key = rd_blob16(&r);
+	out->body = rd_blob16(&r);
+	return known && !r.err && out->key.len;
+}
+
 #define HSS_REQUEST_VERSION 2 // the first version's begin with the high octet of the id, which is 0
 
 void entry_put_hss_request(struct wr *w, const struct hss_request_image *o)

@@ -19,6 +19,7 @@ enum entry_kind {
 	ENTRY_FEED = 10,       // position of the upstream's feed that is covered by all entries before
 	ENTRY_OUTBOX = 11,     // the upstream may lack something of a subscriber's
 	ENTRY_STATE = 12,      // an application's state row after a change
+	ENTRY_ITEM = 13,       // what an application keeps that is no subscriber's
 };
 
 // One journal entry; bytes borrowed.
@@ -99,6 +100,17 @@ struct ind_host {
 };
 void entry_put_ind(struct wr *w, const struct ind_host *i);
 bool entry_get_ind(struct slice body, struct ind_host *out);
+
+// What an application keeps that is no subscriber's: octets under a key, both the application's. Slices are borrowed.
+#define ITEM_KEY_MAX  64
+#define ITEM_BODY_MAX 1024
+struct item_image {
+	uint8_t app;	   // number of apps/apps.def
+	struct slice key;  // never empty
+	struct slice body; // empty: nothing any more
+};
+void entry_put_item(struct wr *w, const struct item_image *i);
+bool entry_get_item(struct slice body, struct item_image *out);
 
 struct hss_request_image {
 	uint64_t id;

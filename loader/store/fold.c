@@ -34,6 +34,8 @@ int fold_prepare(struct fold *f)
 	     " UPDATE SET row = excluded.row, kept = coalesce(excluded.kept, kept),"
 	     " merged = coalesce(excluded.merged, merged)"},
 	    {f->db, &f->put_sqn, "INSERT OR REPLACE INTO sqn(imsi, fp, ceiling, run) VALUES(?1, ?2, ?3, ?4)"},
+	    {f->db, &f->put_item, "INSERT OR REPLACE INTO app_item(app, key, body) VALUES(?1, ?2, ?3)"},
+	    {f->db, &f->del_item, "DELETE FROM app_item WHERE app = ?1 AND key = ?2"},
 	    {f->db, &f->put_ind, "INSERT OR REPLACE INTO ind_host(place, hash, host) VALUES(?1, ?2, ?3)"},
 	    {f->db, &f->put_request, "INSERT OR REPLACE INTO hss_request(id, imsi, body) VALUES(?1, ?2, ?3)"},
 	    {f->db, &f->put_profile, "INSERT OR IGNORE INTO profile(digest, body) VALUES(?1, ?2)"},
@@ -77,7 +79,7 @@ void fold_close(struct local *l)
 	struct fold *f = &l->fold;
 	clean_end(l);
 	sqlite3_stmt *all[] = {f->read,    f->put_doc,   f->put_sub,     f->put_state,   f->put_sqn,
-			       f->put_ind, f->put_request,   f->put_profile, f->get_profile, f->del_doc,
+			       f->put_ind, f->put_item, f->del_item, f->put_request,   f->put_profile, f->get_profile, f->del_doc,
 			       f->del_sub, f->del_state, f->del_request,     f->set_meta,    f->put_up,
 			       f->del_up,  f->put_outbox, f->del_outbox};
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
@@ -335,6 +337,19 @@ static int put_ind(struct fold *f, const struct entry *e)
 	return sql_run(f->put_ind);
 }
 
+static int put_item(struct fold *f, const struct entry *e)
+{
+	struct item_image i;
+	if (!entry_get_item(e->body, &i))
+		return -EBADMSG;
+	sqlite3_stmt *s = i.body.len ? f->put_item : f->del_item;
+	sqlite3_bind_int64(s, 1, i.app);
+	sql_bind_slice(s, 2, i.key);
+	if (i.body.len)
+		sql_bind_slice(s, 3, i.body);
+	return sql_run(s);
+}
+
 static int put_request(struct fold *f, const struct entry *e)
 {
 	struct hss_request_image o;
@@ -369,6 +384,8 @@ int fold_apply(struct fold *f, const struct entry *e)
 		return entry_get_sqn(e->body, &row) ? put_sqn(f, e, &row) : -EBADMSG;
 	case ENTRY_IND_HOST:
 		return put_ind(f, e);
+	case ENTRY_ITEM:
+		return put_item(f, e);
 	case ENTRY_HSS_REQUEST:
 		return put_request(f, e);
 	case ENTRY_HSS_REQUEST_DONE:

@@ -34,7 +34,10 @@ static const char schema_rows[] =
     // which document of the upstream a subscriber is, what of its state the upstream lacks
     "CREATE TABLE IF NOT EXISTS upstream(imsi INTEGER PRIMARY KEY, id INTEGER NOT NULL, digest INTEGER NOT NULL);"
     "CREATE TABLE IF NOT EXISTS outbox(imsi INTEGER PRIMARY KEY, seq INTEGER NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS hss_request(id INTEGER PRIMARY KEY, imsi INTEGER NOT NULL, body BLOB NOT NULL);";
+    "CREATE TABLE IF NOT EXISTS hss_request(id INTEGER PRIMARY KEY, imsi INTEGER NOT NULL, body BLOB NOT NULL);"
+    // what applications keep that is no subscriber's
+    "CREATE TABLE IF NOT EXISTS app_item(app INTEGER NOT NULL, key BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY(app, key))"
+    " WITHOUT ROWID;";
 // Of a database of the first version, which had one application; its rows are read as they are (entry.h).
 static const char upgrade_rows_1[] =
     "INSERT OR REPLACE INTO app_state(imsi, app, row, kept, merged) SELECT imsi, 1, body, node, ext FROM state;"

@@ -129,6 +129,8 @@ int local_count(struct local *l, uint64_t *subscribers) MUST_USE;
 int local_each_ind(struct local *l, bool (*fn)(void *ctx, const struct ind_host *h), void *ctx) MUST_USE;
 int local_each_hss_request(struct local *l, bool (*fn)(void *ctx, imsi_t imsi, const struct hss_request_image *o),
 			   void *ctx) MUST_USE;
+// The items of an application, in the order of their keys; at the start.
+int local_each_item(struct local *l, unsigned app, bool (*fn)(void *ctx, const struct item_image *i), void *ctx) MUST_USE;
 // For lists and exports: the next IMSI after `after`.
 int local_next(struct local *l, imsi_t after, imsi_t *out) MUST_USE;
 

@@ -68,7 +68,7 @@ struct clean {
 // owner of the struct local.
 struct fold {
 	sqlite3 *db, *journal;
-	sqlite3_stmt *read, *put_doc, *put_sub, *put_state, *put_sqn, *put_ind, *put_request, *put_profile;
+	sqlite3_stmt *read, *put_doc, *put_sub, *put_state, *put_sqn, *put_ind, *put_item, *del_item, *put_request, *put_profile;
 	sqlite3_stmt *get_profile, *del_doc, *del_sub, *del_state, *del_request, *set_meta;
 	sqlite3_stmt *put_up, *del_up, *put_outbox, *del_outbox;
 	struct entry *entry;

@@ -491,6 +491,22 @@ int local_each_hss_request(struct local *l, bool (*fn)(void *ctx, imsi_t imsi, c
 	return rc ? rc : sql_error(step);
 }
 
+int local_each_item(struct local *l, unsigned app, bool (*fn)(void *ctx, const struct item_image *i), void *ctx)
+{
+	sqlite3_stmt *s = NULL;
+	int rc = sql_prepare(l->rows, "SELECT key, body FROM app_item WHERE app = ?1 ORDER BY key", &s);
+	int step = SQLITE_DONE;
+	if (rc == 0)
+		sqlite3_bind_int64(s, 1, app);
+	while (rc == 0 && (step = sqlite3_step(s)) == SQLITE_ROW) {
+		const struct item_image i = {.app = (uint8_t)app, .key = sql_blob(s, 0), .body = sql_blob(s, 1)};
+		if (!fn(ctx, &i))
+			break;
+	}
+	sqlite3_finalize(s);
+	return rc ? rc : sql_error(step);
+}
+
 int local_each_outbox(struct local *l, bool (*fn)(void *ctx, imsi_t imsi), void *ctx)
 {
 	sqlite3_stmt *s = NULL;

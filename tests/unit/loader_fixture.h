@@ -127,6 +127,7 @@ static inline void world_kill(void)
 	load_free(l);
 	hss_requests_free(l);
 	txn_free(l);
+	loader_stop_apps(l);
 	local_free(&l->local);
 	builder_free(&l->builder);
 	record_ctx_fini(&l->records);

@@ -1,0 +1,12 @@
+// S13 in the loader: the equipment register, kept as items and published as a table.
+#pragma once
+#include "apps/s13/register.h"
+#include "loader/admin/admin.h"
+
+static inline struct s13_register *s13_register_of(const struct loader *l, unsigned number)
+{
+	return l->own[number];
+}
+// Makes the workers' table anew. false: the cache has no room for it (logged); the one before stays.
+bool s13_publish(struct loader *l);
+extern const struct admin_command s13_commands[];
