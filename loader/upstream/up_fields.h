@@ -5,8 +5,8 @@
 #include "lib/base/wire.h"
 
 #define UP_FIELDS_MAX	    48u
-#define UP_UPDATES_MAX	    6u
-#define UP_FIELD_OCTETS_MAX (32u << 10)
+#define UP_UPDATES_MAX	    8u
+#define UP_FIELD_OCTETS_MAX (48u << 10) // what all applications may write together
 
 enum up_field_kind { UP_FIELD_UPDATE, UP_FIELD_UNSET, UP_FIELD_TEXT, UP_FIELD_INT64, UP_FIELD_BOOL };
 
