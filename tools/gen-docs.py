@@ -12,6 +12,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = [ROOT / "config" / "options.def", *sorted((ROOT / "apps").glob("*/options.def"))]
 HEADERS = [ROOT / "config" / "config.h", *sorted((ROOT / "apps").glob("*/options.h"))]
+APPS_FILE = ROOT / "apps" / "apps.def"
 WORDS_FILE = ROOT / "apps" / "options_words.def"
 PAGE = ROOT / "docs" / "configuration.md"
 MAN = ROOT / "packaging" / "man" / "hss.yaml.5"
@@ -21,7 +22,6 @@ WORDS = {
     "STORE": "`sqlite`, `mongodb`, `csv`",
     "ACCEPT": "`any`, `listed`",
     "VIA": "`any`, `tcp`, `sctp`, `tls`",
-    "APPLICATION": "`s6a`, `cx`",
     "VERIFY": "`required`, `optional`",
     "LEVEL": "`error`, `warn`, `info`, `debug`",
     "FORMAT": "`text`, `json`",
@@ -37,6 +37,7 @@ TYPES = {
     "PATTERN": "DiameterIdentity, or `*.` and one",
     "PLMN": "digits of MCC and MNC",
 }
+WORDS["APPLICATION"] = ", ".join(f"`{name}`" for name in re.findall(r"^APP\(\d+, (\w+),", APPS_FILE.read_text(), re.M))
 for kind, words in re.findall(r"^WORDS\((\w+), (.*)\)$", WORDS_FILE.read_text(), re.M):
     WORDS[kind] = ", ".join(f"`{word}`" for word in re.findall(r'"([^"]*)"', words))
 ROW = re.compile(r'^(OPTION|LIST|LIST_AT)\((.*?)\)$', re.M | re.S)
