@@ -31,12 +31,16 @@ static const struct doc_member s6a_rows[] = {
 static const struct doc_member cx_rows[] = {
 #include "apps/cx/document.def"
 };
+static const struct doc_member swx_rows[] = {
+#include "apps/swx/document.def"
+};
 #undef MEMBER
 
 #define ROWS(OWNER, LIST) {.owner = OWNER, .member = LIST, .cnt = sizeof(LIST) / sizeof((LIST)[0])}
-static const struct doc_table core = ROWS("core", core_rows), s6a = ROWS("s6a", s6a_rows), cx = ROWS("cx", cx_rows);
+static const struct doc_table core = ROWS("core", core_rows), s6a = ROWS("s6a", s6a_rows), cx = ROWS("cx", cx_rows),
+			      swx = ROWS("swx", swx_rows);
 static const struct doc_table *const tables[DOC_OWNER_CNT] = {[DOC_OWNER_CORE] = &core, [DOC_OWNER_S6A] = &s6a,
-							      [DOC_OWNER_CX] = &cx};
+							      [DOC_OWNER_CX] = &cx, [DOC_OWNER_SWX] = &swx};
 
 static struct doc_schema schema;
 static pthread_once_t once = PTHREAD_ONCE_INIT;

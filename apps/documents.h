@@ -3,7 +3,7 @@
 #pragma once
 #include "lib/document/schema.h"
 
-enum doc_owner { DOC_OWNER_CORE, DOC_OWNER_S6A, DOC_OWNER_CX, DOC_OWNER_CNT };
+enum doc_owner { DOC_OWNER_CORE, DOC_OWNER_S6A, DOC_OWNER_CX, DOC_OWNER_SWX, DOC_OWNER_CNT };
 
 // What the rows of each table count.
 enum doc_core_row {
@@ -20,6 +20,12 @@ enum doc_s6a_row {
 enum doc_cx_row {
 #define MEMBER(NAME, ...) CX_##NAME,
 #include "apps/cx/document.def"
+#undef MEMBER
+};
+
+enum doc_swx_row {
+#define MEMBER(NAME, ...) SWX_##NAME,
+#include "apps/swx/document.def"
 #undef MEMBER
 };
 
