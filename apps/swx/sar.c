@@ -38,6 +38,10 @@ static void answer(const struct sar *q)
 		return;
 	}
 	bool profile = r->memo & MEMO_PROFILE;
+	if (result == RESULT_UNABLE_TO_COMPLY)
+		r->rule = q->s.state.host.len ? "more PDN-GWs than are kept" : "no AAA server is stored";
+	else if (result == EXP_USER_NO_NON_3GPP_SUBSCRIPTION)
+		r->rule = q->s.data.denied ? "non_3gpp.allowed" : "no APN that may be used over non-3GPP access";
 	swx_answer_begin(&q->s, &w, result, experimental, profile ? swx_user_data_room(q->s.profile) : 0);
 	if (profile)
 		swx_put_user_data(&w, q->s.rec, &q->s.data, q->s.profile, &q->s.state);
@@ -117,10 +121,10 @@ static bool read_active(struct sar *q)
 // Only of the server that is stored, or restores: others are refused, whatever they tell.
 static bool read_gateways(struct sar *q)
 {
-	bool may = swx_serves(&q->s.state, &q->s.by) || !q->s.state.host.len;
+	bool serves = swx_serves(&q->s.state, &q->s.by), may_restore = serves || !q->s.state.host.len;
 	switch (q->q.type) {
-	case SWX_PGW_UPDATE: return !may || read_update(q);
-	case SWX_RESTORATION: return !may || read_active(q);
+	case SWX_PGW_UPDATE: return !serves || read_update(q);
+	case SWX_RESTORATION: return !may_restore || read_active(q);
 	default: return true;
 	}
 }
