@@ -50,6 +50,7 @@ void swx_state_put(struct wr *w, const struct swx_state *s, bool keep_time)
 	wr_u8(w, s->flags);
 	wr_u32(w, s->time_s);
 	put_server(w, s);
+	wr_u8(w, (uint8_t)s->gateway_cnt);
 	put_gateways(w, s);
 }
 
@@ -71,7 +72,8 @@ bool swx_state_get(struct slice body, struct swx_state *out)
 	out->flags = rd_u8(&r);
 	out->time_s = rd_u32(&r);
 	get_server(&r, out);
-	if (version == VERSION_1 && get_gateways(&r, out))
+	unsigned gateways = rd_u8(&r);
+	if (version == VERSION_1 && get_gateways(&r, out) && out->gateway_cnt == gateways)
 		return true;
 	state_clear(out);
 	return false;
