@@ -299,6 +299,21 @@ class Swx(unittest.TestCase):
                 self.assertEqual(s.sar(FIRST, a.REGISTRATION).result, 5450)
             self.assertEqual(h.stop(), 0)
 
+    def test_hss_load_plays_an_aaa_server(self):
+        with Hss() as h:
+            self.provision(h, 40)
+            keys = {"imsi": FIRST, "subscribers": 40, "k": K, "opc": OPC, "verify": "all"}
+            self.assertEqual(h.load("wlan-sar", check=False, imsi=FIRST)["results"], {"5012": 1})
+            for more in ({}, {"anid": "WLAN"}):
+                mar = h.load("wlan-mar", **keys, **more)
+                self.assertEqual((mar["results"], mar["vectors_verified"], mar["bad_vectors"]), ({"2001": 40}, 40, 0))
+                self.assertEqual(mar["duplicate_sqn"], 0)
+            self.assertEqual(h.load("wlan-sar", **keys)["results"], {"2001": 40})
+            self.assertEqual(self.show(h)["state"], "registered")
+            wrong = h.load("wlan-mar", **{**keys, "opc": "00" * 16}, check=False)
+            self.assertEqual(wrong["bad_vectors"], 40)
+            self.assertEqual(h.stop(), 0)
+
     def test_as_open5gs_asks(self):
         """What its own test of an AAA server sends, and needs of the answers; thrice, the phone on LTE in between."""
         user = f"{FIRST}@localdomain"

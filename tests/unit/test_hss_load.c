@@ -488,6 +488,23 @@ static void test_answer(void **state)
 	guard_fini(&g);
 }
 
+// RFC 9048, appendix D, case 1.
+static void test_ck_ik_prime(void **state)
+{
+	uint8_t ck[16], ik[16], sqn_xor_ak[6], expected[32];
+	struct sim s;
+	(void)state;
+	assert_int_equal(sim_init(&s), 0);
+	unhex("5349fbe098649f948f5d2e973a81c00f", ck, 16);
+	unhex("9744871ad32bf9bbd1dd5ce54e3e2e5a", ik, 16);
+	unhex("bb52e91c747a", sqn_xor_ak, 6);
+	unhex("0093962d0dd84aa5684b045c9edffa04ccfc230ca74fcc96c0a5d61164f5a76c", expected, 32);
+	sim_prime(&s, "WLAN", sqn_xor_ak, ck, ik);
+	assert_memory_equal(ck, expected, 16);
+	assert_memory_equal(ik, expected + 16, 16);
+	sim_fini(&s);
+}
+
 // A CSCF's requests name the user twice; what an MAA holds is found, and not in any part of it.
 static void test_cscf(void **state)
 {
@@ -513,6 +530,15 @@ static void test_cscf(void **state)
 	assert_true(hl_avp_find(avps, 612, HL_VENDOR_3GPP, &item));
 	assert_true(hl_avp_find(item, 608, HL_VENDOR_3GPP, &data) && slice_eq(data, slice_str("Digest-AKAv1-MD5")));
 	assert_int_equal(hl_avp_find_u32(avps, 607, HL_VENDOR_3GPP, 0), 1);
+
+	assert_int_equal(parse(&o, "wlan-mar --connect 127.0.0.1:1 --imsi 001010000000001 --anid WLAN"), HL_PARSED);
+	assert_true(hl_template_build(&t, HL_KIND_WLAN_MAR, &o, 15, "aaa.test"));
+	hl_template_stamp(&t, out, 1010000000042, 1, 0, 7, 8, false);
+	avps = slice_of(out + HL_HEADER, t.len - HL_HEADER);
+	assert_true(hl_avp_find(avps, 1, 0, &data));
+	assert_true(slice_eq(data, slice_str("6001010000000042@nai.epc.mnc001.mcc001.3gppnetwork.org")));
+	assert_true(hl_avp_find(avps, 1504, HL_VENDOR_3GPP, &data) && slice_eq(data, slice_str("WLAN")));
+	assert_int_equal(parse(&o, "air --connect 127.0.0.1:1 --imsi 001010000000001 --anid WLAN"), HL_PARSED_USAGE);
 
 	struct wr w = wr_of(maa, sizeof maa);
 	uint8_t *group = hl_open(&w, 612, HL_VENDOR_3GPP, true);
@@ -570,7 +596,8 @@ int main(void)
 	    cmocka_unit_test(test_a_mistake_is_not_buried), cmocka_unit_test(test_order_visits_everyone),
 	    cmocka_unit_test(test_keys_file),       cmocka_unit_test(test_request_template),
 	    cmocka_unit_test(test_answer),
-		cmocka_unit_test(test_cscf),          cmocka_unit_test(test_answer_to_request),
+		cmocka_unit_test(test_ck_ik_prime),
+	    cmocka_unit_test(test_cscf),          cmocka_unit_test(test_answer_to_request),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,6 +150,8 @@ const struct hl_kind_row hl_kind_rows[HL_KINDS] = {
 	[HL_KIND_SAR] = {HL_CMD_SA, HL_APP_CX, "sar", "registration"},
 	[HL_KIND_SAR_AGAIN] = {HL_CMD_SA, HL_APP_CX, NULL, "re-registration"},
 	[HL_KIND_LIR] = {HL_CMD_LI, HL_APP_CX, NULL, "location information"},
+	[HL_KIND_WLAN_MAR] = {HL_CMD_MA, HL_APP_SWX, NULL, "authentication on Wi-Fi"},
+	[HL_KIND_WLAN_SAR] = {HL_CMD_SA, HL_APP_SWX, "wlan-sar", "registration on Wi-Fi"},
 };
 
 static void put_vendor_app(struct wr *w, uint32_t application)
@@ -229,6 +231,8 @@ bool hl_template_build(struct hl_template *t, enum hl_kind kind, const struct hl
 	hl_put_text(&w, AVP_DESTINATION_REALM, 0, true, o->dest_realm);
 	if (row->application == HL_APP_CX) {
 		hl_cx_put(&w, t, kind, o);
+	} else if (row->application == HL_APP_SWX) {
+		hl_swx_put(&w, t, kind, o);
 	} else {
 		avp = hl_open(&w, AVP_USER_NAME, 0, true);
 		t->imsi_at[t->imsi_cnt++] = (uint32_t)wr_len(&w);
@@ -277,6 +281,7 @@ void hl_template_stamp(const struct hl_template *t, uint8_t *out, uint64_t imsi,
 void hl_write_cer(struct wr *w, const struct hl_options *o, const char *origin_host, const uint8_t *address,
 		  size_t address_len, uint32_t id)
 {
+	static const uint32_t application[HL_INTERFACES] = {[HL_S6A] = HL_APP_S6A, [HL_CX] = HL_APP_CX, [HL_SWX] = HL_APP_SWX};
 	uint8_t *start = w->p;
 	hl_header(w, HL_FLAG_R, HL_CMD_CE, 0, id, id);
 	put_origin(w, o, origin_host);
@@ -287,7 +292,7 @@ void hl_write_cer(struct wr *w, const struct hl_options *o, const char *origin_h
 	hl_put_u32(w, AVP_VENDOR_ID, 0, true, 0);
 	hl_put_text(w, AVP_PRODUCT_NAME, 0, false, "hss-load");
 	hl_put_u32(w, AVP_SUPPORTED_VENDOR_ID, 0, true, HL_VENDOR_3GPP);
-	put_vendor_app(w, o->kase >= HL_REGISTER ? HL_APP_CX : HL_APP_S6A);
+	put_vendor_app(w, application[hl_interface(o->kase)]);
 	hl_finish(w, start);
 }
 
@@ -363,8 +368,7 @@ static bool read_vector(struct slice group, bool utran, struct sim_vector *v)
 
 	if (!hl_avp_find(group, AVP_XRES, HL_VENDOR_3GPP, &xres))
 		return false;
-	v->xres = xres.p;
-	v->xres_len = xres.len;
+	*v = (struct sim_vector){.xres = xres.p, .xres_len = xres.len};
 	v->rand = find_fixed(group, AVP_RAND, 16);
 	v->autn = find_fixed(group, AVP_AUTN, 16);
 	v->kasme = utran ? NULL : find_fixed(group, AVP_KASME, 32);

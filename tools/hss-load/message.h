@@ -11,6 +11,7 @@
 #define HL_VENDOR_3GPP 10415u
 #define HL_APP_S6A     16777251u
 #define HL_APP_CX      16777216u
+#define HL_APP_SWX     16777265u
 
 enum hl_command {
 	HL_CMD_CE = 257,
@@ -67,6 +68,8 @@ enum hl_kind {
 	HL_KIND_SAR,
 	HL_KIND_SAR_AGAIN, // re-registration
 	HL_KIND_LIR,
+	HL_KIND_WLAN_MAR,
+	HL_KIND_WLAN_SAR,
 	HL_KINDS
 };
 
@@ -96,6 +99,8 @@ void hl_cx_put(struct wr *w, struct hl_template *t, enum hl_kind kind, const str
 int hl_cx_vectors(struct slice avps, struct sim_vector *out, int max);
 // Does an MAA hold this HA1?
 bool hl_cx_digest_is(struct slice avps, const char *ha1);
+// swx.c: the AVPs of an AAA server's request. Its vectors are those of a CSCF.
+void hl_swx_put(struct wr *w, struct hl_template *t, enum hl_kind kind, const struct hl_options *o);
 // Copies the template to `out` (t->len bytes) and sets what differs between two requests.
 void hl_template_stamp(const struct hl_template *t, uint8_t *out, uint64_t imsi, uint64_t session,
 		       uint32_t session_high, uint32_t hop_by_hop, uint32_t end_to_end, bool again);

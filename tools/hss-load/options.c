@@ -9,7 +9,8 @@
 
 static const char usage_text[] =
     "usage: hss-load CASE --connect HOST:PORT --imsi FIRST [options]\n"
-    "cases: air ulr attach pur nor resync mixed (an MME); register uar mar sar lir (a CSCF)\n"
+    "cases: air ulr attach pur nor resync mixed (an MME); register uar mar sar lir (a CSCF);\n"
+    "       wlan-mar wlan-sar (an AAA server)\n"
     "  --connect HOST:PORT       the HSS or DRA, over TCP ([::1]:3868 for IPv6)\n"
     "  --sctp                    over SCTP\n"
     "  --imsi FIRST              first IMSI; leading zeros are kept\n"
@@ -34,6 +35,7 @@ static const char usage_text[] =
     "  --domain NAME             register ..: domain of IMSI@NAME and sip:IMSI@NAME (that of --dest-realm)\n"
     "  --server-name URI         register ..: the S-CSCF (sip:hss-load.invalid)\n"
     "  --ha1 HEX                 register, mar: SIP Digest with this HA1 in place of AKA\n"
+    "  --anid NAME               wlan-mar: EAP-AKA' for this access network, in place of EAP-AKA\n"
     "  --tls-ca FILE             TLS, with an HSS that one of these authorities has signed\n"
     "  --tls-cert FILE --tls-key FILE   our certificate\n"
     "  --connections C           several connections, hosts NAME, NAME-2 ... (1)\n"
@@ -75,6 +77,7 @@ enum {
 	O_DOMAIN,
 	O_SERVER_NAME,
 	O_HA1,
+	O_ANID,
 	O_TLS_CA,
 	O_TLS_CERT,
 	O_TLS_KEY,
@@ -120,6 +123,7 @@ static const struct option long_options[] = {
     {"domain", required_argument, NULL, O_DOMAIN},
     {"server-name", required_argument, NULL, O_SERVER_NAME},
     {"ha1", required_argument, NULL, O_HA1},
+    {"anid", required_argument, NULL, O_ANID},
     {"tls-ca", required_argument, NULL, O_TLS_CA},
     {"tls-cert", required_argument, NULL, O_TLS_CERT},
     {"tls-key", required_argument, NULL, O_TLS_KEY},
@@ -321,6 +325,8 @@ static bool take_peer_option(int id, const char *arg, struct hl_options *o)
 		return parse_name(arg, 200, &o->dest_realm);
 	case O_DEST_HOST:
 		return parse_name(arg, 200, &o->dest_host);
+	case O_ANID:
+		return parse_name(arg, 253, &o->anid);
 	case O_DOMAIN:
 	case O_SERVER_NAME:
 	case O_HA1:
@@ -388,7 +394,7 @@ static void set_domain(struct hl_options *o)
 
 	if (!o->domain[0])
 		snprintf(o->domain, sizeof o->domain, "%s%s", epc ? "ims." : "", o->dest_realm + (epc ? 4 : 0));
-	if (o->kase >= HL_REGISTER && !o->realm_given)
+	if (hl_interface(o->kase) == HL_CX && !o->realm_given)
 		o->dest_realm = o->domain;
 }
 
@@ -426,8 +432,10 @@ static const char *check_together(struct hl_options *o, bool verify_given)
 		return "--imsi and --subscribers go beyond the last IMSI";
 	if (!keys && !o->digest)
 		o->verify = HL_VERIFY_NONE;
-	if (o->digest && o->kase < HL_REGISTER)
+	if (o->digest && hl_interface(o->kase) != HL_CX)
 		return "--ha1 is for register and mar";
+	if (o->anid && o->kase != HL_WLAN_MAR)
+		return "--anid is for wlan-mar";
 	set_domain(o);
 	return NULL;
 }
@@ -473,7 +481,7 @@ static enum hl_parsed refuse_value(FILE *err, const char *option, const char *va
 enum hl_parsed hl_options_parse(int argc, char **argv, struct hl_options *o, FILE *out, FILE *err)
 {
 	static const char *const cases[] = {"air", "ulr",      "attach", "pur", "nor", "resync",
-					    "mixed", "register", "uar",    "mar", "sar", "lir",    NULL};
+					    "mixed", "register", "uar",    "mar", "sar", "lir",    "wlan-mar", "wlan-sar", NULL};
 	bool verify_given = false;
 	int id, word, index = 0;
 

@@ -11,7 +11,13 @@
 #define HL_MAX_SLOTS       (1u << 20)
 
 enum hl_case { HL_AIR, HL_ULR, HL_ATTACH, HL_PUR, HL_NOR, HL_RESYNC, HL_MIXED,
-	       HL_REGISTER, HL_UAR, HL_MAR, HL_SAR, HL_LIR }; // from HL_REGISTER on: of a CSCF
+	       HL_REGISTER, HL_UAR, HL_MAR, HL_SAR, HL_LIR, HL_WLAN_MAR, HL_WLAN_SAR };
+// Whose cases they are: an MME's, a CSCF's, an AAA server's.
+enum hl_interface { HL_S6A, HL_CX, HL_SWX, HL_INTERFACES };
+static inline enum hl_interface hl_interface(enum hl_case kase)
+{
+	return kase < HL_REGISTER ? HL_S6A : kase < HL_WLAN_MAR ? HL_CX : HL_SWX;
+}
 enum hl_verify { HL_VERIFY_NONE, HL_VERIFY_SAMPLE, HL_VERIFY_ALL };
 
 struct hl_options {
@@ -52,6 +58,7 @@ struct hl_options {
 	bool realm_given;	 // --dest-realm
 	bool digest;		 // SIP Digest in place of AKA
 	const char *ha1;	 // 32 hex digits
+	const char *anid;	 // wlan-mar: access network of EAP-AKA'; NULL: EAP-AKA
 	const char *tls_ca, *tls_cert, *tls_key; // tls_ca NULL: no TLS
 	unsigned connections;
 	bool answer_requests;

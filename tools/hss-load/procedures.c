@@ -93,6 +93,10 @@ static uint8_t first_kind(const struct hl_run *r, uint64_t n)
 		return HL_KIND_SAR_AGAIN;
 	case HL_LIR:
 		return HL_KIND_LIR;
+	case HL_WLAN_MAR:
+		return HL_KIND_WLAN_MAR;
+	case HL_WLAN_SAR:
+		return HL_KIND_WLAN_SAR;
 	case HL_RESYNC:
 		return r->o->forge ? HL_KIND_RESYNC : HL_KIND_AIR;
 	case HL_MIXED:
@@ -239,7 +243,7 @@ static bool as_expected(const struct hl_run *r, const struct hl_slot *slot, uint
 	return result == r->o->expect || (uar && r->o->expect == 2001 && result == 2002);
 }
 
-// An answer on Cx. True when the procedure goes on.
+// An answer on Cx or SWx. True when the procedure goes on.
 static bool take_cx(struct hl_run *r, struct hl_slot *slot, const struct hl_answer *a)
 {
 	struct sim_vector first = {0};
@@ -248,7 +252,7 @@ static bool take_cx(struct hl_run *r, struct hl_slot *slot, const struct hl_answ
 
 	if (!as_expected(r, slot, a->result) || a->result >= 3000)
 		return false;
-	if (slot->kind == HL_KIND_MAR && wants_check(r, slot))
+	if (hl_kind_rows[slot->kind].command == HL_CMD_MA && wants_check(r, slot))
 		(void)hl_verify_vectors(r, slot, a->auth_info, &first, &sqn);
 	if (!hl_cx_next(r, slot->kind, &next))
 		return false;
@@ -295,7 +299,7 @@ void hl_procedures_answer(struct hl_run *r, struct hl_conn *c, struct slice mess
 		if ((slot->kind == HL_KIND_AIR || slot->kind == HL_KIND_RESYNC) && take_aia(r, slot, &a))
 			return;
 	}
-	if (hl_kind_rows[slot->kind].application == HL_APP_CX && take_cx(r, slot, &a))
+	if (hl_kind_rows[slot->kind].application != HL_APP_S6A && take_cx(r, slot, &a))
 		return;
 	release(r, slot);
 }

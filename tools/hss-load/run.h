@@ -170,7 +170,9 @@ void hl_pcap_sending(struct hl_run *r, struct hl_conn *c);
 // cx.c: the request that follows on this one in a registration. False: none.
 bool hl_cx_next(const struct hl_run *r, uint8_t kind, uint8_t *next);
 
-// verify.c: the vectors of an AIA against the simulated card. Counts them, logs them, looks for a SQN seen
+// verify.c: the vectors of an AIA or MAA, by the interface of the case; as hl_answer_vectors.
+int hl_run_vectors(const struct hl_run *r, struct slice auth_info, struct sim_vector *out, int max);
+// The vectors of an AIA against the simulated card. Counts them, logs them, looks for a SQN seen
 // before. False when one is wrong (counted) or there is none. *first and *sqn get the first vector.
 bool hl_verify_vectors(struct hl_run *r, const struct hl_slot *slot, struct slice auth_info,
 		       struct sim_vector *first, uint64_t *sqn);

@@ -58,8 +58,8 @@ static void print_vectors(const struct hl_run *r, const struct hl_slot *slot, st
 {
 	struct sim_vector vectors[32];
 	const struct sim_keys *keys = hl_subscribers_keys(r->subscribers, slot->subscriber);
-	bool cx = r->o->kase >= HL_REGISTER;
-	int count = cx ? hl_cx_vectors(auth_info, vectors, 32) : hl_answer_vectors(auth_info, r->o->s6d, vectors, 32);
+	bool keys_are_ck = r->o->s6d || hl_interface(r->o->kase) != HL_S6A;
+	int count = hl_run_vectors(r, auth_info, vectors, 32);
 	bool check = r->o->verify != HL_VERIFY_NONE && keys;
 
 	if (count < 0)
@@ -72,7 +72,7 @@ static void print_vectors(const struct hl_run *r, const struct hl_slot *slot, st
 			fprintf(out, "    vector %d: NOT verified: %s\n", i + 1, wrong);
 		else
 			fprintf(out, "    vector %d: verified (MAC, XRES, %s), SQN %llu = SEQ %llu, IND %u\n",
-				i + 1, r->o->s6d || cx ? "CK, IK" : "KASME", (unsigned long long)sqn,
+				i + 1, r->o->anid ? "CK', IK'" : keys_are_ck ? "CK, IK" : "KASME", (unsigned long long)sqn,
 				(unsigned long long)(sqn >> 5), (unsigned)(sqn & 31));
 	}
 }

@@ -148,6 +148,31 @@ void sim_kasme(struct sim *s, const uint8_t ck[16], const uint8_t ik[16], const 
 	secret_wipe(key, sizeof key);
 }
 
+void sim_prime(struct sim *s, const char *anid, const uint8_t sqn_xor_ak[6], uint8_t ck[16], uint8_t ik[16])
+{
+	uint8_t key[32], out[32], text[1 + 253 + 2 + 6 + 2];
+	size_t len = strlen(anid), got = 0;
+
+	if (len > 253)
+		bug("an access network's name of %zu octets", len);
+	memcpy(key, ck, 16);
+	memcpy(key + 16, ik, 16);
+	text[0] = 0x20;
+	memcpy(text + 1, anid, len);
+	text[1 + len] = 0;
+	text[2 + len] = (uint8_t)len;
+	memcpy(text + 3 + len, sqn_xor_ak, 6);
+	text[9 + len] = 0;
+	text[10 + len] = 6;
+	if (!EVP_MAC_init(s->hmac, key, sizeof key, NULL) || !EVP_MAC_update(s->hmac, text, 11 + len) ||
+	    !EVP_MAC_final(s->hmac, out, &got, 32) || got != 32)
+		bug("HMAC-SHA-256 fails");
+	memcpy(ck, out, 16);
+	memcpy(ik, out + 16, 16);
+	secret_wipe(key, sizeof key);
+	secret_wipe(out, sizeof out);
+}
+
 static uint64_t sqn_get(const uint8_t sqn[6])
 {
 	uint64_t v = 0;
@@ -184,8 +209,10 @@ const char *sim_check(struct sim *s, const struct sim_keys *keys, const uint8_t 
 		sim_kasme(s, aka.ck, aka.ik, plmn, v->autn, kasme);
 		return secret_equal(kasme, v->kasme, 32) ? NULL : "KASME";
 	}
-	if (amf[0] & 0x80)
-		return "AMF separation bit set in a UTRAN vector";
+	if (!(amf[0] & 0x80) != !v->anid)
+		return v->anid ? "AMF separation bit clear in a vector of EAP-AKA'" : "AMF separation bit set in a UTRAN vector";
+	if (v->anid)
+		sim_prime(s, v->anid, v->autn, aka.ck, aka.ik);
 	if (!v->ck || !v->ik || !secret_equal(v->ck, aka.ck, 16) || !secret_equal(v->ik, aka.ik, 16))
 		return "CK or IK";
 	return NULL;

@@ -37,6 +37,7 @@ struct sim_vector {
 	const uint8_t *kasme; // 32, or NULL
 	const uint8_t *ck;    // 16, or NULL
 	const uint8_t *ik;
+	const char *anid; // of EAP-AKA': the access network, to which ck and ik are bound; NULL: they are not
 };
 
 // 0, or -ENOMEM when OpenSSL gives no AES or HMAC.
@@ -52,7 +53,10 @@ void sim_f2345(struct sim *s, const struct sim_keys *keys, const uint8_t rand[16
 void sim_kasme(struct sim *s, const uint8_t ck[16], const uint8_t ik[16], const uint8_t plmn[3],
 	       const uint8_t sqn_xor_ak[6], uint8_t kasme[32]);
 
-// Checks a vector as a card and a phone would: MAC, the AMF separation bit (set for E-UTRAN only), XRES, and
+// CK' and IK' (TS 33.402 A.2) in place of CK and IK, for an access network's name of at most 253 octets.
+void sim_prime(struct sim *s, const char *anid, const uint8_t sqn_xor_ak[6], uint8_t ck[16], uint8_t ik[16]);
+
+// Checks a vector as a card and a phone would: MAC, the AMF separation bit (set for E-UTRAN and EAP-AKA' only), XRES, and
 // KASME or CK and IK. NULL when it is right, else what is wrong. *sqn gets the SQN recovered from AUTN in
 // both cases.
 const char *sim_check(struct sim *s, const struct sim_keys *keys, const uint8_t plmn[3],

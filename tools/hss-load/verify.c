@@ -34,12 +34,22 @@ static bool seen_before(struct hl_run *r, uint32_t subscriber, uint64_t sqn)
 	return false;
 }
 
+int hl_run_vectors(const struct hl_run *r, struct slice auth_info, struct sim_vector *out, int max)
+{
+	if (hl_interface(r->o->kase) == HL_S6A)
+		return hl_answer_vectors(auth_info, r->o->s6d, out, max);
+	int count = hl_cx_vectors(auth_info, out, max);
+	for (int i = 0; i < count; i++)
+		out[i].anid = r->o->anid;
+	return count;
+}
+
 bool hl_verify_vectors(struct hl_run *r, const struct hl_slot *slot, struct slice auth_info,
 		       struct sim_vector *first, uint64_t *sqn)
 {
 	struct sim_vector vectors[MAX_VECTORS];
 	const struct sim_keys *keys = hl_subscribers_keys(r->subscribers, slot->subscriber);
-	bool cx = r->o->kase >= HL_REGISTER, good = true;
+	bool good = true;
 	if (r->o->digest) {
 		r->stats.vectors++;
 		if (hl_cx_digest_is(auth_info, r->o->ha1))
@@ -47,8 +57,7 @@ bool hl_verify_vectors(struct hl_run *r, const struct hl_slot *slot, struct slic
 		bad(r, "another HA1");
 		return false;
 	}
-	int count = cx ? hl_cx_vectors(auth_info, vectors, MAX_VECTORS)
-		       : hl_answer_vectors(auth_info, r->o->s6d, vectors, MAX_VECTORS);
+	int count = hl_run_vectors(r, auth_info, vectors, MAX_VECTORS);
 
 	if (count <= 0 || !keys) {
 		bad(r, count < 0    ? "malformed vector"
