@@ -15,6 +15,7 @@ static void get_server(struct rd *r, struct swx_state *s)
 {
 	s->host = rd_blob16(r);
 	s->realm = rd_blob16(r);
+	r->err |= s->host.len > 255 || s->realm.len > 255; // the row may be what another program wrote
 }
 
 static void put_gateways(struct wr *w, const struct swx_state *s)
@@ -38,6 +39,7 @@ static bool get_gateways(struct rd *r, struct swx_state *s)
 		struct swx_gateway *g = &s->gateway[s->gateway_cnt++];
 		g->apn = rd_bytes(r, rd_u8(r));
 		g->info = rd_blob16(r);
+		r->err |= g->apn.len > SWX_APN_MAX || g->info.len > SWX_GATEWAY_INFO_MAX;
 	}
 	return !r->err;
 }

@@ -230,6 +230,21 @@ static void states_cut_anywhere(void **state)
 	w = wr_of(row, sizeof row);
 	swx_state_put(&w, &s, false);
 	assert_false(w.err);
+	// what another program wrote into the upstream may be larger than that: it is none
+	for (unsigned i = 0; i < 3; i++) {
+		static uint8_t large[SWX_STATE_MAX + 1024];
+		struct wr l = wr_of(large, sizeof large);
+		wr_u8(&l, 1);
+		wr_u8(&l, SWX_REGISTERED);
+		wr_u32(&l, 9);
+		wr_blob16(&l, slice_of(info, i == 0 ? 256 : 255));
+		wr_blob16(&l, slice_of(name, 1));
+		wr_u8(&l, 1);
+		wr_u8(&l, i == 1 ? SWX_APN_MAX + 1 : SWX_APN_MAX);
+		wr_bytes(&l, name, i == 1 ? SWX_APN_MAX + 1 : SWX_APN_MAX);
+		wr_blob16(&l, slice_of(large, i == 2 ? SWX_GATEWAY_INFO_MAX + 1 : SWX_GATEWAY_INFO_MAX));
+		assert_false(l.err || swx_state_get(wr_done(&l), &back));
+	}
 	s.gateway[3].info.len = 0;
 	s.host.len = 0;
 	w = wr_of(row, sizeof row);
