@@ -64,7 +64,7 @@ static bool take_data(const struct app_document *doc, const struct swx_data *dat
 {
 	static uint8_t before[USER_DATA_MAX], after[USER_DATA_MAX];
 	static struct swx_data old;
-	if (!(now->flags & SWX_REGISTERED))
+	if (!(now->flags & SWX_REGISTERED) || now->flags & SWX_ELSEWHERE)
 		return false;
 	if (!swx_may_use(data, cache_profile(doc->l->cache, &doc->op->rec))) {
 		swx_deregister(now, SWX_PERMANENT_TERMINATION, now_s(), d);
@@ -82,9 +82,11 @@ static enum whose compare(const struct app_document *d, const struct swx_state *
 {
 	uint8_t mine[SWX_STATE_MAX];
 	struct wr w = wr_of(mine, sizeof(mine));
+	struct swx_state ours = *now;
 	if (!d->said.len || !swx_state_get(d->said, theirs))
 		return now->time_s ? OURS : SAME;
-	swx_state_put(&w, now, true);
+	ours.flags &= (uint8_t)~SWX_ELSEWHERE;
+	swx_state_put(&w, &ours, true);
 	if (theirs->time_s != now->time_s)
 		return theirs->time_s > now->time_s ? THEIRS : OURS;
 	size_t len = wr_len(&w) < d->said.len ? wr_len(&w) : d->said.len;
@@ -100,8 +102,10 @@ static bool take_said(const struct app_document *d, struct swx_state *now, bool 
 	static struct swx_state theirs;
 	enum whose whose = d->feed ? compare(d, now, &theirs) : SAME;
 	*restore = whose == OURS && d->old && d->may_restore && d->l->outbox && !outbox_has(d->l, d->old);
-	if (whose == THEIRS)
+	if (whose == THEIRS) {
 		*now = theirs;
+		now->flags |= now->host.len ? SWX_ELSEWHERE : 0;
+	}
 	return whose == THEIRS || *restore;
 }
 
@@ -121,8 +125,8 @@ static int document(const struct app_document *d)
 	if (fresh && has_data && !change_data(d->l, d->op, loader_app(d->l, app_swx), d->data))
 		return -ENOSPC;
 	what = (struct swx_decision){.next = now};
-	if (d->old && fresh)
-		changed |= take_data(d, &data, &now, &what);
+	if (d->old && fresh && take_data(d, &data, &now, &what))
+		changed = restore = true; // other nodes must hear of the end
 	if (changed && !swx_decide(d->l, d->op, &now, &what))
 		return -ENOSPC;
 	return (changed || (fresh && has_data) ? APP_TAKEN : 0) | (restore ? APP_RESTORE : 0);

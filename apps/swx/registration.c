@@ -13,6 +13,7 @@ static void begin(const struct swx_state *now, uint32_t time_s, struct swx_decis
 {
 	*d = (struct swx_decision){.next = *now, .result = RESULT_SUCCESS};
 	d->next.time_s = later(now, time_s);
+	d->next.flags &= (uint8_t)~SWX_ELSEWHERE;
 }
 
 static void refuse(struct swx_decision *d, uint32_t result, bool experimental)

@@ -13,6 +13,7 @@
 enum swx_flag {
 	SWX_PENDING = 1, // the server has asked for vectors: authentication pending
 	SWX_REGISTERED = 2,
+	SWX_ELSEWHERE = 4, // at another node on the same upstream, which tells the server of changes; not written there
 };
 
 // The PDN-GW of an APN.

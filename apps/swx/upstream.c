@@ -56,6 +56,7 @@ void swx_write_back(const struct cache *c, const struct cache_record *r, struct 
 	swx_state_of(c, r, &s);
 	if (!s.time_s)
 		return; // never one of ours
+	s.flags &= (uint8_t)~SWX_ELSEWHERE;
 	swx_state_put(&w, &s, true);
 	size_t len = BASE64_LEN(wr_len(&w));
 	if (w.err || len > TEXT_MAX)

@@ -85,6 +85,7 @@ class Wlan(unittest.TestCase):
         self.c.update_one({"imsi": USER}, {"$set": {"non_3gpp": {"allowed": False}}})
         self.assertEqual(one.take(a.RTR).one(a.REASON).one(a.REASON_CODE).number, 0)
         self.nodes[1].until(lambda: self.show(1)[0] == "not_registered", "on the other node, too")
+        self.assertEqual(self.nodes[1].ctl_json("store", "status")["hss_requests_pending"], 0)  # which left it to the first one
         self.assertEqual(self.aaa(1, host="aaa2.test").mar(USER).result, 5450)
 
 
