@@ -1,7 +1,7 @@
 // Makes decisions that come from an operator or the upstream part of an operation of the loader, with the
 // requests that must follow (loader.h). Main thread.
 #include "apps/apps.h"
-#include "apps/s6a/gateway.h"
+#include "apps/gateways.h"
 #include "apps/s6a/loader.h"
 #include "lib/base/clock.h"
 #include "loader/app.h"
@@ -37,7 +37,7 @@ bool s6a_decide(struct loader *l, struct op *op, const struct s6a_decision *d, u
 	bool drop = options & S6A_DROP_KEPT;
 	struct state_kept kept = {.has = {drop, drop}, .outbox = options & S6A_TELL_UPSTREAM && l->outbox};
 	s6a_state_put(&w, &d->next);
-	if (drop && s6a_gateways_of(l->cache, &op->rec).len && !change_data(l, op, loader_app(l, app_s6a), (struct slice){0}))
+	if (drop && gateways_of_nodes(l->cache, &op->rec).len && !change_data(l, op, loader_app(l, app_s6a), (struct slice){0}))
 		return false;
 	if (w.err || !change_state(l, op, loader_app(l, app_s6a), wr_done(&w), 0, &kept))
 		return false;

@@ -1,11 +1,8 @@
 // Reads the AVPs of S6a requests and writes those of answers (msg.h). It owns no state and decides nothing.
 #include "apps/s6a/msg.h"
-#include "apps/s6a/gateway.h"
 #include "lib/base/log.h"
 #include "lib/diameter/avp.h"
 #include "worker/worker.h"
-
-#define PDN_GW_DYNAMIC 1u // TS 29.272 7.3.44
 
 // Notes that a node insists on a feature (M bit) which this HSS lacks. It is served without the feature, as
 // other HSSs do: if it were refused, its subscribers would have no service at all. The answer lists the
@@ -146,51 +143,8 @@ void s6a_put_utran_vector(struct wr *w, uint32_t item, const struct utran_vector
 	avp_group_end(w, at);
 }
 
-static void put_whole(struct wr *w, struct slice avp)
-{
-	wr_slice(w, avp);
-	wr_zero(w, -avp.len & 3u);
-}
-
-// An APN-Configuration with the PDN-GW that serves it, unless it has a static one.
-static void put_apn(struct wr *w, const struct avp *apn, struct slice gateways)
-{
-	struct avp context = {0}, name = {0}, agent;
-	struct s6a_gateway g;
-	(void)avp_find(apn->data, AVP_CODE_Context_Identifier, VENDOR_3GPP, &context);
-	(void)avp_find(apn->data, AVP_CODE_Service_Selection, 0, &name);
-	if (avp_find(apn->data, AVP_CODE_MIP6_Agent_Info, 0, &agent) || !s6a_gateway_find(gateways, context.data, name.data, &g)) {
-		put_whole(w, apn->whole);
-		return;
-	}
-	size_t at = avp_group_begin(w, AVP_CODE_APN_Configuration, VENDOR_3GPP, AVP_M);
-	wr_slice(w, apn->data);
-	put_whole(w, g.agent);
-	if (g.network.len)
-		put_whole(w, g.network);
-	avp_put_u32(w, AVP_CODE_PDN_GW_Allocation_Type, VENDOR_3GPP, AVP_M, PDN_GW_DYNAMIC);
-	avp_group_end(w, at);
-}
-
-// APN-Configuration-Profile with the PDN-GWs that are known.
-static void put_apns(struct wr *w, struct slice profile, struct slice gateways)
-{
-	struct avp all, a;
-	if (!avp_find(profile, AVP_CODE_APN_Configuration_Profile, VENDOR_3GPP, &all))
-		return;
-	struct rd rd = rd_slice(all.data);
-	size_t at = avp_group_begin(w, AVP_CODE_APN_Configuration_Profile, VENDOR_3GPP, AVP_M);
-	while (avp_next(&rd, &a) == AVP_WALK_ONE) {
-		if (a.code == AVP_CODE_APN_Configuration && a.vendor == VENDOR_3GPP)
-			put_apn(w, &a, gateways);
-		else
-			put_whole(w, a.whole);
-	}
-	avp_group_end(w, at);
-}
-
 void s6a_put_subscription(struct wr *w, const struct cache_record *rec, const struct cache_profile *p, bool epc,
-			  bool gprs, bool additional_msisdn, struct slice gateways)
+			  bool gprs, bool additional_msisdn, const struct gateways *g)
 {
 	uint8_t bcd[8];
 	size_t at = avp_group_begin(w, AVP_CODE_Subscription_Data, VENDOR_3GPP, AVP_M);
@@ -201,10 +155,8 @@ void s6a_put_subscription(struct wr *w, const struct cache_record *rec, const st
 	if (p) {
 		const uint8_t *avps = p->avps;
 		wr_bytes(w, avps, p->head_len);
-		if (epc && gateways.len)
-			put_apns(w, slice_of(avps + p->head_len, p->epc_len), gateways);
-		else if (epc)
-			wr_bytes(w, avps + p->head_len, p->epc_len);
+		if (epc)
+			gateways_put_profile(w, p, g);
 		if (gprs)
 			wr_bytes(w, avps + p->head_len + p->epc_len, p->gprs_len);
 	}

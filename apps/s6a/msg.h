@@ -1,5 +1,6 @@
 // S6a/S6d messages: from slots to typed values, and from typed values to AVPs. No decisions here.
 #pragma once
+#include "apps/gateways.h"
 #include "cache/lookup.h"
 #include "lib/auth/vectors.h"
 #include "worker/request.h"
@@ -47,11 +48,11 @@ void s6a_put_eutran_vector(struct wr *w, uint32_t item, const struct eutran_vect
 void s6a_put_utran_vector(struct wr *w, uint32_t item, const struct utran_vector *v);
 
 // Subscription-Data (TS 29.272 7.3.2): the subscriber's own AVPs, then the shared profile's. `epc`, `gprs`: which of the
-// profile's parts the node gets. `gateways`: those that are known (gateway.h), or nothing.
+// profile's parts the node gets. `g`: the PDN-GWs that are known.
 void s6a_put_subscription(struct wr *w, const struct cache_record *rec, const struct cache_profile *p, bool epc,
-			  bool gprs, bool additional_msisdn, struct slice gateways);
+			  bool gprs, bool additional_msisdn, const struct gateways *g);
 // Room that s6a_put_subscription needs at most.
-static inline size_t s6a_subscription_room(const struct cache_profile *p, struct slice gateways)
+static inline size_t s6a_subscription_room(const struct cache_profile *p, const struct gateways *g)
 {
-	return (p ? p->len : 0) + 128 + (gateways.len ? gateways.len + p->apn_cnt * 32u : 0);
+	return (p ? p->len : 0) + 128 + gateways_room(g);
 }

@@ -3,7 +3,6 @@
 // to a worker when it is due.
 #include "apps/apps.h"
 #include "apps/s6a/data.h"
-#include "apps/s6a/gateway.h"
 #include "apps/s6a/location.h"
 #include "apps/s6a/s6a.h"
 #include "apps/s6a/rules.h"
@@ -142,13 +141,14 @@ static void ulr_answer(struct ulr *u)
 		stat_add(r->w->stats, STAT_CAME_BACK, 1);
 	bool epc = p && p->epc_len;
 	bool gprs = p && p->gprs_len && (!epc || (u->flags & ULR_GPRS_DATA));
-	struct slice gateways = epc ? s6a_gateways_of(&r->w->cache, u->rec) : (struct slice){0};
-	request_answer_begin(r, &w, RESULT_SUCCESS, false, s6a_subscription_room(p, gateways) + 256);
+	struct gateways gateways;
+	gateways_of(&r->w->cache, u->rec, p, &gateways);
+	request_answer_begin(r, &w, RESULT_SUCCESS, false, s6a_subscription_room(p, &gateways) + 256);
 	s6a_features_put(&w, &u->features);
 	avp_put_u32(&w, AVP_CODE_ULA_Flags, VENDOR_3GPP, AVP_M, 1); // Separation-Indication
 	// the node repeats its request, so it has not got the first answer: it gets the data
 	if (!r->memo || (r->change == CHANGE_DUPLICATE && !r->resent))
-		s6a_put_subscription(&w, u->rec, p, epc, gprs, ulr_additional_msisdn(u), gateways);
+		s6a_put_subscription(&w, u->rec, p, epc, gprs, ulr_additional_msisdn(u), &gateways);
 	request_answer_end(r, &w);
 }
 

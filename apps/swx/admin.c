@@ -25,7 +25,7 @@ static json_t *address(struct slice data)
 }
 
 // What a PDN-GW is: its addresses and its name.
-static json_t *gateway(const struct swx_gateway *g)
+static json_t *gateway(const struct gateway *g)
 {
 	json_t *row = json_pack("{s:o,s:[]}", "apn", text(g->apn), "addresses");
 	struct rd rd = rd_slice(g->info);
@@ -56,8 +56,8 @@ static void wlan_show(struct loader *l, struct call *c)
 	json_t *gateways = json_array();
 	imsi_text(number, imsi);
 	swx_state_of(l->cache, r, &s);
-	for (unsigned i = 0; i < s.gateway_cnt; i++)
-		json_array_append_new(gateways, gateway(&s.gateway[i]));
+	for (unsigned i = 0; i < s.gateways.cnt; i++)
+		json_array_append_new(gateways, gateway(&s.gateways.one[i]));
 	json_t *server = s.host.len ? json_pack("{s:o,s:o}", "host", text(s.host), "realm", text(s.realm)) : json_null();
 	admin_row_take(l, c, json_pack("{s:s,s:s,s:o,s:o}", "imsi", imsi, "state", state_name(&s), "aaa_server", server, "pdn_gws",
 				       gateways), false);

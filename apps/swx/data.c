@@ -1,5 +1,4 @@
-// See data.h. The APNs are those that the profile has for EPS: its APN-Configurations are copied, and the PDN-GW that the AAA
-// server has told of is put into the one of its APN. No state of its own.
+// See data.h. The APNs are those that the profile has for EPS: its APN-Configurations are copied. No state of its own.
 #include "apps/swx/data.h"
 #include "apps/apps.h"
 #include "lib/diameter/avp.h"
@@ -8,7 +7,6 @@
 #define VERSION_1     1
 #define VENDOR	      10415
 #define MSISDN_E164   0 // Subscription-Id-Type END_USER_E164
-#define DYNAMIC	      1 // PDN-GW-Allocation-Type
 #define APNS_ENABLED  0
 #define APNS_DISABLED 1
 
@@ -141,30 +139,19 @@ static bool next_apn(struct apn_walk *a)
 	return false;
 }
 
-static bool is_wildcard(struct slice apn)
-{
-	return slice_eq(apn, slice_str("*"));
-}
-
 bool swx_may_use(const struct swx_data *d, const struct cache_profile *p)
 {
 	struct apn_walk a = walk_apns(d, p);
 	return !d->denied && next_apn(&a);
 }
 
-// `by_name`: the wildcard does not count.
-static bool subscribed(const struct swx_data *d, const struct cache_profile *p, struct slice apn, bool by_name)
+bool swx_apn_subscribed(const struct swx_data *d, const struct cache_profile *p, struct slice apn)
 {
 	struct apn_walk a = walk_apns(d, p);
 	while (next_apn(&a))
-		if (slice_eq_nocase(a.name, apn) || (!by_name && is_wildcard(a.name)))
+		if (slice_eq_nocase(a.name, apn) || slice_eq(a.name, slice_str("*")))
 			return true;
 	return false;
-}
-
-bool swx_apn_subscribed(const struct swx_data *d, const struct cache_profile *p, struct slice apn)
-{
-	return subscribed(d, p, apn, false);
 }
 
 // ---- Non-3GPP-User-Data
@@ -175,35 +162,6 @@ static void copy_head(struct wr *w, const struct cache_profile *p, uint32_t code
 	struct avp a;
 	if (p && avp_find(slice_of(p->avps, p->head_len), code, VENDOR, &a))
 		avp_put_slice(w, code, VENDOR, AVP_M, a.data);
-}
-
-// The PDN-GWs of APNs that only the wildcard stands for (TS 29.272 7.3.82).
-static void put_specific(struct wr *w, const struct swx_data *d, const struct cache_profile *p, const struct swx_state *s)
-{
-	for (unsigned i = 0; i < s->gateway_cnt; i++) {
-		if (subscribed(d, p, s->gateway[i].apn, true))
-			continue;
-		size_t at = avp_group_begin(w, AVP_CODE_Specific_APN_Info, VENDOR, AVP_M);
-		avp_put_slice(w, AVP_CODE_Service_Selection, 0, AVP_M, s->gateway[i].apn);
-		avp_put_slice(w, AVP_CODE_MIP6_Agent_Info, 0, AVP_M, s->gateway[i].info);
-		avp_group_end(w, at);
-	}
-}
-
-static void put_apn(struct wr *w, const struct apn_walk *a, const struct cache_profile *p, const struct swx_state *s)
-{
-	const struct swx_gateway *g = swx_gateway_of(s, a->name);
-	struct avp fixed;
-	size_t at = avp_group_begin(w, AVP_CODE_APN_Configuration, VENDOR, AVP_M);
-	wr_slice(w, a->config.data);
-	wr_zero(w, -a->config.data.len & 3u);
-	if (g && !avp_find(a->config.data, AVP_CODE_MIP6_Agent_Info, 0, &fixed)) {
-		avp_put_slice(w, AVP_CODE_MIP6_Agent_Info, 0, AVP_M, g->info);
-		avp_put_u32(w, AVP_CODE_PDN_GW_Allocation_Type, VENDOR, AVP_M, DYNAMIC);
-	}
-	if (is_wildcard(a->name))
-		put_specific(w, a->d, p, s);
-	avp_group_end(w, at);
 }
 
 // The default APN: the profile's, or the first one that the user may use here.
@@ -226,7 +184,7 @@ static void put_default(struct wr *w, const struct swx_data *d, const struct cac
 }
 
 void swx_put_user_data(struct wr *w, const struct cache_record *r, const struct swx_data *d, const struct cache_profile *p,
-		       const struct swx_state *s)
+		       const struct gateways *g)
 {
 	char number[17];
 	size_t at = avp_group_begin(w, AVP_CODE_Non_3GPP_User_Data, VENDOR, AVP_M);
@@ -243,6 +201,6 @@ void swx_put_user_data(struct wr *w, const struct cache_record *r, const struct 
 	put_default(w, d, p);
 	struct apn_walk a = walk_apns(d, p);
 	while (next_apn(&a))
-		put_apn(w, &a, p, s);
+		gateways_put_apn(w, p, a.config.data, g);
 	avp_group_end(w, at);
 }

@@ -45,11 +45,11 @@ bool swx_visited_allowed(const struct swx_data *d, struct slice network);
 bool swx_may_use(const struct swx_data *d, const struct cache_profile *p);
 // Is this APN subscribed and allowed, by its name or by the wildcard?
 bool swx_apn_subscribed(const struct swx_data *d, const struct cache_profile *p, struct slice apn);
-// Appends Non-3GPP-User-Data, with the PDN-GWs of the state.
+// Appends Non-3GPP-User-Data, with these PDN-GWs.
 void swx_put_user_data(struct wr *w, const struct cache_record *r, const struct swx_data *d, const struct cache_profile *p,
-		       const struct swx_state *s);
+		       const struct gateways *g);
 // Room that it needs at most.
-static inline size_t swx_user_data_room(const struct cache_profile *p)
+static inline size_t swx_user_data_room(const struct cache_profile *p, const struct gateways *g)
 {
-	return (p ? p->len : 0) + SWX_STATE_MAX + SWX_GATEWAYS_MAX * 64 + 256;
+	return (p ? p->len : 0) + gateways_room(g) + 256;
 }

@@ -75,7 +75,7 @@ bool swx_read(struct loader *l, const json_t *document, struct wr *out, struct r
 	if (!json_is_object(member))
 		return bad(e, "non_3gpp: expected an object");
 	if (!bool_of(e, member, "allowed", &allowed) || !bool_of(e, member, "apn_access", &apn_access) ||
-	    !texts_of(e, member, "apns", SWX_APN_MAX, d.apn, &d.apn_cnt, SWX_APNS_MAX) || !rats_of(e, member, &d.rats) ||
+	    !texts_of(e, member, "apns", GATEWAY_APN_MAX, d.apn, &d.apn_cnt, SWX_APNS_MAX) || !rats_of(e, member, &d.rats) ||
 	    !texts_of(e, member, "visited_networks", 200, d.visited, &d.visited_cnt, SWX_VISITED_MAX))
 		return false;
 	d.denied = !allowed;

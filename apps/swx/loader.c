@@ -53,7 +53,7 @@ static struct slice user_data(const struct loader *l, const struct cache_record 
 			      const struct swx_state *s, uint8_t *out)
 {
 	struct wr w = wr_of(out, USER_DATA_MAX);
-	swx_put_user_data(&w, r, d, cache_profile(l->cache, r), s);
+	swx_put_user_data(&w, r, d, cache_profile(l->cache, r), &s->gateways);
 	return wr_done(&w);
 }
 

@@ -31,7 +31,7 @@ static void forget(struct swx_decision *d)
 {
 	d->next.host = d->next.realm = (struct slice){0};
 	d->next.flags = 0;
-	d->next.gateway_cnt = 0;
+	d->next.gateways.cnt = 0;
 	d->changed = true;
 }
 
@@ -66,31 +66,30 @@ void swx_authenticate(const struct swx_state *now, const struct swx_server *by, 
 // ---- SAR
 
 // One APN's gateway into the next state. false: there are too many.
-static bool set_gateway(struct swx_decision *d, const struct swx_gateway *g)
+static bool set_gateway(struct swx_decision *d, const struct gateway *g)
 {
-	struct swx_state *n = &d->next;
+	struct gateways *all = &d->next.gateways;
 	unsigned i = 0;
-	while (i < n->gateway_cnt && !slice_eq_nocase(n->gateway[i].apn, g->apn))
+	while (i < all->cnt && !slice_eq_nocase(all->one[i].apn, g->apn))
 		i++;
-	if (i == n->gateway_cnt && !g->info.len)
+	bool there = i < all->cnt;
+	if (there ? slice_eq(all->one[i].info, g->info) : !g->info.len)
 		return true;
-	if (i == n->gateway_cnt && n->gateway_cnt == SWX_GATEWAYS_MAX)
+	if (!there && all->cnt == SWX_GATEWAYS_MAX)
 		return false;
-	if (!g->info.len)
-		n->gateway[i] = n->gateway[--n->gateway_cnt];
-	else if (i < n->gateway_cnt && slice_eq(n->gateway[i].info, g->info))
-		return true;
+	if (g->info.len)
+		all->one[i] = *g;
 	else
-		n->gateway[i] = *g;
-	n->gateway_cnt += i == n->gateway_cnt && g->info.len;
+		all->one[i] = all->one[--all->cnt];
+	all->cnt += !there;
 	d->changed = true;
 	return true;
 }
 
 static void set_gateways(const struct swx_state *now, const struct swx_assign *q, struct swx_decision *d)
 {
-	for (unsigned i = 0; i < q->gateway_cnt; i++)
-		if (!set_gateway(d, &q->gateway[i])) {
+	for (unsigned i = 0; i < q->gateways.cnt; i++)
+		if (!set_gateway(d, &q->gateways.one[i])) {
 			begin(now, q->time_s, d);
 			refuse(d, RESULT_UNABLE_TO_COMPLY, false);
 			return;

@@ -46,8 +46,7 @@ struct swx_assign {
 	struct swx_server by;
 	bool repeated;	  // the request has the T flag
 	bool may_use;	  // non-3GPP access is allowed to the user, with one APN at least
-	unsigned gateway_cnt; // what the request says of PDN-GWs; one without `info` is not used any more
-	struct swx_gateway gateway[SWX_GATEWAYS_MAX];
+	struct gateways gateways; // what the request says of PDN-GWs; one without `info` is not used any more
 	uint32_t time_s;
 };
 // Is this the server that is stored?

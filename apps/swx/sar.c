@@ -38,13 +38,15 @@ static void answer(const struct sar *q)
 		return;
 	}
 	bool profile = r->memo & MEMO_PROFILE;
+	struct gateways g;
+	gateways_of(&r->w->cache, q->s.rec, q->s.profile, &g);
 	if (result == RESULT_UNABLE_TO_COMPLY)
 		r->rule = q->s.state.host.len ? "more PDN-GWs than are kept" : "no AAA server is stored";
 	else if (result == EXP_USER_NO_NON_3GPP_SUBSCRIPTION)
 		r->rule = q->s.data.denied ? "non_3gpp.allowed" : "no APN that may be used over non-3GPP access";
-	swx_answer_begin(&q->s, &w, result, experimental, profile ? swx_user_data_room(q->s.profile) : 0);
+	swx_answer_begin(&q->s, &w, result, experimental, profile ? swx_user_data_room(q->s.profile, &g) : 0);
 	if (profile)
-		swx_put_user_data(&w, q->s.rec, &q->s.data, q->s.profile, &q->s.state);
+		swx_put_user_data(&w, q->s.rec, &q->s.data, q->s.profile, &g);
 	request_answer_end(r, &w);
 }
 
@@ -79,16 +81,16 @@ static bool add_gateway(struct sar *q, struct slice apn, struct slice info, unsi
 		swx_answer(&q->s, EXP_USER_NO_APN_SUBSCRIPTION, true);
 		return false;
 	}
-	if (apn.len > SWX_APN_MAX || info.len > SWX_GATEWAY_INFO_MAX) {
+	if (apn.len > GATEWAY_APN_MAX || info.len > SWX_GATEWAY_INFO_MAX) {
 		request_answer_bad_value(q->s.r, slot);
 		return false;
 	}
-	if (q->q.gateway_cnt == SWX_GATEWAYS_MAX) {
+	if (q->q.gateways.cnt == SWX_GATEWAYS_MAX) {
 		q->s.r->rule = "more PDN-GWs than are kept";
 		swx_answer(&q->s, RESULT_UNABLE_TO_COMPLY, false);
 		return false;
 	}
-	q->q.gateway[q->q.gateway_cnt++] = (struct swx_gateway){.apn = apn, .info = info};
+	q->q.gateways.one[q->q.gateways.cnt++] = (struct gateway){.apn = apn, .info = info};
 	return true;
 }
 

@@ -18,32 +18,6 @@ static void get_server(struct rd *r, struct swx_state *s)
 	r->err |= s->host.len > 255 || s->realm.len > 255; // the row may be what another program wrote
 }
 
-static void put_gateways(struct wr *w, const struct swx_state *s)
-{
-	for (unsigned i = 0; i < s->gateway_cnt; i++) {
-		const struct swx_gateway *g = &s->gateway[i];
-		if (g->apn.len > SWX_APN_MAX || g->info.len > SWX_GATEWAY_INFO_MAX)
-			w->err = true;
-		wr_u8(w, (uint8_t)g->apn.len);
-		wr_slice(w, g->apn);
-		wr_blob16(w, g->info);
-	}
-}
-
-// To the end of the octets.
-static bool get_gateways(struct rd *r, struct swx_state *s)
-{
-	while (!r->err && rd_left(r)) {
-		if (s->gateway_cnt == SWX_GATEWAYS_MAX)
-			return false;
-		struct swx_gateway *g = &s->gateway[s->gateway_cnt++];
-		g->apn = rd_bytes(r, rd_u8(r));
-		g->info = rd_blob16(r);
-		r->err |= g->apn.len > SWX_APN_MAX || g->info.len > SWX_GATEWAY_INFO_MAX;
-	}
-	return !r->err;
-}
-
 void swx_state_put(struct wr *w, const struct swx_state *s, bool keep_time)
 {
 	if (!s->host.len && !keep_time)
@@ -52,8 +26,8 @@ void swx_state_put(struct wr *w, const struct swx_state *s, bool keep_time)
 	wr_u8(w, s->flags);
 	wr_u32(w, s->time_s);
 	put_server(w, s);
-	wr_u8(w, (uint8_t)s->gateway_cnt);
-	put_gateways(w, s);
+	wr_u8(w, (uint8_t)s->gateways.cnt);
+	gateways_put(w, &s->gateways, SWX_GATEWAY_INFO_MAX);
 }
 
 // Only the heads: the array is large, and its rest is not looked at.
@@ -62,7 +36,7 @@ static void state_clear(struct swx_state *s)
 	s->host = s->realm = (struct slice){0};
 	s->flags = 0;
 	s->time_s = 0;
-	s->gateway_cnt = 0;
+	s->gateways.cnt = 0;
 	s->version = 0;
 }
 
@@ -75,7 +49,7 @@ bool swx_state_get(struct slice body, struct swx_state *out)
 	out->time_s = rd_u32(&r);
 	get_server(&r, out);
 	unsigned gateways = rd_u8(&r);
-	if (version == VERSION_1 && get_gateways(&r, out) && out->gateway_cnt == gateways)
+	if (version == VERSION_1 && gateways_get(&r, &out->gateways, SWX_GATEWAYS_MAX, SWX_GATEWAY_INFO_MAX) && out->gateways.cnt == gateways)
 		return true;
 	state_clear(out);
 	return false;
@@ -96,7 +70,7 @@ bool swx_state_pack(struct builder *b, struct cache_state *s, uint8_t *buf)
 	s->shared_cnt = 1;
 	s->note = st.flags;
 	wr_u32(&w, st.time_s);
-	put_gateways(&w, &st);
+	gateways_put(&w, &st.gateways, SWX_GATEWAY_INFO_MAX);
 	s->body = wr_done(&w);
 	return !w.err;
 }
@@ -111,15 +85,7 @@ void swx_state_of(const struct cache *c, const struct cache_record *r, struct sw
 	get_server(&server, out);
 	out->flags = (uint8_t)s.note;
 	out->time_s = rd_u32(&body);
-	if (server.err || !get_gateways(&body, out))
+	if (server.err || !gateways_get(&body, &out->gateways, SWX_GATEWAYS_MAX, SWX_GATEWAY_INFO_MAX))
 		state_clear(out);
 	out->version = s.version;
-}
-
-const struct swx_gateway *swx_gateway_of(const struct swx_state *s, struct slice apn)
-{
-	for (unsigned i = 0; i < s->gateway_cnt; i++)
-		if (slice_eq_nocase(s->gateway[i].apn, apn))
-			return &s->gateway[i];
-	return NULL;
 }

@@ -2,13 +2,13 @@
 // database has it as octets in a row; in the cache the server, which many subscribers have in common, is shared. Pure
 // functions, for workers and the loader.
 #pragma once
+#include "apps/gateways.h"
 #include "cache/state.h"
 #include "lib/base/wire.h"
 
 #define SWX_GATEWAYS_MAX     16
 #define SWX_GATEWAY_INFO_MAX 256 // octets of MIP6-Agent-Info that are kept
-#define SWX_APN_MAX	     100
-#define SWX_STATE_MAX	     (16 + 2 * 258 + SWX_GATEWAYS_MAX * (SWX_APN_MAX + SWX_GATEWAY_INFO_MAX + 3))
+#define SWX_STATE_MAX	     (16 + 2 * 258 + SWX_GATEWAYS_MAX * (GATEWAY_APN_MAX + SWX_GATEWAY_INFO_MAX + 3))
 
 enum swx_flag {
 	SWX_PENDING = 1, // the server has asked for vectors: authentication pending
@@ -16,19 +16,12 @@ enum swx_flag {
 	SWX_ELSEWHERE = 4, // at another node on the same upstream, which tells the server of changes; not written there
 };
 
-// The PDN-GW of an APN.
-struct swx_gateway {
-	struct slice apn;
-	struct slice info; // data of MIP6-Agent-Info, as it came
-};
-
 // Slices are borrowed.
 struct swx_state {
 	struct slice host, realm; // the AAA server; empty: none is stored
 	uint8_t flags;		  // enum swx_flag
 	uint32_t time_s;	  // of the last change: later than any before
-	unsigned gateway_cnt;
-	struct swx_gateway gateway[SWX_GATEWAYS_MAX];
+	struct gateways gateways;
 	uint16_t version; // read from the cache: for the CHANGE
 };
 
@@ -41,5 +34,3 @@ bool swx_state_get(struct slice body, struct swx_state *out);
 void swx_state_of(const struct cache *c, const struct cache_record *r, struct swx_state *out);
 // The same octets, as the cache keeps them (loader/app.h, pack).
 bool swx_state_pack(struct builder *b, struct cache_state *s, uint8_t *buf);
-// The gateway of an APN; NULL: none is stored.
-const struct swx_gateway *swx_gateway_of(const struct swx_state *s, struct slice apn);

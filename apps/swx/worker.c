@@ -39,7 +39,9 @@ static bool compose_push(const struct hss_request *q, struct wr *m)
 		return false;
 	swx_data_of(c, r, &data);
 	hss_request_begin(q, m, CODE_PUSH, "ppr", (struct slice){0});
-	swx_put_user_data(m, r, &data, cache_profile(c, r), &now);
+	struct gateways g;
+	gateways_of(c, r, cache_profile(c, r), &g);
+	swx_put_user_data(m, r, &data, cache_profile(c, r), &g);
 	return true;
 }
 

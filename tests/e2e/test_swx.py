@@ -204,6 +204,39 @@ class Swx(unittest.TestCase):
                 self.assertEqual(some.one(d.SERVICE_SELECTION).text, "mms")
             self.assertEqual(h.stop(), 0)
 
+    def test_a_handover_keeps_the_gateway(self):
+        """From LTE to Wi-Fi, and from Wi-Fi to LTE: each is sent what the other told; that of Wi-Fi goes first."""
+        def of(answer, group=None):
+            """MIP6-Agent-Info by APN."""
+            apns = answer.one(d.SUBSCRIPTION).one(d.APN_PROFILE).all(d.APN) if group else answer.one(a.USER_DATA).all(d.APN)
+            return {one.one(d.SERVICE_SELECTION).text: one.one(a.AGENT).data for one in apns if one.all(a.AGENT)}
+
+        lte, wifi, other = a.agent("10.0.0.1", host="pgw1.test"), a.agent("10.0.0.2"), a.agent("2001:db8::3")
+        with Hss() as h:
+            self.provision(h)
+            with a.Aaa(h.port) as s, d.Peer(h.port) as mme:
+                self.assertEqual(of(s.register(FIRST)), {})
+                self.assertEqual(of(mme.call(mme.ulr(FIRST)), "s6a"), {})
+                self.assertEqual(mme.call(mme.s6a(d.NOR, FIRST, [avp(d.SERVICE_SELECTION, "IMS"), lte])).result, 2001)
+                by_id = [v3(a.CONTEXT, 1), other]
+                self.assertEqual(mme.call(mme.s6a(d.NOR, FIRST, by_id)).result, 2001)
+                self.assertEqual(of(s.sar(FIRST, a.REGISTRATION)), {"ims": lte[8:], "internet": other[8:]})
+                self.assertEqual(s.sar(FIRST, a.PGW_UPDATE, [avp(d.SERVICE_SELECTION, "ims"), wifi]).result, 2001)
+                self.assertEqual(of(s.sar(FIRST, a.USER_DATA_REQUEST)), {"ims": wifi[8:], "internet": other[8:]})
+                self.assertEqual(of(mme.call(mme.ulr(FIRST)), "s6a"), {"ims": wifi[8:], "internet": other[8:]})
+                h.ctl("subscriber", "set", FIRST, "ambr.downlink.value=7")
+                self.assertEqual(of(s.take(a.PPR)), {"ims": wifi[8:], "internet": other[8:]})
+                # what an MME says at once of all APNs that are active
+                active = [v3(a.ACTIVE_APN, [v3(a.CONTEXT, 2), avp(d.SERVICE_SELECTION, "ims"), lte], flags=0)]
+                self.assertEqual(mme.call(mme.ulr(FIRST, more=active)).result, 2001)
+                self.assertEqual(s.sar(FIRST, a.USER).result, 2001)  # Wi-Fi is left: what LTE has stays
+                h.kill_role("loader")
+                self.assertEqual(of(s.register(FIRST)), {"ims": lte[8:]})
+                self.assertEqual(of(mme.call(mme.ulr(FIRST)), "s6a"), {"ims": lte[8:]})
+                h.ctl("location", "cancel", FIRST)
+                self.assertEqual(of(s.sar(FIRST, a.USER_DATA_REQUEST)), {})
+            self.assertEqual(h.stop(), 0)
+
     def test_the_server_hears_of_changes(self):
         with Hss() as h:
             self.provision(h)

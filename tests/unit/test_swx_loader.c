@@ -111,17 +111,17 @@ static void a_state_outlives_restarts(void **state)
 	s.flags = SWX_PENDING;
 	assert_int_equal(change(IMSI, 0, &s, 1), CHANGE_DONE);
 	s.flags = SWX_REGISTERED;
-	s.gateway_cnt = 2;
-	s.gateway[0] = (struct swx_gateway){slice_str("internet"), slice_str("12345678")};
-	s.gateway[1] = (struct swx_gateway){slice_str("ims"), slice_str("abc")};
+	s.gateways.cnt = 2;
+	s.gateways.one[0] = (struct gateway){.apn = slice_str("internet"), .info = slice_str("12345678")};
+	s.gateways.one[1] = (struct gateway){.apn = slice_str("ims"), .info = slice_str("abc")};
 	assert_int_equal(change(IMSI, 1, &s, 2), CHANGE_DONE);
 	assert_int_equal(change(IMSI, 1, &s, 3), CHANGE_CONFLICT);
 	assert_int_equal(change(IMSI, 1, &s, 2), CHANGE_DUPLICATE);
 	for (unsigned i = 0; i < 3; i++) {
 		struct swx_state back = state_of(IMSI);
 		assert_true(slice_eq(back.host, s.host) && slice_eq(back.realm, s.realm));
-		assert_true(back.flags == SWX_REGISTERED && back.time_s == 7 && back.version == 2 && back.gateway_cnt == 2);
-		assert_true(slice_eq(back.gateway[1].info, slice_str("abc")));
+		assert_true(back.flags == SWX_REGISTERED && back.time_s == 7 && back.version == 2 && back.gateways.cnt == 2);
+		assert_true(slice_eq(back.gateways.one[1].info, slice_str("abc")));
 		if (i == 1)
 			assert_true(fold_now() >= 0);
 		world_restart(i == 0);

@@ -103,8 +103,7 @@ static struct swx_decision decide(const struct swx_state *now, const struct ques
 			       .by = by,
 			       .repeated = q->repeated,
 			       .may_use = q->may_use,
-			       .gateway_cnt = q->type == 13 || q->type == 14,
-			       .gateway = {{slice_str(apn_name[q->apn]), q->gateway < 0 ? (struct slice){0} : slice_str(info_of[q->gateway])}},
+			       .gateways = {q->type == 13 || q->type == 14, {{slice_str(apn_name[q->apn]), q->gateway < 0 ? (struct slice){0} : slice_str(info_of[q->gateway])}}},
 			       .time_s = 1000};
 	if (q->type == MAR)
 		swx_authenticate(now, &by, q->failed, 1000, &d);
@@ -119,12 +118,12 @@ static void same_state(const struct model *m, const struct swx_state *s)
 	assert_int_equal(s->flags, m->server < 0 ? 0 : m->registered ? SWX_REGISTERED : SWX_PENDING);
 	unsigned gateways = 0;
 	for (int i = 0; i < APNS; i++) {
-		const struct swx_gateway *g = swx_gateway_of(s, slice_str(apn_name[i]));
+		const struct gateway *g = gateway_of(&s->gateways, slice_str(apn_name[i]));
 		assert_int_equal(g != NULL, m->gateway[i] >= 0);
 		assert_true(!g || slice_eq(g->info, slice_str(info_of[m->gateway[i]])));
 		gateways += g != NULL;
 	}
-	assert_int_equal(s->gateway_cnt, gateways);
+	assert_int_equal(s->gateways.cnt, gateways);
 }
 
 // Written and read again, as it would be after a restart.
@@ -182,23 +181,23 @@ static void gateways_are_bounded(void **state)
 {
 	char name[SWX_GATEWAYS_MAX + 1][8];
 	struct swx_state s = {.host = slice_str("a.test"), .flags = SWX_REGISTERED};
-	struct swx_assign a = {.type = SWX_PGW_UPDATE, .by = {slice_str("A.test"), slice_str("test")}, .gateway_cnt = 1};
+	struct swx_assign a = {.type = SWX_PGW_UPDATE, .by = {slice_str("A.test"), slice_str("test")}, .gateways.cnt = 1};
 	struct swx_decision d;
 	(void)state;
 	for (unsigned i = 0; i <= SWX_GATEWAYS_MAX; i++) {
 		snprintf(name[i], sizeof name[i], "apn%u", i);
-		a.gateway[0] = (struct swx_gateway){slice_str(name[i]), slice_str("x")};
+		a.gateways.one[0] = (struct gateway){.apn = slice_str(name[i]), .info = slice_str("x")};
 		swx_assign(&s, &a, &d);
 		assert_int_equal(d.result, i < SWX_GATEWAYS_MAX ? RESULT_SUCCESS : RESULT_UNABLE_TO_COMPLY);
 		assert_int_equal(d.changed, i < SWX_GATEWAYS_MAX);
 		s = d.next;
 	}
-	assert_int_equal(s.gateway_cnt, SWX_GATEWAYS_MAX);
-	a.gateway[0].apn = slice_str(name[0]); // the same once more
+	assert_int_equal(s.gateways.cnt, SWX_GATEWAYS_MAX);
+	a.gateways.one[0].apn = slice_str(name[0]); // the same once more
 	swx_assign(&s, &a, &d);
 	assert_true(d.result == RESULT_SUCCESS && !d.changed);
 	swx_deregister(&s, SWX_PERMANENT_TERMINATION, 5, &d);
-	assert_true(d.changed && d.terminate && !d.next.gateway_cnt && !d.next.host.len);
+	assert_true(d.changed && d.terminate && !d.next.gateways.cnt && !d.next.host.len);
 	s = d.next;
 	swx_deregister(&s, SWX_PERMANENT_TERMINATION, 5, &d);
 	assert_false(d.changed || d.terminate);
@@ -210,7 +209,7 @@ static void states_cut_anywhere(void **state)
 {
 	uint8_t row[SWX_STATE_MAX];
 	struct swx_state back, s = {.host = slice_str("a.test"), .realm = slice_str("test"), .flags = SWX_REGISTERED, .time_s = 9,
-				    .gateway_cnt = 2, .gateway = {{slice_str("ims"), slice_str("x")}, {slice_str("y"), slice_str("")}}};
+				    .gateways = {2, {{slice_str("ims"), slice_str("x")}, {slice_str("y"), slice_str("")}}}};
 	struct wr w = wr_of(row, sizeof row);
 	struct guard g;
 	(void)state;
@@ -218,15 +217,15 @@ static void states_cut_anywhere(void **state)
 	swx_state_put(&w, &s, false);
 	for (size_t len = 0; len <= wr_len(&w); len++) {
 		assert_int_equal(swx_state_get(slice_of(guard_copy(&g, row, len), len), &back), len == wr_len(&w));
-		assert_int_equal(back.gateway_cnt, len == wr_len(&w) ? 2 : 0);
+		assert_int_equal(back.gateways.cnt, len == wr_len(&w) ? 2 : 0);
 	}
 	guard_fini(&g);
 	// the largest one fits
-	static char name[256], apn[SWX_APN_MAX], info[SWX_GATEWAY_INFO_MAX];
+	static char name[256], apn[GATEWAY_APN_MAX], info[SWX_GATEWAY_INFO_MAX];
 	memset(name, 'n', sizeof name);
-	s = (struct swx_state){.host = slice_of(name, 255), .realm = slice_of(name, 255), .gateway_cnt = SWX_GATEWAYS_MAX};
+	s = (struct swx_state){.host = slice_of(name, 255), .realm = slice_of(name, 255), .gateways.cnt = SWX_GATEWAYS_MAX};
 	for (unsigned i = 0; i < SWX_GATEWAYS_MAX; i++)
-		s.gateway[i] = (struct swx_gateway){slice_of(apn, sizeof apn), slice_of(info, sizeof info)};
+		s.gateways.one[i] = (struct gateway){.apn = slice_of(apn, sizeof apn), .info = slice_of(info, sizeof info)};
 	w = wr_of(row, sizeof row);
 	swx_state_put(&w, &s, false);
 	assert_false(w.err);
@@ -240,12 +239,12 @@ static void states_cut_anywhere(void **state)
 		wr_blob16(&l, slice_of(info, i == 0 ? 256 : 255));
 		wr_blob16(&l, slice_of(name, 1));
 		wr_u8(&l, 1);
-		wr_u8(&l, i == 1 ? SWX_APN_MAX + 1 : SWX_APN_MAX);
-		wr_bytes(&l, name, i == 1 ? SWX_APN_MAX + 1 : SWX_APN_MAX);
+		wr_u8(&l, i == 1 ? GATEWAY_APN_MAX + 1 : GATEWAY_APN_MAX);
+		wr_bytes(&l, name, i == 1 ? GATEWAY_APN_MAX + 1 : GATEWAY_APN_MAX);
 		wr_blob16(&l, slice_of(large, i == 2 ? SWX_GATEWAY_INFO_MAX + 1 : SWX_GATEWAY_INFO_MAX));
 		assert_false(l.err || swx_state_get(wr_done(&l), &back));
 	}
-	s.gateway[3].info.len = 0;
+	s.gateways.one[3].info.len = 0;
 	s.host.len = 0;
 	w = wr_of(row, sizeof row);
 	swx_state_put(&w, &s, false);

@@ -87,8 +87,8 @@ static struct wf *fresh(bool registered)
 		struct swx_state now = s;
 		now.host = slice_str("aaa.test");
 		now.realm = slice_str("test");
-		now.gateway_cnt = 1;
-		now.gateway[0] = (struct swx_gateway){slice_str("internet"), slice_of("\0\0\1\x4e\x40\0\0\x0e\0\1\12\0\0\1\0\0", 16)};
+		now.gateways.cnt = 1;
+		now.gateways.one[0] = (struct gateway){.apn = slice_str("internet"), .info = slice_of("\0\0\1\x4e\x40\0\0\x0e\0\1\12\0\0\1\0\0", 16)};
 		set_state(f, &r, &now);
 	}
 	return f;
