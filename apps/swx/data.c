@@ -164,7 +164,7 @@ static void copy_head(struct wr *w, const struct cache_profile *p, uint32_t code
 		avp_put_slice(w, code, VENDOR, AVP_M, a.data);
 }
 
-// The default APN: the profile's, or the first one that the user may use here.
+// The default APN: the profile's, or the first one that the user may use here; never the wildcard.
 static void put_default(struct wr *w, const struct swx_data *d, const struct cache_profile *p)
 {
 	struct apn_walk a = walk_apns(d, p);
@@ -175,7 +175,8 @@ static void put_default(struct wr *w, const struct swx_data *d, const struct cac
 		(void)avp_u32(id.data, &usual);
 	while (next_apn(&a))
 		if (avp_find(a.config.data, AVP_CODE_Context_Identifier, VENDOR, &id) && avp_u32(id.data, &v)) {
-			first = first ? first : v;
+			if (!first && !slice_eq(a.name, slice_str("*")))
+				first = v;
 			if (v == usual)
 				first = v;
 		}
@@ -198,6 +199,7 @@ void swx_put_user_data(struct wr *w, const struct cache_record *r, const struct 
 	avp_put_u32(w, AVP_CODE_Non_3GPP_IP_Access_APN, VENDOR, AVP_M, d->no_apns ? APNS_DISABLED : APNS_ENABLED);
 	copy_head(w, p, AVP_CODE_AMBR);
 	copy_head(w, p, AVP_CODE__3GPP_Charging_Characteristics);
+	copy_head(w, p, AVP_CODE_APN_OI_Replacement);
 	put_default(w, d, p);
 	struct apn_walk a = walk_apns(d, p);
 	while (next_apn(&a))

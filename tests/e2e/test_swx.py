@@ -245,6 +245,9 @@ class Swx(unittest.TestCase):
                 h.ctl("subscriber", "set", FIRST, "ambr.downlink.value=7")
                 ppr = s.take(a.PPR)
                 self.assertEqual((ppr.one(d.USER_NAME).text, list(a.apns(ppr))), (FIRST, ["internet", "ims"]))
+                h.ctl("subscriber", "set", FIRST, "apn_oi_replacement=mnc001.mcc001.gprs", "default_apn=ims")
+                data = s.take(a.PPR).one(a.USER_DATA)
+                self.assertEqual((data.one(1427).text, data.one(a.CONTEXT).number), ("mnc001.mcc001.gprs", 2))
                 h.ctl("subscriber", "set", FIRST, "access_restriction_data=0")  # nothing of this is told over SWx
                 h.ctl("subscriber", "set", FIRST, 'non_3gpp={"apns": ["ims"]}')
                 self.assertEqual(list(a.apns(s.take(a.PPR))), ["ims"])
