@@ -121,6 +121,8 @@ static bool pend(struct mar *m)
 	bool failed = request_u32(r, SLOT_SWX_MAR_AAA_Failure_Indication, 0) & AAA_FAILURE;
 	if (r->change_done)
 		return swx_change_stands(r);
+	if (swx_serves(&m->s.state, &m->s.by))
+		return true; // authenticates again
 	swx_authenticate(&m->s.state, &m->s.by, failed, (uint32_t)(clock_wall_us() / 1000000), &d);
 	if (d.server_name) {
 		r->rule = "another AAA server is registered";
@@ -203,7 +205,9 @@ static void serve(struct mar *m)
 
 void swx_mar(struct request *r)
 {
-	struct mar m = {.s = {.user_slot = SLOT_SWX_MAR_User_Name, .features_slot = SLOT_SWX_MAR_Supported_Features}};
+	struct mar m; // large: it is filled in as far as it is used
+	m.s.user_slot = SLOT_SWX_MAR_User_Name;
+	m.s.features_slot = SLOT_SWX_MAR_Supported_Features;
 	if (!swx_open(r, SLOT_SWX_MAR_Origin_Host, SLOT_SWX_MAR_Origin_Realm, &m.s))
 		return;
 	cache_prefetch_sqn(&r->w->cache, m.s.rec);

@@ -133,8 +133,11 @@ static bool read_gateways(struct sar *q)
 
 void swx_sar(struct request *r)
 {
-	struct sar q = {.s = {.user_slot = SLOT_SWX_SAR_User_Name, .features_slot = SLOT_SWX_SAR_Supported_Features}};
+	struct sar q; // large: it is filled in as far as it is used
 	struct swx_decision d;
+	q.s.user_slot = SLOT_SWX_SAR_User_Name;
+	q.s.features_slot = SLOT_SWX_SAR_Supported_Features;
+	q.q.gateways.cnt = 0;
 	if (!swx_open(r, SLOT_SWX_SAR_Origin_Host, SLOT_SWX_SAR_Origin_Realm, &q.s))
 		return;
 	if (r->change_done) {
