@@ -28,7 +28,9 @@ static void watch(evutil_socket_t fd, short what, void *arg)
 {
 	struct role_env *env = arg;
 	(void)fd, (void)what;
-	stat_set(env->stats, STAT_TLS_EXPIRED, tls_watch(&env->config));
+	struct tls_times times = tls_watch(&env->config);
+	stat_set(env->stats, STAT_TLS_EXPIRED, times.past);
+	stat_set(env->stats, STAT_TLS_LATE, times.late);
 }
 
 static int init(struct role_env *env)

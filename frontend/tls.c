@@ -234,15 +234,15 @@ static void loaded(SSL_CTX *ctx, const struct config *config)
 		 LOG_INT("revocation_lists", times.lists));
 }
 
-uint32_t tls_watch(const struct config *config)
+struct tls_times tls_watch(const struct config *config)
 {
 	const struct tls_times before = times;
 	if (!context)
-		return 0;
+		return (struct tls_times){0};
 	times = tls_times_of(context, config, false);
 	if (times.late != before.late || times.past != before.past)
 		times = tls_times_of(context, config, true);
-	return times.past;
+	return times;
 }
 
 int tls_load(const int fds[CONFIG_TLS_FILES], const struct config *config)

@@ -6,6 +6,7 @@
 // resumption (each connection proves who it is), no compression.
 #pragma once
 #include <stddef.h>
+#include "frontend/tls_times.h"
 #include "config/config.h"
 
 struct ssl_ctx_st;
@@ -22,9 +23,8 @@ int tls_init(void) MUST_USE;
 // 0, or a negative errno and one line in the log: then nothing has changed.
 int tls_load(const int fds[CONFIG_TLS_FILES], const struct config *config) MUST_USE;
 void tls_fini(void);
-// Called now and then: warns of whatever has expired or soon will. Returns how many certificates and lists
-// have expired.
-uint32_t tls_watch(const struct config *config);
+// Called now and then: warns of whatever has expired or soon will, and says how many that are.
+struct tls_times tls_watch(const struct config *config);
 
 // Was a PEM file read to its end? That is: the last read failed for that reason alone. Clears its error.
 bool tls_pem_ended(void);

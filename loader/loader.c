@@ -8,6 +8,7 @@
 #include <sys/file.h>
 #include <time.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #include "loader/admin/admin.h"
 #include "loader/commands.h"
@@ -257,6 +258,16 @@ void loader_edge_down(struct loader *l, enum role role, unsigned index)
 }
 
 // Once after the cache is filled, then once an hour: at a moment when nothing waits for its commit (local.h).
+// What the disk of state_dir has left, for the metrics and hss-admin's alarms.
+static void look_at_disk(struct loader *l)
+{
+	struct statvfs fs;
+	if (!l->env || l->env->state_dir_fd < 0 || fstatvfs(l->env->state_dir_fd, &fs) < 0)
+		return;
+	stat_set(l->stats, STAT_STATE_FREE, (uint64_t)fs.f_bavail * fs.f_frsize);
+	stat_set(l->stats, STAT_STATE_SIZE, (uint64_t)fs.f_blocks * fs.f_frsize);
+}
+
 static void clean_profiles(struct loader *l)
 {
 	if (load_running(l) || txn_waiting(l) || clock_mono_ms() < l->profiles_due_ms)
@@ -283,4 +294,5 @@ void loader_tick(struct loader *l)
 	stat_set(l->stats, STAT_BAD_RECORDS, load_bad(l));
 	stat_set(l->stats, STAT_HSS_REQUESTS_PENDING, hss_requests_pending(l));
 	stat_set(l->stats, STAT_PROBLEMS, problems_count(l));
+	look_at_disk(l);
 }

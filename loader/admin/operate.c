@@ -174,6 +174,7 @@ void store_status(struct loader *l, struct call *c)
 		      (json_int_t)hss_requests_pending(l), "bad_records", (json_int_t)load_bad(l), "commits",
 		      stat_value(l, STAT_COMMITS), "commit_failures", stat_value(l, STAT_COMMIT_FAILURES),
 		      "disk", failing ? "failing" : "ok", "run", (json_int_t)l->run);
+	json_object_set_new(row, "hss_requests_waiting", hss_requests_waiting(l));
 	if (l->feed)
 		json_object_set_new(row, "upstream", feed_status(l));
 	if (l->file)

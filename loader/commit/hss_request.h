@@ -6,6 +6,7 @@
 // Rows are queued by node: at most a window of them is on its way to one node, and a node that cannot be reached is tried
 // again when it connects, or after a delay that grows. Main thread.
 #pragma once
+#include <jansson.h>
 #include "loader/loader.h"
 
 struct hss_request; // opaque, heap
@@ -35,6 +36,9 @@ void hss_requests_worker_lost(struct loader *l, unsigned worker);
 // Once a second: repeats and expires.
 void hss_requests_tick(struct loader *l);
 unsigned hss_requests_pending(const struct loader *l);
+// Nodes whose requests wait, since they can't be reached or do not answer: [{"host","requests","age_s","reached"}], a new
+// reference. At most 32 of them.
+json_t *hss_requests_waiting(const struct loader *l);
 
 // ---- for operators
 

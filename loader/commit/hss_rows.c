@@ -2,10 +2,13 @@
 // their node. Loader process, main thread.
 #include "loader/commit/hss_rows.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include "loader/app.h"
 
 #define RETRY_MAX_MS 60000u
+#define WAITING_MAX  32u // nodes that hss_requests_waiting names
+#define WAITING_S    60u // a request that is older waits, though its node can be reached
 
 int hss_requests_new(struct loader *l)
 {
@@ -48,6 +51,32 @@ void hss_requests_free(struct loader *l)
 unsigned hss_requests_pending(const struct loader *l)
 {
 	return l->requests->cnt;
+}
+
+// Of the rows that may be sent at once the oldest one's, else of those that are sent slowly; seconds.
+static uint64_t oldest_s(const struct hss_node *n)
+{
+	const struct hss_request *r = n->first[HSS_AT_ONCE] ? n->first[HSS_AT_ONCE] : n->first[HSS_PACED];
+	uint64_t now_us = clock_wall_us();
+	return r && now_us > r->created_us ? (now_us - r->created_us) / 1000000 : 0;
+}
+
+json_t *hss_requests_waiting(const struct loader *l)
+{
+	json_t *list = json_array();
+	for (const struct hss_node *n = l->requests->nodes; n && json_array_size(list) < WAITING_MAX; n = n->list) {
+		// paced ones of a node that answers wait for their turn, which is no fault
+		bool late = n->first[HSS_AT_ONCE] && oldest_s(n) >= WAITING_S;
+		if (!n->cnt || (n->down_until_ms == 0 && !late))
+			continue;
+		char host[256];
+		snprintf(host, sizeof(host), "%.*s", (int)n->host_len, n->text);
+		json_t *row = json_pack("{s:s,s:I,s:I,s:b}", "host", host, "requests", (json_int_t)n->cnt, "age_s",
+					(json_int_t)oldest_s(n), "reached", (int)(n->down_until_ms == 0));
+		if (row) // NULL: a host that is no UTF-8
+			json_array_append_new(list, row);
+	}
+	return list;
 }
 
 // ---- nodes

@@ -20,9 +20,15 @@ enum block_answer { BLOCK_REFUSED = 0, BLOCK_RAISED = 1, BLOCK_NOT_YOURS = 2 };
 
 static void on_block(struct loader *l, struct op *op, int error)
 {
-	loader_stat(l, STAT_SQN_BLOCKS, error == 0);
+	loader_stat(l, error ? STAT_SQN_REFUSED : STAT_SQN_BLOCKS, 1);
 	if (op->generation == l->worker[op->index].generation)
 		answer_u64(l, op->index, IPC_SQN_BLOCK_ACK, op->id, error ? BLOCK_REFUSED : BLOCK_RAISED);
+}
+
+static void refuse_block(struct loader *l, unsigned worker, uint64_t id)
+{
+	loader_stat(l, STAT_SQN_REFUSED, 1);
+	answer_u64(l, worker, IPC_SQN_BLOCK_ACK, id, BLOCK_REFUSED);
 }
 
 // A subscriber that uses up its blocks quickly gets larger ones. A restart then skips at most as many SEQs.
@@ -70,11 +76,11 @@ void sqn_block_handle(struct loader *l, unsigned worker, const struct ipc_hdr *h
 	}
 	if (!sqn_block_next(limit, b.at_least, block_size(l, r, b.at_least), &row.ceiling)) {
 		alarm_end(l, r->imsi);
-		answer_u64(l, worker, IPC_SQN_BLOCK_ACK, hdr->id, BLOCK_REFUSED);
+		refuse_block(l, worker, hdr->id);
 		return;
 	}
 	if (sqn_fingerprint(&l->records.hash, r->imsi, r->k, row.fp)) {
-		answer_u64(l, worker, IPC_SQN_BLOCK_ACK, hdr->id, BLOCK_REFUSED);
+		refuse_block(l, worker, hdr->id);
 		return;
 	}
 	*op = (struct op){.done = on_block,
@@ -89,7 +95,7 @@ void sqn_block_handle(struct loader *l, unsigned worker, const struct ipc_hdr *h
 	entry_put_sqn(&w, &row);
 	txn_entry_end(l, &w, ENTRY_SQN_ROW, r->imsi);
 	if (!txn_add(l, op))
-		answer_u64(l, worker, IPC_SQN_BLOCK_ACK, hdr->id, BLOCK_REFUSED);
+		refuse_block(l, worker, hdr->id);
 }
 
 // ---- IND hosts ----------------------------------------------------------------------------------

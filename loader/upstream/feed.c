@@ -434,6 +434,7 @@ json_t *feed_status(struct loader *l)
 		json_object_set_new(j, "load_rate", json_integer((json_int_t)rate));
 		json_object_set_new(j, "load_left_s", rate ? json_integer((json_int_t)(left / rate)) : json_null());
 	}
+	json_object_set_new(j, "set_aside", json_integer(outbox_set_aside(l)));
 	json_object_set_new(j, "last_error", f->last_error[0] ? json_string(f->last_error) : json_null());
 	if (f->held) {
 		char text[160];

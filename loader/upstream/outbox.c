@@ -90,6 +90,11 @@ uint64_t outbox_refused(const struct loader *l)
 	return l->outbox->refused;
 }
 
+unsigned outbox_set_aside(const struct loader *l)
+{
+	return l->outbox->aside_cnt;
+}
+
 // ---- who waits
 
 static void set_state(struct outbox *o, struct outbox_side *side, enum outbox_state state)

@@ -48,3 +48,5 @@ void outbox_tick(struct loader *l);
 uint64_t outbox_waiting(const struct loader *l); // locations that MongoDB lacks
 uint64_t outbox_age_s(const struct loader *l);	 // of the oldest of them
 uint64_t outbox_refused(const struct loader *l); // writes that MongoDB refused, since the start
+// How many subscribers have a write set aside now.
+unsigned outbox_set_aside(const struct loader *l);
