@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "admin/alarm.h"
 #include "admin/health.h"
 #include "admin/metrics.h"
 #include "lib/base/clock.h"
@@ -25,6 +26,7 @@ struct metrics_server {
 	struct event_base *base;
 	struct evconnlistener *listener;
 	const struct control *control;
+	const struct alarms *alarms;
 	struct scraper scraper[METRICS_CLIENT_MAX];
 };
 
@@ -87,6 +89,8 @@ static void serve(struct scraper *s, const char *line, size_t len)
 	bool known = head || take_method(&line, &len, "GET");
 	if (known && target_is(line, len, "/metrics")) {
 		metrics_write(body, c);
+		if (s->server->alarms)
+			alarms_metrics(s->server->alarms, body);
 		answer(s, "200 OK", "text/plain; version=0.0.4; charset=utf-8", body, head);
 	} else if (known && target_is(line, len, "/healthz")) {
 		answer_health(s, health_alive(c, body), body, head);
@@ -169,7 +173,7 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 }
 
 struct metrics_server *metrics_server_new(struct event_base *base, int listener,
-					  const struct control *control)
+					  const struct control *control, const struct alarms *alarms)
 {
 	struct metrics_server *server = calloc(1, sizeof(*server));
 
@@ -177,6 +181,7 @@ struct metrics_server *metrics_server_new(struct event_base *base, int listener,
 		return NULL;
 	server->base = base;
 	server->control = control;
+	server->alarms = alarms;
 	server->listener = evconnlistener_new(base, on_accept, server, LEV_OPT_CLOSE_ON_EXEC, 0, listener);
 	if (!server->listener) {
 		log_error("metrics_listen", LOG_STR("error", err_text(errno)));

@@ -9,7 +9,9 @@
 
 struct metrics_server; // opaque, one a process
 
-// Serves the listening socket (borrowed) from this segment (borrowed). NULL: logged.
-struct metrics_server *metrics_server_new(struct event_base *base, int listener,
-					  const struct control *control);
+struct alarms;
+
+// Serves the listening socket from this segment and these alarms (all borrowed; alarms NULL: none). NULL: logged.
+struct metrics_server *metrics_server_new(struct event_base *base, int listener, const struct control *control,
+					  const struct alarms *alarms);
 void metrics_server_free(struct metrics_server **server);

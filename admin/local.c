@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "admin/alarm.h"
 #include "admin/metrics.h"
 #include "config/config.h"
 #include "lib/base/clock.h"
@@ -133,6 +134,14 @@ static void stats_row(void *ctx, json_t *row_taken)
 	admin_client_row(ctx, row_taken);
 }
 
+static void alarm_list(struct admin_client *cl, const json_t *args)
+{
+	const struct alarms *alarms = admin_client_env(cl)->ctx;
+
+	alarms_rows(alarms, json_is_true(json_object_get(args, "all")), stats_row, cl);
+	admin_client_end(cl, 0, NULL);
+}
+
 static void log_level(struct admin_client *cl, const json_t *args)
 {
 	enum log_level level;
@@ -224,6 +233,8 @@ void admin_local(struct admin_client *cl, const struct admin_request *request)
 	} else if (strcmp(words, "stats") == 0) {
 		metrics_rows(admin_client_env(cl)->control, stats_row, cl);
 		admin_client_end(cl, 0, NULL);
+	} else if (strcmp(words, "alarm list") == 0) {
+		alarm_list(cl, request->args);
 	} else if (strcmp(words, "config show") == 0) {
 		config_show(cl);
 	} else if (strcmp(words, "reload") == 0) {

@@ -6,12 +6,14 @@
 #include "admin/http.h"
 #include "admin/local.h"
 #include "admin/memory.h"
+#include "admin/watch.h"
 #include "lib/base/log.h"
 
 static struct {
 	struct admin_calls *calls;
 	struct admin_server *server, *looking; // looking: of the read-only socket
 	struct metrics_server *metrics;
+	struct watch *watch;
 } admin;
 
 static int init(struct role_env *env)
@@ -21,6 +23,10 @@ static int init(struct role_env *env)
 	admin.calls = admin_calls_new(env->base);
 	if (!admin.calls)
 		return -ENOMEM;
+	admin.watch = watch_new(env, admin.calls);
+	if (!admin.watch)
+		return -ENOMEM;
+	env->ctx = watch_alarms(admin.watch);
 	admin.server = admin_server_new(env, admin.calls, env->listener[0], env->config.admin_group);
 	if (!admin.server)
 		return -EIO;
@@ -35,7 +41,7 @@ static int init(struct role_env *env)
 	}
 	if (next == env->listener_cnt)
 		return 0;
-	admin.metrics = metrics_server_new(env->base, env->listener[next], env->control);
+	admin.metrics = metrics_server_new(env->base, env->listener[next], env->control, watch_alarms(admin.watch));
 	return admin.metrics ? 0 : -EIO;
 }
 
@@ -60,6 +66,7 @@ static void stop(struct role_env *env)
 	admin_server_free(&admin.server);
 	admin_server_free(&admin.looking);
 	metrics_server_free(&admin.metrics);
+	watch_free(&admin.watch);
 	admin_calls_free(&admin.calls);
 	role_stopped(env);
 }

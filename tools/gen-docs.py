@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Writes docs/configuration.md and the man page hss.yaml(5) from the rows of config/options.def, and docs/subscriber.md from
-those of lib/document/core.def and apps/*/document.def.
+those of lib/document/core.def and apps/*/document.def, and the manual's part about alarms from admin/alarms.def.
 
 gen-docs.py          write them
 gen-docs.py --check  exit 1 when one is not up to date
@@ -182,6 +182,28 @@ def members():
     return "\n".join(lines) + "\n"
 
 
+ALARMS = ROOT / "admin" / "alarms.def"
+MANUAL = ROOT / "docs" / "manual.md"
+ALARM_ROW = re.compile(r"^ALARM\((.*?)\)$", re.M | re.S)
+ALARMS_BEGIN, ALARMS_END = "<!-- made from admin/alarms.def by tools/gen-docs.py -->", "<!-- end of alarms.def -->"
+
+
+def alarms():
+    lines = []
+    for text in ALARM_ROW.findall(ALARMS.read_text()):
+        _, name, severity, seconds, subject, meaning, effect, action = fields(text)
+        about = f", of each {subject}" if subject else ""
+        after = f", after {seconds} s" if seconds != "0" else ""
+        lines += [f"#### `{name}`", "", f"*{severity.lower()}{about}{after}*", "", meaning, "", f"- Effect: {effect}", f"- Do: {action}", ""]
+    return "\n".join(lines)
+
+
+def manual():
+    """The manual as it is, with the part between the two marks made anew."""
+    head, rest = MANUAL.read_text().split(ALARMS_BEGIN)
+    return head + ALARMS_BEGIN + "\n\n" + alarms() + "\n" + ALARMS_END + rest.split(ALARMS_END)[1]
+
+
 def roff(text):
     text = text.replace("\\", "\\e").replace("-", "\\-").replace("`", "")
     return "\\&" + text if text[:1] in ".'" else text
@@ -202,7 +224,7 @@ def man():
 
 
 def main():
-    for target, text in ((PAGE, page()), (MAN, man()), (MEMBERS_PAGE, members())):
+    for target, text in ((PAGE, page()), (MAN, man()), (MEMBERS_PAGE, members()), (MANUAL, manual())):
         if "--check" not in sys.argv[1:]:
             target.parent.mkdir(exist_ok=True)
             target.write_text(text)

@@ -81,9 +81,13 @@ int cli_ims_check(const struct cli_args *a);
 // --- service.c: the HSS as a service
 int cli_config_show(struct cli_session *s, const struct cli_args *a);
 int cli_reload(struct cli_session *s, const struct cli_args *a);
+int cli_audit(struct cli_session *s, const struct cli_args *a);
+// Gives every row to `put`, or shows it as it came (--json), until the end, whose status is returned.
+int cli_each_row(struct cli_session *s, const struct cli_args *a, void (*put)(const json_t *row));
+// alarm.c
+int cli_alarm_list(struct cli_session *s, const struct cli_args *a);
 // top.c
 int cli_top(struct cli_session *s, const struct cli_args *a);
-int cli_audit(struct cli_session *s, const struct cli_args *a);
 
 // --- output: rows as text or as JSON lines
 struct cli_output; // opaque

@@ -3,8 +3,7 @@
 #include <string.h>
 #include "admin/cli/cli.h"
 
-// Gives every row to `put` until the end, whose status is returned.
-static int each_row(struct cli_session *s, const struct cli_args *a, void (*put)(const json_t *row))
+int cli_each_row(struct cli_session *s, const struct cli_args *a, void (*put)(const json_t *row))
 {
 	char *text;
 	size_t len;
@@ -40,7 +39,7 @@ static void put_line(const json_t *row)
 
 int cli_config_show(struct cli_session *s, const struct cli_args *a)
 {
-	return each_row(s, a, put_line);
+	return cli_each_row(s, a, put_line);
 }
 
 static unsigned changes;
@@ -56,7 +55,7 @@ static void put_change(const json_t *row)
 
 int cli_reload(struct cli_session *s, const struct cli_args *a)
 {
-	int rc = each_row(s, a, put_change);
+	int rc = cli_each_row(s, a, put_change);
 
 	if (rc == CLI_DONE && !changes && !a->json)
 		puts("nothing has changed");
@@ -133,5 +132,5 @@ static void put_audit(const json_t *row)
 
 int cli_audit(struct cli_session *s, const struct cli_args *a)
 {
-	return each_row(s, a, put_audit);
+	return cli_each_row(s, a, put_audit);
 }

@@ -354,7 +354,7 @@ class Hss:
     def log_tail(self, lines=60):
         """Without what polling tests ask."""
         kept = [line for line in self.log().splitlines() if " admin_command command=" not in line or " show" not in line and
-                " status" not in line]
+                " status" not in line and "alarm list" not in line]
         return "\n".join(kept[-lines:])
 
     def wait_log(self, pattern, timeout=TIMEOUT, start=0):
@@ -406,6 +406,10 @@ class Hss:
     def location(self, imsi):
         """Where the HSS says this subscriber is registered."""
         return self.ctl_json("location", "show", imsi)
+
+    def alarms(self):
+        """{(alarm, subject)} that are raised."""
+        return {(r["alarm"], r["subject"]) for r in self.ctl("--json", "alarm", "list").lines}
 
     def until(self, condition, what="", timeout=TIMEOUT):
         """For what no event tells a client: polls. `what` is a text, or a function that then gives it."""

@@ -130,8 +130,10 @@ class Faults(unittest.TestCase):
             self.assertEqual(set(report["results"]), {"2001"})
         mongo.wait_upstream(self.hss, lambda u: u["state"] != "live", "it is away, which a sweep finds out")
         self.assertEqual(mongo.upstream(self.hss)["outbox"], 1000)
+        self.hss.until(lambda: ("upstream-away", "") in self.hss.alarms(), "the alarm is raised")
         self.proxy.resume()
         self.everywhere(f"m{turn}.test")
+        self.hss.until(lambda: ("upstream-away", "") not in self.hss.alarms(), "the alarm is cleared")
 
     def test_killed_at_random(self):
         """kill -9 of the loader, of everything, of the server, under load."""
@@ -294,12 +296,14 @@ class Refused(unittest.TestCase):
                 self.everywhere(f"m{code}.test", 7)
                 mongo.wait_upstream(self.hss, lambda u: u["refused"] > 0 and u["outbox"] == 0, "set aside")
                 self.assertIn(imsi(7), self.hss.ctl("subscriber", "problems").stdout)
+                self.hss.until(lambda: ("writes-refused", "") in self.hss.alarms(), "the alarm is raised")
                 used = rule.used
                 self.assertLess(used, 10)
                 self.assertEqual(self.hss.location(imsi(7))["mme"]["host"], f"m{code}.test")
                 s.off(rule)
         self.ulr("later.test")  # the next change is tried anew
         self.everywhere("later.test")
+        self.hss.until(lambda: ("writes-refused", "") not in self.hss.alarms(), "the alarm is cleared")
 
     def test_cut_replies(self):
         """The connection ends in place of a reply: nobody knows what was done, so it is done again, and harms nothing."""

@@ -229,12 +229,14 @@ class Losses(Feed):
             self.assertEqual(air(h, n), 2001)
         self.assertIn("upstream_loss_held", h.log())
         h.until(lambda: h.metric("hss_upstream_held") == 519, "the metric says so")
+        h.until(lambda: ("subscribers-held", "") in h.alarms(), "the alarm is raised")
         h.kill()  # and that is not forgotten
         h.start()
         mongo.wait_upstream(h, lambda u: "519 of 521" in u.get("held", ""), "held")
         self.assertEqual(air(h, 1), 2001)
         c.insert_many([x for x in documents if x["imsi"] != imsi(5)])  # they come back
         mongo.wait_upstream(h, lambda u: not u.get("held"), "over", timeout=30)
+        h.until(lambda: ("subscribers-held", "") not in h.alarms(), "the alarm is cleared")
         self.assertEqual(air(h, 1), 2001)
         c.delete_many({"imsi": {"$ne": imsi(5)}})
         mongo.wait_upstream(h, lambda u: u.get("held"), "held")

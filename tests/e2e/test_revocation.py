@@ -130,14 +130,17 @@ class Lists(Case):
         self.start(self.ca.crl(since=-0.01, until=0.005))  # for 54 s, of which 18 s are left
         self.hss.wait_log("frontend-0: tls_crl_expires_soon")
         self.assertEqual(self.hss.metric("hss_tls_expired"), 0)
+        self.hss.until(lambda: self.hss.alarms() == {("certificate-expires", "")}, "the alarm is raised")
         self.served(self.peer("good.test", self.good))
         self.hss.wait_log("frontend-0: tls_crl_expired")
         self.assertEqual(self.hss.metric("hss_tls_expired"), 1)
+        self.hss.until(lambda: self.hss.alarms() == {("certificate-expired", "")}, "another alarm is raised")
         self.refused("CRL has expired", "good.test", self.good)
         self.assertEqual(len(re.findall("tls_crl_", self.hss.log())), 2)
         self.replace(self.ca.crl())
         self.reload()
         self.hss.until(lambda: self.hss.metric("hss_tls_expired") == 0)
+        self.hss.until(lambda: not self.hss.alarms(), "the alarms are cleared")
 
     def test_an_authority_without_a_list(self):
         other = Authority(self.dir, "other")

@@ -729,7 +729,7 @@ static void endpoint(void **state)
 	static char headers[METRICS_REQUEST_MAX];
 
 	admin_server_stop(k->server); // its listening socket serves the endpoint now
-	server = metrics_server_new(k->base, k->listener, k->env.control);
+	server = metrics_server_new(k->base, k->listener, k->env.control, NULL);
 	assert_non_null(server);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct tester one = tester_new(k);
