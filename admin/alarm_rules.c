@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "admin/alarm.h"
+#include "admin/metrics.h"
 #include "lib/base/ident.h"
 #include "lib/base/log.h"
 
@@ -48,15 +49,6 @@ void alarm_past_free(struct alarm_past **past)
 	*past = NULL;
 }
 
-static uint64_t stat_sum(const struct control *c, enum stat_id id)
-{
-	uint64_t sum = 0;
-
-	for (unsigned i = 0; i < ROLE_INSTANCE_MAX; i++)
-		sum += atomic_load_explicit((_Atomic uint64_t *)&c->stats[i].c[id], memory_order_relaxed);
-	return sum;
-}
-
 static uint64_t stat_max(const struct control *c, enum stat_id id)
 {
 	uint64_t max = 0;
@@ -86,11 +78,11 @@ static const struct sample *sample_add(struct alarm_past *p, const struct contro
 	struct sample *s = &p->ring[p->newest];
 
 	s->at_ms = now_ms;
-	s->event[EVENT_EXPIRED] = stat_sum(c, STAT_HSS_REQUESTS_EXPIRED);
-	s->event[EVENT_CACHE_FULL] = stat_sum(c, STAT_CACHE_FULL);
-	s->event[EVENT_SQN] = stat_sum(c, STAT_SQN_REFUSED);
-	s->event[EVENT_BUSY] = stat_sum(c, STAT_TOO_BUSY) + stat_sum(c, STAT_ROUTE_TIMEOUT);
-	s->event[EVENT_LOG] = stat_sum(c, STAT_LOG_DROPPED) + log_dropped();
+	s->event[EVENT_EXPIRED] = (uint64_t)metrics_sum(c, STAT_HSS_REQUESTS_EXPIRED);
+	s->event[EVENT_CACHE_FULL] = (uint64_t)metrics_sum(c, STAT_CACHE_FULL);
+	s->event[EVENT_SQN] = (uint64_t)metrics_sum(c, STAT_SQN_REFUSED);
+	s->event[EVENT_BUSY] = (uint64_t)metrics_sum(c, STAT_TOO_BUSY) + (uint64_t)metrics_sum(c, STAT_ROUTE_TIMEOUT);
+	s->event[EVENT_LOG] = (uint64_t)metrics_sum(c, STAT_LOG_DROPPED) + log_dropped();
 	for (unsigned i = 0; i < ROLE_INSTANCE_MAX; i++)
 		s->restarts[i] = c->role[i].restarts;
 	return s;
@@ -240,20 +232,6 @@ static void look_at_store(struct alarms *a, const json_t *store)
 
 // --- peers
 
-static bool connected(const struct control *c, uint64_t hash)
-{
-	uint32_t high = atomic_load_explicit((_Atomic uint32_t *)&c->peer_high, memory_order_acquire);
-
-	for (uint32_t i = 0; i < high && i < PEER_DIRECTORY_MAX; i++) {
-		const struct control_peer *p = &c->peer[i];
-
-		if (atomic_load_explicit((_Atomic uint64_t *)&p->host_hash, memory_order_relaxed) == hash &&
-		    atomic_load_explicit((_Atomic uint32_t *)&p->state, memory_order_acquire) == PEER_SLOT_OPEN)
-			return true;
-	}
-	return false;
-}
-
 static bool met(struct alarm_past *past, uint64_t hash, bool now)
 {
 	for (unsigned i = 0; i < past->met_cnt; i++)
@@ -272,7 +250,7 @@ static void look_at_peers(struct alarms *a, struct alarm_past *past, const struc
 
 		if (config_peer_is_pattern(p))
 			continue;
-		bool up = connected(c, hash), before = met(past, hash, up);
+		bool up = metrics_peer_open(c, hash), before = met(past, hash, up);
 		if (!up && (p->connect || before))
 			alarm_is(a, ALARM_PEER_DOWN, p->host, "%s is not connected%s", p->host,
 				 before ? " any more" : "");

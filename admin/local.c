@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "admin/alarm.h"
 #include "admin/metrics.h"
+#include "admin/watch.h"
 #include "config/config.h"
 #include "lib/base/clock.h"
 
@@ -20,10 +20,11 @@ static json_t *role_row(const struct control *c, enum role role, unsigned index)
 	uint64_t started_us = r->started_us, now_us = clock_wall_us();
 	bool up = r->pid != 0;
 
-	return json_pack("{s:s, s:i, s:i, s:b, s:i, s:i, s:i, s:I}", "role", role_name(role), "instance", (int)index,
+	return json_pack("{s:s, s:i, s:i, s:b, s:i, s:i, s:i, s:I, s:I}", "role", role_name(role), "instance", (int)index,
 			 "pid", (int)r->pid, "ready", (int)(up && r->ready && r->silent_ms < SILENCE_MS), "restarts", (int)r->restarts, "silences", (int)r->silences, "silent_ms", (int)r->silent_ms,
 			 "uptime_s",
-			 (json_int_t)(up && now_us > started_us ? (now_us - started_us) / 1000000 : 0));
+			 (json_int_t)(up && now_us > started_us ? (now_us - started_us) / 1000000 : 0),
+			 "started", (json_int_t)(up ? started_us / 1000000 : 0));
 }
 
 // Every process that should be there; *ready: all of them are.
@@ -55,6 +56,26 @@ static json_t *roles_array(const struct role_env *env, bool *ready)
 	return roles;
 }
 
+// What else is on the page of `status`.
+static void status_more(const struct role_env *env, json_t *row)
+{
+	const struct control *c = env->control;
+	unsigned listed, up = metrics_peers_listed(c, &env->config, &listed);
+	uint64_t now_us = clock_wall_us();
+
+	json_object_set_new(row, "started", json_integer((json_int_t)(c->started_us / 1000000)));
+	json_object_set_new(row, "uptime_s",
+			    json_integer(now_us > c->started_us ? (json_int_t)((now_us - c->started_us) / 1000000) : 0));
+	json_object_set_new(row, "peers_listed", json_integer(listed));
+	json_object_set_new(row, "peers_listed_connected", json_integer(up));
+	json_object_set_new(row, "load", recent_json(watch_recent(env->ctx)));
+	json_object_set_new(row, "sqn",
+			    json_pack("{s:I, s:I, s:I, s:I}", "blocks", metrics_sum(c, STAT_SQN_BLOCKS), "refused",
+				      metrics_sum(c, STAT_SQN_REFUSED), "waits", metrics_sum(c, STAT_SQN_WAITS), "exhausted",
+				      metrics_sum(c, STAT_SQN_EXHAUSTED)));
+	json_object_set_new(row, "alarms", alarms_short(watch_alarms(env->ctx)));
+}
+
 // The one row of `status`; store is borrowed, NULL when the loader did not answer. Returns whether all is
 // served.
 static bool status_row(struct admin_client *cl, json_t *store)
@@ -69,6 +90,8 @@ static bool status_row(struct admin_client *cl, json_t *store)
 		      "host", env->config.host, "peers", (int)metrics_peers(env->control, PEER_SLOT_OPEN),
 		      "roles", roles, "store", store);
 
+	if (row)
+		status_more(env, row);
 	admin_client_row(cl, row);
 	return serving;
 }
@@ -136,9 +159,7 @@ static void stats_row(void *ctx, json_t *row_taken)
 
 static void alarm_list(struct admin_client *cl, const json_t *args)
 {
-	const struct alarms *alarms = admin_client_env(cl)->ctx;
-
-	alarms_rows(alarms, json_is_true(json_object_get(args, "all")), stats_row, cl);
+	alarms_rows(watch_alarms(admin_client_env(cl)->ctx), json_is_true(json_object_get(args, "all")), stats_row, cl);
 	admin_client_end(cl, 0, NULL);
 }
 

@@ -24,9 +24,9 @@ static int init(struct role_env *env)
 	if (!admin.calls)
 		return -ENOMEM;
 	admin.watch = watch_new(env, admin.calls);
-	if (!admin.watch)
+	if (!admin.watch || !watch_start(admin.watch))
 		return -ENOMEM;
-	env->ctx = watch_alarms(admin.watch);
+	env->ctx = admin.watch; // local.c's
 	admin.server = admin_server_new(env, admin.calls, env->listener[0], env->config.admin_group);
 	if (!admin.server)
 		return -EIO;

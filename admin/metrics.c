@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include "lib/base/ident.h"
 #include "lib/base/log.h"
 #include "lib/diameter/grammar.h"
 #include "lib/diameter/app_name.h"
@@ -197,6 +198,43 @@ unsigned metrics_peers(const struct control *c, enum peer_slot_state state)
 	return cnt;
 }
 
+bool metrics_peer_open(const struct control *c, uint64_t host_hash)
+{
+	uint32_t high = atomic_load_explicit((_Atomic uint32_t *)&c->peer_high, memory_order_acquire);
+
+	for (uint32_t i = 0; i < high && i < PEER_DIRECTORY_MAX; i++) {
+		const struct control_peer *p = &c->peer[i];
+
+		if (load(&p->host_hash) == host_hash &&
+		    atomic_load_explicit((_Atomic uint32_t *)&p->state, memory_order_acquire) == PEER_SLOT_OPEN)
+			return true;
+	}
+	return false;
+}
+
+unsigned metrics_peers_listed(const struct control *c, const struct config *config, unsigned *listed)
+{
+	unsigned up = 0;
+
+	*listed = 0;
+	for (uint32_t i = 0; i < config->peer_cnt && i < CONFIG_PEER_MAX; i++) {
+		if (config_peer_is_pattern(&config->peer[i]))
+			continue;
+		++*listed;
+		up += metrics_peer_open(c, ident_hash_bytes(slice_str(config->peer[i].host), true));
+	}
+	return up;
+}
+
+json_int_t metrics_sum(const struct control *c, enum stat_id id)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < ROLE_INSTANCE_MAX; i++)
+		sum += load(&c->stats[i].c[id]);
+	return (json_int_t)sum;
+}
+
 static void write_processes(struct evbuffer *out, const struct control *c)
 {
 	struct instance in;
@@ -258,10 +296,8 @@ void metrics_rows(const struct control *c, void (*row)(void *ctx, json_t *row_ta
 	char labels[96];
 
 	for (unsigned s = 0; s < STAT_CNT; s++) {
-		uint64_t sum = 0;
+		uint64_t sum = (uint64_t)metrics_sum(c, (enum stat_id)s);
 
-		for (unsigned i = 0; i < ROLE_INSTANCE_MAX; i++)
-			sum += load(&c->stats[i].c[s]);
 		sum += s == STAT_LOG_DROPPED ? log_dropped() : 0; // its own
 		put(row, ctx, rows[s].metric, "", sum);
 	}

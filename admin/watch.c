@@ -9,6 +9,7 @@ struct watch {
 	struct role_env *env;
 	struct admin_calls *calls;
 	struct alarms *alarms;
+	struct recent *recent;
 	struct event *timer;
 	bool asked;
 };
@@ -48,6 +49,7 @@ static void on_second(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
+	recent_look(w->recent, clock_mono_ms());
 	alarms_look(w->alarms, clock_mono_ms(), (int64_t)(clock_wall_us() / 1000000));
 	if (!w->asked)
 		ask(w);
@@ -55,7 +57,6 @@ static void on_second(evutil_socket_t fd, short what, void *ctx)
 
 struct watch *watch_new(struct role_env *env, struct admin_calls *calls)
 {
-	const struct timeval second = {.tv_sec = 1};
 	struct watch *w = calloc(1, sizeof(*w));
 
 	if (!w)
@@ -63,10 +64,19 @@ struct watch *watch_new(struct role_env *env, struct admin_calls *calls)
 	w->env = env;
 	w->calls = calls;
 	w->alarms = alarms_new(env->control, &env->config);
+	w->recent = recent_new(env->control);
 	w->timer = event_new(env->base, -1, EV_PERSIST, on_second, w);
-	if (!w->alarms || !w->timer || event_add(w->timer, &second) < 0)
+	if (!w->alarms || !w->recent || !w->timer)
 		watch_free(&w);
 	return w;
+}
+
+bool watch_start(struct watch *w)
+{
+	const struct timeval second = {.tv_sec = 1};
+
+	recent_look(w->recent, clock_mono_ms());
+	return event_add(w->timer, &second) == 0;
 }
 
 void watch_free(struct watch **w)
@@ -76,11 +86,17 @@ void watch_free(struct watch **w)
 	if ((*w)->timer)
 		event_free((*w)->timer);
 	alarms_free(&(*w)->alarms);
+	recent_free(&(*w)->recent);
 	free(*w);
 	*w = NULL;
 }
 
-struct alarms *watch_alarms(struct watch *w)
+const struct recent *watch_recent(const struct watch *w)
+{
+	return w->recent;
+}
+
+const struct alarms *watch_alarms(const struct watch *w)
 {
 	return w->alarms;
 }

@@ -86,6 +86,8 @@ int cli_audit(struct cli_session *s, const struct cli_args *a);
 int cli_each_row(struct cli_session *s, const struct cli_args *a, void (*put)(const json_t *row));
 // alarm.c
 int cli_alarm_list(struct cli_session *s, const struct cli_args *a);
+// status.c
+int cli_status(struct cli_session *s, const struct cli_args *a);
 // top.c
 int cli_top(struct cli_session *s, const struct cli_args *a);
 

@@ -56,14 +56,6 @@ static const struct table {
       {"pending", "PENDING"},
       {"since", "SINCE"}}},
     {"stats", {{"metric", "METRIC"}, {"labels", "LABELS"}, {"value", "VALUE"}}},
-    {"roles",
-     {{"role", "ROLE"},
-      {"instance", "NUMBER"},
-      {"pid", "PID"},
-      {"ready", "READY"},
-      {"restarts", "RESTARTS"},
-      {"silences", "SILENCES"},
-      {"uptime_s", "UPTIME"}}},
 };
 
 struct cli_output {
@@ -281,24 +273,6 @@ static void flat(FILE *f, const json_t *v, bool document)
 	flat_walk(&w, "", v, 0);
 }
 
-// status: the processes as a table, the rest as lines.
-static void status_row(struct cli_output *o, json_t *row)
-{
-	json_t *roles = json_incref(json_object_get(row, "roles")), *role;
-	struct cli_output table = {.f = o->f, .table = table_find("roles")};
-	size_t i;
-
-	json_object_del(row, "roles");
-	flat(o->f, row, false);
-	fputc('\n', o->f);
-	json_array_foreach(roles, i, role)
-	{
-		table_row(&table, json_incref(role));
-	}
-	table_begin(&table);
-	json_decref(roles);
-}
-
 // Line by line, control characters apart.
 static void whole_text(FILE *f, const char *text)
 {
@@ -339,8 +313,6 @@ void cli_text_row(struct cli_output *o, const char *text, size_t len)
 		fputc('\n', o->f);
 	if (o->command->flags & ADMIN_FLAG_TEXT)
 		whole_text(o->f, json_string_value(json_object_iter_value(json_object_iter(row))));
-	else if (strcmp(o->command->words, "status") == 0)
-		status_row(o, row);
 	else
 		flat(o->f, row, strcmp(o->command->words, "subscriber show") == 0);
 	json_decref(row);

@@ -1,5 +1,6 @@
 // hssctl's pages: see screen.h.
 #include "admin/cli/screen.h"
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -71,4 +72,35 @@ void screen_time(time_t t, char out[32])
 
 	if (!gmtime_r(&t, &tm) || strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
 		snprintf(out, 32, "-");
+}
+
+static void page_put(struct page *p, const char *before, const char *after, const char *fmt, va_list ap)
+{
+	char text[1024], shown[1024];
+
+	if (p->left == 0)
+		return;
+	p->left--;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	screen_text(text, shown, sizeof(shown));
+	fprintf(p->f, "%s%.*s%s\n", before, (int)p->width, shown, after);
+}
+
+void page_line(struct page *p, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	page_put(p, "", "", fmt, ap);
+	va_end(ap);
+}
+
+void page_coloured(struct page *p, enum screen_colour colour, const char *fmt, ...)
+{
+	const char *before = screen_colour(colour);
+	va_list ap;
+
+	va_start(ap, fmt);
+	page_put(p, before, *before ? screen_colour(SCREEN_PLAIN) : "", fmt, ap);
+	va_end(ap);
 }

@@ -18,3 +18,12 @@ void screen_text(const char *text, char *out, size_t room);
 void screen_fold(FILE *f, const char *head, unsigned indent, const char *text);
 // "2026-12-01 09:00:00 UTC"
 void screen_time(time_t t, char out[32]);
+
+// A page of lines that fits: a line that is too long is cut off, further lines than there is room for are left out.
+struct page {
+	FILE *f;
+	unsigned left, width;
+};
+void page_line(struct page *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+// The same in a colour, all of it.
+void page_coloured(struct page *p, enum screen_colour colour, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -2,17 +2,18 @@
 // `status`, `stats` and `peer list` again and again and shows what changed between two times.
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 #include "admin/cli/cli.h"
+#include "admin/cli/screen.h"
+#include "admin/cli/status.h"
 #include "lib/base/clock.h"
 
 #define PEERS_MAX    512
 #define COMMANDS_MAX 40
+#define TOP_ALARMS   3
 
 struct sample {
 	uint64_t at_us;
@@ -121,21 +122,7 @@ static const char *text_of(const json_t *object, const char *name)
 	return text ? text : "-";
 }
 
-static void line(unsigned *left, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void line(unsigned *left, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (*left == 0)
-		return;
-	--*left;
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-}
-
-static void show_head(const struct sample *b, unsigned *left)
+static void show_head(const struct sample *b, struct page *p)
 {
 	const json_t *store = json_object_get(b->status, "store"), *roles = json_object_get(b->status, "roles");
 	json_t *role;
@@ -146,19 +133,20 @@ static void show_head(const struct sample *b, unsigned *left)
 		ready += json_is_true(json_object_get(role, "ready"));
 		restarts += (size_t)number(role, "restarts");
 	}
-	line(left, "%s  corehss %s  %s", text_of(b->status, "host"), text_of(b->status, "version"),
+	page_line(p, "%s  corehss %s  %s", text_of(b->status, "host"), text_of(b->status, "version"),
 	     json_is_true(json_object_get(b->status, "serving")) ? "serving" : "NOT SERVING EVERYTHING");
-	line(left, "processes %zu of %zu ready, %zu restarts   peers %.0f   subscribers %.0f of %.0f (%s)", ready,
+	page_line(p, "processes %zu of %zu ready, %zu restarts   peers %.0f   subscribers %.0f of %.0f (%s)", ready,
 	     json_array_size(roles), restarts, number(b->status, "peers"), number(store, "subscribers"), number(store, "limit"),
 	     text_of(store, "load_state"));
+	cli_status_alarms(p, b->status, TOP_ALARMS);
 }
 
-static void show_load(const struct sample *a, const struct sample *b, unsigned *left)
+static void show_load(const struct sample *a, const struct sample *b, struct page *p)
 {
-	line(left, "vectors/s %.0f   changes/s %.0f   commits/s %.0f   journal %.0f   waiting %.0f",
+	page_line(p, "vectors/s %.0f   changes/s %.0f   commits/s %.0f   journal %.0f   waiting %.0f",
 	     rate(a, b, "hss_vectors_total{}"), rate(a, b, "hss_changes_total{}"), rate(a, b, "hss_commits_total{}"),
 	     number(b->stats, "hss_journal_rows{}"), number(b->stats, "hss_requests_pending{}"));
-	line(left, "refused for load/s %.0f   waited too long/s %.0f   resynchronisations/s %.1f   commit failures %.0f",
+	page_line(p, "refused for load/s %.0f   waited too long/s %.0f   resynchronisations/s %.1f   commit failures %.0f",
 	     rate(a, b, "hss_too_busy_total{}"), rate(a, b, "hss_request_timeouts_total{}"),
 	     rate(a, b, "hss_resynchronisations_total{}"), number(b->stats, "hss_commit_failures_total{}"));
 }
@@ -169,7 +157,7 @@ struct command_row {
 };
 
 // Requests a second by command, and answers that were no 2001.
-static void show_commands(const struct sample *a, const struct sample *b, unsigned *left)
+static void show_commands(const struct sample *a, const struct sample *b, struct page *p)
 {
 	struct command_row rows[COMMANDS_MAX];
 	unsigned cnt = 0;
@@ -194,10 +182,10 @@ static void show_commands(const struct sample *a, const struct sample *b, unsign
 			if (strcmp(rows[i].name, command) == 0)
 				*(strcmp(result, "2001") == 0 ? &rows[i].good : &rows[i].bad) += rate(a, b, name);
 	}
-	line(left, "%s", "");
-	line(left, "%-10s %12s %12s %12s", "COMMAND", "REQUESTS/S", "2001/S", "OTHER/S");
+	page_line(p, "%s", "");
+	page_line(p, "%-10s %12s %12s %12s", "COMMAND", "REQUESTS/S", "2001/S", "OTHER/S");
 	for (unsigned i = 0; i < cnt; i++)
-		line(left, "%-10s %12.0f %12.0f %12.0f", rows[i].name, rows[i].requests, rows[i].good, rows[i].bad);
+		page_line(p, "%-10s %12.0f %12.0f %12.0f", rows[i].name, rows[i].requests, rows[i].good, rows[i].bad);
 }
 
 static double peer_requests(const struct sample *s, const char *host)
@@ -213,41 +201,36 @@ static double peer_requests(const struct sample *s, const char *host)
 	return -1;
 }
 
-static void show_peers(const struct sample *a, const struct sample *b, unsigned *left)
+static void show_peers(const struct sample *a, const struct sample *b, struct page *p)
 {
 	double seconds = (double)(b->at_us - a->at_us) / 1e6;
 	json_t *peer;
 	size_t i;
 
-	line(left, "%s", "");
-	line(left, "%-48s %-10s %12s %8s", "PEER", "STATE", "REQUESTS/S", "PENDING");
+	page_line(p, "%s", "");
+	page_line(p, "%-48s %-10s %12s %8s", "PEER", "STATE", "REQUESTS/S", "PENDING");
 	json_array_foreach(b->peers, i, peer)
 	{
 		const char *host = text_of(peer, "host");
 		double before = peer_requests(a, host);
 
-		line(left, "%-48.48s %-10.10s %12.0f %8.0f", host, text_of(peer, "state"),
+		page_line(p, "%-48.48s %-10.10s %12.0f %8.0f", host, text_of(peer, "state"),
 		     before < 0 || seconds <= 0 ? 0 : (number(peer, "requests") - before) / seconds, number(peer, "pending"));
 	}
 }
 
-static unsigned rows_of_terminal(void)
-{
-	struct winsize size;
-
-	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 4 ? size.ws_row - 1u : 1000;
-}
-
 static void show(const struct sample *a, const struct sample *b, bool terminal)
 {
-	unsigned left = terminal ? rows_of_terminal() : 100000;
+	struct page page = {.f = stdout,
+			    .left = terminal ? screen_height() - 1 : 100000,
+			    .width = terminal ? screen_width() : 1000};
 
 	if (terminal)
 		fputs("\033[H\033[2J", stdout);
-	show_head(b, &left);
-	show_load(a, b, &left);
-	show_commands(a, b, &left);
-	show_peers(a, b, &left);
+	show_head(b, &page);
+	show_load(a, b, &page);
+	show_commands(a, b, &page);
+	show_peers(a, b, &page);
 	fflush(stdout);
 }
 

@@ -18,6 +18,7 @@
 #include "admin/lines.h"
 #include "admin/health.h"
 #include "admin/metrics.h"
+#include "admin/watch.h"
 #include "tests/support/tmp.h"
 
 // --- requests
@@ -299,6 +300,7 @@ static int setup(void **state)
 	if (bind(k->listener, (struct sockaddr *)&name, sizeof(name)) || listen(k->listener, 64))
 		return -1;
 	k->calls = admin_calls_new(k->base);
+	k->env.ctx = watch_new(&k->env, k->calls); // never started: a loader that this file plays is not asked
 	k->server = admin_server_new(&k->env, k->calls, k->listener, "");
 	fake_loader(k);
 	*state = k;
@@ -310,6 +312,8 @@ static int teardown(void **state)
 	struct fake *k = *state;
 
 	admin_server_free(&k->server);
+	struct watch *watch = k->env.ctx;
+	watch_free(&watch);
 	admin_calls_free(&k->calls);
 	channel_free(&k->loader);
 	close(k->listener);
