@@ -40,6 +40,7 @@ struct admin_client {
 	uint64_t call; // 0: none
 	struct admin_lines lines;
 	bool eof;      // no further requests will come
+	bool live;     // its command goes on until it leaves
 	bool closing;  // close when the output is out
 	uid_t uid;     // who is at the other end
 	pid_t pid;
@@ -140,6 +141,15 @@ static void note_end(struct admin_client *cl, const json_t *end)
 		log_error("audit_write_failed", LOG_STR("reason", why));
 	json_decref(cl->note);
 	cl->note = NULL;
+}
+
+// A command that ends when its client leaves is written down when it begins.
+static void note_begin(struct admin_client *cl)
+{
+	json_t *begun = json_pack("{s:i}", "status", 0);
+
+	note_end(cl, begun);
+	json_decref(begun);
 }
 
 static void put_end(struct admin_client *cl, const json_t *end)
@@ -260,9 +270,12 @@ static void request_start(struct admin_client *cl, struct slice line)
 		if (request.command->flags & ADMIN_FLAG_INPUT)
 			client_state(cl, CLIENT_INPUT);
 		cl->lines = (struct admin_lines){0};
+		cl->live = request.command->flags & ADMIN_FLAG_LIVE;
 		cl->call = admin_call_start(cl->server->calls, &request, &client_ops, cl, &why);
 		if (!cl->call)
 			admin_client_end(cl, 1, why);
+		else if (cl->live)
+			note_begin(cl);
 	}
 	admin_request_fini(&request);
 }
@@ -399,8 +412,8 @@ static void on_event(struct bufferevent *bev, short what, void *ctx)
 {
 	struct admin_client *cl = ctx;
 
-	// Half closed: the answers to what was asked are still wanted. Input that breaks off is no import.
-	if ((what & BEV_EVENT_EOF) && (cl->state != CLIENT_INPUT || input_complete(cl))) {
+	// Half closed: the answers to what was asked are still wanted, if they have an end. Input that breaks off is no import.
+	if ((what & BEV_EVENT_EOF) && !(cl->live && cl->call) && (cl->state != CLIENT_INPUT || input_complete(cl))) {
 		cl->eof = true;
 		bufferevent_disable(bev, EV_READ);
 		client_work(cl);

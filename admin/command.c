@@ -21,6 +21,7 @@
 #define TEXT_ROW ADMIN_FLAG_TEXT
 #define HERE  ADMIN_FLAG_HERE
 #define LOOKS ADMIN_FLAG_LOOKS
+#define LIVE  ADMIN_FLAG_LIVE
 #define COMMAND(WORDS, SERVED, FLAGS, HELP, EXAMPLE, ARGS)                                                            \
 	{.words = WORDS, .served = ADMIN_SERVED_##SERVED, .flags = FLAGS, .help = HELP, .example = EXAMPLE, .arg = {ARGS}},
 // clang-format on
@@ -33,6 +34,7 @@ const struct admin_command admin_command_rows[] = {
 #undef TEXT_ROW
 #undef HERE
 #undef LOOKS
+#undef LIVE
 #undef ARG
 const unsigned admin_command_cnt = sizeof(admin_command_rows) / sizeof(admin_command_rows[0]);
 
@@ -157,7 +159,7 @@ static bool arg_valid(const struct admin_arg *arg, const json_t *value, const ch
 static const struct admin_arg *arg_find(const struct admin_command *c, const char *name)
 {
 	for (unsigned i = 0; i < ADMIN_ARG_MAX && c->arg[i].name; i++) {
-		if (c->arg[i].how != ADMIN_HOW_FILE && strcmp(c->arg[i].name, name) == 0)
+		if (c->arg[i].how != ADMIN_HOW_FILE && c->arg[i].how != ADMIN_HOW_FILE_OPTION && strcmp(c->arg[i].name, name) == 0)
 			return &c->arg[i];
 	}
 	return NULL;

@@ -13,7 +13,15 @@
 enum admin_served { ADMIN_SERVED_LOADER, ADMIN_SERVED_FRONTENDS, ADMIN_SERVED_ADMIN };
 // SLOW: it may take minutes, and nothing is heard meanwhile.
 // TEXT: the only member of its row is a text, which is shown as it is. HERE: hssctl does it alone. LOOKS: it changes nothing.
-enum { ADMIN_FLAG_INPUT = 1, ADMIN_FLAG_SLOW = 2, ADMIN_FLAG_TEXT = 4, ADMIN_FLAG_HERE = 8, ADMIN_FLAG_LOOKS = 16 };
+// LIVE: it goes on until the client leaves, or for long; nothing may be heard meanwhile.
+enum {
+	ADMIN_FLAG_INPUT = 1,
+	ADMIN_FLAG_SLOW = 2,
+	ADMIN_FLAG_TEXT = 4,
+	ADMIN_FLAG_HERE = 8,
+	ADMIN_FLAG_LOOKS = 16,
+	ADMIN_FLAG_LIVE = 32,
+};
 enum admin_type {
 	ADMIN_TYPE_IMSI,
 	ADMIN_TYPE_MSISDN,
@@ -37,6 +45,7 @@ enum admin_how {
 	ADMIN_HOW_FLAG,
 	ADMIN_HOW_PAIRS,
 	ADMIN_HOW_FILE,
+	ADMIN_HOW_FILE_OPTION,
 	ADMIN_HOW_SENT,
 };
 

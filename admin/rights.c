@@ -4,7 +4,8 @@
 
 bool rights_only_looks(const struct admin_request *r)
 {
-	return r->command->flags & ADMIN_FLAG_LOOKS && !json_is_true(json_object_get(r->args, "secrets"));
+	return r->command->flags & ADMIN_FLAG_LOOKS && !json_is_true(json_object_get(r->args, "secrets")) &&
+	       !json_is_true(json_object_get(r->args, "vectors"));
 }
 
 bool rights_audited(const struct admin_request *r)

@@ -9,6 +9,7 @@
 #include "frontend/hss_request.h"
 #include "frontend/peer.h"
 #include "frontend/route.h"
+#include "frontend/trace.h"
 #include "lib/base/clock.h"
 #include "lib/base/log.h"
 #include "lib/diameter/frame.h"
@@ -315,6 +316,8 @@ bool conn_written(struct conn *c, const struct wr *w)
 		return false;
 	}
 	c->out_len += (uint32_t)wr_len(w);
+	if (c->fe->tracing)
+		trace_out(c, w->base, (uint32_t)wr_len(w));
 	return true;
 }
 

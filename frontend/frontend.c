@@ -10,6 +10,7 @@
 #include "frontend/peerlist.h"
 #include "frontend/route.h"
 #include "frontend/check.h"
+#include "frontend/trace.h"
 #include "frontend/worker_watch.h"
 #include "lib/base/beat.h"
 #include "lib/base/clock.h"
@@ -121,7 +122,7 @@ int frontend_init(struct frontend *fe, const struct config *config, struct event
 	err = err ? err : fair_init(&fe->fair, config->max_connections);
 	fe->route = route_new();
 	fe->hss_sent = hss_sent_new();
-	if (err || !fe->route || !fe->hss_sent || peerlist_new(fe) || dial_new(fe)) {
+	if (err || !fe->route || !fe->hss_sent || trace_new(fe) || peerlist_new(fe) || dial_new(fe)) {
 		frontend_fini(fe);
 		return -ENOMEM;
 	}
@@ -153,6 +154,7 @@ void frontend_fini(struct frontend *fe)
 		channel_free(&fe->worker[i].channel);
 	peerlist_free(fe);
 	dial_free(fe);
+	trace_free(fe);
 	hss_sent_free(&fe->hss_sent);
 	fair_fini(&fe->fair);
 	route_free(&fe->route);
@@ -384,6 +386,7 @@ void frontend_tick(struct frontend *fe)
 	worker_watch_tick(fe, now_ms);
 	route_tick(fe, fe->now_us);
 	hss_sent_tick(fe, now_ms);
+	trace_tick(fe, now_ms);
 	dial_tick(fe, now_ms);
 	fair_resume_all(fe);
 	stat_set(fe->stats, STAT_PENDING, route_pending(fe));

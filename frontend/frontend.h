@@ -23,6 +23,7 @@ struct route;
 struct hss_sent;
 struct peerlist;
 struct dialer;
+struct trace;
 
 struct frontend_listener {
 	struct frontend *fe;
@@ -66,6 +67,9 @@ struct frontend {
 	struct hss_sent *hss_sent;
 	struct peerlist *peerlist;
 	struct dialer *dialer;
+	struct trace *trace;
+	uint32_t tracing;	// how many traces are under way (trace.h)
+	struct slice trace_why; // the reason of the answer that is being written
 	struct frontend_listener listener[CONFIG_LISTEN_MAX];
 	uint32_t listener_cnt;
 	struct frontend_worker worker[WORKER_MAX];

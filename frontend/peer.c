@@ -12,6 +12,7 @@
 #include "frontend/interconnect.h"
 #include "frontend/route.h"
 #include "frontend/check.h"
+#include "frontend/trace.h"
 #include "lib/base/clock.h"
 #include "lib/base/ident.h"
 #include "lib/base/log.h"
@@ -569,6 +570,8 @@ void peer_message(struct conn *c, const uint8_t *msg, uint32_t len)
 		return;
 	}
 	header_get(msg, &h);
+	if (c->fe->tracing)
+		trace_in(c, msg, len);
 	enum peer_event event = event_of(c, &h);
 	if (c->probe && event == PEER_EV_DWR) { // hssd's own look: it is no peer and has no state
 		process_dwr(c, msg, len);

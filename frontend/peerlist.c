@@ -8,6 +8,7 @@
 #include "frontend/dial.h"
 #include "frontend/frontend.h"
 #include "frontend/peer.h"
+#include "frontend/trace.h"
 #include "lib/base/clock.h"
 #include "lib/base/ident.h"
 #include "lib/base/log.h"
@@ -213,6 +214,13 @@ static void disconnect(struct peerlist *l, uint64_t id, const char *host)
 	end(l, id, 0, NULL);
 }
 
+static void trace(struct peerlist *l, uint64_t id, const json_t *args)
+{
+	const char *why = trace_begin(l->fe, l->admin, id, args);
+	if (why)
+		end(l, id, 2, why);
+}
+
 static void call_in(struct peerlist *l, uint64_t id, const uint8_t *body, size_t len)
 {
 	json_t *doc = json_loadb((const char *)body, len, 0, NULL);
@@ -228,6 +236,8 @@ static void call_in(struct peerlist *l, uint64_t id, const uint8_t *body, size_t
 		show(l, id, host);
 	else if (strcmp(command, "peer disconnect") == 0)
 		disconnect(l, id, host);
+	else if (strcmp(command, "trace") == 0)
+		trace(l, id, json_object_get(doc, "args"));
 	else
 		end(l, id, 2, "frontends serve no such command");
 	json_decref(doc);
@@ -239,6 +249,13 @@ static void on_frame(void *ctx, struct channel *ch, const struct ipc_hdr *hdr, c
 	(void)ch;
 	if (hdr->type == IPC_ADMIN_CALL)
 		call_in(l, hdr->id, body, hdr->len - sizeof *hdr);
+	uint64_t rows = 0;
+	if (hdr->type == IPC_ADMIN_MORE) {
+		memcpy(&rows, body, sizeof rows); // length: protocol table
+		trace_taken(l->fe, hdr->id, rows);
+	}
+	if (hdr->type == IPC_ADMIN_CANCEL)
+		trace_cancel(l->fe, hdr->id);
 	for (unsigned i = 0; hdr->type == IPC_ADMIN_CANCEL && i < CALLS_MAX; i++)
 		if (l->call[i].id == hdr->id)
 			l->call[i].used = false;
@@ -257,6 +274,7 @@ static void on_down(void *ctx, struct channel *ch, int why)
 {
 	struct peerlist *l = ctx;
 	(void)ch, (void)why;
+	trace_cancel_all(l->fe);
 	channel_free(&l->admin);
 	memset(l->call, 0, sizeof l->call);
 }

@@ -276,6 +276,15 @@ bool route_request(struct frontend *fe, struct conn *c, const struct command *cm
 
 // ---- back ----------------------------------------------------------------------------------------
 
+// What was composed goes out; `why` is for a trace.
+static bool written(struct conn *c, const struct wr *w, struct slice why)
+{
+	c->fe->trace_why = why;
+	bool sent = conn_written(c, w);
+	c->fe->trace_why = (struct slice){0};
+	return sent;
+}
+
 // Ends a pending request with an answer of our own.
 static void fail(struct frontend *fe, uint32_t i, uint32_t result, const char *why)
 {
@@ -288,7 +297,7 @@ static void fail(struct frontend *fe, uint32_t i, uint32_t result, const char *w
 		check_verdict(&v, result);
 		struct wr w = conn_write(c, p->stub_len + ERROR_ROOM);
 		base_answer_error_write(&w, &fe->node, r->stub[i], p->stub_len, &v, slice_str(why));
-		if (conn_written(c, &w))
+		if (written(c, &w, slice_str(why)))
 			c->answers++;
 		peer_answered(c);
 	}
@@ -297,17 +306,26 @@ static void fail(struct frontend *fe, uint32_t i, uint32_t result, const char *w
 	entry_free(fe, i);
 }
 
-// Is this the answer to what the stub remembers? Command, application and both identifiers are the request's.
-static bool answer_fits(const uint8_t *stub, const uint8_t *msg, uint32_t len)
+// Is this the answer to what the stub remembers? Command, application and both identifiers are the request's. *rule: what the
+// worker says behind it.
+static bool answer_fits(const uint8_t *stub, const uint8_t *msg, uint32_t *len, struct slice *rule)
 {
-	return len >= DIAMETER_HEADER_LEN && be24_get(msg + 1) == len && msg[0] == DIAMETER_VERSION &&
-	       !(msg[4] & HEADER_R) && memcmp(msg + 5, stub + 5, DIAMETER_HEADER_LEN - 5) == 0;
+	uint32_t all = *len;
+	if (all < DIAMETER_HEADER_LEN)
+		return false;
+	*len = be24_get(msg + 1);
+	if (*len < DIAMETER_HEADER_LEN || *len > all || all - *len > IPC_RULE_MAX)
+		return false;
+	*rule = slice_of(msg + *len, all - *len);
+	return msg[0] == DIAMETER_VERSION && !(msg[4] & HEADER_R) &&
+	       memcmp(msg + 5, stub + 5, DIAMETER_HEADER_LEN - 5) == 0;
 }
 
 void route_answer(struct frontend *fe, struct frontend_worker *w, const struct ipc_hdr *hdr,
 		  const uint8_t *body)
 {
 	struct route *r = fe->route;
+	struct slice rule = {0};
 	uint32_t i = (uint32_t)hdr->id, len = hdr->len - (uint32_t)sizeof *hdr;
 	w->progress_ms = fe->now_us / 1000;
 	if (i >= ROUTE_PENDING_MAX)
@@ -316,7 +334,7 @@ void route_answer(struct frontend *fe, struct frontend_worker *w, const struct i
 	// answered before, when it took too long
 	if (!p->used || p->generation != (uint32_t)(hdr->id >> 32) || p->worker != w->index)
 		return;
-	if (!answer_fits(r->stub[i], body, len)) {
+	if (!answer_fits(r->stub[i], body, &len, &rule)) {
 		if (log_limit_pass(&log_worker, 1))
 			log_error("worker_answer_unfit", LOG_INT("worker", w->index),
 				  LOG_INT("command", p->command));
@@ -328,7 +346,7 @@ void route_answer(struct frontend *fe, struct frontend_worker *w, const struct i
 	if (c) {
 		struct wr out = conn_write(c, len);
 		wr_bytes(&out, body, len);
-		if (conn_written(c, &out))
+		if (written(c, &out, rule))
 			c->answers++;
 		peer_answered(c);
 	}
@@ -369,7 +387,7 @@ void route_refuse(struct frontend *fe, struct conn *c, const struct command *cmd
 	unsigned command = cmd ? cmd->id : CMD_NONE;
 	struct wr w = conn_write(c, len + ERROR_ROOM);
 	base_answer_error_write(&w, &fe->node, msg, len, v, (struct slice){0});
-	conn_written(c, &w);
+	written(c, &w, slice_str(why));
 	c->rejected++;
 	route_count(fe, command, v->result);
 	if (log_limit_pass(&log_refused, 10))

@@ -347,6 +347,8 @@ static bool answer_close(const struct request *r, struct wr *w)
 	struct channel *ch = r->w->frontend[r->frontend];
 	put_proxy_info(r, w);
 	header_finish(w, 0);
+	if (r->rule && !w->err && wr_room(w) >= IPC_RULE_MAX) // for those who trace (frontend/trace.h)
+		wr_bytes(w, r->rule, strnlen(r->rule, IPC_RULE_MAX));
 	if (w->err)
 		channel_abandon(ch);
 	else

@@ -172,6 +172,10 @@ static int option_take(struct cli_args *a, int argc, char **argv, int *i)
 	if (!eq && *i + 1 >= argc)
 		return usage(a, shown, "expected a value");
 	value = eq ? eq + 1 : argv[++*i];
+	if (arg->how == ADMIN_HOW_FILE_OPTION) {
+		a->file = value;
+		return *value ? CLI_DONE : usage(a, shown, "expected a path");
+	}
 	if (file) {
 		json_t *key = key_from_file(a, value);
 
@@ -225,6 +229,8 @@ static int complete(struct cli_args *a)
 		snprintf(why, sizeof(why), "is missing: %s", f ? line : a->command->words);
 		return usage(a, arg->how == ADMIN_HOW_PAIRS ? "MEMBER=VALUE" : cli_word_name(arg), why);
 	}
+	if (strcmp(a->command->words, "trace") == 0 && !json_object_get(a->args, "subject") == !json_object_get(a->args, "peer"))
+		return usage(a, "trace", "expected a subscriber, or --peer HOST (hssctl trace --help)");
 	if (strcmp(a->command->words, "subscriber add") == 0 && !json_object_get(a->args, "k"))
 		return usage(a, "subscriber add", "--k or --k-file is needed");
 	return CLI_DONE;
@@ -375,7 +381,7 @@ int cli_args_parse(int argc, char **argv, struct cli_args *a)
 	if (a->help || a->version || a->commands)
 		return CLI_DONE;
 	if (a->timeout_s == CLI_TIMEOUT_NONE) // an end is certain: the loader's, or hss-admin's when the loader goes
-		a->timeout_s = a->command && a->command->flags & ADMIN_FLAG_SLOW ? 0 : CLI_TIMEOUT_S;
+		a->timeout_s = a->command && a->command->flags & (ADMIN_FLAG_SLOW | ADMIN_FLAG_LIVE) ? 0 : CLI_TIMEOUT_S;
 	if (rc == CLI_DONE && a->timeout_s > CLI_TIMEOUT_S_MAX)
 		return usage(a, "--timeout", "expected seconds, 0 (for ever) to 86400");
 	if (rc == CLI_DONE && !a->command)

@@ -88,6 +88,8 @@ int cli_each_row(struct cli_session *s, const struct cli_args *a, void (*put)(co
 int cli_alarm_list(struct cli_session *s, const struct cli_args *a);
 // status.c
 int cli_status(struct cli_session *s, const struct cli_args *a);
+// trace.c
+int cli_trace(struct cli_session *s, const struct cli_args *a);
 // top.c
 int cli_top(struct cli_session *s, const struct cli_args *a);
 

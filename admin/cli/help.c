@@ -5,7 +5,8 @@
 
 bool cli_is_option(const struct admin_arg *arg)
 {
-	return arg->how == ADMIN_HOW_OPTION || arg->how == ADMIN_HOW_MANY || arg->how == ADMIN_HOW_FLAG;
+	return arg->how == ADMIN_HOW_OPTION || arg->how == ADMIN_HOW_MANY || arg->how == ADMIN_HOW_FLAG ||
+	       arg->how == ADMIN_HOW_FILE_OPTION;
 }
 
 void cli_option_name(const struct admin_arg *arg, char out[40])
@@ -62,6 +63,9 @@ void cli_usage_line(FILE *f, const struct admin_command *c)
 			break;
 		case ADMIN_HOW_WORD:
 			fprintf(f, " [%s]", cli_word_name(arg));
+			break;
+		case ADMIN_HOW_FILE_OPTION:
+			fprintf(f, " [--%s FILE]", name);
 			break;
 		case ADMIN_HOW_PAIRS:
 			fputs(" MEMBER=VALUE...", f);

@@ -43,7 +43,7 @@ static int run(struct cli_session *s, const struct cli_args *a)
 	    {"restore", cli_restore},	       {"config show", cli_config_show},  {"reload", cli_reload},
 	    {"equipment import", cli_equipment_import}, {"equipment export", cli_export},
 	    {"audit", cli_audit},	   {"top", cli_top},
-	    {"alarm list", cli_alarm_list}, {"status", cli_status},
+	    {"alarm list", cli_alarm_list}, {"status", cli_status}, {"trace", cli_trace},
 	};
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)

@@ -60,10 +60,9 @@ void s6a_answer_refusal(struct request *r, const struct s6a_asked *q, const stru
 	s6a_reason_text(no->reason, no->line, rule);
 	r->rule = rule;
 	request_answer_begin(r, &w, no->result, no->experimental, 32);
-	r->rule = NULL;
 	if (no->has_diagnostic)
 		avp_put_u32(&w, AVP_CODE_Error_Diagnostic, VENDOR_3GPP, 0, no->diagnostic);
-	request_answer_end(r, &w);
+	request_answer_end(r, &w); // and with it everything that looks at the rule
 }
 
 bool s6a_answer_if_refused(struct request *r, const struct cache_record *rec, struct s6a_asked *q, struct slice host)

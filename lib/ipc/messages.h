@@ -68,7 +68,9 @@ enum ipc_peer_flag {
 	IPC_PEER_LOG_ONLY = 4,	    // what is found wrong with them is logged, and served all the same
 };
 
-// ANSWER: the whole Diameter message; hdr.id is that of the REQUEST.
+// ANSWER: the whole Diameter message, and behind it, in at most IPC_RULE_MAX octets of text, the rule by which the request was
+// refused (nothing: there is none); hdr.id is that of the REQUEST.
+#define IPC_RULE_MAX 127
 
 // HSS_REQUEST: this, then the message; the frontend sets Hop-by-Hop. hdr.id is the worker's.
 struct ipc_hss_request {

@@ -7,7 +7,7 @@ _hssctl()
 
 	COMPREPLY=()
 	case $prev in
-	--socket | --*-file)
+	--socket | --pcap | --*-file)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
@@ -24,7 +24,7 @@ _hssctl()
 		mapfile -t COMPREPLY < <(compgen -W "all home-apn visited-apn" -- "$cur")
 		return
 		;;
-	--timeout | --prefix | --limit | --msisdn | --node | --k | --op | --opc | --amf | --sqn | --apn | --ambr | --by)
+	--timeout | --prefix | --limit | --msisdn | --node | --k | --op | --opc | --amf | --sqn | --apn | --ambr | --by | --peer | --for | --every)
 		return
 		;;
 	esac

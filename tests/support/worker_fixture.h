@@ -119,6 +119,12 @@ static inline void wf_queue_put(struct wf_queue *q, const struct ipc_hdr *hdr, c
 	struct wf_frame *fr = &q->f[q->in++];
 	fr->hdr = *hdr;
 	fr->len = hdr->len - (uint32_t)sizeof *hdr;
+	if (hdr->type == IPC_ANSWER) { // behind the message, the rule by which the request was refused
+		uint32_t all = fr->len;
+		CHECK(all >= DIAMETER_HEADER_LEN);
+		fr->len = be24_get(body + 1);
+		CHECK(fr->len <= all && all - fr->len <= IPC_RULE_MAX);
+	}
 	fr->body = malloc(fr->len ? fr->len : 1);
 	CHECK(fr->body);
 	if (fr->len)
