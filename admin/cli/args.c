@@ -117,6 +117,14 @@ static int pair_put(struct cli_args *a, const struct admin_arg *arg, char *word)
 	return CLI_DONE;
 }
 
+static const char *const common_options[] = {"json", "help", "version", "commands", "socket", "timeout"};
+
+static void offer_common(struct similar *like)
+{
+	for (size_t i = 0; i < sizeof(common_options) / sizeof(common_options[0]); i++)
+		similar_offer(like, common_options[i]);
+}
+
 // Names the option that may have been meant.
 static int option_unknown(struct cli_args *a, const char *shown)
 {
@@ -129,6 +137,7 @@ static int option_unknown(struct cli_args *a, const char *shown)
 		cli_option_name(&a->command->arg[i], name[i]);
 		similar_offer(&like, name[i]);
 	}
+	offer_common(&like);
 	snprintf(why, sizeof(why), "%s has no such option%s%s%s (hssctl %s --help)", a->command->words,
 		 like.best ? "; did you mean --" : "", like.best ? like.best : "", like.best ? "?" : "", a->command->words);
 	return usage(a, shown, why);
@@ -202,7 +211,11 @@ static int word_take(struct cli_args *a, char *word)
 		if (arg->how == ADMIN_HOW_PAIRS)
 			return pair_put(a, arg, word);
 	}
-	return usage(a, word, "one word too many (hssctl COMMAND --help tells what it takes)");
+	char why[160];
+
+	snprintf(why, sizeof(why), "%s (hssctl %s --help tells what it takes)",
+		 word[0] == '-' ? "no such option" : "one word too many", a->command->words);
+	return usage(a, word, why);
 }
 
 static int complete(struct cli_args *a)
@@ -301,30 +314,56 @@ static bool is_noun(const char *word)
 	return false;
 }
 
-// Of all commands, or of the verbs of a noun, the one that may have been meant; "" in both: none.
-static void no_such_command(struct cli_args *a, const char *noun, const char *verb)
+// Of the verbs of a noun the one that may have been meant. A noun with a value in place of a verb is one to be shown.
+static void no_such_verb(struct cli_args *a, const char *noun, const char *verb)
 {
-	bool known = is_noun(noun);
+	struct similar like = similar_to(verb);
 	size_t n = strlen(noun);
-	char words[64], why[160];
-	struct similar like;
+	char words[64], why[200];
 
-	snprintf(words, sizeof(words), "%.30s%s%.30s", noun, *verb ? " " : "", verb);
-	like = similar_to(known ? verb : words);
 	for (unsigned i = 0; i < admin_command_cnt; i++) {
 		const char *candidate = admin_command_rows[i].words;
 
-		if (!known)
-			similar_offer(&like, candidate);
-		else if (strncmp(candidate, noun, n) == 0 && candidate[n] == ' ')
+		if (strncmp(candidate, noun, n) == 0 && candidate[n] == ' ')
 			similar_offer(&like, candidate + n + 1);
 	}
+	snprintf(words, sizeof(words), "%.30s show", noun);
 	if (like.best)
-		snprintf(why, sizeof(why), "no such command; did you mean hssctl %.30s%s%.60s?", known ? noun : "",
-			 known ? " " : "", like.best);
+		snprintf(why, sizeof(why), "no such command; did you mean hssctl %.30s %.30s?", noun, like.best);
+	else if (admin_command_find(words) && verb[strcspn(verb, "0123456789@:.")])
+		snprintf(why, sizeof(why), "no such command; did you mean hssctl %s %.60s?", words, verb);
 	else
-		snprintf(why, sizeof(why), "no such command (hssctl %.30s lists them)", known ? noun : "help");
-	(void)usage(a, known ? words : noun, why);
+		snprintf(why, sizeof(why), "no such command (hssctl %.30s lists them)", noun);
+	snprintf(words, sizeof(words), "%.30s %.30s", noun, verb);
+	(void)usage(a, words, why);
+}
+
+// Of all commands and nouns the one that may have been meant: by both words, the other way round, or by the first alone.
+static void no_such_command(struct cli_args *a, const char *noun, const char *verb)
+{
+	char words[64], swapped[64], nouns[32][32], why[160];
+	const char *best;
+	unsigned cnt = 0;
+
+	snprintf(words, sizeof(words), "%.30s%s%.30s", noun, *verb ? " " : "", verb);
+	snprintf(swapped, sizeof(swapped), "%.30s %.30s", verb, noun);
+	struct similar both = similar_to(words), first = similar_to(noun);
+	for (unsigned i = 0; i < admin_command_cnt; i++) {
+		const char *candidate = admin_command_rows[i].words;
+		size_t n = strcspn(candidate, " ");
+
+		similar_offer(&both, candidate);
+		if (cnt < 32 && n < sizeof(nouns[0]) && (cnt == 0 || strncmp(nouns[cnt - 1], candidate, n) != 0)) {
+			snprintf(nouns[cnt], sizeof(nouns[cnt]), "%.*s", (int)n, candidate);
+			similar_offer(&first, nouns[cnt++]);
+		}
+	}
+	best = admin_command_find(swapped) ? swapped : both.best ? both.best : first.best;
+	if (best)
+		snprintf(why, sizeof(why), "no such command; did you mean hssctl %.60s?", best);
+	else
+		snprintf(why, sizeof(why), "no such command (hssctl help lists them)");
+	(void)usage(a, noun, why);
 }
 
 // Words that are no command: `help`, a noun alone, or a slip, with what may have been meant. Returns as command_take;
@@ -341,8 +380,23 @@ static int other_take(struct cli_args *a, int left, char **argv)
 		a->noun = argv[0];
 		return 1;
 	}
-	no_such_command(a, argv[0], two ? argv[1] : "");
+	if (is_noun(argv[0]) && two)
+		no_such_verb(a, argv[0], argv[1]);
+	else
+		no_such_command(a, argv[0], two ? argv[1] : "");
 	return 0;
+}
+
+// Before a command.
+static int option_unknown_here(struct cli_args *a, const char *shown)
+{
+	struct similar like = similar_to(strncmp(shown, "--", 2) == 0 ? shown + 2 : "");
+	char why[120];
+
+	offer_common(&like);
+	snprintf(why, sizeof(why), "no such option%s%s%s (hssctl --help)", like.best ? "; did you mean --" : "",
+		 like.best ? like.best : "", like.best ? "?" : "");
+	return usage(a, shown, why);
 }
 
 int cli_args_parse(int argc, char **argv, struct cli_args *a)
@@ -362,7 +416,7 @@ int cli_args_parse(int argc, char **argv, struct cli_args *a)
 			i += taken - 1;
 		} else if (!a->command) {
 			if (argv[i][0] == '-')
-				return usage(a, argv[i], "no such option (hssctl --help)");
+				return option_unknown_here(a, argv[i]);
 			taken = command_take(a, argc - i, argv + i);
 			if (!taken)
 				taken = other_take(a, argc - i, argv + i);
@@ -385,7 +439,7 @@ int cli_args_parse(int argc, char **argv, struct cli_args *a)
 	if (rc == CLI_DONE && a->timeout_s > CLI_TIMEOUT_S_MAX)
 		return usage(a, "--timeout", "expected seconds, 0 (for ever) to 86400");
 	if (rc == CLI_DONE && !a->command)
-		return usage(a, "hssctl", "a command is needed (hssctl help lists them)");
+		return usage(a, "hssctl", "a command is needed; begin with hssctl status, or hssctl subscriber add --help (hssctl help lists them all)");
 	return rc == CLI_DONE ? complete(a) : rc;
 }
 

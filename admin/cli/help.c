@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <string.h>
 #include "admin/cli/cli.h"
+#include "admin/cli/screen.h"
 
 bool cli_is_option(const struct admin_arg *arg)
 {
@@ -83,11 +84,21 @@ void cli_usage_line(FILE *f, const struct admin_command *c)
 	fputc('\n', f);
 }
 
+// A name and what it means, in lines that fit.
+static void help_line(FILE *f, const char *name, unsigned width, const char *text)
+{
+	char head[64];
+
+	snprintf(head, sizeof(head), "  %-*s ", (int)width, name);
+	screen_fold(f, head, width + 3, text);
+}
+
 static void help_command(FILE *f, const struct admin_command *c)
 {
 	fputs("usage: ", f);
 	cli_usage_line(f, c);
-	fprintf(f, "\n%s\n", c->help);
+	fputc('\n', f);
+	screen_fold(f, "", 0, c->help);
 	if (c->arg[0].name)
 		fputc('\n', f);
 	for (unsigned i = 0; i < ADMIN_ARG_MAX && c->arg[i].name; i++) {
@@ -101,7 +112,7 @@ static void help_command(FILE *f, const struct admin_command *c)
 			 cli_is_option(arg)		 ? option
 			 : arg->how == ADMIN_HOW_PAIRS ? "MEMBER=VALUE"
 						       : cli_word_name(arg));
-		fprintf(f, "  %-14s %s\n", name, arg->help);
+		help_line(f, name, 14, arg->help);
 	}
 	fprintf(f, "\nexample: hssctl %s\n", c->example);
 }
@@ -114,8 +125,10 @@ static void help_noun(FILE *f, const char *noun)
 	for (unsigned i = 0; i < admin_command_cnt; i++) {
 		const struct admin_command *c = &admin_command_rows[i];
 
-		if (strncmp(c->words, noun, n) == 0 && c->words[n] == ' ')
-			fprintf(f, "  %-19s %s\n  %19s e.g. hssctl %s\n", c->words, c->help, "", c->example);
+		if (strncmp(c->words, noun, n) == 0 && c->words[n] == ' ') {
+			help_line(f, c->words, 19, c->help);
+			fprintf(f, "  %19s e.g. hssctl %s\n", "", c->example);
+		}
 	}
 }
 
@@ -137,10 +150,13 @@ void cli_help(FILE *f, const struct admin_command *command, const char *noun)
 	      "                 give up when nothing has come for so long (30; 0: never, as\n"
 	      "                 store index, verify and accept-loss do)\n"
 	      "  --help, help   this text; with a noun its verbs, with a command what that takes\n"
-	      "  --version      version of this program\n\nCommands:\n",
+	      "  --version      version of this program\n\n"
+	      "Examples: hssctl status\n"
+	      "          hssctl subscriber add 001010000000001 --k-file k.hex --opc-file opc.hex\n"
+	      "          hssctl explain 001010000000001\n\nCommands:\n",
 	      f);
 	for (unsigned i = 0; i < admin_command_cnt; i++)
-		fprintf(f, "  %-19s %s\n", admin_command_rows[i].words, admin_command_rows[i].help);
+		help_line(f, admin_command_rows[i].words, 19, admin_command_rows[i].help);
 }
 
 void cli_commands(FILE *f)
