@@ -13,7 +13,7 @@
 #include "lib/diameter/avp.h"
 #include "lib/diameter/request.h"
 
-#define WAITING_MAX    1024u // requests whose answers are awaited; the oldest one is forgotten for one more
+#define WAITING_MAX    1024u // requests whose answers are awaited; the oldest one is forgotten for one more (a power of two)
 #define WINDOW_ROWS    1024u // that the client has not taken
 #define WINDOW_OCTETS  (1u << 20)
 #define ROWS_MAX       1000000u
@@ -49,6 +49,7 @@ struct trace {
 	struct one one[TRACES_MAX];
 	struct waiting waiting[WAITING_MAX];
 	uint32_t next; // place for the next one
+	uint32_t waiting_cnt; // that are in use
 };
 
 int trace_new(struct frontend *fe)
@@ -85,8 +86,12 @@ static void forget(struct frontend *fe, struct one *o)
 {
 	uint8_t bit = (uint8_t)(1u << (o - fe->trace->one));
 
-	for (uint32_t i = 0; i < WAITING_MAX; i++)
-		fe->trace->waiting[i].traces &= (uint8_t)~bit;
+	for (uint32_t i = 0; i < WAITING_MAX; i++) {
+		struct waiting *w = &fe->trace->waiting[i];
+
+		fe->trace->waiting_cnt -= w->traces == bit; // nobody else waits for it
+		w->traces &= (uint8_t)~bit;
+	}
 	*o = (struct one){0};
 	fe->tracing--;
 }
@@ -295,6 +300,7 @@ static void request_seen(struct conn *c, const uint8_t *msg, uint32_t len, struc
 	for (unsigned i = 0; i < 3 && !about->subject.len; i++)
 		about->subject = subject_text(&p.subject[i]);
 	struct waiting *w = &t->waiting[t->next++ % WAITING_MAX];
+	t->waiting_cnt += w->traces == 0;
 	*w = (struct waiting){.traces = traces,
 			      .in = about->in,
 			      .conn = c->index,
@@ -311,8 +317,8 @@ static void answer_seen(struct conn *c, const uint8_t *msg, uint32_t len, struct
 {
 	struct trace *t = c->fe->trace;
 
-	for (uint32_t i = 0; i < WAITING_MAX; i++) {
-		struct waiting *w = &t->waiting[i];
+	for (uint32_t i = 1; i <= WAITING_MAX && t->waiting_cnt; i++) { // the newest first
+		struct waiting *w = &t->waiting[(t->next - i) % WAITING_MAX];
 
 		if (!w->traces || w->in == about->in || w->conn != c->index || w->generation != c->generation ||
 		    w->hop != about->h.hop_by_hop || w->h.code != about->h.code)
@@ -323,6 +329,7 @@ static void answer_seen(struct conn *c, const uint8_t *msg, uint32_t len, struct
 		about->took_us = now_us > w->at_us ? now_us - w->at_us : 1;
 		about->subject = slice_str(w->subject);
 		w->traces = 0;
+		t->waiting_cnt--;
 		give_all(c, traces, about, msg, len);
 		return;
 	}
@@ -360,6 +367,7 @@ static void unanswered(struct frontend *fe, struct waiting *w)
 	uint8_t traces = w->traces;
 
 	w->traces = 0;
+	fe->trace->waiting_cnt--;
 	for (unsigned i = 0; i < TRACES_MAX; i++) {
 		if (!fe->trace->one[i].used || !(traces >> i & 1))
 			continue;

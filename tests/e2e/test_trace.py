@@ -201,6 +201,25 @@ class Trace(unittest.TestCase):
         self.assertRegex(err, r"^hssctl: trace: \d+ messages were left out")
         self.assertGreater(len(out.splitlines()), 1000)
 
+    def test_two_frontends(self):
+        """Each traces its own peers; one that dies leaves, and the others go on."""
+        with Hss(frontends=2) as h:
+            h.provision(1)
+            t = Tracing(h, FIRST, frontends=2)
+            self.addCleanup(t.process.communicate)
+            self.addCleanup(t.process.kill)
+            self.assertEqual({json.loads(line)["frontend"] for line in t.begun}, {0, 1})
+            h.kill_role("frontend-0")
+            h.wait_served()
+            for n in range(50):  # at the one or at the other
+                with d.Peer(h.port, f"mme{n}.test") as mme:
+                    mme.call(mme.air(FIRST))
+            status, out, _ = t.end()
+            rows = [json.loads(line) for line in out.splitlines()]
+            self.assertEqual(status, 0)
+            self.assertEqual({r["frontend"] for r in rows}, {1})
+            self.assertEqual(len(rows) % 2, 0)
+
     def test_usage(self):
         for words in ([], [FIRST, "--peer", "x"], [FIRST, "--limit", "0"], [FIRST, "--pcap"], ["sip:"]):
             with self.subTest(words):
