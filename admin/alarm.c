@@ -1,5 +1,5 @@
-// The table of what is so: raised when it has been so for long enough, cleared at the first look at which it is not so any
-// more. hss-admin; see alarm.h.
+// The table of what is so: raised when it has been so for long enough, cleared at the first look at which it
+// is not so any more. hss-admin; see alarm.h.
 #include "admin/alarm.h"
 #include <inttypes.h>
 #include <stdarg.h>
@@ -115,7 +115,8 @@ void alarm_is(struct alarms *a, enum alarm_id id, const char *subject, const cha
 static void raise_alarm(struct alarm *m)
 {
 	m->raised = true;
-	log_warn("alarm_raised", LOG_STR("alarm", row_of[m->id].name), LOG_STR("severity", severity_word[row_of[m->id].severity]),
+	log_warn("alarm_raised", LOG_STR("alarm", row_of[m->id].name),
+		 LOG_STR("severity", severity_word[row_of[m->id].severity]),
 		 LOG_STR("subject", m->subject), LOG_STR("text", m->text));
 }
 
@@ -123,7 +124,8 @@ static void clear_alarm(struct alarms *a, struct alarm *m)
 {
 	if (m->raised) {
 		a->cleared_s[m->id] = a->now_s;
-		log_info("alarm_cleared", LOG_STR("alarm", row_of[m->id].name), LOG_STR("subject", m->subject),
+		log_info("alarm_cleared", LOG_STR("alarm", row_of[m->id].name),
+			 LOG_STR("subject", m->subject),
 			 LOG_INT("seconds", a->now_s - m->since_s));
 	}
 	*m = (struct alarm){0};
@@ -169,7 +171,8 @@ static unsigned cnt_of(const struct alarms *a, unsigned id)
 static json_t *short_row(const struct alarm *m)
 {
 	return json_pack("{s:s, s:s, s:I, s:s, s:s}", "alarm", row_of[m->id].name, "severity",
-			 severity_word[row_of[m->id].severity], "since", (json_int_t)m->since_s, "subject", m->subject,
+			 severity_word[row_of[m->id].severity], "since", (json_int_t)m->since_s, "subject",
+			 m->subject,
 			 "text", m->text);
 }
 
@@ -218,7 +221,8 @@ json_t *alarms_short(const struct alarms *a)
 
 void alarms_metrics(const struct alarms *a, struct evbuffer *out)
 {
-	evbuffer_add_printf(out, "# HELP hss_alarm Alarms that are raised now (hssctl alarm list).\n# TYPE hss_alarm gauge\n");
+	evbuffer_add_printf(out, "# HELP hss_alarm Alarms that are raised now (hssctl alarm list).\n"
+				 "# TYPE hss_alarm gauge\n");
 	for (unsigned id = 0; id < ALARM_CNT; id++)
 		evbuffer_add_printf(out, "hss_alarm{alarm=\"%s\",severity=\"%s\"} %u\n", row_of[id].name,
 				    severity_word[row_of[id].severity], cnt_of(a, id));

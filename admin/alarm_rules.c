@@ -1,6 +1,7 @@
-// When an alarm is raised: a function for each thing that is looked at. hss-admin; see alarm.h. What happened is known by
-// counters that have risen since a moment of the past; what is so, by gauges, the table of processes, the directory of peers,
-// and the loader's answer to `store status`. The segment changes while it is read: each look takes what it finds.
+// When an alarm is raised: a function for each thing that is looked at. hss-admin; see alarm.h. What happened
+// is known by counters that have risen since a moment of the past; what is so, by gauges, the table of
+// processes, the directory of peers, and the loader's answer to `store status`. The segment changes while it
+// is read: each look takes what it finds.
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +55,8 @@ static uint64_t stat_max(const struct control *c, enum stat_id id)
 	uint64_t max = 0;
 
 	for (unsigned i = 0; i < ROLE_INSTANCE_MAX; i++) {
-		uint64_t v = atomic_load_explicit((_Atomic uint64_t *)&c->stats[i].c[id], memory_order_relaxed);
+		uint64_t v = atomic_load_explicit((_Atomic uint64_t *)&c->stats[i].c[id],
+						  memory_order_relaxed);
 		max = v > max ? v : max;
 	}
 	return max;
@@ -81,7 +83,8 @@ static const struct sample *sample_add(struct alarm_past *p, const struct contro
 	s->event[EVENT_EXPIRED] = (uint64_t)metrics_sum(c, STAT_HSS_REQUESTS_EXPIRED);
 	s->event[EVENT_CACHE_FULL] = (uint64_t)metrics_sum(c, STAT_CACHE_FULL);
 	s->event[EVENT_SQN] = (uint64_t)metrics_sum(c, STAT_SQN_REFUSED);
-	s->event[EVENT_BUSY] = (uint64_t)metrics_sum(c, STAT_TOO_BUSY) + (uint64_t)metrics_sum(c, STAT_ROUTE_TIMEOUT);
+	s->event[EVENT_BUSY] = (uint64_t)metrics_sum(c, STAT_TOO_BUSY);
+	s->event[EVENT_BUSY] += (uint64_t)metrics_sum(c, STAT_ROUTE_TIMEOUT);
 	s->event[EVENT_LOG] = (uint64_t)metrics_sum(c, STAT_LOG_DROPPED) + log_dropped();
 	for (unsigned i = 0; i < ROLE_INSTANCE_MAX; i++)
 		s->restarts[i] = c->role[i].restarts;
@@ -98,7 +101,8 @@ static const struct sample *sample_of(const struct alarm_past *p, uint64_t now_m
 	return &p->ring[i];
 }
 
-static void look_at_role(struct alarms *a, const struct control *c, enum role role, unsigned index, const struct sample *old)
+static void look_at_role(struct alarms *a, const struct control *c, enum role role, unsigned index,
+			 const struct sample *old)
 {
 	unsigned at = control_instance(role, index);
 	const struct control_role *r = &c->role[at];
@@ -114,7 +118,8 @@ static void look_at_role(struct alarms *a, const struct control *c, enum role ro
 		alarm_is(a, ALARM_PROCESS_DOWN, subject, "%s has given no sign of life for %u s", subject,
 			 (unsigned)(r->silent_ms / 1000));
 	if (restarts >= RESTARTS)
-		alarm_is(a, ALARM_PROCESS_RESTARTS, subject, "%s was started again %u times within five minutes", subject,
+		alarm_is(a, ALARM_PROCESS_RESTARTS, subject,
+			 "%s was started again %u times within five minutes", subject,
 			 (unsigned)restarts);
 }
 
@@ -128,7 +133,8 @@ static void look_at_roles(struct alarms *a, const struct control *c, const struc
 		look_at_role(a, c, ROLE_FRONTEND, i, old);
 }
 
-static void look_at_events(struct alarms *a, const struct sample *now, const struct sample *old, const struct sample *minute)
+static void look_at_events(struct alarms *a, const struct sample *now, const struct sample *old,
+			   const struct sample *minute)
 {
 	uint64_t risen[EVENT_CNT];
 
@@ -139,13 +145,17 @@ static void look_at_events(struct alarms *a, const struct sample *now, const str
 		alarm_is(a, ALARM_REQUESTS_EXPIRED, "", "%llu requests to nodes were given up",
 			 (unsigned long long)risen[EVENT_EXPIRED]);
 	if (risen[EVENT_CACHE_FULL])
-		alarm_is(a, ALARM_CACHE_FULL, "", "%llu subscribers were refused", (unsigned long long)risen[EVENT_CACHE_FULL]);
+		alarm_is(a, ALARM_CACHE_FULL, "", "%llu subscribers were refused",
+			 (unsigned long long)risen[EVENT_CACHE_FULL]);
 	if (risen[EVENT_SQN])
-		alarm_is(a, ALARM_SQN_REFUSED, "", "%llu SQN blocks were refused", (unsigned long long)risen[EVENT_SQN]);
+		alarm_is(a, ALARM_SQN_REFUSED, "", "%llu SQN blocks were refused",
+			 (unsigned long long)risen[EVENT_SQN]);
 	if (risen[EVENT_LOG])
-		alarm_is(a, ALARM_LOG_DROPPED, "", "%llu log lines were dropped", (unsigned long long)risen[EVENT_LOG]);
+		alarm_is(a, ALARM_LOG_DROPPED, "", "%llu log lines were dropped",
+			 (unsigned long long)risen[EVENT_LOG]);
 	if (busy > OVERLOAD_REQUESTS)
-		alarm_is(a, ALARM_OVERLOAD, "", "%llu requests were answered 3004 within a minute", (unsigned long long)busy);
+		alarm_is(a, ALARM_OVERLOAD, "", "%llu requests were answered 3004 within a minute",
+			 (unsigned long long)busy);
 }
 
 static void look_at_gauges(struct alarms *a, const struct control *c)
@@ -157,13 +167,16 @@ static void look_at_gauges(struct alarms *a, const struct control *c)
 	if (!stat_max(c, STAT_LOADED))
 		alarm_is(a, ALARM_NOT_LOADED, "", "not every record is served yet");
 	if (limit && subscribers * 10 > limit * 9)
-		alarm_is(a, ALARM_CACHE_NEARLY_FULL, "", "%llu of %llu subscribers", (unsigned long long)subscribers,
+		alarm_is(a, ALARM_CACHE_NEARLY_FULL, "", "%llu of %llu subscribers",
+			 (unsigned long long)subscribers,
 			 (unsigned long long)limit);
 	if (size && (free_octets < DISK_LEAST || (free_octets < size / 20 && free_octets < DISK_FEW)))
-		alarm_is(a, ALARM_DISK_NEARLY_FULL, "", "%llu of %llu MiB are free", (unsigned long long)(free_octets >> 20),
+		alarm_is(a, ALARM_DISK_NEARLY_FULL, "", "%llu of %llu MiB are free",
+			 (unsigned long long)(free_octets >> 20),
 			 (unsigned long long)(size >> 20));
 	if (journal > JOURNAL_MAX)
-		alarm_is(a, ALARM_JOURNAL_GROWS, "", "%llu changes are not folded yet", (unsigned long long)journal);
+		alarm_is(a, ALARM_JOURNAL_GROWS, "", "%llu changes are not folded yet",
+			 (unsigned long long)journal);
 	if (stat_max(c, STAT_TLS_EXPIRED))
 		alarm_is(a, ALARM_CERTIFICATE_EXPIRED, "", "%u certificates and lists are past their time",
 			 (unsigned)stat_max(c, STAT_TLS_EXPIRED));
@@ -188,14 +201,16 @@ static const char *text_of(const json_t *object, const char *name)
 
 static void look_at_upstream(struct alarms *a, const json_t *up)
 {
-	const char *state = text_of(up, "state"), *error = text_of(up, "last_error"), *held = text_of(up, "held");
+	const char *state = text_of(up, "state"), *error = text_of(up, "last_error"),
+	    *held = text_of(up, "held");
 
 	if (!up)
 		return;
 	if (strcmp(state, "down") == 0 || strcmp(state, "connecting") == 0)
 		alarm_is(a, ALARM_UPSTREAM_AWAY, "", "MongoDB: %s%s%s", state, *error ? ": " : "", error);
 	if (number(up, "outbox") > OUTBOX_MAX || number(up, "outbox_age_s") > OUTBOX_AGE_S)
-		alarm_is(a, ALARM_OUTBOX_WAITS, "", "%lld wait, the oldest for %lld s", (long long)number(up, "outbox"),
+		alarm_is(a, ALARM_OUTBOX_WAITS, "", "%lld wait, the oldest for %lld s",
+			 (long long)number(up, "outbox"),
 			 (long long)number(up, "outbox_age_s"));
 	if (number(up, "set_aside") > 0)
 		alarm_is(a, ALARM_WRITES_REFUSED, "", "the writes of %lld subscribers are set aside",
@@ -217,16 +232,20 @@ static void look_at_store(struct alarms *a, const json_t *store)
 	if (strcmp(state, "refused") == 0 || strcmp(state, "incomplete") == 0)
 		alarm_is(a, ALARM_FILE_REFUSED, text_of(file, "path"), "%s", text_of(file, "error"));
 	if (bad > 0 || problems > 0)
-		alarm_is(a, ALARM_SUBSCRIBER_PROBLEMS, "", "%lld rows or documents, %lld stored records", (long long)problems,
+		alarm_is(a, ALARM_SUBSCRIBER_PROBLEMS, "", "%lld rows or documents, %lld stored records",
+			 (long long)problems,
 			 (long long)bad);
 	if (strcmp(text_of(store, "disk"), "failing") == 0)
 		alarm_is(a, ALARM_DISK_FAILS, "", "%lld writes were refused since the start",
 			 (long long)number(store, "commit_failures"));
 	json_array_foreach(json_object_get(store, "hss_requests_waiting"), i, waiting)
 	{
-		alarm_is(a, ALARM_REQUESTS_WAIT, text_of(waiting, "host"), "%lld requests wait, the oldest for %lld s; the node %s",
+		bool reached = json_is_true(json_object_get(waiting, "reached"));
+
+		alarm_is(a, ALARM_REQUESTS_WAIT, text_of(waiting, "host"),
+			 "%lld requests wait, the oldest for %lld s; the node %s",
 			 (long long)number(waiting, "requests"), (long long)number(waiting, "age_s"),
-			 json_is_true(json_object_get(waiting, "reached")) ? "does not answer" : "can't be reached");
+			 reached ? "does not answer" : "can't be reached");
 	}
 }
 
@@ -242,7 +261,8 @@ static bool met(struct alarm_past *past, uint64_t hash, bool now)
 	return now;
 }
 
-static void look_at_peers(struct alarms *a, struct alarm_past *past, const struct control *c, const struct config *config)
+static void look_at_peers(struct alarms *a, struct alarm_past *past, const struct control *c,
+			  const struct config *config)
 {
 	for (uint32_t i = 0; i < config->peer_cnt && i < CONFIG_PEER_MAX; i++) {
 		const struct config_peer *p = &config->peer[i];
@@ -257,11 +277,13 @@ static void look_at_peers(struct alarms *a, struct alarm_past *past, const struc
 	}
 }
 
-void alarm_rules(struct alarms *a, struct alarm_past *past, const struct control *control, const struct config *config,
+void alarm_rules(struct alarms *a, struct alarm_past *past, const struct control *control,
+		 const struct config *config,
 		 const json_t *store, uint64_t now_ms, int64_t now_s)
 {
 	sample_begin(past, control, now_ms, now_s);
-	const struct sample *now = sample_add(past, control, now_ms), *old = sample_of(past, now_ms, EVENT_MS);
+	const struct sample *now = sample_add(past, control, now_ms),
+	    *old = sample_of(past, now_ms, EVENT_MS);
 
 	look_at_roles(a, control, old);
 	look_at_events(a, now, old, sample_of(past, now_ms, OVERLOAD_MS));

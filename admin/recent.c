@@ -1,4 +1,5 @@
-// A ring of looks at the counters, one a second; rates are the difference of the newest and the oldest. hss-admin; recent.h.
+// A ring of looks at the counters, one a second; rates are the difference of the newest and the oldest.
+// hss-admin; recent.h.
 #include "admin/recent.h"
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -50,8 +51,11 @@ static void add_frontend(struct look *l, const struct stats_block *s)
 		uint64_t requests = load(&s->requests[cmd]);
 
 		l->requests += requests;
-		for (unsigned result = 0; requests && result < STAT_RESULT_MAX; result++)
-			*(is_success(stat_result_text(result)) ? &l->successes : &l->refusals) += load(&s->answers[cmd][result]);
+		for (unsigned result = 0; requests && result < STAT_RESULT_MAX; result++) {
+			bool good = is_success(stat_result_text(result));
+
+			*(good ? &l->successes : &l->refusals) += load(&s->answers[cmd][result]);
+		}
 		for (unsigned b = 0; requests && b < STAT_LATENCY_BUCKETS; b++)
 			l->latency[b] += load(&s->latency[cmd][b]);
 	}
@@ -93,13 +97,18 @@ static json_t *within(const struct look *a, const struct look *b, double share)
 
 json_t *recent_json(const struct recent *r)
 {
-	const struct look *b = &r->ring[r->newest], *a = &r->ring[r->cnt == RING ? (r->newest + 1) % RING : 0];
+	const struct look *b = &r->ring[r->newest],
+	    *a = &r->ring[r->cnt == RING ? (r->newest + 1) % RING : 0];
 	double seconds = (double)(b->at_ms - a->at_ms) / 1000, s = seconds > 0 ? seconds : 1;
 
-	return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "seconds", seconds, "requests_per_s",
-			 (double)(b->requests - a->requests) / s, "successes_per_s", (double)(b->successes - a->successes) / s,
+	return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o}", "seconds", seconds,
+			 "requests_per_s",
+			 (double)(b->requests - a->requests) / s, "successes_per_s",
+			 (double)(b->successes - a->successes) / s,
 			 "refusals_per_s", (double)(b->refusals - a->refusals) / s, "busy_per_s",
-			 (double)(b->busy - a->busy) / s, "vectors_per_s", (double)(b->vectors - a->vectors) / s, "changes_per_s",
-			 (double)(b->changes - a->changes) / s, "half_within_ms", within(a, b, 0.5), "p99_within_ms",
+			 (double)(b->busy - a->busy) / s, "vectors_per_s",
+			 (double)(b->vectors - a->vectors) / s, "changes_per_s",
+			 (double)(b->changes - a->changes) / s, "half_within_ms", within(a, b, 0.5),
+			 "p99_within_ms",
 			 within(a, b, 0.99));
 }

@@ -1,5 +1,5 @@
-// The clock of the alarms. hss-admin; see watch.h. The loader is asked for `store status` as an operator asks it, and asked
-// again when it has answered: one that is silent is asked once.
+// The clock of the alarms. hss-admin; see watch.h. The loader is asked for `store status` as an operator asks
+// it, and asked again when it has answered: one that is silent is asked once.
 #include "admin/watch.h"
 #include <event2/event.h>
 #include <stdlib.h>
@@ -36,7 +36,8 @@ static void on_end(void *ctx, int status, json_t *end)
 static void ask(struct watch *w)
 {
 	static const struct admin_call_ops ops = {.on_row = on_row, .on_end = on_end};
-	const struct admin_request request = {.command = admin_command_find("store status"), .args = json_object()};
+	const struct admin_request request = {.command = admin_command_find("store status"),
+					      .args = json_object()};
 	const char *why;
 
 	w->asked = request.args && admin_call_start(w->calls, &request, &ops, w, &why);

@@ -1,4 +1,5 @@
-// What hss-admin looks at by itself, once a second: the alarms, for them the loader's word on its store, and the rates.
+// What hss-admin looks at by itself, once a second: the alarms, for them the loader's word on its store, and
+// the rates.
 #pragma once
 #include "admin/alarm.h"
 #include "admin/call.h"

@@ -1,5 +1,6 @@
-// The traces under way, what they look for, and the requests that they wait for the answers of (see trace.h). Runs in
-// hss-frontend. A request is matched by whom it is about or whose it is; its answer by the identifiers of the request.
+// The traces under way, what they look for, and the requests that they wait for the answers of (see trace.h).
+// Runs in hss-frontend. A request is matched by whom it is about or whose it is; its answer by the
+// identifiers of the request.
 #include "frontend/trace.h"
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +14,7 @@
 #include "lib/diameter/avp.h"
 #include "lib/diameter/request.h"
 
-#define WAITING_MAX    1024u // requests whose answers are awaited; the oldest one is forgotten for one more (a power of two)
+#define WAITING_MAX    1024u // requests whose answers are awaited: for one more the oldest is forgotten; 2^n
 #define WINDOW_ROWS    1024u // that the client has not taken
 #define WINDOW_OCTETS  (1u << 20)
 #define ROWS_MAX       1000000u
@@ -112,7 +113,8 @@ static bool looks_for(struct one *o, const char *text)
 {
 	struct slice s = slice_str(text);
 	bool number = strspn(text + (text[0] == '+'), "0123456789") == s.len - (text[0] == '+');
-	bool uri = strncmp(text, "sip:", 4) == 0 || strncmp(text, "sips:", 5) == 0 || strncmp(text, "tel:", 4) == 0;
+	bool uri = strncmp(text, "sip:", 4) == 0 || strncmp(text, "sips:", 5) == 0 ||
+	    strncmp(text, "tel:", 4) == 0;
 	struct subject subject;
 
 	if (!subject_read(number && text[0] != '+' && s.len >= 5 ? SUBJECT_FORM_IMSI
@@ -229,7 +231,8 @@ static void give(struct frontend *fe, struct one *o, json_t *row_taken)
 		end(fe, o, "limit");
 }
 
-static void give_all(struct conn *c, uint8_t traces, const struct trace_about *about, const uint8_t *msg, uint32_t len)
+static void give_all(struct conn *c, uint8_t traces, const struct trace_about *about, const uint8_t *msg,
+		     uint32_t len)
 {
 	struct frontend *fe = c->fe;
 
@@ -274,7 +277,8 @@ static void parties_of(const uint8_t *msg, uint32_t len, const struct header *h,
 static bool matches(const struct one *o, const struct conn *c, const struct parties *p)
 {
 	if (o->host.len)
-		return slice_eq_nocase(o->host, slice_of(c->host, c->host_len)) || slice_eq_nocase(o->host, p->node);
+		return slice_eq_nocase(o->host, slice_of(c->host, c->host_len)) ||
+		       slice_eq_nocase(o->host, p->node);
 	for (unsigned i = 0; i < 3; i++) {
 		const struct subject *s = &p->subject[i];
 
@@ -320,7 +324,8 @@ static void answer_seen(struct conn *c, const uint8_t *msg, uint32_t len, struct
 	for (uint32_t i = 1; i <= WAITING_MAX && t->waiting_cnt; i++) { // the newest first
 		struct waiting *w = &t->waiting[(t->next - i) % WAITING_MAX];
 
-		if (!w->traces || w->in == about->in || w->conn != c->index || w->generation != c->generation ||
+		if (!w->traces || w->in == about->in || w->conn != c->index ||
+		    w->generation != c->generation ||
 		    w->hop != about->h.hop_by_hop || w->h.code != about->h.code)
 			continue;
 		uint64_t now_us = clock_mono_us();
@@ -372,10 +377,12 @@ static void unanswered(struct frontend *fe, struct waiting *w)
 		if (!fe->trace->one[i].used || !(traces >> i & 1))
 			continue;
 		give(fe, &fe->trace->one[i],
-		     json_pack("{s:s, s:I, s:s, s:b, s:s, s:s, s:s, s:n, s:s, s:I}", "event", "message", "time_us",
+		     json_pack("{s:s, s:I, s:s, s:b, s:s, s:s, s:s, s:n, s:s, s:I}", "event", "message",
+			       "time_us",
 			       (json_int_t)clock_wall_us(), "direction", "in", "request", 0, "peer",
 			       w->conn < fe->conns.high ? fe->conns.conn[w->conn].host : "", "command",
-			       cmd ? cmd->name : "", "subject", w->subject, "result", "rule", "no answer came", "frontend",
+			       cmd ? cmd->name : "", "subject", w->subject, "result", "rule",
+			       "no answer came", "frontend",
 			       (json_int_t)fe->index));
 	}
 }

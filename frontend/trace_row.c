@@ -1,5 +1,5 @@
-// Rows of traces: see trace_row.h. What a peer sends is read through the bounded reader, once more; texts that are no UTF-8
-// or have a NUL are left out.
+// Rows of traces: see trace_row.h. What a peer sends is read through the bounded reader, once more; texts
+// that are no UTF-8 or have a NUL are left out.
 #include "frontend/trace_row.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +53,8 @@ static void mask_group(uint8_t *base, struct slice group, unsigned depth, bool r
 void trace_mask(uint8_t *msg, uint32_t len)
 {
 	if (len > DIAMETER_HEADER_LEN)
-		mask_group(msg, slice_of(msg + DIAMETER_HEADER_LEN, len - DIAMETER_HEADER_LEN), 0, !(msg[4] & HEADER_R));
+		mask_group(msg, slice_of(msg + DIAMETER_HEADER_LEN, len - DIAMETER_HEADER_LEN), 0,
+			   !(msg[4] & HEADER_R));
 }
 
 // ---- a row ---------------------------------------------------------------------------------------
@@ -94,7 +95,8 @@ static void result_text(struct slice body, char out[24])
 	if (avp_find(body, AVP_CODE_Result_Code, 0, &avp) && avp_u32(avp.data, &code))
 		snprintf(out, 24, "%u", code);
 	else if (avp_find(body, AVP_CODE_Experimental_Result, 0, &avp) &&
-		 avp_find(avp.data, AVP_CODE_Experimental_Result_Code, 0, &inner) && avp_u32(inner.data, &code))
+		 avp_find(avp.data, AVP_CODE_Experimental_Result_Code, 0, &inner) &&
+		 avp_u32(inner.data, &code))
 		snprintf(out, 24, "exp_%u", code);
 }
 
@@ -107,7 +109,8 @@ static void why_text(struct slice body, struct slice why, char *out, size_t room
 
 	if (!why.len && avp_find(body, AVP_CODE_Error_Message, 0, &avp))
 		why = avp.data;
-	n = (size_t)snprintf(out, room, "%.*s", (int)(why.len < 256 ? why.len : 256), why.len ? (const char *)why.p : "");
+	n = (size_t)snprintf(out, room, "%.*s", (int)(why.len < 256 ? why.len : 256),
+			     why.len ? (const char *)why.p : "");
 	if (n >= room || !avp_find(body, AVP_CODE_Failed_AVP, 0, &avp))
 		return;
 	r = rd_slice(avp.data);
@@ -128,10 +131,12 @@ static void put_answer(json_t *row, const struct trace_about *about, struct slic
 	why_text(body, about->why, why, sizeof why);
 	put_text(row, "result", slice_str(result));
 	put_text(row, "rule", slice_str(why));
-	json_object_set_new(row, "took_us", about->took_us ? json_integer((json_int_t)about->took_us) : json_null());
+	json_object_set_new(row, "took_us",
+			    about->took_us ? json_integer((json_int_t)about->took_us) : json_null());
 }
 
-json_t *trace_row(const struct conn *c, const struct trace_about *about, const uint8_t *msg, uint32_t len, bool messages,
+json_t *trace_row(const struct conn *c, const struct trace_about *about, const uint8_t *msg, uint32_t len,
+		  bool messages,
 		  bool vectors)
 {
 	const struct header *h = &about->h;
@@ -143,7 +148,8 @@ json_t *trace_row(const struct conn *c, const struct trace_about *about, const u
 	json_t *row = json_pack("{s:s, s:I, s:s, s:b, s:s, s:I, s:I, s:I}", "event", "message", "time_us",
 				(json_int_t)clock_wall_us(), "direction", about->in ? "in" : "out", "request",
 				(int)(h->flags & HEADER_R ? 1 : 0), "address", c->address, "hop_by_hop",
-				(json_int_t)h->hop_by_hop, "end_to_end", (json_int_t)h->end_to_end, "frontend",
+				(json_int_t)h->hop_by_hop, "end_to_end", (json_int_t)h->end_to_end,
+				"frontend",
 				(json_int_t)c->fe->index);
 
 	if (!row)

@@ -1,4 +1,5 @@
-// One row of a trace (trace.h): what a message is, and its octets with the secrets masked. Runs in hss-frontend.
+// One row of a trace (trace.h): what a message is, and its octets with the secrets masked. Runs in
+// hss-frontend.
 #pragma once
 #include <jansson.h>
 #include <stdbool.h>
@@ -19,7 +20,8 @@ struct trace_about {
 };
 
 // A new reference; NULL: no memory. messages: with the octets; vectors: and with the secrets in them.
-json_t *trace_row(const struct conn *c, const struct trace_about *about, const uint8_t *msg, uint32_t len, bool messages,
+json_t *trace_row(const struct conn *c, const struct trace_about *about, const uint8_t *msg, uint32_t len,
+		  bool messages,
 		  bool vectors);
 // Masks the secrets (lib/diameter/secrets.def) of a whole message in place.
 void trace_mask(uint8_t *msg, uint32_t len);

@@ -25,7 +25,8 @@ static void put_alarm(const json_t *row)
 	screen_text(text_of(row, "subject"), subject, sizeof(subject));
 	screen_text(text_of(row, "text"), text, sizeof(text));
 	printf("%s%-8s  %s%s  %s%s%s%s\n", raised ? screen_colour(critical ? SCREEN_RED : SCREEN_YELLOW) : "",
-	       text_of(row, "severity"), text_of(row, "alarm"), raised ? screen_colour(SCREEN_PLAIN) : "", subject,
+	       text_of(row, "severity"), text_of(row, "alarm"), raised ? screen_colour(SCREEN_PLAIN) : "",
+	       subject,
 	       *subject ? "  " : "", raised ? "since " : "", when);
 	screen_fold(stdout, "          ", 10, text);
 	screen_fold(stdout, "  effect  ", 10, text_of(row, "effect"));

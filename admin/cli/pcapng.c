@@ -1,5 +1,5 @@
-// Blocks of pcapng in the writer's byte order (the magic number tells it), exported PDUs inside: tags in network byte order, then
-// the message. See pcapng.h.
+// Blocks of pcapng in the writer's byte order (the magic number tells it), exported PDUs inside: tags in
+// network byte order, then the message. See pcapng.h.
 #include "admin/cli/pcapng.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,7 +18,8 @@
 #define OUR_PORT	3868u
 #define COMMENT_MAX	512u
 
-enum tag { TAG_END = 0, TAG_DISSECTOR = 12, TAG_IPV4_SRC = 20, TAG_IPV4_DST, TAG_IPV6_SRC, TAG_IPV6_DST, TAG_PORT_TYPE, TAG_SRC_PORT, TAG_DST_PORT };
+enum tag { TAG_END = 0, TAG_DISSECTOR = 12, TAG_IPV4_SRC = 20, TAG_IPV4_DST, TAG_IPV6_SRC, TAG_IPV6_DST,
+	  TAG_PORT_TYPE, TAG_SRC_PORT, TAG_DST_PORT };
 
 static void native_u32(struct wr *w, uint32_t v)
 {
@@ -42,7 +43,8 @@ static bool block(struct pcapng *p, uint32_t type, const struct wr *body)
 
 	if (body->err)
 		errno = EMSGSIZE;
-	return !body->err && fwrite(head, sizeof(head), 1, p->f) == 1 && fwrite(body->base, wr_len(body), 1, p->f) == 1 &&
+	return !body->err && fwrite(head, sizeof(head), 1, p->f) == 1 &&
+	    fwrite(body->base, wr_len(body), 1, p->f) == 1 &&
 	       fwrite(&len, sizeof(len), 1, p->f) == 1 && fflush(p->f) == 0;
 }
 
@@ -108,7 +110,8 @@ static void address_put(struct wr *w, const char *address, bool in)
 	tag_u32(w, TAG_DST_PORT, in ? OUR_PORT : port);
 }
 
-bool pcapng_put(struct pcapng *p, uint64_t time_us, bool in, const char *address, struct slice message, const char *comment)
+bool pcapng_put(struct pcapng *p, uint64_t time_us, bool in, const char *address, struct slice message,
+		const char *comment)
 {
 	size_t size = (size_t)message.len + 1024 + COMMENT_MAX, comment_len = strnlen(comment, COMMENT_MAX);
 	uint8_t *room = malloc(size), *lengths;

@@ -8,7 +8,8 @@
 
 static bool size_of(struct winsize *size)
 {
-	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, size) == 0 && size->ws_row > 4 && size->ws_col > 20;
+	return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, size) == 0 && size->ws_row > 4 &&
+	    size->ws_col > 20;
 }
 
 unsigned screen_width(void)

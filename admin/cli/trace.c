@@ -1,5 +1,5 @@
-// `hssctl trace`: a line for each message as it comes, and the messages in a capture file. Ends by its limits, by Ctrl-C, or
-// when the HSS ends.
+// `hssctl trace`: a line for each message as it comes, and the messages in a capture file. Ends by its
+// limits, by Ctrl-C, or when the HSS ends.
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -62,7 +62,8 @@ static int peer_width(void)
 
 static void put_head(void)
 {
-	printf("%s%-15s  %-3s  %-7s  %-8s  %-*s  %s%s\n", screen_colour(SCREEN_BOLD), "TIME (UTC)", "", "COMMAND", "RESULT", peer_width(), "PEER",
+	printf("%s%-15s  %-3s  %-7s  %-8s  %-*s  %s%s\n", screen_colour(SCREEN_BOLD), "TIME (UTC)", "",
+	       "COMMAND", "RESULT", peer_width(), "PEER",
 	       "SUBJECT, OR RULE", screen_colour(SCREEN_PLAIN));
 	fflush(stdout);
 }
@@ -71,21 +72,24 @@ static void put_head(void)
 static void put_line(const json_t *row)
 {
 	const json_t *took = json_object_get(row, "took_us");
-	const char *result = text_of(row, "result"), *rule = text_of(row, "rule"), *subject = text_of(row, "subject");
+	const char *result = text_of(row, "result"), *rule = text_of(row, "rule"),
+	    *subject = text_of(row, "subject");
 	bool answer = !json_is_true(json_object_get(row, "request"));
 	bool refused = answer && *result != '2' && strncmp(result, "exp_2", 5) != 0;
 	char when[32], what[600], took_ms[40] = "", shown[600], peer[256];
 
 	time_text(row, when);
 	if (json_is_integer(took))
-		snprintf(took_ms, sizeof(took_ms), "%s(%.3f ms)", *rule ? " " : "", (double)json_integer_value(took) / 1000);
+		snprintf(took_ms, sizeof(took_ms), "%s(%.3f ms)", *rule ? " " : "",
+			 (double)json_integer_value(took) / 1000);
 	snprintf(what, sizeof(what), "%.500s%s", answer ? rule : subject, took_ms);
 	screen_text(what, shown, sizeof(shown));
 	screen_text(text_of(row, "peer"), peer, sizeof(peer));
 	if (narrow() && strlen(peer) > PEER_SHORT) // its own name comes first
 		snprintf(peer + PEER_SHORT - 1, 2, "~");
 	printf("%s%-15s  %-3s  %-7s  %-8s  %-*s  %s%s\n", refused ? screen_colour(SCREEN_YELLOW) : "", when,
-	       text_of(row, "direction"), text_of(row, "command"), answer ? *result ? result : "-" : "", peer_width(), peer, shown,
+	       text_of(row, "direction"), text_of(row, "command"), answer ? *result ? result : "-" : "",
+	       peer_width(), peer, shown,
 	       refused ? screen_colour(SCREEN_PLAIN) : "");
 	fflush(stdout);
 }
@@ -101,7 +105,8 @@ static bool put_packet(struct shown *w, const json_t *row)
 	snprintf(comment, sizeof(comment), "%.500s", text_of(row, "rule"));
 	if (good && n)
 		good = pcapng_put(&w->pcap, (uint64_t)json_integer_value(json_object_get(row, "time_us")),
-				  strcmp(text_of(row, "direction"), "in") == 0, text_of(row, "address"), slice_of(message, n),
+				  strcmp(text_of(row, "direction"), "in") == 0, text_of(row, "address"),
+				  slice_of(message, n),
 				  comment);
 	if (message)
 		secret_wipe(message, len + 1);
@@ -139,7 +144,9 @@ static void told(const struct shown *w, const char *end)
 	json_int_t dropped = json_integer_value(json_object_get(row, "dropped"));
 
 	if (dropped)
-		fprintf(stderr, "hssctl: trace: %lld messages were left out, since they came faster than they were taken\n",
+		fprintf(stderr,
+			"hssctl: trace: %lld messages were left out, since they came faster than they were "
+			"taken\n",
 			(long long)dropped);
 	if (isatty(STDERR_FILENO))
 		fprintf(stderr, "%lld messages\n", (long long)w->rows);

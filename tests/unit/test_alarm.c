@@ -1,5 +1,5 @@
-// Every alarm of alarms.def is made true and untrue again by what it is about, seen in the rows, the metric and the log's
-// number of raised ones. Time is the test's own.
+// Every alarm of alarms.def is made true and untrue again by what it is about, seen in the rows, the metric
+// and the log's number of raised ones. Time is the test's own.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -39,12 +39,35 @@ static void set(struct scene *s, const char *object, const char *name, json_t *v
 	json_object_set_new(object ? json_object_get(s->store, object) : s->store, name, value);
 }
 
-static void process_down(struct scene *s, bool on) { worker_of(s)->ready = !on; }
-static void process_restarts(struct scene *s, bool on) { worker_of(s)->restarts += on ? 3 : 0; }
-static void not_loaded(struct scene *s, bool on) { stat_set(loader_of(s), STAT_LOADED, !on); }
-static void upstream_away(struct scene *s, bool on) { set(s, "upstream", "state", json_string(on ? "down" : "live")); }
-static void outbox_waits(struct scene *s, bool on) { set(s, "upstream", "outbox_age_s", json_integer(on ? 61 : 60)); }
-static void writes_refused(struct scene *s, bool on) { set(s, "upstream", "set_aside", json_integer(on)); }
+static void process_down(struct scene *s, bool on)
+{
+	worker_of(s)->ready = !on;
+}
+
+static void process_restarts(struct scene *s, bool on)
+{
+	worker_of(s)->restarts += on ? 3 : 0;
+}
+
+static void not_loaded(struct scene *s, bool on)
+{
+	stat_set(loader_of(s), STAT_LOADED, !on);
+}
+
+static void upstream_away(struct scene *s, bool on)
+{
+	set(s, "upstream", "state", json_string(on ? "down" : "live"));
+}
+
+static void outbox_waits(struct scene *s, bool on)
+{
+	set(s, "upstream", "outbox_age_s", json_integer(on ? 61 : 60));
+}
+
+static void writes_refused(struct scene *s, bool on)
+{
+	set(s, "upstream", "set_aside", json_integer(on));
+}
 
 static void subscribers_held(struct scene *s, bool on)
 {
@@ -54,34 +77,84 @@ static void subscribers_held(struct scene *s, bool on)
 		json_object_del(json_object_get(s->store, "upstream"), "held");
 }
 
-static void file_refused(struct scene *s, bool on) { set(s, "file", "state", json_string(on ? "refused" : "current")); }
-static void subscriber_problems(struct scene *s, bool on) { set(s, NULL, "bad_records", json_integer(on)); }
+static void file_refused(struct scene *s, bool on)
+{
+	set(s, "file", "state", json_string(on ? "refused" : "current"));
+}
+
+static void subscriber_problems(struct scene *s, bool on)
+{
+	set(s, NULL, "bad_records", json_integer(on));
+}
 
 static void requests_wait(struct scene *s, bool on)
 {
 	set(s, NULL, "hss_requests_waiting", json_array());
 	if (on)
 		json_array_append_new(json_object_get(s->store, "hss_requests_waiting"),
-				      json_pack("{s:s,s:i,s:i,s:b}", "host", PEER, "requests", 2, "age_s", 5, "reached", 0));
+				      json_pack("{s:s,s:i,s:i,s:b}", "host", PEER, "requests", 2, "age_s", 5,
+						"reached", 0));
 }
 
-static void requests_expired(struct scene *s, bool on) { stat_add(loader_of(s), STAT_HSS_REQUESTS_EXPIRED, on); }
+static void requests_expired(struct scene *s, bool on)
+{
+	stat_add(loader_of(s), STAT_HSS_REQUESTS_EXPIRED, on);
+}
 
 static void peer_down(struct scene *s, bool on)
 {
 	s->control->peer[0].state = on ? PEER_SLOT_FREE : PEER_SLOT_OPEN;
 }
 
-static void cache_nearly_full(struct scene *s, bool on) { stat_set(loader_of(s), STAT_SUBSCRIBERS, on ? 91 : 90); }
-static void cache_full(struct scene *s, bool on) { stat_add(loader_of(s), STAT_CACHE_FULL, on); }
-static void disk_nearly_full(struct scene *s, bool on) { stat_set(loader_of(s), STAT_STATE_FREE, (on ? 4ull : 6ull) << 30); }
-static void disk_fails(struct scene *s, bool on) { set(s, NULL, "disk", json_string(on ? "failing" : "ok")); }
-static void journal_grows(struct scene *s, bool on) { stat_set(loader_of(s), STAT_JOURNAL_ROWS, on ? 200001 : 200000); }
-static void sqn_refused(struct scene *s, bool on) { stat_add(loader_of(s), STAT_SQN_REFUSED, on); }
-static void overload(struct scene *s, bool on) { stat_add(frontend_of(s), STAT_TOO_BUSY, on ? 61 : 0); }
-static void certificate_expires(struct scene *s, bool on) { stat_set(frontend_of(s), STAT_TLS_LATE, on); }
-static void certificate_expired(struct scene *s, bool on) { stat_set(frontend_of(s), STAT_TLS_EXPIRED, on); }
-static void dropped(struct scene *s, bool on) { stat_add(frontend_of(s), STAT_LOG_DROPPED, on); }
+static void cache_nearly_full(struct scene *s, bool on)
+{
+	stat_set(loader_of(s), STAT_SUBSCRIBERS, on ? 91 : 90);
+}
+
+static void cache_full(struct scene *s, bool on)
+{
+	stat_add(loader_of(s), STAT_CACHE_FULL, on);
+}
+
+static void disk_nearly_full(struct scene *s, bool on)
+{
+	stat_set(loader_of(s), STAT_STATE_FREE, (on ? 4ull : 6ull) << 30);
+}
+
+static void disk_fails(struct scene *s, bool on)
+{
+	set(s, NULL, "disk", json_string(on ? "failing" : "ok"));
+}
+
+static void journal_grows(struct scene *s, bool on)
+{
+	stat_set(loader_of(s), STAT_JOURNAL_ROWS, on ? 200001 : 200000);
+}
+
+static void sqn_refused(struct scene *s, bool on)
+{
+	stat_add(loader_of(s), STAT_SQN_REFUSED, on);
+}
+
+static void overload(struct scene *s, bool on)
+{
+	stat_add(frontend_of(s), STAT_TOO_BUSY, on ? 61 : 0);
+}
+
+static void certificate_expires(struct scene *s, bool on)
+{
+	stat_set(frontend_of(s), STAT_TLS_LATE, on);
+}
+
+static void certificate_expired(struct scene *s, bool on)
+{
+	stat_set(frontend_of(s), STAT_TLS_EXPIRED, on);
+}
+
+static void dropped(struct scene *s, bool on)
+{
+	stat_add(frontend_of(s), STAT_LOG_DROPPED, on);
+}
 
 static const struct {
 	const char *name;
@@ -124,7 +197,8 @@ static int scene_new(void **state)
 {
 	static struct scene s;
 
-	s = (struct scene){.control = calloc(1, sizeof(struct control)), .config = calloc(1, sizeof(struct config)), .now_ms = 5000};
+	s = (struct scene){.control = calloc(1, sizeof(struct control)),
+			   .config = calloc(1, sizeof(struct config)), .now_ms = 5000};
 	s.control->worker_cnt = s.control->frontend_cnt = 1;
 	for (unsigned i = 0; i < ROLE_INSTANCE_MAX; i++)
 		s.control->role[i].pid = s.control->role[i].ready = 1;
@@ -138,7 +212,8 @@ static int scene_new(void **state)
 	s.config->peer_cnt = 2;
 	strcpy(s.config->peer[0].host, PEER);
 	strcpy(s.config->peer[1].host, "*.example");
-	s.store = json_pack("{s:s, s:{s:s}, s:{s:s,s:s,s:s}}", "disk", "ok", "upstream", "state", "live", "file", "state",
+	s.store = json_pack("{s:s, s:{s:s}, s:{s:s,s:s,s:s}}", "disk", "ok", "upstream", "state", "live",
+			    "file", "state",
 			    "current", "path", "/x.csv", "error", "why");
 	s.alarms = alarms_new(s.control, s.config);
 	assert_non_null(s.alarms);
@@ -188,7 +263,8 @@ static void each_is_raised_and_cleared(void **state)
 		const json_t *row = json_array_get(rows, 0);
 		assert_string_equal(text_of(row, "alarm"), cases[i].name);
 		assert_string_equal(text_of(row, "subject"), cases[i].subject);
-		assert_true(strlen(text_of(row, "text")) && strlen(text_of(row, "effect")) && strlen(text_of(row, "action")));
+		assert_true(strlen(text_of(row, "text")) && strlen(text_of(row, "effect")) &&
+			    strlen(text_of(row, "action")));
 		assert_int_equal(json_integer_value(json_object_get(row, "since")), began_ms / 1000);
 		json_decref(rows);
 
@@ -220,7 +296,8 @@ static void all_lists_every_row(void **state)
 	json_array_foreach(rows, i, row)
 	{
 		assert_int_equal(json_is_true(json_object_get(row, "raised")), i == 0);
-		assert_int_equal(json_is_integer(json_object_get(row, "cleared")), strcmp(text_of(row, "alarm"), "disk-fails") == 0);
+		assert_int_equal(json_is_integer(json_object_get(row, "cleared")),
+				 strcmp(text_of(row, "alarm"), "disk-fails") == 0);
 	}
 	json_decref(rows);
 }

@@ -1,5 +1,6 @@
-// Traces of a frontend (frontend/trace.h): what is matched, what a row says, the rule that a worker sends behind its answer, the
-// window of a client that takes nothing, and the masking of secrets, whatever the octets are.
+// Traces of a frontend (frontend/trace.h): what is matched, what a row says, the rule that a worker sends
+// behind its answer, the window of a client that takes nothing, and the masking of secrets, whatever the
+// octets are.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,7 +106,8 @@ static void pump(void)
 
 static const char *begin(uint64_t id, const char *subject, const char *host, unsigned limit, bool messages)
 {
-	json_t *args = json_pack("{s:s*, s:s*, s:i, s:b}", "subject", subject, "peer", host, "limit", (int)limit, "messages",
+	json_t *args = json_pack("{s:s*, s:s*, s:i, s:b}", "subject", subject, "peer", host, "limit",
+				 (int)limit, "messages",
 				 (int)messages);
 	const char *why = trace_begin(fe, theirs, id, args);
 	json_decref(args);
@@ -168,7 +170,8 @@ static void a_rule_stays_out_of_the_answer(void **state)
 	rule = long_rule;
 	ff_peer_drop(&peer);
 	ask(FF_IMSI, 8);
-	struct slice body = slice_of(peer.in + DIAMETER_HEADER_LEN, ff_peer_message(&peer) - DIAMETER_HEADER_LEN);
+	struct slice body = slice_of(peer.in + DIAMETER_HEADER_LEN,
+				     ff_peer_message(&peer) - DIAMETER_HEADER_LEN);
 	struct avp a;
 	uint32_t result;
 	assert_true(avp_find(body, AVP_CODE_Result_Code, 0, &a) && avp_u32(a.data, &result));
