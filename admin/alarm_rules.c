@@ -24,7 +24,7 @@
 #define RING		    301u // a look a second
 
 // Counters whose rise is looked at.
-enum event { EVENT_EXPIRED, EVENT_CACHE_FULL, EVENT_SQN, EVENT_BUSY, EVENT_LOG, EVENT_CNT };
+enum event { EVENT_EXPIRED, EVENT_CACHE_FULL, EVENT_SQN, EVENT_BUSY, EVENT_LOG, EVENT_INTERCONNECT, EVENT_CNT };
 
 struct sample {
 	uint64_t at_ms;
@@ -85,6 +85,7 @@ static const struct sample *sample_add(struct alarm_past *p, const struct contro
 	s->event[EVENT_SQN] = (uint64_t)metrics_sum(c, STAT_SQN_REFUSED);
 	s->event[EVENT_BUSY] = (uint64_t)metrics_sum(c, STAT_TOO_BUSY);
 	s->event[EVENT_BUSY] += (uint64_t)metrics_sum(c, STAT_ROUTE_TIMEOUT);
+	s->event[EVENT_INTERCONNECT] = (uint64_t)metrics_sum(c, STAT_INTERCONNECT);
 	s->event[EVENT_LOG] = (uint64_t)metrics_sum(c, STAT_LOG_DROPPED) + log_dropped();
 	for (unsigned i = 0; i < ROLE_INSTANCE_MAX; i++)
 		s->restarts[i] = c->role[i].restarts;
@@ -153,6 +154,9 @@ static void look_at_events(struct alarms *a, const struct sample *now, const str
 	if (risen[EVENT_LOG])
 		alarm_is(a, ALARM_LOG_DROPPED, "", "%llu log lines were dropped",
 			 (unsigned long long)risen[EVENT_LOG]);
+	if (risen[EVENT_INTERCONNECT])
+		alarm_is(a, ALARM_INTERCONNECT, "", "%llu requests were found wrong",
+			 (unsigned long long)risen[EVENT_INTERCONNECT]);
 	if (busy > OVERLOAD_REQUESTS)
 		alarm_is(a, ALARM_OVERLOAD, "", "%llu requests were answered 3004 within a minute",
 			 (unsigned long long)busy);

@@ -67,6 +67,7 @@ class Interconnect(unittest.TestCase):
         self.assertEqual(self.outcome(dra, "mme1.elsewhere.example", PARTNER, plmn=HOME), 2001)
         h.wait_log('interconnect_finding.*reason="Origin-Host is not in Origin-Realm" refused="no"')
         h.wait_log("realm_misfits")
+        h.until(lambda: ("interconnect-findings", "") in h.alarms(), "the alarm is raised")
         # live at a reload
         h.configure(peers={"list": LIST, "partner_realms": [PARTNER]})
         h.reload()

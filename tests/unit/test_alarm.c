@@ -156,6 +156,11 @@ static void dropped(struct scene *s, bool on)
 	stat_add(frontend_of(s), STAT_LOG_DROPPED, on);
 }
 
+static void interconnect(struct scene *s, bool on)
+{
+	stat_add(frontend_of(s), STAT_INTERCONNECT, on);
+}
+
 static const struct {
 	const char *name;
 	void (*make)(struct scene *s, bool on);
@@ -183,6 +188,7 @@ static const struct {
     [ALARM_OVERLOAD] = {"overload", overload, "", 0, 61},
     [ALARM_CERTIFICATE_EXPIRES] = {"certificate-expires", certificate_expires, "", 0, 0},
     [ALARM_CERTIFICATE_EXPIRED] = {"certificate-expired", certificate_expired, "", 0, 0},
+    [ALARM_INTERCONNECT] = {"interconnect-findings", interconnect, "", 0, EVENTS_S},
     [ALARM_LOG_DROPPED] = {"log-dropped", dropped, "", 0, EVENTS_S},
 };
 
