@@ -15,8 +15,8 @@
 #include "lib/diameter/request.h"
 
 #define WAITING_MAX    1024u // requests whose answers are awaited: for one more the oldest is forgotten; 2^n
-#define WINDOW_ROWS    1024u // that the client has not taken
-#define WINDOW_OCTETS  (1u << 20)
+#define WINDOW_ROWS    512u // that the client has not taken; hss-admin keeps those of all frontends (client.c)
+#define WINDOW_OCTETS  (256u << 10)
 #define ROWS_MAX       1000000u
 #define ROWS_DEFAULT   1000u
 #define SECONDS_MAX    86400u

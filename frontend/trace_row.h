@@ -8,7 +8,7 @@
 
 struct conn;
 
-#define TRACE_MESSAGE_MAX (192u << 10) // octets of a message that a row may hold
+#define TRACE_MESSAGE_MAX (96u << 10) // octets of a message that a row may hold
 
 // Of a message: its name ("ULR", or its number), whom it is about, and what it was answered.
 struct trace_about {
