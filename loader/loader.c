@@ -257,7 +257,6 @@ void loader_edge_down(struct loader *l, enum role role, unsigned index)
 	}
 }
 
-// Once after the cache is filled, then once an hour: at a moment when nothing waits for its commit (local.h).
 // What the disk of state_dir has left, for the metrics and hss-admin's alarms.
 static void look_at_disk(struct loader *l)
 {
@@ -268,6 +267,7 @@ static void look_at_disk(struct loader *l)
 	stat_set(l->stats, STAT_STATE_SIZE, (uint64_t)fs.f_blocks * fs.f_frsize);
 }
 
+// Once after the cache is filled, then once an hour: at a moment when nothing waits for its commit (local.h).
 static void clean_profiles(struct loader *l)
 {
 	if (load_running(l) || txn_waiting(l) || clock_mono_ms() < l->profiles_due_ms)
