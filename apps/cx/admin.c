@@ -12,8 +12,8 @@
 
 struct found {
 	const struct cache_record *rec;
-	struct cx_user user;
-	struct cx_state state;
+	struct ims_user user;
+	struct ims_state state;
 	int at; // place of the public identity that was named; -1: another identity was
 };
 
@@ -38,17 +38,17 @@ static bool find(struct loader *l, struct call *c, struct found *f)
 		return false;
 	}
 	public = s.type == SUBJECT_PUBLIC;
-	f->rec = cx_find(l->cache, l->config, &s, &f->user, &f->at, &wildcard);
+	f->rec = ims_user_find(l->cache, l->config, &s, &f->user, &f->at, &wildcard);
 	// digits may be an IMSI or an MSISDN
 	if (!f->rec && s.type == SUBJECT_IMSI && subject_read(SUBJECT_FORM_MSISDN, text, &s))
-		f->rec = cx_find(l->cache, l->config, &s, &f->user, &f->at, &wildcard);
+		f->rec = ims_user_find(l->cache, l->config, &s, &f->user, &f->at, &wildcard);
 	if (!f->rec) {
 		admin_end(l, c, ADMIN_REFUSED, "no such user");
 		return false;
 	}
 	if (!public)
 		f->at = -1;
-	cx_state_of(l->cache, f->rec, &f->state);
+	ims_state_of(l->cache, f->rec, &f->state);
 	return true;
 }
 
@@ -57,14 +57,14 @@ static json_t *text(struct slice s)
 	return json_stringn((const char *)s.p, s.len);
 }
 
-static const char *state_name(const struct cx_state *s, uint8_t set)
+static const char *state_name(const struct ims_state *s, uint8_t set)
 {
-	switch (cx_set_state(s, set)) {
-	case CX_SET_REGISTERED: return "registered";
-	case CX_SET_UNREGISTERED: return "unregistered";
-	case CX_SET_NOT_REGISTERED: break;
+	switch (ims_set_state(s, set)) {
+	case IMS_SET_REGISTERED: return "registered";
+	case IMS_SET_UNREGISTERED: return "unregistered";
+	case IMS_SET_NOT_REGISTERED: break;
 	}
-	return cx_set_pending(s, set) ? "authentication_pending" : "not_registered";
+	return ims_set_pending(s, set) ? "authentication_pending" : "not_registered";
 }
 
 static json_t *privates_of(const struct found *f)
@@ -72,7 +72,7 @@ static json_t *privates_of(const struct found *f)
 	json_t *list = json_array();
 	for (unsigned i = 0; i < f->user.d.priv_cnt; i++)
 		json_array_append_new(list, json_pack("{s:o,s:s}", "identity", text(f->user.d.priv[i].identity), "scheme",
-						      f->user.d.priv[i].scheme == CX_DIGEST ? "digest" : "aka"));
+						      f->user.d.priv[i].scheme == IMS_DIGEST ? "digest" : "aka"));
 	return list;
 }
 
@@ -80,9 +80,9 @@ static json_t *publics_of(const struct found *f)
 {
 	json_t *list = json_array();
 	for (unsigned i = 0; i < f->user.d.pub_cnt; i++) {
-		const struct cx_public *p = &f->user.d.pub[i];
+		const struct ims_public *p = &f->user.d.pub[i];
 		json_array_append_new(list, json_pack("{s:o,s:i,s:b,s:b,s:s}", "identity", text(p->identity), "set", (int)p->set,
-						      "default", cx_default_of(&f->user, p->set) == (int)i, "barred", p->barred,
+						      "default", ims_default_of(&f->user, p->set) == (int)i, "barred", p->barred,
 						      "state", state_name(&f->state, p->set)));
 	}
 	return list;
@@ -161,9 +161,9 @@ static void ims_push(struct loader *l, struct call *c)
 	if (!op)
 		return;
 	for (unsigned i = 0; i < f.state.pair_cnt; i++) {
-		const struct cx_pair *p = &f.state.pair[i];
+		const struct ims_pair *p = &f.state.pair[i];
 		bool meant = f.at < 0 || f.user.d.pub[f.at].set == p->set;
-		if (!meant || done[p->set] || !(p->flags & (CX_REGISTERED | CX_UNREGISTERED)))
+		if (!meant || done[p->set] || !(p->flags & (IMS_REGISTERED | IMS_UNREGISTERED)))
 			continue;
 		cx_push(l, op, &f.state, p->set, false);
 		done[p->set] = any = true;

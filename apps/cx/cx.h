@@ -13,8 +13,8 @@ void cx_lir(struct request *r); // 6.1.4
 struct cx_subject {
 	struct request *r;
 	const struct cache_record *rec;
-	struct cx_user user;
-	struct cx_state state;
+	struct ims_user user;
+	struct ims_state state;
 	int pub, priv;	// places in user.d; -1: not named
 	bool wildcard;	// the public identity is one that a wildcard stands for
 	struct slice spelled; // Public-Identity as it came

@@ -12,8 +12,8 @@
 
 struct reader {
 	struct record_error *e;
-	struct cx_data d;
-	uint8_t ha1[CX_PRIVATES_MAX][HA1_LEN];
+	struct ims_data d;
+	uint8_t ha1[IMS_PRIVATES_MAX][HA1_LEN];
 	uint8_t criteria[STATE_BODY_MAX]; // of all profiles
 	size_t used;
 };
@@ -88,7 +88,7 @@ static struct slice realm_of(struct slice identity)
 	return at ? slice_of(at + 1, (size_t)(identity.p + identity.len - at - 1)) : (struct slice){0};
 }
 
-static bool digest_read(struct reader *r, const json_t *v, int i, struct cx_private *p)
+static bool digest_read(struct reader *r, const json_t *v, int i, struct ims_private *p)
 {
 	struct slice ha1, password;
 	if (!text_of(r, v, "private_identities", i, "realm", &p->realm) ||
@@ -117,10 +117,10 @@ static bool is_digest(const json_t *v)
 
 static bool private_read(struct reader *r, const json_t *v, int i)
 {
-	struct cx_private *p = &r->d.priv[r->d.priv_cnt];
+	struct ims_private *p = &r->d.priv[r->d.priv_cnt];
 	struct subject s;
 	struct slice scheme;
-	*p = (struct cx_private){.scheme = is_digest(v) ? CX_DIGEST : CX_AKA};
+	*p = (struct ims_private){.scheme = is_digest(v) ? IMS_DIGEST : IMS_AKA};
 	if (!text_of(r, v, "private_identities", i, "identity", &p->identity) ||
 	    !text_of(r, v, "private_identities", i, "scheme", &scheme))
 		return false;
@@ -130,7 +130,7 @@ static bool private_read(struct reader *r, const json_t *v, int i)
 			   p->identity.len ? (const char *)p->identity.p : "");
 	if (scheme.len && !slice_eq(scheme, slice_str("aka")) && !slice_eq(scheme, slice_str("digest")))
 		return bad(r, "ims.private_identities[%d].scheme: expected aka or digest", i);
-	if (p->scheme == CX_DIGEST && !digest_read(r, v, i, p))
+	if (p->scheme == IMS_DIGEST && !digest_read(r, v, i, p))
 		return false;
 	r->d.priv_cnt++;
 	return true;
@@ -138,22 +138,22 @@ static bool private_read(struct reader *r, const json_t *v, int i)
 
 // ---- public identities
 
-static bool wildcard_read(struct reader *r, int i, struct cx_public *p, bool psi)
+static bool wildcard_read(struct reader *r, int i, struct ims_public *p, bool psi)
 {
 	const uint8_t *first = memchr(p->identity.p, '!', p->identity.len), *last = NULL;
 	for (const uint8_t *c = first; c && c < p->identity.p + p->identity.len; c++)
 		if (*c == '!' && c > first)
 			last = c;
-	if (!last || !cx_wildcard_domain(p->identity).len || !ims_wildcard_valid(p->identity))
+	if (!last || !ims_wildcard_domain(p->identity).len || !ims_wildcard_valid(p->identity))
 		return bad(r,
 			   "ims.public_identities[%d].identity: expected a wildcard like sip:list-!.*!@domain, of literal "
 			   "characters, . and [...] with * + ?",
 			   i);
-	p->type = psi ? CX_WILDCARDED_PSI : CX_WILDCARDED_USER;
+	p->type = psi ? IMS_WILDCARDED_PSI : IMS_WILDCARDED_USER;
 	return true;
 }
 
-static bool public_numbers(struct reader *r, const json_t *v, int i, struct cx_public *p)
+static bool public_numbers(struct reader *r, const json_t *v, int i, struct ims_public *p)
 {
 	char path[64];
 	uint32_t n = 0;
@@ -163,7 +163,7 @@ static bool public_numbers(struct reader *r, const json_t *v, int i, struct cx_p
 	p->set = (uint8_t)n;
 	n = 0;
 	snprintf(path, sizeof(path), "ims.public_identities[%d].profile", i);
-	if (get(v, "profile") && !number_of(r, get(v, "profile"), path, CX_PROFILES_MAX - 1, &n))
+	if (get(v, "profile") && !number_of(r, get(v, "profile"), path, IMS_PROFILES_MAX - 1, &n))
 		return false;
 	p->profile = (uint8_t)n;
 	if (n && n >= r->d.profile_cnt)
@@ -175,10 +175,10 @@ static bool public_numbers(struct reader *r, const json_t *v, int i, struct cx_p
 
 static bool public_read(struct reader *r, const json_t *v, int i)
 {
-	struct cx_public *p = &r->d.pub[r->d.pub_cnt];
+	struct ims_public *p = &r->d.pub[r->d.pub_cnt];
 	struct subject s;
 	struct slice type;
-	*p = (struct cx_public){0};
+	*p = (struct ims_public){0};
 	if (!text_of(r, v, "public_identities", i, "identity", &p->identity) ||
 	    !text_of(r, v, "public_identities", i, "type", &type) ||
 	    !text_of(r, v, "public_identities", i, "display_name", &p->display) ||
@@ -187,7 +187,7 @@ static bool public_read(struct reader *r, const json_t *v, int i)
 	bool psi = slice_eq(type, slice_str("psi"));
 	if (type.len && !psi && !slice_eq(type, slice_str("user")))
 		return bad(r, "ims.public_identities[%d].type: expected user or psi", i);
-	p->type = psi ? CX_PSI : CX_PUBLIC_USER;
+	p->type = psi ? IMS_PSI : IMS_PUBLIC_USER;
 	if (memchr(p->identity.p ? (const char *)p->identity.p : "", '!', p->identity.len)) {
 		if (!wildcard_read(r, i, p, psi))
 			return false;
@@ -202,7 +202,7 @@ static bool public_read(struct reader *r, const json_t *v, int i)
 
 // ---- profiles
 
-static bool criteria_read(struct reader *r, const json_t *list, const char *path, struct cx_profile *p)
+static bool criteria_read(struct reader *r, const json_t *list, const char *path, struct ims_profile *p)
 {
 	static struct ims_report report;
 	struct ims_criteria c;
@@ -223,14 +223,14 @@ static bool criteria_read(struct reader *r, const json_t *list, const char *path
 static bool profile_read(struct reader *r, const json_t *v, int i)
 {
 	const json_t *criteria = get(v, "filter_criteria");
-	struct cx_profile *p = &r->d.profile[r->d.profile_cnt];
+	struct ims_profile *p = &r->d.profile[r->d.profile_cnt];
 	const json_t *shared = get(v, "shared_filter_criteria");
 	char path[80];
-	*p = (struct cx_profile){0};
+	*p = (struct ims_profile){0};
 	if (!json_is_object(v))
 		return bad(r, "ims.profiles[%d]: expected an object", i);
-	if (json_array_size(shared) > CX_SHARED_SETS_MAX)
-		return bad(r, "ims.profiles[%d].shared_filter_criteria: expected at most %d", i, CX_SHARED_SETS_MAX);
+	if (json_array_size(shared) > IMS_SHARED_SETS_MAX)
+		return bad(r, "ims.profiles[%d].shared_filter_criteria: expected at most %d", i, IMS_SHARED_SETS_MAX);
 	for (size_t n = 0; n < json_array_size(shared); n++) {
 		snprintf(path, sizeof(path), "ims.profiles[%d].shared_filter_criteria[%zu]", i, n);
 		if (!number_of(r, json_array_get(shared, n), path, INT32_MAX, &p->shared[n]))
@@ -249,8 +249,8 @@ static bool profile_read(struct reader *r, const json_t *v, int i)
 static bool numbers_read(struct reader *r, const json_t *list, const char *path, uint32_t *out, unsigned *cnt)
 {
 	*cnt = 0;
-	if (list && (!json_is_array(list) || json_array_size(list) > CX_CAPABILITIES_MAX))
-		return bad(r, "%s: expected an array of at most %d numbers", path, CX_CAPABILITIES_MAX);
+	if (list && (!json_is_array(list) || json_array_size(list) > IMS_CAPABILITIES_MAX))
+		return bad(r, "%s: expected an array of at most %d numbers", path, IMS_CAPABILITIES_MAX);
 	for (size_t i = 0; i < json_array_size(list); i++)
 		if (!number_of(r, json_array_get(list, i), path, UINT32_MAX, &out[(*cnt)++]))
 			return false;
@@ -259,9 +259,9 @@ static bool numbers_read(struct reader *r, const json_t *list, const char *path,
 
 static bool servers_read(struct reader *r, const json_t *ims)
 {
-	static const char *const name[CX_CHARGING_CNT] = {"primary_ecf", "secondary_ecf", "primary_ccf", "secondary_ccf"};
+	static const char *const name[IMS_CHARGING_CNT] = {"primary_ecf", "secondary_ecf", "primary_ccf", "secondary_ccf"};
 	const json_t *charging = get(ims, "charging"), *scscf = get(ims, "scscf"), *c = get(scscf, "capabilities");
-	for (unsigned i = 0; i < CX_CHARGING_CNT; i++)
+	for (unsigned i = 0; i < IMS_CHARGING_CNT; i++)
 		if (!text_of(r, charging, "charging", -1, name[i], &r->d.charging[i]))
 			return false;
 	return text_of(r, scscf, "scscf", -1, "name", &r->d.scscf) &&
@@ -274,7 +274,7 @@ static bool servers_read(struct reader *r, const json_t *ims)
 static bool visited_read(struct reader *r, const json_t *ims)
 {
 	const json_t *list;
-	if (!list_of(r, ims, "visited_networks", CX_VISITED_MAX, &list))
+	if (!list_of(r, ims, "visited_networks", IMS_VISITED_MAX, &list))
 		return false;
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *v = json_array_get(list, i);
@@ -288,9 +288,9 @@ static bool visited_read(struct reader *r, const json_t *ims)
 static bool lists_read(struct reader *r, const json_t *ims)
 {
 	const json_t *profiles, *privates, *publics;
-	if (!list_of(r, ims, "profiles", CX_PROFILES_MAX, &profiles) ||
-	    !list_of(r, ims, "private_identities", CX_PRIVATES_MAX, &privates) ||
-	    !list_of(r, ims, "public_identities", CX_PUBLICS_MAX, &publics))
+	if (!list_of(r, ims, "profiles", IMS_PROFILES_MAX, &profiles) ||
+	    !list_of(r, ims, "private_identities", IMS_PRIVATES_MAX, &privates) ||
+	    !list_of(r, ims, "public_identities", IMS_PUBLICS_MAX, &publics))
 		return false;
 	for (size_t i = 0; i < json_array_size(profiles); i++)
 		if (!profile_read(r, json_array_get(profiles, i), (int)i))
@@ -310,7 +310,7 @@ static bool ifc_read(struct reader *r, const json_t *list)
 	if (!list || r->d.profile_cnt)
 		return true;
 	r->d.profile_cnt = 1;
-	r->d.profile[0] = (struct cx_profile){0};
+	r->d.profile[0] = (struct ims_profile){0};
 	return criteria_read(r, list, "ifc", &r->d.profile[0]);
 }
 
@@ -324,7 +324,7 @@ bool cx_read(struct loader *l, const json_t *document, struct wr *out, struct re
 	bool ok = !ims || json_is_object(ims) || bad(&r, "ims: expected an object");
 	ok = ok && lists_read(&r, ims) && servers_read(&r, ims) && visited_read(&r, ims) && ifc_read(&r, get(document, "ifc"));
 	if (ok)
-		cx_data_put(out, &r.d);
+		ims_data_put(out, &r.d);
 	secret_wipe(r.ha1, sizeof(r.ha1));
 	return ok;
 }

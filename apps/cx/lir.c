@@ -17,7 +17,7 @@ enum with { SERVER = 1, CAPABILITIES = 2, DIRECT = 4 };
 static void answer(struct lir *q, uint32_t result, bool experimental, unsigned with, struct slice server)
 {
 	struct request *r = q->s.r;
-	const struct cx_public *p = &q->s.user.d.pub[q->s.pub];
+	const struct ims_public *p = &q->s.user.d.pub[q->s.pub];
 	struct wr w;
 	request_answer_begin(r, &w, result, experimental, CX_CAPABILITIES_ROOM + server.len + p->identity.len + 192);
 	cx_features_put(&w, &q->features);
@@ -36,10 +36,10 @@ static void answer(struct lir *q, uint32_t result, bool experimental, unsigned w
 // own side. Which of the criteria are is the S-CSCF's to see.
 static bool has_unregistered_services(const struct lir *q)
 {
-	const struct cx_user *u = &q->s.user;
-	const struct cx_profile *p = &u->d.profile[u->d.pub[q->s.pub].profile % CX_PROFILES_MAX];
+	const struct ims_user *u = &q->s.user;
+	const struct ims_profile *p = &u->d.profile[u->d.pub[q->s.pub].profile % IMS_PROFILES_MAX];
 	return q->originating || p->criteria.len || p->shared_cnt ||
-	       (p->is_template && cx_common_find(&q->s.r->w->cache, CX_TEMPLATE).len);
+	       (p->is_template && ims_common_find(&q->s.r->w->cache, IMS_TEMPLATE).len);
 }
 
 static void reassign(struct lir *q)
@@ -58,14 +58,14 @@ static void reassign(struct lir *q)
 
 static void by_state(struct lir *q)
 {
-	const struct cx_state *state = &q->s.state;
+	const struct ims_state *state = &q->s.state;
 	uint8_t set = q->s.user.d.pub[q->s.pub].set;
-	if (cx_set_state(state, set) != CX_SET_NOT_REGISTERED) {
+	if (ims_set_state(state, set) != IMS_SET_NOT_REGISTERED) {
 		answer(q, RESULT_SUCCESS, false, SERVER, state->scscf);
 	} else if (!has_unregistered_services(q)) {
 		q->s.r->rule = "not registered, and no services for that";
 		answer(q, EXP_IDENTITY_NOT_REGISTERED, true, 0, (struct slice){0});
-	} else if (cx_any(state) && state->scscf.len) {
+	} else if (ims_state_any(state) && state->scscf.len) {
 		answer(q, RESULT_SUCCESS, false, SERVER, state->scscf);
 	} else {
 		answer(q, EXP_UNREGISTERED_SERVICE, true, CAPABILITIES, (struct slice){0});
@@ -77,11 +77,11 @@ void cx_lir(struct request *r)
 	struct lir q;
 	if (!cx_open(r, SLOT_LIR_Public_Identity, -1, &q.s))
 		return;
-	const struct cx_public *p = &q.s.user.d.pub[q.s.pub];
+	const struct ims_public *p = &q.s.user.d.pub[q.s.pub];
 	q.originating = request_u32(r, SLOT_LIR_Originating_Request, 1) == 0;
 	q.capabilities = request_u32(r, SLOT_LIR_User_Authorization_Type, 0) == REGISTRATION_AND_CAPABILITIES;
 	cx_features_read(r, SLOT_LIR_Supported_Features, &q.features);
-	bool psi = p->type == CX_PSI || p->type == CX_WILDCARDED_PSI;
+	bool psi = p->type == IMS_PSI || p->type == IMS_WILDCARDED_PSI;
 	bool restore = q.capabilities && q.features.list & CX_RESTORATION;
 	if (psi && p->server.len && !q.originating) {
 		if (restore)

@@ -15,7 +15,7 @@
 
 static bool pack(struct builder *b, bool data, struct cache_state *s, uint8_t *buf)
 {
-	return data ? cx_data_pack(b, s, buf) : cx_state_pack(b, s, buf);
+	return data ? ims_data_pack(b, s, buf) : ims_state_pack(b, s, buf);
 }
 
 static uint32_t now_s(void)
@@ -36,13 +36,13 @@ static void add_request(struct loader *l, struct op *op, uint8_t purpose, struct
 					.app = app_cx, .purpose = purpose, .host = host, .realm = realm, .data = wr_done(&w)});
 }
 
-void cx_push(struct loader *l, struct op *op, const struct cx_state *now, uint8_t set, bool secret)
+void cx_push(struct loader *l, struct op *op, const struct ims_state *now, uint8_t set, bool secret)
 {
 	add_request(l, op, CX_PUSH, now->host, now->realm,
 		    &(struct cx_row){.reason = secret ? CX_PUSH_SECRET : 0, .set = set, .time_s = now->time_s});
 }
 
-static void add_terminations(struct loader *l, struct op *op, const struct cx_user *u, const struct cx_decision *d,
+static void add_terminations(struct loader *l, struct op *op, const struct ims_user *u, const struct cx_decision *d,
 			     struct slice text)
 {
 	for (unsigned i = 0; i < d->terminate_cnt; i++) {
@@ -52,17 +52,17 @@ static void add_terminations(struct loader *l, struct op *op, const struct cx_us
 					     .set = t->set,
 					     .device = t->device,
 					     .time_s = d->next.time_s,
-					     .user = cx_private_of(u, t->device),
+					     .user = ims_private_of(u, t->device),
 					     .text = text});
 	}
 }
 
-bool cx_decide(struct loader *l, struct op *op, const struct cx_user *u, const struct cx_decision *d, struct slice text)
+bool cx_decide(struct loader *l, struct op *op, const struct ims_user *u, const struct cx_decision *d, struct slice text)
 {
-	uint8_t body[CX_STATE_MAX];
+	uint8_t body[IMS_STATE_MAX];
 	struct wr w = wr_of(body, sizeof(body));
 	const struct state_kept kept = {.outbox = l->outbox != NULL};
-	cx_state_put(&w, &d->next, l->outbox != NULL);
+	ims_state_put(&w, &d->next, l->outbox != NULL);
 	if (w.err || !change_state(l, op, loader_app(l, app_cx), wr_done(&w), 0, &kept))
 		return false;
 	add_terminations(l, op, u, d, text);
@@ -74,14 +74,14 @@ bool cx_decide(struct loader *l, struct op *op, const struct cx_user *u, const s
 // Is the identity another subscriber's? Then e->text says whose.
 static bool is_taken(const struct app_document *d, enum subject_form form, struct slice identity, const char *list, unsigned i)
 {
-	static struct cx_user other;
+	static struct ims_user other;
 	struct subject s;
 	bool wildcard;
 	int at;
 	char imsi[16];
 	if (!subject_read(form, identity, &s))
 		return false; // a wildcard: it may meet others
-	const struct cache_record *r = cx_find(d->l->cache, d->l->config, &s, &other, &at, &wildcard);
+	const struct cache_record *r = ims_user_find(d->l->cache, d->l->config, &s, &other, &at, &wildcard);
 	if (!r || wildcard || r->imsi.v == d->op->rec.imsi.v)
 		return false;
 	imsi_text(r->imsi, imsi);
@@ -90,7 +90,7 @@ static bool is_taken(const struct app_document *d, enum subject_form form, struc
 	return true;
 }
 
-static bool any_is_taken(const struct app_document *d, const struct cx_data *data)
+static bool any_is_taken(const struct app_document *d, const struct ims_data *data)
 {
 	for (unsigned i = 0; i < data->priv_cnt; i++)
 		if (is_taken(d, SUBJECT_FORM_PRIVATE, data->priv[i].identity, "private_identities", i))
@@ -101,14 +101,14 @@ static bool any_is_taken(const struct app_document *d, const struct cx_data *dat
 	return false;
 }
 
-static bool same_criteria(const struct cx_profile *a, const struct cx_profile *b)
+static bool same_criteria(const struct ims_profile *a, const struct ims_profile *b)
 {
 	return slice_eq(a->criteria, b->criteria) && a->is_template == b->is_template && a->shared_cnt == b->shared_cnt &&
 	       memcmp(a->shared, b->shared, a->shared_cnt * sizeof(*a->shared)) == 0;
 }
 
 // The next public identity of the set, from *i on; NULL: none.
-static const struct cx_public *next_of(const struct cx_user *u, uint8_t set, unsigned *i)
+static const struct ims_public *next_of(const struct ims_user *u, uint8_t set, unsigned *i)
 {
 	while (*i < u->d.pub_cnt)
 		if (u->d.pub[(*i)++].set == set)
@@ -117,9 +117,9 @@ static const struct cx_public *next_of(const struct cx_user *u, uint8_t set, uns
 }
 
 // Would the S-CSCF be told the same of this set?
-static bool same_profile(const struct cx_user *a, const struct cx_user *b, uint8_t set)
+static bool same_profile(const struct ims_user *a, const struct ims_user *b, uint8_t set)
 {
-	const struct cx_public *p, *q;
+	const struct ims_public *p, *q;
 	unsigned i = 0, k = 0;
 	do {
 		p = next_of(a, set, &i);
@@ -131,19 +131,19 @@ static bool same_profile(const struct cx_user *a, const struct cx_user *b, uint8
 			  !same_criteria(&a->d.profile[p->profile], &b->d.profile[q->profile])))
 			return false;
 	} while (p);
-	for (unsigned n = 0; n < CX_CHARGING_CNT; n++)
+	for (unsigned n = 0; n < IMS_CHARGING_CNT; n++)
 		if (!slice_eq(a->d.charging[n], b->d.charging[n]))
 			return false;
 	return true;
 }
 
-static bool same_default(const struct cx_user *a, const struct cx_user *b, uint8_t set)
+static bool same_default(const struct ims_user *a, const struct ims_user *b, uint8_t set)
 {
-	int i = cx_default_of(a, set), k = cx_default_of(b, set);
+	int i = ims_default_of(a, set), k = ims_default_of(b, set);
 	return i >= 0 && k >= 0 && slice_eq(a->d.pub[i].identity, b->d.pub[k].identity);
 }
 
-static const struct cx_private *device_in(const struct cx_user *u, uint32_t device)
+static const struct ims_private *device_in(const struct ims_user *u, uint32_t device)
 {
 	for (unsigned i = 0; i < u->d.priv_cnt; i++)
 		if (u->d.priv[i].device == device)
@@ -151,21 +151,21 @@ static const struct cx_private *device_in(const struct cx_user *u, uint32_t devi
 	return NULL;
 }
 
-static bool same_secret(const struct cx_user *a, const struct cx_user *b, uint32_t device)
+static bool same_secret(const struct ims_user *a, const struct ims_user *b, uint32_t device)
 {
-	const struct cx_private *p = device_in(a, device), *q = device_in(b, device);
+	const struct ims_private *p = device_in(a, device), *q = device_in(b, device);
 	return p && q && p->scheme == q->scheme && slice_eq(p->ha1, q->ha1) && slice_eq(p->realm, q->realm);
 }
 
 // Registrations that the new document has no place for end: the private identity is gone, or the set, or its default
 // identity is another one, which a PPR cannot say (TS 29.228 6.1.3). true: *now has changed.
-static bool end_what_is_gone(const struct app_document *d, const struct cx_user *before, const struct cx_user *after,
-			     struct cx_state *now)
+static bool end_what_is_gone(const struct app_document *d, const struct ims_user *before, const struct ims_user *after,
+			     struct ims_state *now)
 {
 	static struct cx_decision what;
 	bool changed = false;
 	for (unsigned i = 0; i < now->pair_cnt;) {
-		struct cx_pair p = now->pair[i];
+		struct ims_pair p = now->pair[i];
 		bool gone = !device_in(after, p.device), moved = !same_default(before, after, p.set);
 		if (!gone && !moved) {
 			i++;
@@ -180,14 +180,14 @@ static bool end_what_is_gone(const struct app_document *d, const struct cx_user 
 	return changed;
 }
 
-static void push_what_changed(const struct app_document *d, const struct cx_user *before, const struct cx_user *after,
-			      const struct cx_state *now)
+static void push_what_changed(const struct app_document *d, const struct ims_user *before, const struct ims_user *after,
+			      const struct ims_state *now)
 {
 	bool told[256] = {false};
 	for (unsigned i = 0; i < now->pair_cnt; i++) {
-		const struct cx_pair *p = &now->pair[i];
+		const struct ims_pair *p = &now->pair[i];
 		bool secret = !same_secret(before, after, p->device);
-		bool serves = p->flags & (CX_REGISTERED | CX_UNREGISTERED);
+		bool serves = p->flags & (IMS_REGISTERED | IMS_UNREGISTERED);
 		if (told[p->set] || !((serves && !same_profile(before, after, p->set)) || secret))
 			continue;
 		cx_push(d->l, d->op, now, p->set, secret);
@@ -196,14 +196,14 @@ static void push_what_changed(const struct app_document *d, const struct cx_user
 }
 
 // The new data, and what they mean for those who are registered. true: *now has changed.
-static bool take_data(const struct app_document *d, const struct cx_data *data, struct cx_state *now)
+static bool take_data(const struct app_document *d, const struct ims_data *data, struct ims_state *now)
 {
-	static struct cx_user before, after;
+	static struct ims_user before, after;
 	if (!d->old || !now->pair_cnt)
 		return false;
-	(void)cx_user_of(d->l->cache, d->l->config, d->old, &before);
+	(void)ims_user_of(d->l->cache, d->l->config, d->old, &before);
 	after.d = *data;
-	(void)cx_user_fill(d->l->config, &d->op->rec, d->data.len != 0, &after);
+	(void)ims_user_fill(d->l->config, &d->op->rec, d->data.len != 0, &after);
 	bool ended = end_what_is_gone(d, &before, &after, now);
 	push_what_changed(d, &before, &after, now);
 	return ended;
@@ -211,13 +211,13 @@ static bool take_data(const struct app_document *d, const struct cx_data *data, 
 
 // What another node on the same upstream has written: the newest counts, and of one second the greater octets.
 enum whose { SAME, THEIRS, OURS };
-static enum whose compare(const struct app_document *d, const struct cx_state *now, struct cx_state *theirs)
+static enum whose compare(const struct app_document *d, const struct ims_state *now, struct ims_state *theirs)
 {
-	uint8_t mine[CX_STATE_MAX];
+	uint8_t mine[IMS_STATE_MAX];
 	struct wr w = wr_of(mine, sizeof(mine));
-	if (!d->said.len || !cx_state_get(d->said, theirs))
+	if (!d->said.len || !ims_state_get(d->said, theirs))
 		return now->time_s ? OURS : SAME;
-	cx_state_put(&w, now, true);
+	ims_state_put(&w, now, true);
 	if (theirs->time_s != now->time_s)
 		return theirs->time_s > now->time_s ? THEIRS : OURS;
 	size_t len = wr_len(&w) < d->said.len ? wr_len(&w) : d->said.len;
@@ -228,9 +228,9 @@ static enum whose compare(const struct app_document *d, const struct cx_state *n
 }
 
 // true: *now has changed, or (*restore) the upstream lacks it.
-static bool take_said(const struct app_document *d, struct cx_state *now, bool *restore)
+static bool take_said(const struct app_document *d, struct ims_state *now, bool *restore)
 {
-	static struct cx_state theirs;
+	static struct ims_state theirs;
 	enum whose whose = d->feed ? compare(d, now, &theirs) : SAME;
 	*restore = whose == OURS && d->old && d->may_restore && d->l->outbox && !outbox_has(d->l, d->old);
 	if (whose == THEIRS)
@@ -246,20 +246,20 @@ static bool numbers_changed(const struct app_document *d)
 
 int cx_document(const struct app_document *d)
 {
-	static struct cx_data data;
+	static struct ims_data data;
 	static struct cx_decision what;
-	static struct cx_user user;
-	struct cx_state now = {.pair_cnt = 0};
+	static struct ims_user user;
+	struct ims_state now = {.pair_cnt = 0};
 	struct cache_state had;
 	bool restore = false;
 	if (!d->l->config)
 		return 0;
 	if (d->old)
-		cx_state_of(d->l->cache, d->old, &now);
+		ims_state_of(d->l->cache, d->old, &now);
 	bool has_data = d->data.len || (d->old && cache_state_of_kind(d->l->cache, d->old, app_cx, CACHE_DATA, &had));
 	bool fresh = !d->old || d->content_changed;
 	bool changed = take_said(d, &now, &restore);
-	(void)cx_data_get(d->data, &data);
+	(void)ims_data_get(d->data, &data);
 	if (fresh && has_data) {
 		if (any_is_taken(d, &data))
 			return -EINVAL;
@@ -278,13 +278,13 @@ int cx_document(const struct app_document *d)
 
 void cx_withdrawn(struct loader *l, struct op *op, const struct cache_record *r)
 {
-	static struct cx_user u;
-	struct cx_state now;
+	static struct ims_user u;
+	struct ims_state now;
 	struct cx_decision what;
 	if (!l->config)
 		return;
-	cx_state_of(l->cache, r, &now);
-	(void)cx_user_of(l->cache, l->config, r, &u);
+	ims_state_of(l->cache, r, &now);
+	(void)ims_user_of(l->cache, l->config, r, &u);
 	cx_deregister(&now, 0, -1, CX_PERMANENT_TERMINATION, now_s(), &what);
 	add_terminations(l, op, &u, &what, (struct slice){0});
 }
@@ -298,26 +298,26 @@ static void add_file(struct loader *l, const char *path, uint32_t number, struct
 	struct ims_criteria c;
 	struct wr f = wr_of(profile, sizeof(profile));
 	if (ims_template_read(path, &c, &report) == 0) {
-		if (number == CX_TEMPLATE) // the beginning of a profile; a set's criteria follow others
+		if (number == IMS_TEMPLATE) // the beginning of a profile; a set's criteria follow others
 			ims_authorization_put(&f, &c);
 		wr_slice(&f, ims_criteria_fragment(&c));
 		ims_criteria_free(&c);
 		w->err |= f.err;
-		cx_common_put(w, number, wr_done(&f));
+		ims_common_put(w, number, wr_done(&f));
 		return;
 	}
 	log_error("filter_criteria_wrong", LOG_STR("reason", ims_report_text(&report, path, why, sizeof(why))),
 		  LOG_INT("errors", report.errors));
-	struct slice before = cx_common_find(l->cache, number);
+	struct slice before = ims_common_find(l->cache, number);
 	if (before.len)
-		cx_common_put(w, number, before);
+		ims_common_put(w, number, before);
 }
 
 size_t cx_common(struct loader *l, const struct config *config, uint8_t *out, size_t cap)
 {
 	struct wr w = wr_of(out, cap);
 	if (config->ims_filter_file[0])
-		add_file(l, config->ims_filter_file, CX_TEMPLATE, &w);
+		add_file(l, config->ims_filter_file, IMS_TEMPLATE, &w);
 	for (unsigned i = 0; i < config->ims_shared_cnt; i++)
 		add_file(l, config->ims_shared[i].file, config->ims_shared[i].id, &w);
 	if (!w.err)
@@ -349,7 +349,7 @@ const struct loader_app cx_loader = {
 	.members = members,
 	.read = cx_read,
 	.stored = cx_stored,
-	.identities = cx_data_identities,
+	.identities = ims_data_identities,
 	.common = cx_common,
 	.document = cx_document,
 	.withdrawn = cx_withdrawn,

@@ -17,7 +17,7 @@ extern const struct admin_command cx_commands[];
 
 // Adds what a decision changes to an operation: the state, and the requests that must follow. `u`: whose texts the
 // requests may need. false: no room.
-bool cx_decide(struct loader *l, struct op *op, const struct cx_user *u, const struct cx_decision *d,
+bool cx_decide(struct loader *l, struct op *op, const struct ims_user *u, const struct cx_decision *d,
 	       struct slice text) MUST_USE;
 // Adds a PPR of one set to the S-CSCF of this state. `secret`: with the digest, which has changed.
-void cx_push(struct loader *l, struct op *op, const struct cx_state *now, uint8_t set, bool secret);
+void cx_push(struct loader *l, struct op *op, const struct ims_state *now, uint8_t set, bool secret);

@@ -18,7 +18,7 @@ static const char SCHEME_AKA[] = "Digest-AKAv1-MD5", SCHEME_AKA_V2[] = "Digest-A
 struct mar {
 	struct cx_subject s;
 	struct cx_features features;
-	const struct cx_private *priv;
+	const struct ims_private *priv;
 	const char *scheme;  // of the answer
 	struct slice auts;   // SIP-Authorization of a resynchronisation
 	uint32_t wanted;     // vectors
@@ -39,9 +39,9 @@ static void unsupported(struct mar *m)
 
 // The scheme that is asked for, as the answer calls it: the user's own where it is unknown or missing (29.228 6.3.1 step
 // 3; some S-CSCFs resynchronise without a scheme). NULL: the user has another one.
-static const char *scheme_of(const struct cx_private *p, struct slice asked)
+static const char *scheme_of(const struct ims_private *p, struct slice asked)
 {
-	bool digest = p->scheme == CX_DIGEST;
+	bool digest = p->scheme == IMS_DIGEST;
 	if (asked.len == 0 || slice_eq_nocase(asked, slice_str(SCHEME_UNKNOWN)))
 		return digest ? SCHEME_DIGEST : SCHEME_AKA;
 	if (slice_eq_nocase(asked, slice_str(SCHEME_DIGEST)))
@@ -67,7 +67,7 @@ static bool read_item(struct mar *m)
 		unsupported(m);
 		return false;
 	}
-	if (m->auts.len && m->auts.len != AUTS_LEN && m->priv->scheme == CX_AKA) {
+	if (m->auts.len && m->auts.len != AUTS_LEN && m->priv->scheme == IMS_AKA) {
 		request_answer_bad_value(r, SLOT_MAR_SIP_Auth_Data_Item);
 		return false;
 	}
@@ -83,12 +83,12 @@ static bool read_item(struct mar *m)
 static bool pend(struct mar *m)
 {
 	struct request *r = m->s.r;
-	const struct cx_public *p = &m->s.user.d.pub[m->s.pub];
+	const struct ims_public *p = &m->s.user.d.pub[m->s.pub];
 	struct cx_server by = cx_server_of(r, SLOT_MAR_Server_Name, SLOT_MAR_Origin_Host, SLOT_MAR_Origin_Realm);
 	struct cx_decision d;
 	if (r->change_done)
 		return cx_change_stands(r);
-	if (m->auts.len && m->s.state.scscf.len && !slice_eq(m->s.state.scscf, by.scscf) && m->priv->scheme == CX_AKA) {
+	if (m->auts.len && m->s.state.scscf.len && !slice_eq(m->s.state.scscf, by.scscf) && m->priv->scheme == IMS_AKA) {
 		r->rule = "resynchronisation by an S-CSCF that does not serve the user";
 		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
 		return false;
@@ -193,14 +193,14 @@ void cx_mar(struct request *r)
 		return;
 	m.priv = &m.s.user.d.priv[m.s.priv];
 	cx_features_read(r, SLOT_MAR_Supported_Features, &m.features);
-	if (m.s.user.d.pub[m.s.pub].type != CX_PUBLIC_USER) {
+	if (m.s.user.d.pub[m.s.pub].type != IMS_PUBLIC_USER) {
 		r->rule = "services do not register";
 		request_answer(r, EXP_USER_UNKNOWN, true);
 		return;
 	}
 	if (!read_item(&m) || !pend(&m))
 		return;
-	if (m.priv->scheme == CX_DIGEST)
+	if (m.priv->scheme == IMS_DIGEST)
 		answer_digest(&m);
 	else
 		serve_aka(&m);

@@ -41,9 +41,9 @@ void cx_put_text(struct wr *w, uint32_t code, struct slice text)
 	avp_put_slice(w, code, VENDOR, AVP_M, text);
 }
 
-void cx_put_capabilities(struct wr *w, const struct cx_user *u, const struct config *config)
+void cx_put_capabilities(struct wr *w, const struct ims_user *u, const struct config *config)
 {
-	const struct cx_capabilities *own = &u->d.capabilities;
+	const struct ims_capabilities *own = &u->d.capabilities;
 	bool has_own = own->mandatory_cnt || own->optional_cnt || u->d.scscf.len;
 	const uint32_t *mandatory = has_own ? own->mandatory : config->ims_capabilities;
 	unsigned cnt = has_own ? own->mandatory_cnt : config->ims_capability_cnt;
@@ -60,23 +60,23 @@ void cx_put_capabilities(struct wr *w, const struct cx_user *u, const struct con
 	avp_group_end(w, at);
 }
 
-void cx_put_charging(struct wr *w, const struct cx_user *u, const struct config *config)
+void cx_put_charging(struct wr *w, const struct ims_user *u, const struct config *config)
 {
-	static const uint32_t code[CX_CHARGING_CNT] = {
-		[CX_PRIMARY_ECF] = AVP_CODE_Primary_Event_Charging_Function_Name,
-		[CX_SECONDARY_ECF] = AVP_CODE_Secondary_Event_Charging_Function_Name,
-		[CX_PRIMARY_CCF] = AVP_CODE_Primary_Charging_Collection_Function_Name,
-		[CX_SECONDARY_CCF] = AVP_CODE_Secondary_Charging_Collection_Function_Name,
+	static const uint32_t code[IMS_CHARGING_CNT] = {
+		[IMS_PRIMARY_ECF] = AVP_CODE_Primary_Event_Charging_Function_Name,
+		[IMS_SECONDARY_ECF] = AVP_CODE_Secondary_Event_Charging_Function_Name,
+		[IMS_PRIMARY_CCF] = AVP_CODE_Primary_Charging_Collection_Function_Name,
+		[IMS_SECONDARY_CCF] = AVP_CODE_Secondary_Charging_Collection_Function_Name,
 	};
 	bool own = false, any = false;
-	for (unsigned i = 0; i < CX_CHARGING_CNT; i++) {
+	for (unsigned i = 0; i < IMS_CHARGING_CNT; i++) {
 		own |= u->d.charging[i].len != 0;
 		any |= config->ims_charging[i][0] != 0;
 	}
 	if (!own && !any)
 		return;
 	size_t at = avp_group_begin(w, AVP_CODE_Charging_Information, VENDOR, AVP_M);
-	for (unsigned i = 0; i < CX_CHARGING_CNT; i++) {
+	for (unsigned i = 0; i < IMS_CHARGING_CNT; i++) {
 		struct slice name = own ? u->d.charging[i] : slice_str(config->ims_charging[i]);
 		if (name.len)
 			cx_put_text(w, code[i], name);
@@ -84,7 +84,7 @@ void cx_put_charging(struct wr *w, const struct cx_user *u, const struct config 
 	avp_group_end(w, at);
 }
 
-void cx_put_associated(struct wr *w, const struct cx_user *u)
+void cx_put_associated(struct wr *w, const struct ims_user *u)
 {
 	if (u->d.priv_cnt < 2)
 		return;
@@ -94,7 +94,7 @@ void cx_put_associated(struct wr *w, const struct cx_user *u)
 	avp_group_end(w, at);
 }
 
-bool cx_put_user_data(struct wr *w, const struct cache *c, const struct cx_user *u, unsigned priv, uint8_t set,
+bool cx_put_user_data(struct wr *w, const struct cache *c, const struct ims_user *u, unsigned priv, uint8_t set,
 		      uint32_t features)
 {
 	size_t at = avp_group_begin(w, AVP_CODE_User_Data, VENDOR, AVP_M);
@@ -106,7 +106,7 @@ bool cx_put_user_data(struct wr *w, const struct cache *c, const struct cx_user 
 }
 
 // The SIP-Auth-Data-Item of SIP Digest (RFC 2617 with qop auth): the S-CSCF gets H(A1) and makes the challenge itself.
-void cx_put_digest(struct wr *w, const struct cx_private *p)
+void cx_put_digest(struct wr *w, const struct ims_private *p)
 {
 	char ha1[33];
 	hex_text(p->ha1.p, 16, ha1);
@@ -135,7 +135,7 @@ static bool unknown(struct request *r)
 // The user of one identity; NULL: there is none here.
 static const struct cache_record *find(struct cx_subject *s, const struct subject *id, int *at, bool *wildcard)
 {
-	return cx_find(&s->r->w->cache, s->r->w->config, id, &s->user, at, wildcard);
+	return ims_user_find(&s->r->w->cache, s->r->w->config, id, &s->user, at, wildcard);
 }
 
 // Does the pattern stand for the whole text? * is any number of octets. Linear: only the last * is tried again.
@@ -189,10 +189,10 @@ static bool look_up(struct cx_subject *s, const struct subject *priv, const stru
 // The private identity is not this user's: another one's (5002), or nobody's.
 static bool mismatch(struct cx_subject *s, const struct subject *priv)
 {
-	struct cx_user other;
+	struct ims_user other;
 	bool wildcard;
 	int at;
-	if (!cx_find(&s->r->w->cache, s->r->w->config, priv, &other, &at, &wildcard))
+	if (!ims_user_find(&s->r->w->cache, s->r->w->config, priv, &other, &at, &wildcard))
 		return unknown(s->r);
 	s->r->rule = "Public-Identity and User-Name are of different users";
 	request_answer(s->r, EXP_IDENTITIES_DONT_MATCH, true);
@@ -225,21 +225,21 @@ bool cx_open(struct request *r, unsigned public_slot, int user_slot, struct cx_s
 	if (by_public) {
 		s->pub = at;
 		s->wildcard = wildcard;
-		s->priv = has_priv ? cx_private_at(&s->user, r->w->config, &priv) : -1;
+		s->priv = has_priv ? ims_private_at(&s->user, r->w->config, &priv) : -1;
 	} else {
 		s->priv = at;
 	}
 	if (has_priv && s->priv < 0)
 		return mismatch(s, &priv);
 	r->imsi = s->rec->imsi;
-	cx_state_of(&r->w->cache, s->rec, &s->state);
+	ims_state_of(&r->w->cache, s->rec, &s->state);
 	return true;
 }
 
 int cx_also(const struct cx_subject *s, struct slice identity)
 {
 	struct subject id;
-	return subject_read(SUBJECT_FORM_PUBLIC, identity, &id) ? cx_public_at(&s->user, s->r->w->config, &id) : -1;
+	return subject_read(SUBJECT_FORM_PUBLIC, identity, &id) ? ims_public_at(&s->user, s->r->w->config, &id) : -1;
 }
 
 struct cx_server cx_server_of(const struct request *r, unsigned name_slot, unsigned host_slot, unsigned realm_slot)
@@ -252,17 +252,17 @@ struct cx_server cx_server_of(const struct request *r, unsigned name_slot, unsig
 
 void cx_change(struct cx_subject *s, const struct cx_decision *d)
 {
-	uint8_t state[CX_STATE_MAX], rows[CX_TERMINATE_MAX][CX_ROW_MAX];
+	uint8_t state[IMS_STATE_MAX], rows[CX_TERMINATE_MAX][CX_ROW_MAX];
 	struct wr w = wr_of(state, sizeof state);
 	struct link_change c = {.version = s->state.version};
-	cx_state_put(&w, &d->next, s->r->w->config->store == STORE_MONGODB);
+	ims_state_put(&w, &d->next, s->r->w->config->store == STORE_MONGODB);
 	for (unsigned i = 0; i < d->terminate_cnt; i++) {
 		const struct cx_terminate *t = &d->terminate[i];
 		const struct cx_row row = {.reason = (uint8_t)t->reason,
 					   .set = t->set,
 					   .device = t->device,
 					   .time_s = d->next.time_s,
-					   .user = cx_private_of(&s->user, t->device)};
+					   .user = ims_private_of(&s->user, t->device)};
 		struct wr rw = wr_of(rows[i], sizeof rows[i]);
 		w.err |= !cx_row_put(&rw, &row);
 		c.request[c.request_cnt++] = (struct link_hss_request){

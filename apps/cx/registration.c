@@ -4,17 +4,17 @@
 
 // ---- pairs of the next state
 
-static struct cx_pair *pair_of(struct cx_state *s, uint32_t device, uint8_t set)
+static struct ims_pair *pair_of(struct ims_state *s, uint32_t device, uint8_t set)
 {
-	struct cx_pair *p = (struct cx_pair *)(uintptr_t)cx_pair_find(s, device, set);
-	if (p || s->pair_cnt == CX_PAIRS_MAX)
+	struct ims_pair *p = (struct ims_pair *)(uintptr_t)ims_pair_find(s, device, set);
+	if (p || s->pair_cnt == IMS_PAIRS_MAX)
 		return p;
 	p = &s->pair[s->pair_cnt++];
-	*p = (struct cx_pair){.device = device, .set = set};
+	*p = (struct ims_pair){.device = device, .set = set};
 	return p;
 }
 
-static void restoration_drop(struct cx_state *s, uint32_t device)
+static void restoration_drop(struct ims_state *s, uint32_t device)
 {
 	for (unsigned i = 0; i < s->restoration_cnt;)
 		if (s->restoration[i].device == device || device == 0)
@@ -24,7 +24,7 @@ static void restoration_drop(struct cx_state *s, uint32_t device)
 }
 
 // Removes pairs without flags; without any pair no S-CSCF serves the subscription any more.
-static void tidy(struct cx_state *s)
+static void tidy(struct ims_state *s)
 {
 	for (unsigned i = 0; i < s->pair_cnt;)
 		if (s->pair[i].flags == 0)
@@ -39,12 +39,12 @@ static void tidy(struct cx_state *s)
 }
 
 // What later ones are compared with: later than the time before, whatever the clock says.
-static uint32_t later(const struct cx_state *now, uint32_t time_s)
+static uint32_t later(const struct ims_state *now, uint32_t time_s)
 {
 	return time_s > now->time_s ? time_s : now->time_s + 1;
 }
 
-static void begin(const struct cx_state *now, uint32_t time_s, struct cx_decision *d)
+static void begin(const struct ims_state *now, uint32_t time_s, struct cx_decision *d)
 {
 	*d = (struct cx_decision){.next = *now, .result = RESULT_SUCCESS};
 	d->next.time_s = later(now, time_s);
@@ -56,7 +56,7 @@ static void changed(struct cx_decision *d)
 	d->changed = true;
 }
 
-static void refuse(const struct cx_state *now, struct cx_decision *d, uint32_t result, bool experimental)
+static void refuse(const struct ims_state *now, struct cx_decision *d, uint32_t result, bool experimental)
 {
 	d->next = *now;
 	d->changed = false;
@@ -65,19 +65,19 @@ static void refuse(const struct cx_state *now, struct cx_decision *d, uint32_t r
 	d->experimental = experimental;
 }
 
-static bool same_server(const struct cx_state *now, const struct cx_server *by)
+static bool same_server(const struct ims_state *now, const struct cx_server *by)
 {
 	return slice_eq(now->scscf, by->scscf);
 }
 
-static void take_server(struct cx_state *s, const struct cx_server *by)
+static void take_server(struct ims_state *s, const struct cx_server *by)
 {
 	s->scscf = by->scscf;
 	s->host = by->host;
 	s->realm = by->realm;
 }
 
-static void terminate(struct cx_decision *d, const struct cx_state *now, enum cx_reason reason, uint32_t device, uint8_t set)
+static void terminate(struct cx_decision *d, const struct ims_state *now, enum cx_reason reason, uint32_t device, uint8_t set)
 {
 	if (!now->host.len)
 		return;
@@ -96,41 +96,41 @@ static void terminate(struct cx_decision *d, const struct cx_state *now, enum cx
 
 // Another S-CSCF takes over while identities are registered at the former one (D2 step 8): that one is told, of the identity
 // in question first. What it served beside is not registered any more.
-static void take_over(const struct cx_state *now, uint32_t device, uint8_t set, struct cx_decision *d)
+static void take_over(const struct ims_state *now, uint32_t device, uint8_t set, struct cx_decision *d)
 {
-	struct cx_state *n = &d->next;
+	struct ims_state *n = &d->next;
 	for (unsigned i = 0; i < n->pair_cnt; i++) {
-		struct cx_pair *p = &n->pair[i];
+		struct ims_pair *p = &n->pair[i];
 		bool in_question = p->device == device && p->set == set;
-		if (p->flags & CX_REGISTERED && in_question)
+		if (p->flags & IMS_REGISTERED && in_question)
 			terminate(d, now, CX_NEW_SERVER_ASSIGNED, device, set);
 	}
 	for (unsigned i = 0; i < n->pair_cnt; i++) {
-		struct cx_pair *p = &n->pair[i];
+		struct ims_pair *p = &n->pair[i];
 		if (p->device == device && p->set == set)
 			continue;
-		if (p->flags & CX_REGISTERED)
+		if (p->flags & IMS_REGISTERED)
 			terminate(d, now, CX_SERVER_CHANGE, p->device, p->set);
 		p->flags = 0;
 	}
 	restoration_drop(n, 0);
 }
 
-void cx_authenticate(const struct cx_state *now, uint32_t device, uint8_t set, const struct cx_server *by, uint32_t time_s,
+void cx_authenticate(const struct ims_state *now, uint32_t device, uint8_t set, const struct cx_server *by, uint32_t time_s,
 		     struct cx_decision *d)
 {
 	begin(now, time_s, d);
 	bool same = same_server(now, by);
-	if (same && cx_set_state(now, set) == CX_SET_REGISTERED)
+	if (same && ims_set_state(now, set) == IMS_SET_REGISTERED)
 		return;
-	struct cx_pair *p = pair_of(&d->next, device, set);
+	struct ims_pair *p = pair_of(&d->next, device, set);
 	if (!p) {
 		refuse(now, d, RESULT_UNABLE_TO_COMPLY, false);
 		return;
 	}
-	if (same && p->flags & CX_PENDING)
+	if (same && p->flags & IMS_PENDING)
 		return;
-	p->flags |= CX_PENDING;
+	p->flags |= IMS_PENDING;
 	if (!same && now->scscf.len && !slice_eq_nocase(now->host, by->host) && !now->reassignment)
 		take_over(now, device, set, d);
 	if (!same) {
@@ -143,13 +143,13 @@ void cx_authenticate(const struct cx_state *now, uint32_t device, uint8_t set, c
 // ---- SAR
 
 // Another S-CSCF serves the user, and nobody has asked to reassign it.
-static bool is_taken(const struct cx_state *now, const struct cx_assign *q)
+static bool is_taken(const struct ims_state *now, const struct cx_assign *q)
 {
 	bool may = q->can_restore && now->reassignment;
 	return now->scscf.len && !same_server(now, &q->by) && !may;
 }
 
-static bool has_restoration(const struct cx_state *s, uint32_t device)
+static bool has_restoration(const struct ims_state *s, uint32_t device)
 {
 	for (unsigned i = 0; i < s->restoration_cnt; i++)
 		if (s->restoration[i].device == device)
@@ -157,38 +157,38 @@ static bool has_restoration(const struct cx_state *s, uint32_t device)
 	return false;
 }
 
-static void keep_restoration(struct cx_state *s, const struct cx_assign *q, uint32_t device)
+static void keep_restoration(struct ims_state *s, const struct cx_assign *q, uint32_t device)
 {
 	if (!q->restoration.len)
 		return;
 	restoration_drop(s, device);
-	if (s->restoration_cnt < CX_RESTORATION_MAX)
-		s->restoration[s->restoration_cnt++] = (struct cx_restoration){device, q->restoration};
+	if (s->restoration_cnt < IMS_RESTORATION_MAX)
+		s->restoration[s->restoration_cnt++] = (struct ims_restoration){device, q->restoration};
 }
 
-static bool all_registered(const struct cx_state *now, const struct cx_assign *q, uint32_t device)
+static bool all_registered(const struct ims_state *now, const struct cx_assign *q, uint32_t device)
 {
 	for (unsigned i = 0; i < q->set_cnt; i++) {
-		const struct cx_pair *p = cx_pair_find(now, device, q->set[i]);
-		if (!p || p->flags != CX_REGISTERED)
+		const struct ims_pair *p = ims_pair_find(now, device, q->set[i]);
+		if (!p || p->flags != IMS_REGISTERED)
 			return false;
 	}
 	return q->set_cnt > 0;
 }
 
-static void set_register(struct cx_state *n, uint32_t device, uint8_t set, struct cx_decision *d, const struct cx_state *now)
+static void set_register(struct ims_state *n, uint32_t device, uint8_t set, struct cx_decision *d, const struct ims_state *now)
 {
 	for (unsigned i = 0; i < n->pair_cnt; i++)
 		if (n->pair[i].set == set)
-			n->pair[i].flags &= (uint8_t)~CX_UNREGISTERED;
-	struct cx_pair *p = pair_of(n, device, set);
+			n->pair[i].flags &= (uint8_t)~IMS_UNREGISTERED;
+	struct ims_pair *p = pair_of(n, device, set);
 	if (p)
-		p->flags = CX_REGISTERED;
+		p->flags = IMS_REGISTERED;
 	else
 		refuse(now, d, RESULT_UNABLE_TO_COMPLY, false);
 }
 
-static void do_register(const struct cx_state *now, const struct cx_assign *q, struct cx_decision *d)
+static void do_register(const struct ims_state *now, const struct cx_assign *q, struct cx_decision *d)
 {
 	uint32_t device = q->device ? q->device : q->only_device;
 	if (is_taken(now, q)) {
@@ -216,7 +216,7 @@ static void do_register(const struct cx_state *now, const struct cx_assign *q, s
 	changed(d);
 }
 
-static void do_unregistered(const struct cx_state *now, const struct cx_assign *q, struct cx_decision *d)
+static void do_unregistered(const struct ims_state *now, const struct cx_assign *q, struct cx_decision *d)
 {
 	uint32_t device = q->device ? q->device : q->only_device;
 	uint8_t set = q->set[0];
@@ -226,50 +226,50 @@ static void do_unregistered(const struct cx_state *now, const struct cx_assign *
 		return;
 	}
 	d->profile = true;
-	enum cx_set_state state = cx_set_state(now, set);
-	if (state == CX_SET_REGISTERED && q->can_restore) {
+	enum ims_set_state state = ims_set_state(now, set);
+	if (state == IMS_SET_REGISTERED && q->can_restore) {
 		refuse(now, d, EXP_IN_ASSIGNMENT_TYPE, true);
 		d->profile = d->restoration = true;
 		return;
 	}
-	if (state == CX_SET_UNREGISTERED && same_server(now, &q->by) && slice_eq(now->host, q->by.host))
+	if (state == IMS_SET_UNREGISTERED && same_server(now, &q->by) && slice_eq(now->host, q->by.host))
 		return;
 	take_server(&d->next, &q->by);
 	d->next.reassignment = false;
 	for (unsigned i = 0; i < d->next.pair_cnt; i++)
 		if (d->next.pair[i].set == set) {
 			restoration_drop(&d->next, d->next.pair[i].device);
-			d->next.pair[i].flags &= CX_PENDING;
+			d->next.pair[i].flags &= IMS_PENDING;
 		}
-	struct cx_pair *p = pair_of(&d->next, device, set);
+	struct ims_pair *p = pair_of(&d->next, device, set);
 	if (!p) {
 		refuse(now, d, RESULT_UNABLE_TO_COMPLY, false);
 		return;
 	}
-	p->flags |= CX_UNREGISTERED;
+	p->flags |= IMS_UNREGISTERED;
 	changed(d);
 }
 
 // Ends the registration of one set: by one device, or whoever is its only one. `keep`: the S-CSCF stays for unregistered
 // services when no device is left.
-static void set_end(const struct cx_state *now, struct cx_state *n, uint32_t device, uint8_t set, bool keep)
+static void set_end(const struct ims_state *now, struct ims_state *n, uint32_t device, uint8_t set, bool keep)
 {
-	bool registered = cx_set_state(now, set) == CX_SET_REGISTERED;
-	const struct cx_pair *own = device ? cx_pair_find(now, device, set) : NULL;
-	unsigned others = cx_devices_of(now, set) - (own && own->flags & CX_REGISTERED);
+	bool registered = ims_set_state(now, set) == IMS_SET_REGISTERED;
+	const struct ims_pair *own = device ? ims_pair_find(now, device, set) : NULL;
+	unsigned others = ims_devices_of(now, set) - (own && own->flags & IMS_REGISTERED);
 	for (unsigned i = 0; i < n->pair_cnt; i++) {
-		struct cx_pair *p = &n->pair[i];
+		struct ims_pair *p = &n->pair[i];
 		bool ends = p->set == set && (!registered || p->device == device || !device);
 		if (!ends)
 			continue;
-		uint8_t had = p->flags & (CX_REGISTERED | CX_UNREGISTERED);
-		p->flags &= CX_PENDING;
+		uint8_t had = p->flags & (IMS_REGISTERED | IMS_UNREGISTERED);
+		p->flags &= IMS_PENDING;
 		if (keep && had && !(device && others))
-			p->flags |= CX_UNREGISTERED;
+			p->flags |= IMS_UNREGISTERED;
 	}
 }
 
-static void each_set(const struct cx_state *now, const struct cx_assign *q, struct cx_decision *d, bool keep)
+static void each_set(const struct ims_state *now, const struct cx_assign *q, struct cx_decision *d, bool keep)
 {
 	for (unsigned i = 0; i < q->set_cnt; i++)
 		set_end(now, &d->next, q->device, q->set[i], keep);
@@ -279,17 +279,17 @@ static void each_set(const struct cx_state *now, const struct cx_assign *q, stru
 }
 
 // Which device is meant, when several have registered and the request names none?
-static bool is_ambiguous(const struct cx_state *now, const struct cx_assign *q)
+static bool is_ambiguous(const struct ims_state *now, const struct cx_assign *q)
 {
 	if (q->device)
 		return false;
 	for (unsigned i = 0; i < q->set_cnt; i++)
-		if (cx_devices_of(now, q->set[i]) > 1)
+		if (ims_devices_of(now, q->set[i]) > 1)
 			return true;
 	return false;
 }
 
-static bool same_pairs(const struct cx_state *a, const struct cx_state *b)
+static bool same_pairs(const struct ims_state *a, const struct ims_state *b)
 {
 	bool same = a->pair_cnt == b->pair_cnt && a->restoration_cnt == b->restoration_cnt;
 	for (unsigned i = 0; same && i < a->pair_cnt; i++)
@@ -298,7 +298,7 @@ static bool same_pairs(const struct cx_state *a, const struct cx_state *b)
 	return same;
 }
 
-static void do_end(const struct cx_state *now, const struct cx_assign *q, struct cx_decision *d, bool store)
+static void do_end(const struct ims_state *now, const struct cx_assign *q, struct cx_decision *d, bool store)
 {
 	if (is_ambiguous(now, q)) {
 		refuse(now, d, RESULT_MISSING_AVP, false);
@@ -320,24 +320,24 @@ static void do_end(const struct cx_state *now, const struct cx_assign *q, struct
 }
 
 // Authentication has failed, or was not answered: the name is kept only for those who are registered.
-static void do_failed(const struct cx_state *now, const struct cx_assign *q, struct cx_decision *d)
+static void do_failed(const struct ims_state *now, const struct cx_assign *q, struct cx_decision *d)
 {
 	if (!same_server(now, &q->by))
 		return;
 	for (unsigned i = 0; i < d->next.pair_cnt; i++) {
-		struct cx_pair *p = &d->next.pair[i];
+		struct ims_pair *p = &d->next.pair[i];
 		bool meant = !q->device || p->device == q->device;
 		bool in_set = q->set_cnt == 0;
 		for (unsigned k = 0; k < q->set_cnt; k++)
 			in_set |= p->set == q->set[k];
 		if (meant && in_set)
-			p->flags &= (uint8_t)~CX_PENDING;
+			p->flags &= (uint8_t)~IMS_PENDING;
 	}
 	if (!same_pairs(now, &d->next))
 		changed(d);
 }
 
-void cx_assign(const struct cx_state *now, const struct cx_assign *q, struct cx_decision *d)
+void cx_assign(const struct ims_state *now, const struct cx_assign *q, struct cx_decision *d)
 {
 	begin(now, q->time_s, d);
 	switch (q->type) {
@@ -375,17 +375,17 @@ void cx_assign(const struct cx_state *now, const struct cx_assign *q, struct cx_
 
 // ---- the HSS itself
 
-void cx_deregister(const struct cx_state *now, uint32_t device, int set, enum cx_reason reason, uint32_t time_s,
+void cx_deregister(const struct ims_state *now, uint32_t device, int set, enum cx_reason reason, uint32_t time_s,
 		   struct cx_decision *d)
 {
 	begin(now, time_s, d);
 	for (unsigned i = 0; i < d->next.pair_cnt; i++) {
-		struct cx_pair *p = &d->next.pair[i];
+		struct ims_pair *p = &d->next.pair[i];
 		if ((device && p->device != device) || (set >= 0 && p->set != set))
 			continue;
-		if (reason == CX_REMOVE_SCSCF && !(p->flags & CX_UNREGISTERED))
+		if (reason == CX_REMOVE_SCSCF && !(p->flags & IMS_UNREGISTERED))
 			continue;
-		if (p->flags & (CX_REGISTERED | CX_UNREGISTERED))
+		if (p->flags & (IMS_REGISTERED | IMS_UNREGISTERED))
 			terminate(d, now, reason, p->device, p->set);
 		p->flags = 0;
 	}

@@ -1,8 +1,8 @@
 // What MAR, SAR, UAR and an operator do to the registration state of an IMS subscription (TS 29.228 6.1; procedures D):
 // from a state and a request to the next state, the answer, and the S-CSCFs that must be told. Pure functions.
 #pragma once
-#include "apps/cx/user.h"
-#include "apps/cx/state.h"
+#include "apps/ims/user.h"
+#include "apps/ims/state.h"
 
 // Server-Assignment-Type (TS 29.229 6.3.15)
 enum cx_assignment {
@@ -48,7 +48,7 @@ struct cx_terminate {
 
 // What a request does. `next` borrows from the state before and from the request.
 struct cx_decision {
-	struct cx_state next;
+	struct ims_state next;
 	bool changed; // next differs from the state before
 	uint32_t result;
 	bool experimental;
@@ -60,14 +60,14 @@ struct cx_decision {
 };
 
 // MAR: this S-CSCF is about to authenticate the user (D2 step 5).
-void cx_authenticate(const struct cx_state *now, uint32_t device, uint8_t set, const struct cx_server *by, uint32_t time_s,
+void cx_authenticate(const struct ims_state *now, uint32_t device, uint8_t set, const struct cx_server *by, uint32_t time_s,
 		     struct cx_decision *d);
 
 struct cx_assign {
 	enum cx_assignment type;
 	uint32_t device; // 0: the request has no User-Name
 	uint32_t only_device; // the subscription's only or first private identity
-	uint8_t set[CX_PUBLICS_MAX]; // those of the public identities
+	uint8_t set[IMS_PUBLICS_MAX]; // those of the public identities
 	unsigned set_cnt; // 0: the request names none: all of the device's
 	struct cx_server by;
 	struct slice restoration; // SCSCF-Restoration-Info, whole AVPs; empty: none
@@ -77,10 +77,10 @@ struct cx_assign {
 	uint32_t time_s;
 };
 // SAR (D3 step 5).
-void cx_assign(const struct cx_state *now, const struct cx_assign *q, struct cx_decision *d);
+void cx_assign(const struct ims_state *now, const struct cx_assign *q, struct cx_decision *d);
 
 // The HSS ends registrations: of one device (0: all) and one set (-1: all), with this reason; tells the S-CSCF.
-void cx_deregister(const struct cx_state *now, uint32_t device, int set, enum cx_reason reason, uint32_t time_s,
+void cx_deregister(const struct ims_state *now, uint32_t device, int set, enum cx_reason reason, uint32_t time_s,
 		   struct cx_decision *d);
 
 // The purposes of Cx's HSS-initiated requests; kept in rows.

@@ -31,7 +31,7 @@ static uint32_t memo_of(const struct cx_decision *d)
 
 // ---- the answer
 
-static void put_restoration(struct wr *w, const struct cx_state *s)
+static void put_restoration(struct wr *w, const struct ims_state *s)
 {
 	for (unsigned i = 0; i < s->restoration_cnt; i++) {
 		wr_slice(w, s->restoration[i].avps);
@@ -39,7 +39,7 @@ static void put_restoration(struct wr *w, const struct cx_state *s)
 	}
 }
 
-static size_t restoration_room(const struct cx_state *s)
+static size_t restoration_room(const struct ims_state *s)
 {
 	size_t n = 0;
 	for (unsigned i = 0; i < s->restoration_cnt; i++)
@@ -50,7 +50,7 @@ static size_t restoration_room(const struct cx_state *s)
 static void put_profile(struct sar *q, struct wr *w, uint8_t set)
 {
 	const struct request *r = q->s.r;
-	const struct cx_user *u = &q->s.user;
+	const struct ims_user *u = &q->s.user;
 	unsigned priv = q->s.priv < 0 ? 0 : (unsigned)q->s.priv;
 	if (request_u32(r, SLOT_SAR_User_Data_Already_Available, DATA_NOT_AVAILABLE) == DATA_NOT_AVAILABLE &&
 	    !cx_put_user_data(w, &r->w->cache, u, priv, set, q->features.list))
@@ -62,7 +62,7 @@ static void put_profile(struct sar *q, struct wr *w, uint8_t set)
 static void answer(struct sar *q)
 {
 	struct request *r = q->s.r;
-	const struct cx_user *u = &q->s.user;
+	const struct ims_user *u = &q->s.user;
 	uint8_t set = q->q.set_cnt ? q->q.set[0] : u->d.pub[0].set;
 	unsigned priv = q->s.priv < 0 ? 0 : (unsigned)q->s.priv;
 	bool profile = r->memo & MEMO_PROFILE;
@@ -135,7 +135,7 @@ static void add_set(struct cx_assign *q, uint8_t set)
 	for (unsigned i = 0; i < q->set_cnt; i++)
 		if (q->set[i] == set)
 			return;
-	if (q->set_cnt < CX_PUBLICS_MAX)
+	if (q->set_cnt < IMS_PUBLICS_MAX)
 		q->set[q->set_cnt++] = set;
 }
 
@@ -143,7 +143,7 @@ static void add_set(struct cx_assign *q, uint8_t set)
 static bool read_sets(struct sar *q)
 {
 	struct request *r = q->s.r;
-	const struct cx_data *d = &q->s.user.d;
+	const struct ims_data *d = &q->s.user.d;
 	struct rd rd = request_avps(r);
 	struct avp a;
 	if (q->s.pub >= 0)
@@ -168,7 +168,7 @@ static bool fits_type(struct sar *q)
 	static const uint32_t users_only = 1u << CX_REGISTRATION | 1u << CX_RE_REGISTRATION | 1u << CX_USER_DEREGISTRATION |
 					   1u << CX_USER_DEREGISTRATION_STORE | 1u << CX_AUTHENTICATION_FAILURE |
 					   1u << CX_AUTHENTICATION_TIMEOUT;
-	bool user = q->s.pub < 0 || q->s.user.d.pub[q->s.pub].type == CX_PUBLIC_USER;
+	bool user = q->s.pub < 0 || q->s.user.d.pub[q->s.pub].type == IMS_PUBLIC_USER;
 	if (user || !(users_only >> q->q.type & 1))
 		return true;
 	q->s.r->rule = "services are not registered";
@@ -179,7 +179,7 @@ static bool fits_type(struct sar *q)
 static void fill(struct sar *q)
 {
 	struct request *r = q->s.r;
-	const struct cx_data *d = &q->s.user.d;
+	const struct ims_data *d = &q->s.user.d;
 	const struct avp_slot *restoration = &r->slots[SLOT_SAR_SCSCF_Restoration_Info];
 	q->q.device = q->s.priv < 0 ? 0 : d->priv[q->s.priv].device;
 	q->q.only_device = d->priv[0].device;

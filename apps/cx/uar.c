@@ -32,8 +32,8 @@ static void answer(struct uar *q, uint32_t result, bool experimental, enum what 
 // Barred: some other identity of its implicit set must not be (step 3).
 static bool is_barred(const struct uar *q)
 {
-	const struct cx_public *p = &q->s.user.d.pub[q->s.pub];
-	int other = cx_default_of(&q->s.user, p->set);
+	const struct ims_public *p = &q->s.user.d.pub[q->s.pub];
+	int other = ims_default_of(&q->s.user, p->set);
 	return p->barred && (other < 0 || q->s.user.d.pub[other].barred);
 }
 
@@ -41,7 +41,7 @@ static bool may_visit(const struct uar *q)
 {
 	const struct request *r = q->s.r;
 	const struct config *config = r->w->config;
-	const struct cx_data *d = &q->s.user.d;
+	const struct ims_data *d = &q->s.user.d;
 	struct slice network = request_slot(r, SLOT_UAR_Visited_Network_Identifier);
 	unsigned cnt = d->visited_cnt ? d->visited_cnt : config->ims_visited_cnt;
 	for (unsigned i = 0; i < cnt; i++)
@@ -72,12 +72,12 @@ static bool may_register(struct uar *q)
 // By the state of the identity (step 5).
 static void by_state(struct uar *q)
 {
-	const struct cx_state *state = &q->s.state;
+	const struct ims_state *state = &q->s.state;
 	uint8_t set = q->s.user.d.pub[q->s.pub].set;
 	bool leaves = q->type == DE_REGISTRATION;
-	if (cx_set_state(state, set) != CX_SET_NOT_REGISTERED) {
+	if (ims_set_state(state, set) != IMS_SET_NOT_REGISTERED) {
 		answer(q, leaves ? RESULT_SUCCESS : EXP_SUBSEQUENT_REGISTRATION, !leaves, SERVER);
-	} else if (leaves && cx_set_pending(state, set)) {
+	} else if (leaves && ims_set_pending(state, set)) {
 		answer(q, RESULT_SUCCESS, false, SERVER);
 	} else if (leaves) {
 		q->s.r->rule = "deregistration of an identity that is not registered";
@@ -118,7 +118,7 @@ void cx_uar(struct request *r)
 		request_answer_bad_value(r, SLOT_UAR_User_Authorization_Type);
 		return;
 	}
-	if (q.s.user.d.pub[q.s.pub].type != CX_PUBLIC_USER) {
+	if (q.s.user.d.pub[q.s.pub].type != IMS_PUBLIC_USER) {
 		r->rule = "services do not register";
 		request_answer(r, EXP_USER_UNKNOWN, true);
 		return;

@@ -49,14 +49,14 @@ const struct doc_reader cx_reader = {
 
 void cx_write_back(const struct cache *c, const struct cache_record *r, struct up_fields *f)
 {
-	static uint8_t row[CX_STATE_MAX];
+	static uint8_t row[IMS_STATE_MAX];
 	static char text[TEXT_MAX];
-	struct cx_state s;
+	struct ims_state s;
 	struct wr w = wr_of(row, sizeof(row));
-	cx_state_of(c, r, &s);
+	ims_state_of(c, r, &s);
 	if (!s.time_s)
 		return; // never one of ours
-	cx_state_put(&w, &s, true);
+	ims_state_put(&w, &s, true);
 	size_t len = BASE64_LEN(wr_len(&w));
 	if (w.err || len > TEXT_MAX)
 		return;

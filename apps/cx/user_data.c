@@ -14,7 +14,7 @@ struct names {
 	char imsi[16], msisdn[16], mnc[4];
 };
 
-static void names_of(const struct cx_user *u, unsigned priv, int first, struct names *out)
+static void names_of(const struct ims_user *u, unsigned priv, int first, struct names *out)
 {
 	struct slice *by = out->n.by_mark;
 	memset(&out->n, 0, sizeof out->n);
@@ -36,27 +36,27 @@ static void names_of(const struct cx_user *u, unsigned priv, int first, struct n
 		by[IMS_MARK_PUBLIC] = u->d.pub[first].identity;
 }
 
-static const struct cx_profile *profile_at(const struct cx_user *u, unsigned i)
+static const struct ims_profile *profile_at(const struct ims_user *u, unsigned i)
 {
 	return i < u->d.profile_cnt ? &u->d.profile[i] : NULL;
 }
 
 // ---- identities
 
-static void put_extension(struct wr *w, const struct cx_public *p)
+static void put_extension(struct wr *w, const struct ims_public *p)
 {
-	bool wildcard = p->type == CX_WILDCARDED_PSI || p->type == CX_WILDCARDED_USER;
-	if (p->type == CX_PUBLIC_USER && !p->display.len)
+	bool wildcard = p->type == IMS_WILDCARDED_PSI || p->type == IMS_WILDCARDED_USER;
+	if (p->type == IMS_PUBLIC_USER && !p->display.len)
 		return;
 	ims_put(w, "<Extension>");
 	ims_put_number(w, "IdentityType", p->type);
-	if (p->type == CX_WILDCARDED_PSI)
+	if (p->type == IMS_WILDCARDED_PSI)
 		ims_put_element(w, "WildcardedPSI", p->identity);
-	if (p->display.len || p->type == CX_WILDCARDED_USER) {
+	if (p->display.len || p->type == IMS_WILDCARDED_USER) {
 		ims_put(w, "<Extension>");
 		if (p->display.len)
 			ims_put_element(w, "DisplayName", p->display);
-		if (wildcard && p->type == CX_WILDCARDED_USER) {
+		if (wildcard && p->type == IMS_WILDCARDED_USER) {
 			ims_put(w, "<Extension>");
 			ims_put_element(w, "WildcardedIMPU", p->identity);
 			ims_put(w, "</Extension>");
@@ -66,7 +66,7 @@ static void put_extension(struct wr *w, const struct cx_public *p)
 	ims_put(w, "</Extension>");
 }
 
-static void put_identity(struct wr *w, const struct cx_public *p)
+static void put_identity(struct wr *w, const struct ims_public *p)
 {
 	ims_put(w, "<PublicIdentity>");
 	ims_put_number(w, "BarringIndication", p->barred);
@@ -76,7 +76,7 @@ static void put_identity(struct wr *w, const struct cx_public *p)
 }
 
 // Those of one profile, the set's default identity before all others.
-static void put_identities(struct wr *w, const struct cx_user *u, uint8_t set, unsigned profile, int first)
+static void put_identities(struct wr *w, const struct ims_user *u, uint8_t set, unsigned profile, int first)
 {
 	if (first >= 0 && u->d.pub[first].profile == profile)
 		put_identity(w, &u->d.pub[first]);
@@ -87,17 +87,17 @@ static void put_identities(struct wr *w, const struct cx_user *u, uint8_t set, u
 
 // ---- profiles
 
-static void put_profile(struct wr *w, const struct cache *c, const struct cx_user *u, uint8_t set, unsigned profile, int first,
+static void put_profile(struct wr *w, const struct cache *c, const struct ims_user *u, uint8_t set, unsigned profile, int first,
 			const struct names *n, uint32_t features)
 {
-	const struct cx_profile *p = profile_at(u, profile);
+	const struct ims_profile *p = profile_at(u, profile);
 	bool by_number = features & CX_SHARED_CRITERIA;
 	ims_put(w, "<ServiceProfile>");
 	put_identities(w, u, set, profile, first);
 	if (p)
-		ims_put_fragment(w, p->is_template ? cx_common_find(c, CX_TEMPLATE) : p->criteria, &n->n);
+		ims_put_fragment(w, p->is_template ? ims_common_find(c, IMS_TEMPLATE) : p->criteria, &n->n);
 	for (unsigned i = 0; p && !by_number && i < p->shared_cnt; i++)
-		ims_put_fragment(w, cx_common_find(c, p->shared[i]), &n->n);
+		ims_put_fragment(w, ims_common_find(c, p->shared[i]), &n->n);
 	if (p && by_number && p->shared_cnt) {
 		ims_put(w, "<Extension>");
 		for (unsigned i = 0; i < p->shared_cnt; i++)
@@ -107,7 +107,7 @@ static void put_profile(struct wr *w, const struct cache *c, const struct cx_use
 	ims_put(w, "</ServiceProfile>");
 }
 
-static bool uses(const struct cx_user *u, uint8_t set, unsigned profile)
+static bool uses(const struct ims_user *u, uint8_t set, unsigned profile)
 {
 	for (unsigned i = 0; i < u->d.pub_cnt; i++)
 		if (u->d.pub[i].set == set && u->d.pub[i].profile == profile)
@@ -115,10 +115,10 @@ static bool uses(const struct cx_user *u, uint8_t set, unsigned profile)
 	return false;
 }
 
-bool cx_user_data_write(struct wr *w, const struct cache *c, const struct cx_user *u, unsigned priv, uint8_t set,
+bool cx_user_data_write(struct wr *w, const struct cache *c, const struct ims_user *u, unsigned priv, uint8_t set,
 			uint32_t features)
 {
-	int first = cx_default_of(u, set);
+	int first = ims_default_of(u, set);
 	unsigned before = first < 0 ? 0 : u->d.pub[first].profile;
 	struct names n;
 	names_of(u, priv, first, &n);
@@ -126,27 +126,27 @@ bool cx_user_data_write(struct wr *w, const struct cache *c, const struct cx_use
 	ims_put_element(w, "PrivateID", u->d.priv[priv].identity);
 	// the default identity's profile first, so that it is the first identity of all
 	put_profile(w, c, u, set, before, first, &n, features);
-	for (unsigned i = 0; i < CX_PROFILES_MAX; i++)
+	for (unsigned i = 0; i < IMS_PROFILES_MAX; i++)
 		if (i != before && uses(u, set, i))
 			put_profile(w, c, u, set, i, first, &n, features);
 	ims_put(w, "</IMSSubscription>");
 	return !w->err;
 }
 
-static size_t profile_room(const struct cache *c, const struct cx_profile *p, const struct names *n)
+static size_t profile_room(const struct cache *c, const struct ims_profile *p, const struct names *n)
 {
 	size_t room = PROFILE_ROOM + p->shared_cnt * 64u;
-	room += ims_fragment_room(p->is_template ? cx_common_find(c, CX_TEMPLATE) : p->criteria, &n->n);
+	room += ims_fragment_room(p->is_template ? ims_common_find(c, IMS_TEMPLATE) : p->criteria, &n->n);
 	for (unsigned i = 0; i < p->shared_cnt; i++)
-		room += ims_fragment_room(cx_common_find(c, p->shared[i]), &n->n);
+		room += ims_fragment_room(ims_common_find(c, p->shared[i]), &n->n);
 	return room;
 }
 
-size_t cx_user_data_room(const struct cache *c, const struct cx_user *u, unsigned priv, uint8_t set)
+size_t cx_user_data_room(const struct cache *c, const struct ims_user *u, unsigned priv, uint8_t set)
 {
 	size_t room = HEAD_ROOM + 6 * 255;
 	struct names n;
-	names_of(u, priv, cx_default_of(u, set), &n);
+	names_of(u, priv, ims_default_of(u, set), &n);
 	for (unsigned i = 0; i < u->d.pub_cnt; i++)
 		if (u->d.pub[i].set == set)
 			room += IDENTITY_ROOM + 2 * ims_value_room(u->d.pub[i].identity) + ims_value_room(u->d.pub[i].display);

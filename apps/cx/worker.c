@@ -15,14 +15,14 @@
 static bool is_overtaken(const struct hss_request *q, const struct cx_row *row)
 {
 	const struct cache_record *r = cache_find(&q->w->cache, q->imsi);
-	struct cx_state now;
+	struct ims_state now;
 	if (!r)
 		return false; // deleted: the S-CSCF must hear of it
-	cx_state_of(&q->w->cache, r, &now);
+	ims_state_of(&q->w->cache, r, &now);
 	if (!slice_eq_nocase(now.host, q->host) || now.time_s <= row->time_s)
 		return false;
 	for (unsigned i = 0; i < now.pair_cnt; i++)
-		if (now.pair[i].device == row->device && now.pair[i].flags & CX_REGISTERED &&
+		if (now.pair[i].device == row->device && now.pair[i].flags & IMS_REGISTERED &&
 		    (row->set == CX_ALL_SETS || row->set == now.pair[i].set))
 			return true;
 	return false;
@@ -33,11 +33,11 @@ static bool is_overtaken(const struct hss_request *q, const struct cx_row *row)
 static void put_publics(const struct hss_request *q, const struct cx_row *row, struct wr *m)
 {
 	const struct cache_record *r = cache_find(&q->w->cache, q->imsi);
-	struct cx_user u;
-	if (!r || !cx_user_of(&q->w->cache, q->w->config, r, &u))
+	struct ims_user u;
+	if (!r || !ims_user_of(&q->w->cache, q->w->config, r, &u))
 		return;
 	for (unsigned i = 0; i < u.d.pub_cnt; i++)
-		if (u.d.pub[i].set == row->set || (row->set == CX_ALL_SETS && u.d.pub[i].type == CX_PUBLIC_USER))
+		if (u.d.pub[i].set == row->set || (row->set == CX_ALL_SETS && u.d.pub[i].type == IMS_PUBLIC_USER))
 			cx_put_text(m, AVP_CODE_Public_Identity, u.d.pub[i].identity);
 }
 
@@ -62,23 +62,23 @@ static bool compose_push(const struct hss_request *q, const struct cx_row *row, 
 {
 	const struct cache *c = &q->w->cache;
 	const struct cache_record *r = cache_find(c, q->imsi);
-	struct cx_user u;
-	struct cx_state now;
+	struct ims_user u;
+	struct ims_state now;
 	unsigned priv = 0;
-	if (!r || !cx_user_of(c, q->w->config, r, &u))
+	if (!r || !ims_user_of(c, q->w->config, r, &u))
 		return false;
-	cx_state_of(c, r, &now);
-	if (cx_set_state(&now, row->set) == CX_SET_NOT_REGISTERED || !slice_eq_nocase(now.host, q->host))
+	ims_state_of(c, r, &now);
+	if (ims_set_state(&now, row->set) == IMS_SET_NOT_REGISTERED || !slice_eq_nocase(now.host, q->host))
 		return false;
 	for (unsigned i = 0; i < u.d.priv_cnt; i++) {
-		const struct cx_pair *p = cx_pair_find(&now, u.d.priv[i].device, row->set);
-		if (p && p->flags & (CX_REGISTERED | CX_UNREGISTERED))
+		const struct ims_pair *p = ims_pair_find(&now, u.d.priv[i].device, row->set);
+		if (p && p->flags & (IMS_REGISTERED | IMS_UNREGISTERED))
 			priv = i;
 	}
 	hss_request_begin(q, m, CODE_PUSH, "ppr", u.d.priv[priv].identity);
 	bool fits = cx_put_user_data(m, c, &u, priv, row->set, 0);
 	cx_put_charging(m, &u, q->w->config);
-	if (row->reason & CX_PUSH_SECRET && u.d.priv[priv].scheme == CX_DIGEST)
+	if (row->reason & CX_PUSH_SECRET && u.d.priv[priv].scheme == IMS_DIGEST)
 		cx_put_digest(m, &u.d.priv[priv]);
 	if (!fits)
 		log_error("user_data_too_large", LOG_SLICE("user", u.d.priv[priv].identity));

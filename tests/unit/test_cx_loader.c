@@ -6,8 +6,8 @@
 // cmocka wants the three above
 #include <cmocka.h>
 #include "apps/apps.h"
-#include "apps/cx/user.h"
-#include "apps/cx/state.h"
+#include "apps/ims/user.h"
+#include "apps/ims/state.h"
 #include "tests/unit/loader_fixture.h"
 
 #define IMSI "001010000000001"
@@ -20,12 +20,12 @@ static void imsi_at(unsigned n, char out[16])
 	snprintf(out, 16, "0010100000%05u", n);
 }
 
-static enum change_status change(const char *imsi, uint16_t version, const struct cx_state *s, uint64_t key)
+static enum change_status change(const char *imsi, uint16_t version, const struct ims_state *s, uint64_t key)
 {
 	static uint64_t id = 100;
-	uint8_t body[CX_STATE_MAX + 64], state[CX_STATE_MAX];
+	uint8_t body[IMS_STATE_MAX + 64], state[IMS_STATE_MAX];
 	struct wr sw = wr_of(state, sizeof(state)), w = wr_of(body, sizeof(body));
-	cx_state_put(&sw, s, false);
+	ims_state_put(&sw, s, false);
 	const struct ipc_change c = {.imsi = imsi_of(imsi).v,
 				     .key = change_key(key, 301, 1, clock_wall_us()),
 				     .version = version,
@@ -38,14 +38,14 @@ static enum change_status change(const char *imsi, uint16_t version, const struc
 	return world_ack(id);
 }
 
-static struct cx_state registered(void)
+static struct ims_state registered(void)
 {
-	return (struct cx_state){.scscf = slice_str("sip:scscf.ims.mnc001.mcc001.3gppnetwork.org:6060"),
+	return (struct ims_state){.scscf = slice_str("sip:scscf.ims.mnc001.mcc001.3gppnetwork.org:6060"),
 				 .host = slice_str("scscf.ims.mnc001.mcc001.3gppnetwork.org"),
 				 .realm = slice_str("ims.mnc001.mcc001.3gppnetwork.org"),
 				 .time_s = 7,
 				 .pair_cnt = 1,
-				 .pair = {{CX_DEVICE_IMSI, 0, CX_REGISTERED}}};
+				 .pair = {{IMS_DEVICE_IMSI, 0, IMS_REGISTERED}}};
 }
 
 static uint64_t used(void)
@@ -54,12 +54,12 @@ static uint64_t used(void)
 	return world.l.header->blob_used;
 }
 
-static struct cx_state state_of(const char *imsi)
+static struct ims_state state_of(const char *imsi)
 {
-	struct cx_state s;
+	struct ims_state s;
 	const struct cache_record *r = cache_find(world.l.cache, imsi_of(imsi));
 	assert_non_null(r);
-	cx_state_of(world.l.cache, r, &s);
+	ims_state_of(world.l.cache, r, &s);
 	return s;
 }
 
@@ -86,7 +86,7 @@ static int teardown(void **state)
 // The target of issue "IMS registration": 48 octets beyond the record while registered, nothing while not.
 static void a_registered_user_costs_48_octets(void **state)
 {
-	const struct cx_state s = registered(), none = {.pair_cnt = 0};
+	const struct ims_state s = registered(), none = {.pair_cnt = 0};
 	char imsi[16];
 	(void)state;
 	uint64_t before = used();
@@ -98,7 +98,7 @@ static void a_registered_user_costs_48_octets(void **state)
 		assert_int_equal(change(imsi, 0, &s, n), CHANGE_DONE);
 	}
 	assert_in_range((used() - first) / (MANY - 1), 1, 48);
-	assert_int_equal(state_of(imsi).pair[0].flags, CX_REGISTERED);
+	assert_int_equal(state_of(imsi).pair[0].flags, IMS_REGISTERED);
 	for (unsigned n = 1; n <= MANY; n++) {
 		imsi_at(n, imsi);
 		assert_int_equal(change(imsi, 1, &none, 1000 + n), CHANGE_DONE);
@@ -111,25 +111,25 @@ static void a_registered_user_costs_48_octets(void **state)
 
 static void a_state_outlives_restarts(void **state)
 {
-	struct cx_state s = registered();
+	struct ims_state s = registered();
 	(void)state;
-	s.pair[0] = (struct cx_pair){CX_DEVICE_IMSI, 0, CX_REGISTERED | CX_PENDING};
+	s.pair[0] = (struct ims_pair){IMS_DEVICE_IMSI, 0, IMS_REGISTERED | IMS_PENDING};
 	assert_int_equal(change(IMSI, 0, &s, 1), CHANGE_DONE);
 	s.pair_cnt = 3;
-	s.pair[1] = (struct cx_pair){99, 4, CX_UNREGISTERED};
-	s.pair[2] = (struct cx_pair){99, 5, CX_REGISTERED};
+	s.pair[1] = (struct ims_pair){99, 4, IMS_UNREGISTERED};
+	s.pair[2] = (struct ims_pair){99, 5, IMS_REGISTERED};
 	s.restoration_cnt = 1;
-	s.restoration[0] = (struct cx_restoration){99, slice_str("12345678")};
+	s.restoration[0] = (struct ims_restoration){99, slice_str("12345678")};
 	assert_int_equal(change(IMSI, 1, &s, 2), CHANGE_DONE);
 	assert_int_equal(change(IMSI, 1, &s, 3), CHANGE_CONFLICT);
 	assert_int_equal(change(IMSI, 1, &s, 2), CHANGE_DUPLICATE);
 	for (unsigned i = 0; i < 3; i++) {
-		struct cx_state back = state_of(IMSI);
+		struct ims_state back = state_of(IMSI);
 		assert_true(slice_eq(back.scscf, s.scscf) && slice_eq(back.host, s.host) && slice_eq(back.realm, s.realm));
 		assert_int_equal(back.time_s, 7);
 		assert_int_equal(back.version, 2);
 		assert_int_equal(back.pair_cnt, 3);
-		assert_int_equal(back.pair[0].flags, CX_REGISTERED | CX_PENDING);
+		assert_int_equal(back.pair[0].flags, IMS_REGISTERED | IMS_PENDING);
 		assert_int_equal(back.pair[2].set, 5);
 		assert_true(slice_eq(back.restoration[0].avps, slice_str("12345678")));
 		if (i == 1)
@@ -150,18 +150,18 @@ static void put(const char *text)
 	assert_int_equal(world_call(++id, call), ADMIN_OK);
 }
 
-static const struct cache_record *found(const char *identity, struct cx_user *u)
+static const struct cache_record *found(const char *identity, struct ims_user *u)
 {
 	struct subject s;
 	bool wildcard;
 	int at;
 	assert_true(subject_read(strchr(identity, ':') ? SUBJECT_FORM_PUBLIC : SUBJECT_FORM_PRIVATE, slice_str(identity), &s));
-	return cx_find(world.l.cache, &config, &s, u, &at, &wildcard);
+	return ims_user_find(world.l.cache, &config, &s, u, &at, &wildcard);
 }
 
 static void identities_come_and_go_with_the_document(void **state)
 {
-	static struct cx_user u;
+	static struct ims_user u;
 	(void)state;
 	snprintf(config.ims_domain, sizeof(config.ims_domain), "ims.test");
 	snprintf(config.realm, sizeof(config.realm), "test");

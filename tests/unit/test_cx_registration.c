@@ -17,7 +17,7 @@
 #define SERVERS 2
 #define STEPS	200000
 
-static const uint32_t device_of[DEVICES] = {CX_DEVICE_IMSI, 77};
+static const uint32_t device_of[DEVICES] = {IMS_DEVICE_IMSI, 77};
 static const char *const server_name[SERVERS] = {"sip:a.test", "sip:b.test"};
 
 // ---- the model
@@ -166,14 +166,14 @@ static struct expected model_sar(struct model *m, int type, int device, int set,
 
 // ---- both side by side
 
-static void same_state(const struct model *m, const struct cx_state *s)
+static void same_state(const struct model *m, const struct ims_state *s)
 {
 	for (int d = 0; d < DEVICES; d++)
 		for (int k = 0; k < SETS; k++) {
-			const struct cx_pair *p = cx_pair_find(s, device_of[d], (uint8_t)k);
+			const struct ims_pair *p = ims_pair_find(s, device_of[d], (uint8_t)k);
 			unsigned flags = p ? p->flags : 0;
-			unsigned want = (m->registered[d][k] ? CX_REGISTERED : 0) | (m->unregistered[d][k] ? CX_UNREGISTERED : 0) |
-					(m->pending[d][k] ? CX_PENDING : 0);
+			unsigned want = (m->registered[d][k] ? IMS_REGISTERED : 0) | (m->unregistered[d][k] ? IMS_UNREGISTERED : 0) |
+					(m->pending[d][k] ? IMS_PENDING : 0);
 			assert_int_equal(flags, want);
 		}
 	assert_int_equal(s->scscf.len != 0, m->server >= 0);
@@ -182,20 +182,20 @@ static void same_state(const struct model *m, const struct cx_state *s)
 }
 
 // Through the octets of the row, as a state goes from one request to the next.
-static void through_the_row(struct cx_state *s)
+static void through_the_row(struct ims_state *s)
 {
-	static uint8_t row[2][CX_STATE_MAX];
+	static uint8_t row[2][IMS_STATE_MAX];
 	static unsigned which;
 	which ^= 1;
 	struct wr w = wr_of(row[which], sizeof row[which]);
 	uint32_t time_s = s->time_s;
-	cx_state_put(&w, s, false);
+	ims_state_put(&w, s, false);
 	assert_false(w.err);
-	assert_int_equal(wr_len(&w) == 0, cx_state_is_empty(s));
+	assert_int_equal(wr_len(&w) == 0, ims_state_is_empty(s));
 	if (wr_len(&w))
-		assert_true(cx_state_get(wr_done(&w), s));
+		assert_true(ims_state_get(wr_done(&w), s));
 	else
-		*s = (struct cx_state){.time_s = time_s};
+		*s = (struct ims_state){.time_s = time_s};
 	assert_int_equal(s->time_s, time_s);
 }
 
@@ -208,7 +208,7 @@ static void every_request_in_every_state(void **state)
 {
 	static const char info[] = "\0\0\2\x7f\xc0\0\0\x10\0\0\x28\xaf" "abcd";
 	static struct cx_decision d;
-	static struct cx_state now;
+	static struct ims_state now;
 	struct model m = {.server = -1};
 	unsigned seen[CX_ASSIGNMENT_CNT + 1] = {0}, taken = 0, rtrs = 0;
 	(void)state;
@@ -260,25 +260,25 @@ static void a_deregistration_tells_each_device(void **state)
 {
 	static struct cx_decision d;
 	(void)state;
-	struct cx_state s = {.scscf = slice_str("sip:a.test"),
+	struct ims_state s = {.scscf = slice_str("sip:a.test"),
 			     .host = slice_str("a.test"),
 			     .realm = slice_str("test"),
 			     .pair_cnt = 3,
-			     .pair = {{1, 0, CX_REGISTERED}, {77, 0, CX_REGISTERED}, {77, 1, CX_UNREGISTERED}}};
+			     .pair = {{1, 0, IMS_REGISTERED}, {77, 0, IMS_REGISTERED}, {77, 1, IMS_UNREGISTERED}}};
 	cx_deregister(&s, 0, -1, CX_PERMANENT_TERMINATION, 5, &d);
 	assert_int_equal(d.terminate_cnt, 2);
 	assert_int_equal(d.terminate[0].set, 0);
 	assert_int_equal(d.terminate[1].set, CX_ALL_SETS);
-	assert_true(d.changed && cx_state_is_empty(&d.next));
+	assert_true(d.changed && ims_state_is_empty(&d.next));
 	cx_deregister(&s, 77, -1, CX_PERMANENT_TERMINATION, 5, &d);
 	assert_int_equal(d.terminate_cnt, 1);
 	assert_int_equal(d.next.pair_cnt, 1);
 	cx_deregister(&s, 0, 0, CX_SERVER_CHANGE, 5, &d);
 	assert_int_equal(d.terminate_cnt, 2);
-	assert_int_equal(cx_set_state(&d.next, 1), CX_SET_UNREGISTERED);
+	assert_int_equal(ims_set_state(&d.next, 1), IMS_SET_UNREGISTERED);
 	cx_deregister(&s, 0, -1, CX_REMOVE_SCSCF, 5, &d);
 	assert_int_equal(d.terminate_cnt, 1);
-	assert_int_equal(cx_devices_of(&d.next, 0), 2);
+	assert_int_equal(ims_devices_of(&d.next, 0), 2);
 }
 
 static void a_request_replaces_what_it_says_itself(void **state)
@@ -316,24 +316,24 @@ static void a_request_replaces_what_it_says_itself(void **state)
 
 static void states_cut_anywhere(void **state)
 {
-	uint8_t row[CX_STATE_MAX];
-	static struct cx_state s, back;
+	uint8_t row[IMS_STATE_MAX];
+	static struct ims_state s, back;
 	struct guard g;
 	(void)state;
 	guard_init(&g, sizeof row);
-	s = (struct cx_state){.scscf = slice_str("sip:a.test"),
+	s = (struct ims_state){.scscf = slice_str("sip:a.test"),
 			      .host = slice_str("a.test"),
 			      .time_s = 9,
 			      .reassignment = true,
 			      .pair_cnt = 2,
-			      .pair = {{1, 0, CX_REGISTERED}, {9, 255, CX_PENDING}},
+			      .pair = {{1, 0, IMS_REGISTERED}, {9, 255, IMS_PENDING}},
 			      .restoration_cnt = 1,
 			      .restoration = {{9, slice_str("12345678")}}};
 	struct wr w = wr_of(row, sizeof row);
-	cx_state_put(&w, &s, false);
+	ims_state_put(&w, &s, false);
 	for (size_t len = 0; len <= wr_len(&w); len++) {
 		const uint8_t *cut = guard_copy(&g, row, len);
-		assert_int_equal(cx_state_get(slice_of(cut, len), &back), len == wr_len(&w));
+		assert_int_equal(ims_state_get(slice_of(cut, len), &back), len == wr_len(&w));
 		assert_int_equal(back.pair_cnt, len == wr_len(&w) ? 2 : 0);
 	}
 	guard_fini(&g);
@@ -341,48 +341,48 @@ static void states_cut_anywhere(void **state)
 
 static void data_cut_anywhere(void **state)
 {
-	static struct cx_data d, back;
+	static struct ims_data d, back;
 	uint8_t row[4096], ha1[16] = {1};
 	uint64_t hash[8];
 	struct guard g;
 	(void)state;
 	guard_init(&g, sizeof row);
-	d = (struct cx_data){
+	d = (struct ims_data){
 		.priv_cnt = 2,
 		.priv = {{.identity = slice_str("a@b")},
-			 {.identity = slice_str("c@d"), .scheme = CX_DIGEST, .realm = slice_str("d"), .ha1 = slice_of(ha1, 16)}},
+			 {.identity = slice_str("c@d"), .scheme = IMS_DIGEST, .realm = slice_str("d"), .ha1 = slice_of(ha1, 16)}},
 		.pub_cnt = 2,
 		.pub = {{.identity = slice_str("sip:a@b"), .set = 3, .barred = true, .profile = 1},
-			{.identity = slice_str("sip:l-!.*!@b"), .type = CX_WILDCARDED_PSI, .server = slice_str("sip:as")}},
+			{.identity = slice_str("sip:l-!.*!@b"), .type = IMS_WILDCARDED_PSI, .server = slice_str("sip:as")}},
 		.profile_cnt = 2,
 		.profile = {{.is_template = true}, {.criteria = slice_str("<x/>"), .shared = {7, 9}, .shared_cnt = 2}},
-		.charging = {[CX_PRIMARY_CCF] = slice_str("aaa://ccf")},
+		.charging = {[IMS_PRIMARY_CCF] = slice_str("aaa://ccf")},
 		.scscf = slice_str("sip:s"),
 		.capabilities = {.mandatory = {5}, .mandatory_cnt = 1},
 		.visited = {slice_str("v")},
 		.visited_cnt = 1,
 	};
 	struct wr w = wr_of(row, sizeof row);
-	cx_data_put(&w, &d);
+	ims_data_put(&w, &d);
 	assert_false(w.err);
 	for (size_t len = 0; len < wr_len(&w); len++) {
 		const uint8_t *cut = guard_copy(&g, row, len);
-		assert_false(cx_data_get(slice_of(cut, len), &back));
-		assert_int_equal(cx_data_identities(slice_of(cut, len), hash, 8), 0);
+		assert_false(ims_data_get(slice_of(cut, len), &back));
+		assert_int_equal(ims_data_identities(slice_of(cut, len), hash, 8), 0);
 	}
 	guard_fini(&g);
-	assert_true(cx_data_get(wr_done(&w), &back));
-	assert_int_equal(back.priv[1].scheme, CX_DIGEST);
+	assert_true(ims_data_get(wr_done(&w), &back));
+	assert_int_equal(back.priv[1].scheme, IMS_DIGEST);
 	assert_memory_equal(back.priv[1].ha1.p, ha1, 16);
 	assert_true(back.pub[0].barred && back.pub[0].set == 3 && back.pub[0].profile == 1);
 	assert_true(slice_eq(back.pub[1].server, slice_str("sip:as")));
 	assert_true(back.profile[0].is_template && back.profile[1].shared[1] == 9);
 	assert_true(slice_eq(back.profile[1].criteria, slice_str("<x/>")));
-	assert_true(slice_eq(back.charging[CX_PRIMARY_CCF], slice_str("aaa://ccf")));
+	assert_true(slice_eq(back.charging[IMS_PRIMARY_CCF], slice_str("aaa://ccf")));
 	assert_int_equal(back.capabilities.mandatory[0], 5);
-	assert_int_equal(cx_data_identities(wr_done(&w), hash, 8), 4);
-	assert_int_equal(hash[3], cx_wildcard_hash(slice_str("B")));
-	assert_int_equal(cx_data_identities(wr_done(&w), hash, 1), 1);
+	assert_int_equal(ims_data_identities(wr_done(&w), hash, 8), 4);
+	assert_int_equal(hash[3], ims_wildcard_hash(slice_str("B")));
+	assert_int_equal(ims_data_identities(wr_done(&w), hash, 1), 1);
 }
 
 static void rows_of_requests(void **state)

@@ -6,8 +6,8 @@
 // cmocka wants the three above
 #include <cmocka.h>
 #include "apps/apps.h"
-#include "apps/cx/state.h"
-#include "apps/cx/user.h"
+#include "apps/ims/state.h"
+#include "apps/ims/user.h"
 #include "lib/ims/fragment.h"
 #include "tests/support/worker_fixture.h"
 
@@ -183,7 +183,7 @@ static void user_data_that_does_not_fit_is_5012(void **state)
 	struct wr c = wr_of(common, sizeof common), w;
 	(void)state;
 	memset(text, IMS_MARK_PRIVATE, sizeof text);
-	cx_common_put(&c, CX_TEMPLATE, slice_of(text, sizeof text));
+	ims_common_put(&c, IMS_TEMPLATE, slice_of(text, sizeof text));
 	assert_int_equal(builder_common_set(f->b, app_cx, wr_done(&c)), 0);
 	begin(f, &w, SAR_);
 	put(&w, SAR_, slice_str(USER), slice_str(IMPU), 1);

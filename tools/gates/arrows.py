@@ -20,6 +20,7 @@ LIBS = {"lib/base", "lib/diameter", "lib/auth", "lib/ipc", "lib/document", "lib/
 BELOW = LIBS | {"cache", "config"}
 ROLE_HALF = "supervisor/role"  # role.c and sandbox.c: what every role links of the supervisor's folder
 DOCUMENTS = "apps/documents"  # documents.c: what is known of documents without any code of an application
+SHARED = {"apps/ims"}  # below the applications: what several of them read and decide alike
 ROLE = BELOW | {ROLE_HALF}
 LOADER_ROOMS = {"loader/store", "loader/document", "loader/commit", "loader/upstream", "loader/admin"}
 MAY_USE = {
@@ -65,8 +66,10 @@ def may_use(source, target):
     a, b = folder_of(source), folder_of(target)
     if a == b:
         return True
+    if a in SHARED:
+        return b in BELOW
     if a.startswith("apps/"):
-        return b in MAY_USE["apps"] | {"apps"}
+        return b in MAY_USE["apps"] | {"apps"} | SHARED
     if b == "apps":  # main.c hands the table down
         return os.path.basename(source) == "main.c"
     if b.startswith("apps/") and b != DOCUMENTS:  # the table names the applications; nobody else does

@@ -1,10 +1,10 @@
 // See user.h. Owns nothing.
-#include "apps/cx/user.h"
+#include "apps/ims/user.h"
 #include "apps/apps.h"
-#include "apps/cx/state.h"
+#include "apps/ims/state.h"
 #include "lib/ims/wildcard.h"
 
-bool cx_domain_is_ours(const struct config *config, struct slice domain)
+bool ims_domain_is_ours(const struct config *config, struct slice domain)
 {
 	// both are in lower case
 	return slice_eq(domain, slice_str(config->ims_domain)) || config_realm_served(config, domain);
@@ -13,7 +13,7 @@ bool cx_domain_is_ours(const struct config *config, struct slice domain)
 // ---- computed identities
 
 // Keeps the parts one behind the other in the user's text: every request does this, so no printf.
-static struct slice keep(struct cx_user *u, struct slice prefix, struct slice digits, struct slice domain)
+static struct slice keep(struct ims_user *u, struct slice prefix, struct slice digits, struct slice domain)
 {
 	uint8_t *at = (uint8_t *)u->text + u->text_len;
 	struct wr w = wr_of(at, sizeof u->text - u->text_len);
@@ -29,15 +29,15 @@ static struct slice keep(struct cx_user *u, struct slice prefix, struct slice di
 	return wr_done(&w);
 }
 
-static void add_public(struct cx_user *u, struct slice identity, bool barred)
+static void add_public(struct ims_user *u, struct slice identity, bool barred)
 {
-	if (identity.len && u->d.pub_cnt < CX_PUBLICS_MAX)
-		u->d.pub[u->d.pub_cnt++] = (struct cx_public){.identity = identity, .barred = barred};
+	if (identity.len && u->d.pub_cnt < IMS_PUBLICS_MAX)
+		u->d.pub[u->d.pub_cnt++] = (struct ims_public){.identity = identity, .barred = barred};
 }
 
 // The identity of the IMSI; for each MSISDN a SIP and a tel URI. All are one implicit registration set; those of an MSISDN
 // come before a barred one of the IMSI, so that one of them is the default identity.
-static void compute_publics(struct cx_user *u, const struct config *config, struct slice imsi)
+static void compute_publics(struct ims_user *u, const struct config *config, struct slice imsi)
 {
 	char digits[16];
 	bool barred = config->ims_bar_imsi && u->rec->msisdn[0].v;
@@ -55,20 +55,20 @@ static void compute_publics(struct cx_user *u, const struct config *config, stru
 		add_public(u, own, true);
 }
 
-static void compute_private(struct cx_user *u, struct slice imsi)
+static void compute_private(struct ims_user *u, struct slice imsi)
 {
 	struct slice identity = keep(u, (struct slice){0}, imsi, u->domain);
 	if (identity.len)
-		u->d.priv[u->d.priv_cnt++] = (struct cx_private){.identity = identity, .device = CX_DEVICE_IMSI};
+		u->d.priv[u->d.priv_cnt++] = (struct ims_private){.identity = identity, .device = IMS_DEVICE_IMSI};
 }
 
-bool cx_user_of(const struct cache *c, const struct config *config, const struct cache_record *r, struct cx_user *u)
+bool ims_user_of(const struct cache *c, const struct config *config, const struct cache_record *r, struct ims_user *u)
 {
-	bool said = cx_data_of(c, r, &u->d);
-	return cx_user_fill(config, r, said, u);
+	bool said = ims_data_of(c, r, &u->d);
+	return ims_user_fill(config, r, said, u);
 }
 
-bool cx_user_fill(const struct config *config, const struct cache_record *r, bool said, struct cx_user *u)
+bool ims_user_fill(const struct config *config, const struct cache_record *r, bool said, struct ims_user *u)
 {
 	u->rec = r;
 	u->text_len = 0;
@@ -82,15 +82,15 @@ bool cx_user_fill(const struct config *config, const struct cache_record *r, boo
 	if (u->computed && !(no_key && !said))
 		compute_publics(u, config, imsi);
 	if (u->d.profile_cnt == 0)
-		u->d.profile[u->d.profile_cnt++] = (struct cx_profile){.is_template = true};
+		u->d.profile[u->d.profile_cnt++] = (struct ims_profile){.is_template = true};
 	return u->d.priv_cnt && u->d.pub_cnt;
 }
 
 // ---- from an identity to its subscription
 
-static bool is_wildcard(const struct cx_public *p)
+static bool is_wildcard(const struct ims_public *p)
 {
-	return p->type == CX_WILDCARDED_PSI || p->type == CX_WILDCARDED_USER;
+	return p->type == IMS_WILDCARDED_PSI || p->type == IMS_WILDCARDED_USER;
 }
 
 static bool same_identity(enum subject_form form, struct slice spelling, const struct subject *s)
@@ -100,22 +100,22 @@ static bool same_identity(enum subject_form form, struct slice spelling, const s
 }
 
 // Whether the identity is one of those that follow from this record's numbers.
-static bool follows_from(const struct cx_user *u, const struct config *config, const struct subject *s)
+static bool follows_from(const struct ims_user *u, const struct config *config, const struct subject *s)
 {
 	if (!s->digits)
 		return false;
-	if (s->domain && !cx_domain_is_ours(config, subject_domain(s)))
+	if (s->domain && !ims_domain_is_ours(config, subject_domain(s)))
 		return false;
 	return (!s->phone && u->rec->imsi.v == s->digits && s->domain) ||
 	       (s->type == SUBJECT_PUBLIC && (u->rec->msisdn[0].v == s->digits || u->rec->msisdn[1].v == s->digits));
 }
 
-int cx_private_at(const struct cx_user *u, const struct config *config, const struct subject *s)
+int ims_private_at(const struct ims_user *u, const struct config *config, const struct subject *s)
 {
-	bool own = u->d.priv_cnt == 1 && u->d.priv[0].device == CX_DEVICE_IMSI;
+	bool own = u->d.priv_cnt == 1 && u->d.priv[0].device == IMS_DEVICE_IMSI;
 	if (own) {
 		bool imsi = s->digits == u->rec->imsi.v && !s->phone;
-		return imsi && (!s->domain || cx_domain_is_ours(config, subject_domain(s))) ? 0 : -1;
+		return imsi && (!s->domain || ims_domain_is_ours(config, subject_domain(s))) ? 0 : -1;
 	}
 	for (unsigned i = 0; i < u->d.priv_cnt; i++)
 		if (same_identity(SUBJECT_FORM_PRIVATE, u->d.priv[i].identity, s))
@@ -124,7 +124,7 @@ int cx_private_at(const struct cx_user *u, const struct config *config, const st
 }
 
 // Of the computed ones: the SIP or tel URI of the same number.
-static int computed_at(const struct cx_user *u, const struct subject *s)
+static int computed_at(const struct ims_user *u, const struct subject *s)
 {
 	bool imsi = !s->phone && s->digits == u->rec->imsi.v, tel = s->len > 4 && memcmp(s->text, "tel:", 4) == 0;
 	char digits[16];
@@ -139,7 +139,7 @@ static int computed_at(const struct cx_user *u, const struct subject *s)
 	return -1;
 }
 
-int cx_public_at(const struct cx_user *u, const struct config *config, const struct subject *s)
+int ims_public_at(const struct ims_user *u, const struct config *config, const struct subject *s)
 {
 	if (u->computed)
 		return follows_from(u, config, s) ? computed_at(u, s) : -1;
@@ -149,7 +149,7 @@ int cx_public_at(const struct cx_user *u, const struct config *config, const str
 	return -1;
 }
 
-static int wildcard_at(const struct cx_user *u, const struct subject *s)
+static int wildcard_at(const struct ims_user *u, const struct subject *s)
 {
 	for (unsigned i = 0; i < u->d.pub_cnt; i++)
 		if (is_wildcard(&u->d.pub[i]) && ims_wildcard_match(u->d.pub[i].identity, subject_text(s)))
@@ -157,29 +157,29 @@ static int wildcard_at(const struct cx_user *u, const struct subject *s)
 	return -1;
 }
 
-static int place_of(const struct cx_user *u, const struct config *config, const struct subject *s)
+static int place_of(const struct ims_user *u, const struct config *config, const struct subject *s)
 {
-	return s->type == SUBJECT_PRIVATE ? cx_private_at(u, config, s) : cx_public_at(u, config, s);
+	return s->type == SUBJECT_PRIVATE ? ims_private_at(u, config, s) : ims_public_at(u, config, s);
 }
 
 struct search {
 	const struct cache *c;
 	const struct config *config;
 	const struct subject *s;
-	struct cx_user *u;
+	struct ims_user *u;
 	int at;
 };
 
 static bool owns(void *ctx, const struct cache_record *r)
 {
 	struct search *q = ctx;
-	return cx_user_of(q->c, q->config, r, q->u) && (q->at = place_of(q->u, q->config, q->s)) >= 0;
+	return ims_user_of(q->c, q->config, r, q->u) && (q->at = place_of(q->u, q->config, q->s)) >= 0;
 }
 
 static bool owns_wildcard(void *ctx, const struct cache_record *r)
 {
 	struct search *q = ctx;
-	return cx_user_of(q->c, q->config, r, q->u) && (q->at = wildcard_at(q->u, q->s)) >= 0;
+	return ims_user_of(q->c, q->config, r, q->u) && (q->at = wildcard_at(q->u, q->s)) >= 0;
 }
 
 static const struct cache_record *find_by_number(struct search *q)
@@ -192,8 +192,8 @@ static const struct cache_record *find_by_number(struct search *q)
 	return r && owns(q, r) ? r : NULL;
 }
 
-const struct cache_record *cx_find(const struct cache *c, const struct config *config, const struct subject *s,
-				   struct cx_user *u, int *at, bool *wildcard)
+const struct cache_record *ims_user_find(const struct cache *c, const struct config *config, const struct subject *s,
+				   struct ims_user *u, int *at, bool *wildcard)
 {
 	struct search q = {.c = c, .config = config, .s = s, .u = u};
 	const struct cache_record *r = NULL;
@@ -201,23 +201,23 @@ const struct cache_record *cx_find(const struct cache *c, const struct config *c
 	*wildcard = false;
 	if (s->type == SUBJECT_IMSI || s->type == SUBJECT_MSISDN) {
 		r = s->type == SUBJECT_IMSI ? cache_find(c, subject_imsi(s)) : cache_find_msisdn(c, subject_msisdn(s));
-		return r && cx_user_of(c, config, r, u) ? r : NULL;
+		return r && ims_user_of(c, config, r, u) ? r : NULL;
 	}
 	if (s->type != SUBJECT_PRIVATE && s->type != SUBJECT_PUBLIC)
 		return NULL;
-	if (s->digits && (!s->domain || cx_domain_is_ours(config, subject_domain(s))))
+	if (s->digits && (!s->domain || ims_domain_is_ours(config, subject_domain(s))))
 		r = find_by_number(&q);
 	if (!r)
 		r = cache_find_identity(c, s->hash, owns, &q);
 	if (!r && s->type == SUBJECT_PUBLIC && s->domain) {
-		r = cache_find_identity(c, cx_wildcard_hash(subject_domain(s)), owns_wildcard, &q);
+		r = cache_find_identity(c, ims_wildcard_hash(subject_domain(s)), owns_wildcard, &q);
 		*wildcard = r != NULL;
 	}
 	*at = r ? q.at : -1;
 	return r;
 }
 
-struct slice cx_private_of(const struct cx_user *u, uint32_t device)
+struct slice ims_private_of(const struct ims_user *u, uint32_t device)
 {
 	for (unsigned i = 0; i < u->d.priv_cnt; i++)
 		if (u->d.priv[i].device == device)
@@ -225,11 +225,11 @@ struct slice cx_private_of(const struct cx_user *u, uint32_t device)
 	return u->d.priv_cnt ? u->d.priv[0].identity : (struct slice){0};
 }
 
-int cx_default_of(const struct cx_user *u, uint8_t set)
+int ims_default_of(const struct ims_user *u, uint8_t set)
 {
 	int first = -1;
 	for (unsigned i = 0; i < u->d.pub_cnt; i++) {
-		const struct cx_public *p = &u->d.pub[i];
+		const struct ims_public *p = &u->d.pub[i];
 		if (p->set != set || is_wildcard(p))
 			continue;
 		if (p->first && !p->barred)
@@ -242,7 +242,7 @@ int cx_default_of(const struct cx_user *u, uint8_t set)
 
 // ---- what the loader publishes for all: number, length, octets of each fragment
 
-struct slice cx_common_find(const struct cache *c, uint32_t number)
+struct slice ims_common_find(const struct cache *c, uint32_t number)
 {
 	struct rd r = rd_slice(cache_common_get(c, app_cx));
 	while (rd_left(&r) && !r.err) {
@@ -254,7 +254,7 @@ struct slice cx_common_find(const struct cache *c, uint32_t number)
 	return (struct slice){0};
 }
 
-void cx_common_put(struct wr *w, uint32_t number, struct slice criteria)
+void ims_common_put(struct wr *w, uint32_t number, struct slice criteria)
 {
 	wr_u32(w, number);
 	wr_blob32(w, criteria);

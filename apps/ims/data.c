@@ -1,8 +1,8 @@
 // Writes and reads the octets of an IMS subscription (data.h). Pure.
-#include "apps/cx/data.h"
+#include "apps/ims/data.h"
 #include <stddef.h>
 #include "apps/apps.h"
-#include "apps/cx/state.h"
+#include "apps/ims/state.h"
 
 #define VERSION_1 1
 #define FIXED_MAX (14u << 10) // octets of all but the filter criteria
@@ -24,14 +24,14 @@ static struct slice get_text(struct rd *r)
 
 // ---- private identities
 
-static void put_privates(struct wr *w, const struct cx_data *d)
+static void put_privates(struct wr *w, const struct ims_data *d)
 {
 	wr_u8(w, (uint8_t)d->priv_cnt);
 	for (unsigned i = 0; i < d->priv_cnt; i++) {
-		const struct cx_private *p = &d->priv[i];
+		const struct ims_private *p = &d->priv[i];
 		wr_u8(w, p->scheme);
 		put_text(w, p->identity);
-		if (p->scheme == CX_DIGEST) {
+		if (p->scheme == IMS_DIGEST) {
 			put_text(w, p->realm);
 			if (p->ha1.len != 16)
 				w->err = true;
@@ -40,17 +40,17 @@ static void put_privates(struct wr *w, const struct cx_data *d)
 	}
 }
 
-static bool get_privates(struct rd *r, struct cx_data *d)
+static bool get_privates(struct rd *r, struct ims_data *d)
 {
 	unsigned n = rd_u8(r);
 	for (; !r->err && d->priv_cnt < n; d->priv_cnt++) {
-		if (d->priv_cnt == CX_PRIVATES_MAX)
+		if (d->priv_cnt == IMS_PRIVATES_MAX)
 			return false;
-		struct cx_private *p = &d->priv[d->priv_cnt];
-		*p = (struct cx_private){.scheme = rd_u8(r)};
+		struct ims_private *p = &d->priv[d->priv_cnt];
+		*p = (struct ims_private){.scheme = rd_u8(r)};
 		p->identity = get_text(r);
-		p->device = cx_device_of(p->identity);
-		if (p->scheme == CX_DIGEST) {
+		p->device = ims_device_of(p->identity);
+		if (p->scheme == IMS_DIGEST) {
 			p->realm = get_text(r);
 			p->ha1 = rd_bytes(r, 16);
 		}
@@ -60,11 +60,11 @@ static bool get_privates(struct rd *r, struct cx_data *d)
 
 // ---- public identities
 
-static void put_publics(struct wr *w, const struct cx_data *d)
+static void put_publics(struct wr *w, const struct ims_data *d)
 {
 	wr_u8(w, (uint8_t)d->pub_cnt);
 	for (unsigned i = 0; i < d->pub_cnt; i++) {
-		const struct cx_public *p = &d->pub[i];
+		const struct ims_public *p = &d->pub[i];
 		wr_u8(w, p->set);
 		wr_u8(w, (uint8_t)((p->barred ? PUBLIC_BARRED : 0) | (p->first ? PUBLIC_FIRST : 0) | p->type << 4));
 		wr_u8(w, p->profile);
@@ -74,14 +74,14 @@ static void put_publics(struct wr *w, const struct cx_data *d)
 	}
 }
 
-static bool get_publics(struct rd *r, struct cx_data *d)
+static bool get_publics(struct rd *r, struct ims_data *d)
 {
 	unsigned n = rd_u8(r);
 	for (; !r->err && d->pub_cnt < n; d->pub_cnt++) {
-		if (d->pub_cnt == CX_PUBLICS_MAX)
+		if (d->pub_cnt == IMS_PUBLICS_MAX)
 			return false;
-		struct cx_public *p = &d->pub[d->pub_cnt];
-		*p = (struct cx_public){.set = rd_u8(r)};
+		struct ims_public *p = &d->pub[d->pub_cnt];
+		*p = (struct ims_public){.set = rd_u8(r)};
 		uint8_t flags = rd_u8(r);
 		p->barred = flags & PUBLIC_BARRED;
 		p->first = flags & PUBLIC_FIRST;
@@ -115,11 +115,11 @@ static unsigned get_numbers(struct rd *r, uint32_t *v, unsigned max)
 	return r->err ? 0 : n;
 }
 
-static void put_fixed(struct wr *w, const struct cx_data *d)
+static void put_fixed(struct wr *w, const struct ims_data *d)
 {
 	put_privates(w, d);
 	put_publics(w, d);
-	for (unsigned i = 0; i < CX_CHARGING_CNT; i++)
+	for (unsigned i = 0; i < IMS_CHARGING_CNT; i++)
 		put_text(w, d->charging[i]);
 	put_text(w, d->scscf);
 	put_numbers(w, d->capabilities.mandatory, d->capabilities.mandatory_cnt);
@@ -134,28 +134,28 @@ static void put_fixed(struct wr *w, const struct cx_data *d)
 	}
 }
 
-static bool get_fixed(struct rd *r, struct cx_data *d)
+static bool get_fixed(struct rd *r, struct ims_data *d)
 {
 	if (!get_privates(r, d) || !get_publics(r, d))
 		return false;
-	for (unsigned i = 0; i < CX_CHARGING_CNT; i++)
+	for (unsigned i = 0; i < IMS_CHARGING_CNT; i++)
 		d->charging[i] = get_text(r);
 	d->scscf = get_text(r);
-	d->capabilities.mandatory_cnt = get_numbers(r, d->capabilities.mandatory, CX_CAPABILITIES_MAX);
-	d->capabilities.optional_cnt = get_numbers(r, d->capabilities.optional, CX_CAPABILITIES_MAX);
+	d->capabilities.mandatory_cnt = get_numbers(r, d->capabilities.mandatory, IMS_CAPABILITIES_MAX);
+	d->capabilities.optional_cnt = get_numbers(r, d->capabilities.optional, IMS_CAPABILITIES_MAX);
 	d->visited_cnt = rd_u8(r);
-	for (unsigned i = 0; i < d->visited_cnt && i < CX_VISITED_MAX; i++)
+	for (unsigned i = 0; i < d->visited_cnt && i < IMS_VISITED_MAX; i++)
 		d->visited[i] = get_text(r);
 	d->profile_cnt = rd_u8(r);
-	for (unsigned i = 0; i < d->profile_cnt && i < CX_PROFILES_MAX; i++) {
+	for (unsigned i = 0; i < d->profile_cnt && i < IMS_PROFILES_MAX; i++) {
 		d->profile[i].criteria = (struct slice){0};
 		d->profile[i].is_template = rd_u8(r);
-		d->profile[i].shared_cnt = get_numbers(r, d->profile[i].shared, CX_SHARED_SETS_MAX);
+		d->profile[i].shared_cnt = get_numbers(r, d->profile[i].shared, IMS_SHARED_SETS_MAX);
 	}
-	return !r->err && d->visited_cnt <= CX_VISITED_MAX && d->profile_cnt <= CX_PROFILES_MAX;
+	return !r->err && d->visited_cnt <= IMS_VISITED_MAX && d->profile_cnt <= IMS_PROFILES_MAX;
 }
 
-static void data_clear(struct cx_data *d)
+static void data_clear(struct ims_data *d)
 {
 	d->priv_cnt = d->pub_cnt = d->profile_cnt = d->visited_cnt = 0;
 	d->scscf = (struct slice){0};
@@ -163,7 +163,7 @@ static void data_clear(struct cx_data *d)
 	d->capabilities.mandatory_cnt = d->capabilities.optional_cnt = 0;
 }
 
-void cx_data_put(struct wr *w, const struct cx_data *d)
+void ims_data_put(struct wr *w, const struct ims_data *d)
 {
 	uint8_t fixed[FIXED_MAX];
 	struct wr f = wr_of(fixed, sizeof fixed);
@@ -183,7 +183,7 @@ static bool get_head(struct rd *r, struct slice *fixed)
 	return !r->err && version == VERSION_1;
 }
 
-bool cx_data_get(struct slice body, struct cx_data *out)
+bool ims_data_get(struct slice body, struct ims_data *out)
 {
 	struct rd r = rd_slice(body), f;
 	struct slice fixed;
@@ -199,13 +199,13 @@ bool cx_data_get(struct slice body, struct cx_data *out)
 	return false;
 }
 
-bool cx_data_pack(struct builder *b, struct cache_state *s, uint8_t *buf)
+bool ims_data_pack(struct builder *b, struct cache_state *s, uint8_t *buf)
 {
-	struct cx_data d;
+	struct ims_data d;
 	struct rd r = rd_slice(s->body);
 	struct slice fixed;
 	(void)buf;
-	if (!cx_data_get(s->body, &d) || !get_head(&r, &fixed))
+	if (!ims_data_get(s->body, &d) || !get_head(&r, &fixed))
 		return false;
 	s->shared_cnt = d.profile_cnt;
 	for (unsigned i = 0; i < d.profile_cnt; i++) {
@@ -217,7 +217,7 @@ bool cx_data_pack(struct builder *b, struct cache_state *s, uint8_t *buf)
 	return true;
 }
 
-bool cx_data_of(const struct cache *c, const struct cache_record *r, struct cx_data *out)
+bool ims_data_of(const struct cache *c, const struct cache_record *r, struct ims_data *out)
 {
 	struct cache_state s;
 	if (!cache_state_of_kind(c, r, app_cx, CACHE_DATA, &s)) {
@@ -238,12 +238,12 @@ bool cx_data_of(const struct cache *c, const struct cache_record *r, struct cx_d
 
 // ---- identities
 
-uint64_t cx_wildcard_hash(struct slice domain)
+uint64_t ims_wildcard_hash(struct slice domain)
 {
 	return ident_hash(ident_hash_bytes(domain, true) ^ 0x77696c6463617264ull); // "wildcard"
 }
 
-struct slice cx_wildcard_domain(struct slice identity)
+struct slice ims_wildcard_domain(struct slice identity)
 {
 	for (uint32_t i = identity.len; i > 0; i--)
 		if (identity.p[i - 1] == '@')
@@ -251,19 +251,19 @@ struct slice cx_wildcard_domain(struct slice identity)
 	return (struct slice){0};
 }
 
-unsigned cx_data_identities(struct slice row, uint64_t *hash, unsigned max)
+unsigned ims_data_identities(struct slice row, uint64_t *hash, unsigned max)
 {
-	struct cx_data d;
+	struct ims_data d;
 	struct subject s;
 	unsigned n = 0;
-	if (!cx_data_get(row, &d))
+	if (!ims_data_get(row, &d))
 		return 0;
 	for (unsigned i = 0; i < d.priv_cnt && n < max; i++)
 		if (subject_read(SUBJECT_FORM_PRIVATE, d.priv[i].identity, &s))
 			hash[n++] = s.hash;
 	for (unsigned i = 0; i < d.pub_cnt && n < max; i++)
-		if (d.pub[i].type == CX_WILDCARDED_PSI || d.pub[i].type == CX_WILDCARDED_USER)
-			hash[n++] = cx_wildcard_hash(cx_wildcard_domain(d.pub[i].identity));
+		if (d.pub[i].type == IMS_WILDCARDED_PSI || d.pub[i].type == IMS_WILDCARDED_USER)
+			hash[n++] = ims_wildcard_hash(ims_wildcard_domain(d.pub[i].identity));
 		else if (subject_read(SUBJECT_FORM_PUBLIC, d.pub[i].identity, &s))
 			hash[n++] = s.hash;
 	return n;
