@@ -138,41 +138,15 @@ static const struct cache_record *find(struct cx_subject *s, const struct subjec
 	return ims_user_find(&s->r->w->cache, s->r->w->config, id, &s->user, at, wildcard);
 }
 
-// Does the pattern stand for the whole text? * is any number of octets. Linear: only the last * is tried again.
-static bool matches(const char *pattern, struct slice text)
-{
-	const char *star = NULL;
-	uint32_t i = 0, again = 0;
-	while (i < text.len) {
-		if (*pattern == '*') {
-			star = ++pattern;
-			again = i;
-		} else if (*pattern == (char)text.p[i]) {
-			pattern++;
-			i++;
-		} else if (star) {
-			pattern = star;
-			i = ++again;
-		} else {
-			return false;
-		}
-	}
-	while (*pattern == '*')
-		pattern++;
-	return *pattern == 0;
-}
-
 // Another HSS serves the user (Dx): the answer names it. false: none does.
 static bool redirected(struct request *r, const struct subject *id)
 {
-	const struct config *config = r->w->config;
-	for (unsigned i = 0; id->len && i < config->ims_redirect_cnt; i++)
-		if (matches(config->ims_redirect[i].identity, subject_text(id))) {
-			r->rule = "ims.redirect";
-			request_redirect(r, slice_str(config->ims_redirect[i].host));
-			return true;
-		}
-	return false;
+	struct slice host = ims_redirect_of(r->w->config, id);
+	if (!host.len)
+		return false;
+	r->rule = "ims.redirect";
+	request_redirect(r, host);
+	return true;
 }
 
 // Not found: its subscriber may have been added a moment ago. The IMSI is what one of the identities says.

@@ -1,45 +1,12 @@
 // See user_data.h: which identities and which filter criteria the profile of a set holds, in the order of the schema.
 // lib/ims/fragment.h writes the text.
 #include "apps/cx/user_data.h"
+#include "apps/ims/criteria.h"
 #include "lib/ims/fragment.h"
-#include <ctype.h>
 
 #define HEAD_ROOM     512 // elements around all
 #define IDENTITY_ROOM 512 // elements around one identity
 #define PROFILE_ROOM  128
-
-// What placeholders stand for, and the memory of what is made for it.
-struct names {
-	struct ims_names n;
-	char imsi[16], msisdn[16], mnc[4];
-};
-
-static void names_of(const struct ims_user *u, unsigned priv, int first, struct names *out)
-{
-	struct slice *by = out->n.by_mark;
-	memset(&out->n, 0, sizeof out->n);
-	by[IMS_MARK_IMSI] = slice_of(out->imsi, imsi_text(u->rec->imsi, out->imsi));
-	if (u->rec->msisdn[0].v)
-		by[IMS_MARK_MSISDN] = slice_of(out->msisdn, msisdn_text(u->rec->msisdn[0], out->msisdn));
-	by[IMS_MARK_DOMAIN] = u->domain;
-	by[IMS_MARK_MCC] = slice_of(out->imsi, 3);
-	// how long it is the domain says where it is that of TS 23.003; else two digits, with a 0 before
-	const char *in_domain = memmem(u->domain.p, u->domain.len, "mnc", 3);
-	if (in_domain && (size_t)(in_domain - (const char *)u->domain.p) + 6 <= u->domain.len && isdigit((uint8_t)in_domain[3]) &&
-	    isdigit((uint8_t)in_domain[4]) && isdigit((uint8_t)in_domain[5]))
-		memcpy(out->mnc, in_domain + 3, 3);
-	else
-		memcpy(out->mnc, (const char[]){'0', out->imsi[3], out->imsi[4]}, 3);
-	by[IMS_MARK_MNC] = slice_of(out->mnc, 3);
-	by[IMS_MARK_PRIVATE] = u->d.priv[priv].identity;
-	if (first >= 0)
-		by[IMS_MARK_PUBLIC] = u->d.pub[first].identity;
-}
-
-static const struct ims_profile *profile_at(const struct ims_user *u, unsigned i)
-{
-	return i < u->d.profile_cnt ? &u->d.profile[i] : NULL;
-}
 
 // ---- identities
 
@@ -88,16 +55,14 @@ static void put_identities(struct wr *w, const struct ims_user *u, uint8_t set, 
 // ---- profiles
 
 static void put_profile(struct wr *w, const struct cache *c, const struct ims_user *u, uint8_t set, unsigned profile, int first,
-			const struct names *n, uint32_t features)
+			const struct ims_user_names *n, uint32_t features)
 {
-	const struct ims_profile *p = profile_at(u, profile);
+	const struct ims_profile *p = ims_profile_at(u, profile);
 	bool by_number = features & CX_SHARED_CRITERIA;
 	ims_put(w, "<ServiceProfile>");
 	put_identities(w, u, set, profile, first);
-	if (p)
-		ims_put_fragment(w, p->is_template ? ims_common_find(c, IMS_TEMPLATE) : p->criteria, &n->n);
-	for (unsigned i = 0; p && !by_number && i < p->shared_cnt; i++)
-		ims_put_fragment(w, ims_common_find(c, p->shared[i]), &n->n);
+	for (unsigned i = 0; p && i < 1 + (by_number ? 0 : p->shared_cnt); i++)
+		ims_put_fragment(w, ims_criteria_at(c, p, i), &n->n);
 	if (p && by_number && p->shared_cnt) {
 		ims_put(w, "<Extension>");
 		for (unsigned i = 0; i < p->shared_cnt; i++)
@@ -120,8 +85,8 @@ bool cx_user_data_write(struct wr *w, const struct cache *c, const struct ims_us
 {
 	int first = ims_default_of(u, set);
 	unsigned before = first < 0 ? 0 : u->d.pub[first].profile;
-	struct names n;
-	names_of(u, priv, first, &n);
+	struct ims_user_names n;
+	ims_user_names(u, priv, first, &n);
 	ims_put(w, "<?xml version=\"1.0\" encoding=\"UTF-8\"?><IMSSubscription>");
 	ims_put_element(w, "PrivateID", u->d.priv[priv].identity);
 	// the default identity's profile first, so that it is the first identity of all
@@ -133,20 +98,19 @@ bool cx_user_data_write(struct wr *w, const struct cache *c, const struct ims_us
 	return !w->err;
 }
 
-static size_t profile_room(const struct cache *c, const struct ims_profile *p, const struct names *n)
+static size_t profile_room(const struct cache *c, const struct ims_profile *p, const struct ims_user_names *n)
 {
 	size_t room = PROFILE_ROOM + p->shared_cnt * 64u;
-	room += ims_fragment_room(p->is_template ? ims_common_find(c, IMS_TEMPLATE) : p->criteria, &n->n);
-	for (unsigned i = 0; i < p->shared_cnt; i++)
-		room += ims_fragment_room(ims_common_find(c, p->shared[i]), &n->n);
+	for (unsigned i = 0; i < 1 + p->shared_cnt; i++)
+		room += ims_fragment_room(ims_criteria_at(c, p, i), &n->n);
 	return room;
 }
 
 size_t cx_user_data_room(const struct cache *c, const struct ims_user *u, unsigned priv, uint8_t set)
 {
 	size_t room = HEAD_ROOM + 6 * 255;
-	struct names n;
-	names_of(u, priv, ims_default_of(u, set), &n);
+	struct ims_user_names n;
+	ims_user_names(u, priv, ims_default_of(u, set), &n);
 	for (unsigned i = 0; i < u->d.pub_cnt; i++)
 		if (u->d.pub[i].set == set)
 			room += IDENTITY_ROOM + 2 * ims_value_room(u->d.pub[i].identity) + ims_value_room(u->d.pub[i].display);

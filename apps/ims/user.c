@@ -240,6 +240,40 @@ int ims_default_of(const struct ims_user *u, uint8_t set)
 	return first;
 }
 
+// ---- users of other HSSs
+
+// Does the pattern stand for the whole text? * is any number of octets. Linear: only the last * is tried again.
+static bool matches(const char *pattern, struct slice text)
+{
+	const char *star = NULL;
+	uint32_t i = 0, again = 0;
+	while (i < text.len) {
+		if (*pattern == '*') {
+			star = ++pattern;
+			again = i;
+		} else if (*pattern == (char)text.p[i]) {
+			pattern++;
+			i++;
+		} else if (star) {
+			pattern = star;
+			i = ++again;
+		} else {
+			return false;
+		}
+	}
+	while (*pattern == '*')
+		pattern++;
+	return *pattern == 0;
+}
+
+struct slice ims_redirect_of(const struct config *config, const struct subject *s)
+{
+	for (unsigned i = 0; s->len && i < config->ims_redirect_cnt; i++)
+		if (matches(config->ims_redirect[i].identity, subject_text(s)))
+			return slice_str(config->ims_redirect[i].host);
+	return (struct slice){0};
+}
+
 // ---- what the loader publishes for all: number, length, octets of each fragment
 
 struct slice ims_common_find(const struct cache *c, uint32_t number)

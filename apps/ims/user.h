@@ -37,6 +37,8 @@ bool ims_domain_is_ours(const struct config *config, struct slice domain);
 struct slice ims_private_of(const struct ims_user *u, uint32_t device);
 // The place of the set's default identity: the first one that is not barred, or else the first one.
 int ims_default_of(const struct ims_user *u, uint8_t set);
+// Origin-Host of the HSS that serves this identity (ims.redirect), which is not one of ours; empty: none is known.
+struct slice ims_redirect_of(const struct config *config, const struct subject *s);
 // The filter criteria that stand under a number in what the loader publishes for all (IMS_TEMPLATE: those of
 // ims.filter_criteria_file; others: shared sets); empty: none.
 #define IMS_TEMPLATE UINT32_MAX
