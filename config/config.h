@@ -216,5 +216,7 @@ bool config_realm_served(const struct config *c, struct slice realm);
 bool config_connects(const struct config *c);
 // The peer's row: its own, or else that of the longest pattern that it matches; NULL when not listed.
 const struct config_peer *config_peer_find(const struct config *c, struct slice host);
+// Whether a host is this name (case ignored), or one that a pattern stands for: "*.epc.example".
+bool config_host_matches(const char *pattern, struct slice host);
 // Whether a peer's host stands for all that end like it: "*.epc.example".
 bool config_peer_is_pattern(const struct config_peer *p);

@@ -249,7 +249,6 @@ bool config_peer_is_pattern(const struct config_peer *p)
 	return p->host[0] == '*';
 }
 
-// What is behind the star, with its dot, is the end of this host, and something is before it.
 const char *config_option_at(size_t offset)
 {
 	for (unsigned i = 0; i < option_cnt; i++)
@@ -258,11 +257,13 @@ const char *config_option_at(size_t offset)
 	bug("no option is at %zu of the configuration", offset);
 }
 
-static bool pattern_matches(const struct config_peer *p, struct slice host)
+// Of a pattern what is behind the star, with its dot, is the end of this host, and something is before it.
+bool config_host_matches(const char *pattern, struct slice host)
 {
-	struct slice end = slice_str(p->host + 1);
-	return config_peer_is_pattern(p) && host.len > end.len &&
-	       slice_eq_nocase(slice_of(host.p + host.len - end.len, end.len), end);
+	if (pattern[0] != '*')
+		return slice_eq_nocase(host, slice_str(pattern));
+	struct slice end = slice_str(pattern + 1);
+	return host.len > end.len && slice_eq_nocase(slice_of(host.p + host.len - end.len, end.len), end);
 }
 
 const struct config_peer *config_peer_find(const struct config *c, struct slice host)
@@ -272,7 +273,7 @@ const struct config_peer *config_peer_find(const struct config *c, struct slice 
 		const struct config_peer *p = &c->peer[i];
 		if (slice_eq_nocase(host, slice_str(p->host)))
 			return p;
-		if (pattern_matches(p, host) && (!best || strlen(p->host) > strlen(best->host)))
+		if (config_host_matches(p->host, host) && (!best || strlen(p->host) > strlen(best->host)))
 			best = p;
 	}
 	return best;

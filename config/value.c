@@ -110,12 +110,17 @@ void value_expected(const struct option_row *o, char out[160])
 	size_t n = 0;
 
 	if (words) {
-		for (unsigned i = 0; words[i]; i++)
+		for (unsigned i = 0; words[i]; i++) {
+			if (n + strlen(words[i]) + 10 > 160) { // a long list: its beginning
+				snprintf(out + n, 160 - n, " ...");
+				return;
+			}
 			n += (size_t)snprintf(out + n, 160 - n, "%s%s",
 					      i == 0         ? ""
 					      : words[i + 1] ? ", "
 							     : " or ",
 					      words[i]);
+		}
 		return;
 	}
 	switch (o->kind) {
