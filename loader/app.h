@@ -92,6 +92,10 @@ struct loader_app {
 	// state, with the requests that must follow. Returns bits of enum app_taken, or -EINVAL when the document must be
 	// refused (d->e says why), or another negative errno when the cache has no room.
 	int (*document)(const struct app_document *d);
+	// An operation is about to change states of a subscriber (op->state), perhaps of another application: may add
+	// HSS-initiated requests, and a new state of its own, to the same operation. `old` is the record as it was. Runs for each
+	// change: must be quick where it has nothing to do. NULL: it does not care.
+	void (*noticed)(struct loader *l, struct op *op, const struct cache_record *old);
 	// The subscriber is deleted by `op`: adds the requests that tell its nodes. `r` is the record as it was.
 	void (*withdrawn)(struct loader *l, struct op *op, const struct cache_record *r);
 	// Does a newer HSS-initiated request take the place of an older one of the same purpose for the same node? Both are

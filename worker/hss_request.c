@@ -76,7 +76,7 @@ void hss_request_begin(const struct hss_request *q, struct wr *m, uint32_t comma
 	char session[CONFIG_NAME_MAX + 64], imsi[16];
 	int n = snprintf(session, sizeof session, "%s;%u;%u;%s", w->config->host, (unsigned)(q->row >> 32),
 			 (unsigned)q->row, what);
-	if (user.len == 0 && q->imsi.v)
+	if (user.len == 0 && !user.p && q->imsi.v)
 		user = slice_of(imsi, imsi_text(q->imsi, imsi));
 	header_begin(m, HEADER_R | HEADER_P | (q->tries ? HEADER_T : 0), command_code, w->app[q->app]->application, 0,
 		     (uint32_t)q->row);

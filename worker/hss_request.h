@@ -30,8 +30,10 @@ struct hss_answer {
 struct hss_under_way *hss_under_way_new(void);
 void hss_under_way_free(struct hss_under_way **t);
 
+#define HSS_NO_USER ((struct slice){.p = (const uint8_t *)"", .len = 0})
 // Begins the message: header, Session-Id ending in `what`, the application's envelope, Origin, Destination and
-// User-Name (`user`; empty: the IMSI, if it is about a subscriber). For an application's `compose`, which appends its own AVPs; the end is the worker's.
+// User-Name (`user`; empty: the IMSI, if it is about a subscriber; HSS_NO_USER: none). For an application's `compose`, which
+// appends its own AVPs; the end is the worker's.
 void hss_request_begin(const struct hss_request *q, struct wr *m, uint32_t command_code, const char *what,
 		       struct slice user);
 

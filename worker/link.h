@@ -19,6 +19,7 @@ bool link_ask_block(struct worker *w, imsi_t imsi, uint32_t index, uint64_t at_l
 void link_hint_sqn(struct worker *w, imsi_t imsi, uint32_t index);
 // A change of state, decided from `version`. Slices are borrowed. The handler runs again when the loader has replied:
 // with r->change_done and the outcome in r->change; or, when the state was of another version, as on its first run.
+#define LINK_REQUEST_MAX 32 // of a CHANGE; an operation of the loader (OP_REQUEST_MAX) has room for more
 struct link_change {
 	uint16_t version;
 	uint32_t options; // enum change_option, but for CHANGE_REPEATED
@@ -28,7 +29,7 @@ struct link_change {
 	struct link_hss_request {
 		uint8_t purpose;
 		struct slice host, realm, data;
-	} request[12]; // OP_REQUEST_MAX of the loader
+	} request[LINK_REQUEST_MAX];
 };
 void link_change(struct request *r, const struct link_change *c);
 // Looks for a subscriber that is not in the cache. true: it may be known, and the request waits for the

@@ -10,6 +10,8 @@
 #include "loader/commit/txn.h"
 #include "loader/upstream/outbox.h"
 
+#define REQUEST_ROOM 1024 // octets of an HSS-initiated request and of the end of the one that it replaces
+#define CHANGE_ROOM  (STATE_BODY_MAX + 3 * STATE_KEPT_MAX + OP_REQUEST_MAX * REQUEST_ROOM)
 #define HDR_RESENT 1 // ipc_hdr.flags of a CHANGE: sent again after a loader restart
 
 // One CHANGE on its way through.
@@ -244,7 +246,7 @@ void change_handle(struct loader *l, unsigned worker, const struct ipc_hdr *hdr,
 	struct change ch = {.l = l, .worker = worker, .hdr = hdr};
 	enum change_status status = CHANGE_REFUSED;
 	if (parse(&ch, body, len)) {
-		struct op *op = txn_begin(l, ch.c.imsi, STATE_BODY_MAX + 3 * STATE_KEPT_MAX + 4096);
+		struct op *op = txn_begin(l, ch.c.imsi, CHANGE_ROOM);
 		status = check(&ch);
 		if (status == CHANGE_DONE && (status = apply(&ch, op)) == CHANGE_DONE)
 			return; // answered when it is on disk

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include "loader/app.h"
 #include "loader/commit/bulk.h"
 #include "loader/commit/key_set.h"
 #include "loader/commit/load.h"
@@ -16,6 +17,8 @@
 
 #define TXN_OPS       4096u
 #define TXN_ENTRIES   (TXN_OPS * 4)
+#define TXN_OP_ENTRIES (2 * OP_REQUEST_MAX + 16) // of one operation at most
+#define NOTICE_ROOM    (STATE_BODY_MAX + OP_REQUEST_MAX * 1024) // octets of what applications add that take notice
 #define TXN_BYTES     (16u << 20) // address space; memory only as far as a batch goes
 #define TXN_KEEP      (4u << 20)
 #define TXN_KEYS      65536u
@@ -205,11 +208,11 @@ static void rewind_to_mark(struct txn *t)
 struct op *txn_begin(struct loader *l, uint64_t key, size_t room)
 {
 	struct txn *t = l->txn;
-	if (room > TXN_BYTES)
+	if (room + NOTICE_ROOM > TXN_BYTES)
 		return NULL;
 	rewind_to_mark(t);
 	txn_settle(l, key);
-	if (t->op_cnt == TXN_OPS || t->entry_cnt + 16 > TXN_ENTRIES || t->used + room > TXN_BYTES ||
+	if (t->op_cnt == TXN_OPS || t->entry_cnt + TXN_OP_ENTRIES > TXN_ENTRIES || t->used + room + NOTICE_ROOM > TXN_BYTES ||
 	    t->claim_cnt > TXN_CLAIMS)
 		commit_batch(l);
 	struct op *op = &t->op[t->op_cnt];
@@ -288,9 +291,20 @@ void txn_take_back(struct loader *l, const struct op *op, const struct entry *en
 	batch_take(t, &t->op[t->op_cnt]);
 }
 
+// Applications that go by the state of another one see its change before it is committed.
+static void take_notice(struct loader *l, struct op *op)
+{
+	const struct cache_record *old = op->state_cnt && op->what & OP_PUT ? loader_find(l, op->rec.imsi) : NULL;
+	for (unsigned i = 0; old && i < CACHE_APP_MAX; i++)
+		if (l->app[i] && l->app[i]->noticed)
+			l->app[i]->noticed(l, op, old);
+}
+
 bool txn_add(struct loader *l, struct op *op)
 {
 	struct txn *t = l->txn;
+	if (!(op->what & OP_NEW))
+		take_notice(l, op);
 	if (t->broken) {
 		txn_forget(l, op);
 		return false;

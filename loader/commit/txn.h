@@ -24,7 +24,7 @@ enum op_what {
 };
 
 struct hss_request;
-#define OP_REQUEST_MAX 12
+#define OP_REQUEST_MAX 64 // those of a CHANGE, and those of applications that take notice of it
 #define OP_STATE_MAX   8
 
 struct op {
