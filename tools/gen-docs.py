@@ -38,7 +38,7 @@ TYPES = {
     "PLMN": "digits of MCC and MNC",
 }
 WORDS["APPLICATION"] = ", ".join(f"`{name}`" for name in re.findall(r"^APP\(\d+, (\w+),", APPS_FILE.read_text(), re.M))
-for kind, words in re.findall(r"^WORDS\((\w+), (.*)\)$", WORDS_FILE.read_text(), re.M):
+for kind, words in re.findall(r"^WORDS\((\w+), (.*?)\)$", WORDS_FILE.read_text(), re.M | re.S):
     WORDS[kind] = ", ".join(f"`{word}`" for word in re.findall(r'"([^"]*)"', words))
 ROW = re.compile(r'^(OPTION|LIST|LIST_AT)\((.*?)\)$', re.M | re.S)
 FIELD = re.compile(r'((?:\s*"(?:[^"\\]|\\.)*")+|[^,"]+)(?:,|$)', re.S)

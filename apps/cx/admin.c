@@ -17,37 +17,19 @@ struct found {
 	int at; // place of the public identity that was named; -1: another identity was
 };
 
-// An IMSI, an MSISDN, a public or a private identity, as operators write them.
-static bool read_identity(struct slice text, struct subject *s)
-{
-	if (subject_read(SUBJECT_FORM_IMSI, text, s) || subject_read(SUBJECT_FORM_MSISDN, text, s))
-		return true;
-	return subject_read(SUBJECT_FORM_PUBLIC, text, s) || subject_read(SUBJECT_FORM_PRIVATE, text, s);
-}
-
 // The user of args.identity. false: there is none, and the call has been ended.
 static bool find(struct loader *l, struct call *c, struct found *f)
 {
 	const json_t *v = json_object_get(c->args, "identity");
 	struct slice text = slice_of(json_string_value(v), json_string_length(v));
-	struct subject s;
-	bool wildcard, public;
-	f->at = -1;
-	if (!json_is_string(v) || !read_identity(text, &s)) {
-		admin_end(l, c, ADMIN_USAGE, "identity: expected an IMSI, an MSISDN, a sip: or tel: URI, or a private identity");
-		return false;
-	}
-	public = s.type == SUBJECT_PUBLIC;
-	f->rec = ims_user_find(l->cache, l->config, &s, &f->user, &f->at, &wildcard);
-	// digits may be an IMSI or an MSISDN
-	if (!f->rec && s.type == SUBJECT_IMSI && subject_read(SUBJECT_FORM_MSISDN, text, &s))
-		f->rec = ims_user_find(l->cache, l->config, &s, &f->user, &f->at, &wildcard);
+	bool is_identity = false;
+	f->rec = json_is_string(v) ? ims_user_named(l->cache, l->config, text, &f->user, &f->at, &is_identity) : NULL;
 	if (!f->rec) {
-		admin_end(l, c, ADMIN_REFUSED, "no such user");
+		admin_end(l, c, is_identity ? ADMIN_REFUSED : ADMIN_USAGE,
+			  is_identity ? "no such user"
+				      : "identity: expected an IMSI, an MSISDN, a sip: or tel: URI, or a private identity");
 		return false;
 	}
-	if (!public)
-		f->at = -1;
 	ims_state_of(l->cache, f->rec, &f->state);
 	return true;
 }

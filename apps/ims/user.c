@@ -149,7 +149,7 @@ int ims_public_at(const struct ims_user *u, const struct config *config, const s
 	return -1;
 }
 
-static int wildcard_at(const struct ims_user *u, const struct subject *s)
+int ims_wildcard_at(const struct ims_user *u, const struct subject *s)
 {
 	for (unsigned i = 0; i < u->d.pub_cnt; i++)
 		if (is_wildcard(&u->d.pub[i]) && ims_wildcard_match(u->d.pub[i].identity, subject_text(s)))
@@ -179,7 +179,7 @@ static bool owns(void *ctx, const struct cache_record *r)
 static bool owns_wildcard(void *ctx, const struct cache_record *r)
 {
 	struct search *q = ctx;
-	return ims_user_of(q->c, q->config, r, q->u) && (q->at = wildcard_at(q->u, q->s)) >= 0;
+	return ims_user_of(q->c, q->config, r, q->u) && (q->at = ims_wildcard_at(q->u, q->s)) >= 0;
 }
 
 static const struct cache_record *find_by_number(struct search *q)
@@ -214,6 +214,32 @@ const struct cache_record *ims_user_find(const struct cache *c, const struct con
 		*wildcard = r != NULL;
 	}
 	*at = r ? q.at : -1;
+	return r;
+}
+
+static bool read_identity(struct slice text, struct subject *s)
+{
+	if (subject_read(SUBJECT_FORM_IMSI, text, s) || subject_read(SUBJECT_FORM_MSISDN, text, s))
+		return true;
+	return subject_read(SUBJECT_FORM_PUBLIC, text, s) || subject_read(SUBJECT_FORM_PRIVATE, text, s);
+}
+
+const struct cache_record *ims_user_named(const struct cache *c, const struct config *config, struct slice text,
+					  struct ims_user *u, int *at, bool *is_identity)
+{
+	struct subject s;
+	bool wildcard;
+	*at = -1;
+	*is_identity = read_identity(text, &s);
+	if (!*is_identity)
+		return NULL;
+	bool public = s.type == SUBJECT_PUBLIC;
+	const struct cache_record *r = ims_user_find(c, config, &s, u, at, &wildcard);
+	// digits may be an IMSI or an MSISDN
+	if (!r && s.type == SUBJECT_IMSI && subject_read(SUBJECT_FORM_MSISDN, text, &s))
+		r = ims_user_find(c, config, &s, u, at, &wildcard);
+	if (!public)
+		*at = -1;
 	return r;
 }
 

@@ -26,9 +26,16 @@ bool ims_user_fill(const struct config *config, const struct cache_record *r, bo
 // u->d.pub or u->d.priv; -1 for an IMSI or MSISDN. An exact match goes before a wildcard; *wildcard says that it was one.
 const struct cache_record *ims_user_find(const struct cache *c, const struct config *config, const struct subject *s,
 				   struct ims_user *u, int *at, bool *wildcard);
+// The same of an identity as operators write it: an IMSI, an MSISDN, a public or a private identity. *at: the place of a public
+// identity; -1 for all others. NULL: there is no such user, or (*is_identity false) the text is none of these.
+const struct cache_record *ims_user_named(const struct cache *c, const struct config *config, struct slice text,
+					  struct ims_user *u, int *at, bool *is_identity);
 // The place of a private or public identity in this subscription; -1: it is not one of its identities.
 int ims_private_at(const struct ims_user *u, const struct config *config, const struct subject *s);
 int ims_public_at(const struct ims_user *u, const struct config *config, const struct subject *s);
+
+// The place of the wildcarded identity that stands for a public one; -1: none.
+int ims_wildcard_at(const struct ims_user *u, const struct subject *s);
 
 // Is this one of our IMS domains: ims.domain, identity.realm, or one of identity.realms?
 bool ims_domain_is_ours(const struct config *config, struct slice domain);
