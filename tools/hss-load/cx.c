@@ -25,8 +25,8 @@ enum {
 enum { REGISTRATION = 1, RE_REGISTRATION = 2 };
 
 // "PREFIX" IMSI "@" DOMAIN; the place of the digits is noted for the stamp.
-static void put_identity(struct wr *w, struct hl_template *t, uint32_t code, uint32_t vendor, const char *prefix,
-			 const struct hl_options *o)
+void hl_put_identity(struct wr *w, struct hl_template *t, uint32_t code, uint32_t vendor, const char *prefix,
+		     const struct hl_options *o)
 {
 	uint8_t *avp = hl_open(w, code, vendor, true);
 	wr_bytes(w, prefix, strlen(prefix));
@@ -49,8 +49,8 @@ void hl_cx_put(struct wr *w, struct hl_template *t, enum hl_kind kind, const str
 {
 	bool sar = kind == HL_KIND_SAR || kind == HL_KIND_SAR_AGAIN;
 	if (kind != HL_KIND_LIR)
-		put_identity(w, t, AVP_USER_NAME, 0, "", o);
-	put_identity(w, t, AVP_PUBLIC_IDENTITY, HL_VENDOR_3GPP, "sip:", o);
+		hl_put_identity(w, t, AVP_USER_NAME, 0, "", o);
+	hl_put_identity(w, t, AVP_PUBLIC_IDENTITY, HL_VENDOR_3GPP, "sip:", o);
 	if (kind == HL_KIND_UAR || kind == HL_KIND_UAR_AGAIN)
 		hl_put_text(w, AVP_VISITED_NETWORK, HL_VENDOR_3GPP, true, o->domain);
 	if (kind == HL_KIND_MAR)

@@ -152,6 +152,8 @@ const struct hl_kind_row hl_kind_rows[HL_KINDS] = {
 	[HL_KIND_LIR] = {HL_CMD_LI, HL_APP_CX, NULL, "location information"},
 	[HL_KIND_WLAN_MAR] = {HL_CMD_MA, HL_APP_SWX, NULL, "authentication on Wi-Fi"},
 	[HL_KIND_WLAN_SAR] = {HL_CMD_SA, HL_APP_SWX, "wlan-sar", "registration on Wi-Fi"},
+	[HL_KIND_UDR] = {HL_CMD_UD, HL_APP_SH, NULL, "user data"},
+	[HL_KIND_SH_PUR] = {HL_CMD_SH_PU, HL_APP_SH, "sh-pur", "profile update"},
 };
 
 static void put_vendor_app(struct wr *w, uint32_t application)
@@ -233,6 +235,8 @@ bool hl_template_build(struct hl_template *t, enum hl_kind kind, const struct hl
 		hl_cx_put(&w, t, kind, o);
 	} else if (row->application == HL_APP_SWX) {
 		hl_swx_put(&w, t, kind, o);
+	} else if (row->application == HL_APP_SH) {
+		hl_sh_put(&w, t, kind, o);
 	} else {
 		avp = hl_open(&w, AVP_USER_NAME, 0, true);
 		t->imsi_at[t->imsi_cnt++] = (uint32_t)wr_len(&w);
@@ -281,7 +285,8 @@ void hl_template_stamp(const struct hl_template *t, uint8_t *out, uint64_t imsi,
 void hl_write_cer(struct wr *w, const struct hl_options *o, const char *origin_host, const uint8_t *address,
 		  size_t address_len, uint32_t id)
 {
-	static const uint32_t application[HL_INTERFACES] = {[HL_S6A] = HL_APP_S6A, [HL_CX] = HL_APP_CX, [HL_SWX] = HL_APP_SWX};
+	static const uint32_t application[HL_INTERFACES] = {
+		[HL_S6A] = HL_APP_S6A, [HL_CX] = HL_APP_CX, [HL_SWX] = HL_APP_SWX, [HL_SH] = HL_APP_SH};
 	uint8_t *start = w->p;
 	hl_header(w, HL_FLAG_R, HL_CMD_CE, 0, id, id);
 	put_origin(w, o, origin_host);

@@ -12,6 +12,7 @@
 #define HL_APP_S6A     16777251u
 #define HL_APP_CX      16777216u
 #define HL_APP_SWX     16777265u
+#define HL_APP_SH      16777217u
 
 enum hl_command {
 	HL_CMD_CE = 257,
@@ -19,6 +20,8 @@ enum hl_command {
 	HL_CMD_SA = 301,
 	HL_CMD_LI = 302,
 	HL_CMD_MA = 303,
+	HL_CMD_UD = 306,
+	HL_CMD_SH_PU = 307,
 	HL_CMD_DW = 280,
 	HL_CMD_DP = 282,
 	HL_CMD_UL = 316,
@@ -70,6 +73,8 @@ enum hl_kind {
 	HL_KIND_LIR,
 	HL_KIND_WLAN_MAR,
 	HL_KIND_WLAN_SAR,
+	HL_KIND_UDR,
+	HL_KIND_SH_PUR,
 	HL_KINDS
 };
 
@@ -81,7 +86,7 @@ struct hl_kind_row {
 extern const struct hl_kind_row hl_kind_rows[HL_KINDS];
 
 struct hl_template {
-	uint8_t bytes[1400];
+	uint8_t bytes[2600];
 	uint32_t len;
 	uint32_t session_at; // "HHHHHHHHHH;LLLLLLLLLL", decimal
 	uint32_t imsi_at[2];
@@ -93,6 +98,11 @@ struct hl_template {
 // The request of that kind, sent by `origin_host`; false when names are too long for it.
 MUST_USE bool hl_template_build(struct hl_template *t, enum hl_kind kind, const struct hl_options *o,
 				unsigned imsi_digits, const char *origin_host);
+// cx.c: an AVP of "PREFIX" IMSI "@" --domain.
+void hl_put_identity(struct wr *w, struct hl_template *t, uint32_t code, uint32_t vendor, const char *prefix,
+		     const struct hl_options *o);
+// sh.c: the AVPs of an application server's request.
+void hl_sh_put(struct wr *w, struct hl_template *t, enum hl_kind kind, const struct hl_options *o);
 // cx.c: the AVPs of a CSCF's request.
 void hl_cx_put(struct wr *w, struct hl_template *t, enum hl_kind kind, const struct hl_options *o);
 // The vectors of an MAA, from all of its AVPs; as hl_answer_vectors.

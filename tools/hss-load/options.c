@@ -10,7 +10,8 @@
 static const char usage_text[] =
     "usage: hss-load CASE --connect HOST:PORT --imsi FIRST [options]\n"
     "cases: air ulr attach pur nor resync mixed (an MME); register uar mar sar lir (a CSCF);\n"
-    "       wlan-mar wlan-sar (an AAA server)\n"
+    "       wlan-mar wlan-sar (an AAA server);\n"
+    "       udr sh-pur (an application server)\n"
     "  --connect HOST:PORT       the HSS or DRA, over TCP ([::1]:3868 for IPv6)\n"
     "  --sctp                    over SCTP\n"
     "  --imsi FIRST              first IMSI; leading zeros are kept\n"
@@ -394,7 +395,7 @@ static void set_domain(struct hl_options *o)
 
 	if (!o->domain[0])
 		snprintf(o->domain, sizeof o->domain, "%s%s", epc ? "ims." : "", o->dest_realm + (epc ? 4 : 0));
-	if (hl_interface(o->kase) == HL_CX && !o->realm_given)
+	if ((hl_interface(o->kase) == HL_CX || hl_interface(o->kase) == HL_SH) && !o->realm_given)
 		o->dest_realm = o->domain;
 }
 
@@ -481,7 +482,8 @@ static enum hl_parsed refuse_value(FILE *err, const char *option, const char *va
 enum hl_parsed hl_options_parse(int argc, char **argv, struct hl_options *o, FILE *out, FILE *err)
 {
 	static const char *const cases[] = {"air", "ulr",      "attach", "pur", "nor", "resync",
-					    "mixed", "register", "uar",    "mar", "sar", "lir",    "wlan-mar", "wlan-sar", NULL};
+					    "mixed", "register", "uar",    "mar", "sar", "lir",    "wlan-mar", "wlan-sar",
+					    "udr", "sh-pur", NULL};
 	bool verify_given = false;
 	int id, word, index = 0;
 

@@ -11,12 +11,12 @@
 #define HL_MAX_SLOTS       (1u << 20)
 
 enum hl_case { HL_AIR, HL_ULR, HL_ATTACH, HL_PUR, HL_NOR, HL_RESYNC, HL_MIXED,
-	       HL_REGISTER, HL_UAR, HL_MAR, HL_SAR, HL_LIR, HL_WLAN_MAR, HL_WLAN_SAR };
-// Whose cases they are: an MME's, a CSCF's, an AAA server's.
-enum hl_interface { HL_S6A, HL_CX, HL_SWX, HL_INTERFACES };
+	       HL_REGISTER, HL_UAR, HL_MAR, HL_SAR, HL_LIR, HL_WLAN_MAR, HL_WLAN_SAR, HL_UDR, HL_SH_PUR };
+// Whose cases they are: an MME's, a CSCF's, an AAA server's, an application server's.
+enum hl_interface { HL_S6A, HL_CX, HL_SWX, HL_SH, HL_INTERFACES };
 static inline enum hl_interface hl_interface(enum hl_case kase)
 {
-	return kase < HL_REGISTER ? HL_S6A : kase < HL_WLAN_MAR ? HL_CX : HL_SWX;
+	return kase < HL_REGISTER ? HL_S6A : kase < HL_WLAN_MAR ? HL_CX : kase < HL_UDR ? HL_SWX : HL_SH;
 }
 enum hl_verify { HL_VERIFY_NONE, HL_VERIFY_SAMPLE, HL_VERIFY_ALL };
 

@@ -97,6 +97,10 @@ static uint8_t first_kind(const struct hl_run *r, uint64_t n)
 		return HL_KIND_WLAN_MAR;
 	case HL_WLAN_SAR:
 		return HL_KIND_WLAN_SAR;
+	case HL_UDR:
+		return HL_KIND_UDR;
+	case HL_SH_PUR:
+		return HL_KIND_SH_PUR;
 	case HL_RESYNC:
 		return r->o->forge ? HL_KIND_RESYNC : HL_KIND_AIR;
 	case HL_MIXED:
