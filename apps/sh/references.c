@@ -67,7 +67,7 @@ bool sh_permitted(const struct config *config, struct slice host, enum sh_operat
 		const struct sh_server *s = &config->sh.server[i];
 		uint64_t may = 0;
 		if (!config_host_matches(s->host, host))
-			continue;
+			continue; // the first one that matches counts
 		switch (operation) {
 		case SH_PULL: may = set_of(s->pull, s->pull_cnt); break;
 		case SH_UPDATE: may = set_of(s->update, s->update_cnt); break;

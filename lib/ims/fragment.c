@@ -1,7 +1,6 @@
 // See fragment.h. Owns nothing. Runs for each profile that an S-CSCF is sent, so text is copied in runs, and the octets
 // between marks are looked at eight at a time.
 #include "lib/ims/fragment.h"
-#include <stdio.h>
 #include <string.h>
 
 const char *const ims_mark_names[IMS_MARK_CNT] = {
@@ -52,21 +51,34 @@ void ims_put_value(struct wr *w, struct slice value)
 		wr_bytes(w, value.p + from, value.len - from);
 }
 
+// <name> or </name>
+static void put_tag(struct wr *w, const char *lead, const char *name, size_t len)
+{
+	size_t n = strlen(lead);
+	uint8_t *p = wr_reserve(w, n + len + 1);
+	if (!p)
+		return;
+	memcpy(p, lead, n);
+	memcpy(p + n, name, len);
+	p[n + len] = '>';
+}
+
 void ims_put_element(struct wr *w, const char *name, struct slice value)
 {
-	ims_put(w, "<");
-	ims_put(w, name);
-	ims_put(w, ">");
+	size_t len = strlen(name);
+	put_tag(w, "<", name, len);
 	ims_put_value(w, value);
-	ims_put(w, "</");
-	ims_put(w, name);
-	ims_put(w, ">");
+	put_tag(w, "</", name, len);
 }
 
 void ims_put_number(struct wr *w, const char *name, uint32_t value)
 {
-	char digits[16];
-	ims_put_element(w, name, slice_of(digits, (size_t)snprintf(digits, sizeof digits, "%u", value)));
+	char digits[10];
+	unsigned at = sizeof digits;
+	do
+		digits[--at] = (char)('0' + value % 10);
+	while (value /= 10);
+	ims_put_element(w, name, slice_of(digits + at, sizeof digits - at));
 }
 
 // A value in a regular expression: what is special in an ERE (POSIX XBD 9.4.3) gets a backslash.

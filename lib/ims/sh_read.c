@@ -242,11 +242,22 @@ static bool take_aside(struct reader *r)
 	return take_until(r, "?>", &inside);
 }
 
+// Takes octets of ASCII that mean nothing but themselves: most of all text.
+static void take_plain(struct reader *r, struct wr *collect)
+{
+	const uint8_t *from = r->p, *p = from;
+	while (p < r->end && *p >= 0x20 && *p < 0x80 && *p != '<' && *p != '&' && *p != ']')
+		p++;
+	r->p = p;
+	if (collect)
+		wr_bytes(collect, from, (size_t)(p - from));
+}
+
 // Text up to the next markup. `collect`: where its characters go; may be NULL.
 static enum piece take_text(struct reader *r, struct wr *collect)
 {
 	uint8_t octets[4];
-	while (r->p < r->end && *r->p != '<') {
+	for (take_plain(r, collect); r->p < r->end && *r->p != '<'; take_plain(r, collect)) {
 		unsigned n;
 		if (*r->p == '&') {
 			if (!(n = take_reference(r, octets)))
@@ -413,7 +424,11 @@ static bool take_instance(struct reader *r, struct sh_instance *i)
 			else
 				broken(r, "RepositoryData holds an element that it may not hold, or twice");
 			break;
-		default: broken(r, "RepositoryData has no end, or an empty element"); return false;
+		case PIECE_EMPTY:
+			if (!is(name, "Extension"))
+				broken(r, "RepositoryData holds an empty element");
+			break;
+		default: broken(r, "RepositoryData has no end"); return false;
 		}
 }
 
@@ -423,7 +438,11 @@ static void take_parts(struct reader *r, struct sh_update *out)
 	for (;;)
 		switch (next(r, &name, NULL)) {
 		case PIECE_TEXT: break;
-		case PIECE_EMPTY: out->has_other = true; break;
+		case PIECE_EMPTY:
+			if (is(name, "RepositoryData"))
+				broken(r, "RepositoryData is empty");
+			out->has_other = true;
+			break;
 		case PIECE_START:
 			if (!is(name, "RepositoryData")) {
 				out->has_other = true;
@@ -453,18 +472,57 @@ static enum piece take_outside(struct reader *r, struct slice *name)
 	}
 }
 
+static bool is_any_case(struct slice s, const char *what)
+{
+	return slice_eq_nocase(s, slice_str(what));
+}
+
+// One pseudo attribute of the XML declaration, of those that may still come. false: broken.
+static bool take_declared(struct reader *r, unsigned *next_one)
+{
+	static const char *const names[] = {"version", "encoding", "standalone"};
+	struct slice name = take_name(r), value;
+	unsigned at = *next_one;
+	while (at < 3 && !slice_eq(name, slice_str(names[at])))
+		at++;
+	if (at == 3 || (*next_one == 0 && at != 0))
+		return false;
+	*next_one = at + 1;
+	skip_space(r);
+	if (r->p == r->end || *r->p++ != '=')
+		return false;
+	skip_space(r);
+	if (r->p == r->end || (*r->p != '"' && *r->p != '\''))
+		return false;
+	const char quote[2] = {(char)*r->p++, 0};
+	if (!take_until(r, quote, &value))
+		return false;
+	switch (at) {
+	case 0: return slice_eq(value, slice_str("1.0"));
+	case 1: return is_any_case(value, "UTF-8");
+	default: return slice_eq(value, slice_str("yes")) || slice_eq(value, slice_str("no"));
+	}
+}
+
+// Byte order mark and XML declaration, where there are any.
 static void take_head(struct reader *r)
 {
-	struct slice inside;
+	unsigned next_one = 0;
 	if (begins(r, "\xef\xbb\xbf"))
 		r->p += 3;
 	if (!begins(r, "<?xml") || r->end - r->p < 6 || !is_space(r->p[5]))
 		return;
-	if (!take_until(r, "?>", &inside))
-		broken(r, "the XML declaration has no end");
-	else if (memmem(inside.p, inside.len, "encoding", 8) && !memmem(inside.p, inside.len, "UTF-8", 5) &&
-		 !memmem(inside.p, inside.len, "utf-8", 5))
-		broken(r, "the encoding is not UTF-8");
+	for (r->p += 5;;) {
+		const uint8_t *before = r->p;
+		skip_space(r);
+		if (begins(r, "?>") && next_one)
+			break;
+		if (r->p == before || !take_declared(r, &next_one)) {
+			broken(r, "the XML declaration is none of version 1.0 in UTF-8");
+			return;
+		}
+	}
+	r->p += 2;
 }
 
 const char *sh_update_read(struct slice text, struct sh_update *out)

@@ -8,6 +8,10 @@ static struct wf *start(void)
 {
 	struct wf *f = wf_new(16);
 	snprintf(f->config.ims_domain, sizeof f->config.ims_domain, "ims.mnc001.mcc001.3gppnetwork.org");
+	struct sh_server *as = &f->config.sh.server[f->config.sh.server_cnt++];
+	snprintf(as->host, sizeof as->host, "as.test"); // may do all
+	for (unsigned i = 0; i < SH_REFERENCE_MAX; i++)
+		as->pull[as->pull_cnt++] = as->update[as->update_cnt++] = as->notify[as->notify_cnt++] = (uint8_t)i;
 	wf_subscriber(f, WF_IMSI, wf_profile(f, true, true, 0, 0), 32, (1ull << 42));
 	wf_subscriber(f, "001010000000002", wf_profile(f, true, false, 1 << 4, 7), 32, 32);
 	return f;
