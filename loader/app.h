@@ -92,7 +92,7 @@ struct loader_app {
 	// state, with the requests that must follow. Returns bits of enum app_taken, or -EINVAL when the document must be
 	// refused (d->e says why), or another negative errno when the cache has no room.
 	int (*document)(const struct app_document *d);
-	// An operation is about to change states of a subscriber (op->state), perhaps of another application: may add
+	// An operation is about to change a subscriber: the record, and states (op->state), perhaps of another application. May add
 	// HSS-initiated requests, and a new state of its own, to the same operation. `old` is the record as it was. Runs for each
 	// change: must be quick where it has nothing to do. NULL: it does not care.
 	void (*noticed)(struct loader *l, struct op *op, const struct cache_record *old);

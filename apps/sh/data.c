@@ -19,6 +19,20 @@ uint64_t sh_scope_of(const struct ims_user *u, int pub)
 	return (ident_hash_bytes(p->identity, false) | SH_SCOPE_SERVICE) & ~1ull; // never SH_SCOPE_NONE
 }
 
+void sh_query_of_row(const struct sh_row *row, struct sh_query *q)
+{
+	uint32_t set = SH_SET_CNT;
+	q->references = SH_BIT(row->reference);
+	q->key[0] = row->key;
+	q->key_cnt = 1;
+	q->server_name = row->key;
+	if (row->reference == SH_REF_IDENTITIES && row->key.len == 4)
+		set = be32_get(row->key.p);
+	q->sets = set < SH_SET_CNT ? (uint8_t)(1u << set) : 0;
+	q->tells_absence = true;
+	q->deleted_sequence = row->sequence;
+}
+
 // ---- identities
 
 struct list {

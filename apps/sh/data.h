@@ -25,6 +25,8 @@ struct sh_query {
 	uint16_t deleted_sequence; // of repository data that are no more (PNR)
 };
 
+// What a notice of this row is about: of the identity that it names. Sets references, keys, sets and server_name of *q.
+void sh_query_of_row(const struct sh_row *row, struct sh_query *q);
 // Whose repository data the identity at this place has.
 uint64_t sh_scope_of(const struct ims_user *u, int pub);
 // Writes the document. Returns whether it holds anything; w->err: it does not fit.

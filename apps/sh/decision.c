@@ -285,35 +285,54 @@ static void subscribe_one(struct sh_decision *d, const struct sh_subscribe *q, u
 						       .key = key};
 }
 
+static void subscribe_each(struct sh_decision *d, const struct sh_subscribe *q, uint8_t reference, const struct slice *key,
+			   unsigned cnt)
+{
+	for (unsigned i = 0; i < cnt; i++)
+		subscribe_one(d, q, reference, key[i]);
+}
+
 void sh_subscribe(const struct sh_state *now, const struct sh_subscribe *q, struct sh_decision *d)
 {
+	static const struct slice none;
 	begin(now, q->now_s, d);
-	for (unsigned i = 0; i < SH_REF_END; i++)
-		if (i != SH_REF_REPOSITORY && q->references & SH_BIT(i))
-			subscribe_one(d, q, (uint8_t)i, (struct slice){0});
-	for (unsigned i = 0; q->references & SH_BIT(SH_REF_REPOSITORY) && i < q->key_cnt; i++)
-		subscribe_one(d, q, SH_REF_REPOSITORY, q->key[i]);
+	for (unsigned i = 0; i < SH_REF_END; i++) {
+		if (!(q->references & SH_BIT(i)))
+			continue;
+		if (i == SH_REF_REPOSITORY)
+			subscribe_each(d, q, SH_REF_REPOSITORY, q->key, q->key_cnt);
+		else if (i == SH_REF_CRITERIA)
+			subscribe_one(d, q, SH_REF_CRITERIA, q->server_name);
+		else if (i == SH_REF_IDENTITIES && q->set_cnt)
+			subscribe_each(d, q, SH_REF_IDENTITIES, q->set, q->set_cnt);
+		else
+			subscribe_one(d, q, (uint8_t)i, none);
+	}
 	drop_idle_watchers(&d->next);
 }
 
 // ---- what others change
 
-void sh_changed(const struct sh_state *now, const uint64_t changed[SH_WATCHERS_MAX], uint32_t now_s, struct sh_decision *d)
+void sh_changed(const struct sh_state *now, const bool changed[SH_SUBSCRIPTIONS_MAX], uint32_t now_s, struct sh_decision *d)
 {
-	begin(now, 0, d); // the places of watchers are those of `changed`
+	bool is[SH_SUBSCRIPTIONS_MAX]; // moves with the subscriptions
+	begin(now, 0, d);	       // all are at their places still
 	struct sh_state *s = &d->next;
+	memcpy(is, changed, sizeof is);
 	for (unsigned i = 0; i < s->subscription_cnt;) {
 		const struct sh_subscription *v = &s->subscription[i];
-		if (!(changed[v->watcher] & SH_BIT(v->reference)) || is_over(v, now_s)) {
+		if (!is[i] || is_over(v, now_s)) {
 			i++;
 			continue;
 		}
 		tell(d, v, 0, false);
-		d->changed |= v->one_time;
-		if (v->one_time)
-			drop_subscription(s, i);
-		else
+		if (!v->one_time) {
 			i++;
+			continue;
+		}
+		d->changed = true;
+		is[i] = is[s->subscription_cnt - 1];
+		drop_subscription(s, i);
 	}
 	drop_idle_watchers(s);
 }

@@ -51,20 +51,24 @@ struct sh_store {
 void sh_store(const struct sh_state *now, const struct sh_store *q, struct sh_decision *d);
 
 #define SH_KEYS_MAX 8 // Service-Indications of one request
+#define SH_SETS_MAX 4 // Identity-Sets
 struct sh_subscribe {
 	uint64_t scope;
 	uint64_t references;
 	struct slice host, realm, identity;
 	struct slice key[SH_KEYS_MAX]; // of repository data
 	unsigned key_cnt;
+	struct slice server_name;     // of filter criteria
+	struct slice set[SH_SETS_MAX]; // of identities: Identity-Sets, four octets each
+	unsigned set_cnt;
 	bool unsubscribe, one_time;
 	uint32_t expires_s, now_s; // expires_s 0: never
 };
 // SNR: all subscriptions, or none.
 void sh_subscribe(const struct sh_state *now, const struct sh_subscribe *q, struct sh_decision *d);
 
-// Other data have changed: for each watcher a set of references (SH_BIT).
-void sh_changed(const struct sh_state *now, const uint64_t changed[SH_WATCHERS_MAX], uint32_t now_s, struct sh_decision *d);
+// Other data have changed: those that these subscriptions (by place) are for.
+void sh_changed(const struct sh_state *now, const bool changed[SH_SUBSCRIPTIONS_MAX], uint32_t now_s, struct sh_decision *d);
 
 // A PNA says that the user is unknown there (`all`), or that there is no such subscription.
 void sh_unwanted(const struct sh_state *now, struct slice host, const struct sh_row *row, bool all, struct sh_decision *d);

@@ -1,4 +1,5 @@
-// Sh in the loader (loader/app.h): who must be told when the registration changes, and what the answer to a notification means.
+// Sh in the loader (loader/app.h): who must be told when the registration or the document changes, and what the answer to a
+// notification means.
 #include "apps/apps.h"
 #include "apps/ims/state.h"
 #include "apps/ims/user.h"
@@ -40,7 +41,9 @@ bool sh_decide(struct loader *l, struct op *op, const struct sh_decision *d)
 	return !w.err && change_state(l, op, loader_app(l, app_sh), wr_done(&w), 0, &(struct state_kept){0});
 }
 
-// ---- the registration
+// ---- the registration, and the document
+
+#define DOCUMENT_MAX (200u << 10)
 
 static const struct state_row *row_of(const struct op *op, unsigned app)
 {
@@ -50,37 +53,90 @@ static const struct state_row *row_of(const struct op *op, unsigned app)
 	return NULL;
 }
 
-// What of a registration a watcher sees. That an authentication is pending is not told: it passes (TS 29.328 6.1.4).
-static uint64_t difference(const struct ims_state *before, const struct ims_state *after, uint8_t set)
+// The subscriber before an operation and after it.
+struct both {
+	struct ims_user user[2];
+	struct ims_state ims[2];
+	bool has[2]; // an IMS subscription at all
+};
+
+static void user_after(struct loader *l, const struct op *op, struct both *b)
 {
-	uint64_t changed = 0;
-	if (ims_set_state(before, set) != ims_set_state(after, set))
-		changed |= SH_BIT(SH_REF_USER_STATE);
-	if (!slice_eq(before->scscf, after->scscf))
-		changed |= SH_BIT(SH_REF_SCSCF);
-	return changed;
+	const struct state_row *row = row_of(op, app_cx + STATE_ROW_DATA);
+	if (!row) {
+		b->has[1] = ims_user_of(l->cache, l->config, &op->rec, &b->user[1]);
+		return;
+	}
+	bool said = row->body.len && ims_data_get(row->body, &b->user[1].d);
+	if (!said)
+		(void)ims_data_get((struct slice){0}, &b->user[1].d); // empties it
+	b->has[1] = ims_user_fill(l->config, &op->rec, said, &b->user[1]);
+}
+
+static void read_both(struct loader *l, const struct op *op, const struct cache_record *old, struct both *b)
+{
+	const struct state_row *row = row_of(op, app_cx);
+	b->has[0] = ims_user_of(l->cache, l->config, old, &b->user[0]);
+	user_after(l, op, b);
+	ims_state_of(l->cache, old, &b->ims[0]);
+	b->ims[1] = b->ims[0];
+	if (row)
+		(void)ims_state_get(row->body, &b->ims[1]); // of no octets: empty
+}
+
+// Would the document that a notice of this subscription holds be another one than before?
+static bool document_differs(struct loader *l, const struct both *b, const struct sh_state *sh, const struct sh_subscription *s)
+{
+	static uint8_t text[2][DOCUMENT_MAX];
+	struct wr w[2];
+	for (unsigned i = 0; i < 2; i++) {
+		struct sh_query q = {.c = l->cache, .config = l->config, .user = &b->user[i], .ims = &b->ims[i], .sh = sh};
+		w[i] = wr_of(text[i], sizeof(text[i]));
+		sh_query_of_row(&(struct sh_row){.reference = s->reference, .key = s->key}, &q);
+		if (!b->has[i] || !sh_identity_at(&b->user[i], l->config, sh->watcher[s->watcher].identity, &q.pub))
+			return false; // the identity is not, or was not, this user's
+		(void)sh_query_write(&w[i], &q);
+	}
+	return w[0].err || w[1].err || !slice_eq(wr_done(&w[0]), wr_done(&w[1]));
+}
+
+// That an authentication is pending is not told: it passes (TS 29.328 6.1.4).
+static bool state_differs(struct loader *l, const struct both *b, const struct sh_watcher *w)
+{
+	enum ims_set_state state[2];
+	for (unsigned i = 0; i < 2; i++) {
+		int pub;
+		if (!b->has[i] || !sh_identity_at(&b->user[i], l->config, w->identity, &pub) || pub < 0)
+			return false;
+		state[i] = ims_set_state(&b->ims[i], b->user[i].d.pub[pub].set);
+	}
+	return state[0] != state[1];
 }
 
 static void noticed(struct loader *l, struct op *op, const struct cache_record *old)
 {
-	static struct ims_state before, after;
-	static struct ims_user user;
 	static struct sh_decision d;
 	static struct sh_state sh;
-	uint64_t changed[SH_WATCHERS_MAX] = {0};
-	const struct state_row *row = row_of(op, app_cx);
-	if (!row || row_of(op, app_sh) || !l->config)
+	static struct both b;
+	bool changed[SH_SUBSCRIPTIONS_MAX] = {false}, any = false;
+	if (!l->config || row_of(op, app_sh))
 		return;
 	sh_state_of(l->cache, old, &sh);
-	if (!sh.subscription_cnt || !ims_user_of(l->cache, l->config, old, &user))
+	if (!sh.subscription_cnt)
 		return;
-	ims_state_of(l->cache, old, &before);
-	(void)ims_state_get(row->body, &after); // of no octets: empty
-	for (unsigned i = 0; i < sh.watcher_cnt; i++) {
-		int pub;
-		if (sh_identity_at(&user, l->config, sh.watcher[i].identity, &pub) && pub >= 0)
-			changed[i] = difference(&before, &after, user.d.pub[pub].set);
+	read_both(l, op, old, &b);
+	for (unsigned i = 0; i < sh.subscription_cnt; i++) {
+		const struct sh_subscription *s = &sh.subscription[i];
+		switch (s->reference) {
+		case SH_REF_REPOSITORY: break;
+		case SH_REF_USER_STATE: changed[i] = state_differs(l, &b, &sh.watcher[s->watcher]); break;
+		case SH_REF_SCSCF: changed[i] = !slice_eq(b.ims[0].scscf, b.ims[1].scscf); break;
+		default: changed[i] = document_differs(l, &b, &sh, s); break;
+		}
+		any |= changed[i];
 	}
+	if (!any)
+		return;
 	sh_changed(&sh, changed, (uint32_t)(clock_wall_us() / 1000000), &d);
 	if (!sh_decide(l, op, &d))
 		log_warn("subscription_not_ended", LOG_STR("reason", "the cache has no room"));

@@ -57,6 +57,8 @@ static bool take_one(struct request *r, struct sh_asked *q, const struct avp *a)
 	case AVP_CODE_Identity_Set:
 		if (!avp_u32(a->data, &v) || v >= SH_SET_CNT)
 			return refuse_avp(r, RESULT_INVALID_AVP_VALUE, a->whole);
+		if (!(q->sets >> v & 1))
+			q->set[q->set_cnt++] = a->data;
 		q->sets |= (uint8_t)(1u << v);
 		return true;
 	case AVP_CODE_Service_Indication: return take_key(r, q, a);

@@ -33,6 +33,8 @@ const char *sh_reference_name(uint32_t reference);
 bool sh_are_keyed_by(uint64_t references, enum sh_key key);
 // Those that an application server can change, or watch, at this HSS.
 #define SH_UPDATED  SH_BIT(SH_REF_REPOSITORY)
-#define SH_NOTIFIED (SH_BIT(SH_REF_REPOSITORY) | SH_BIT(SH_REF_USER_STATE) | SH_BIT(SH_REF_SCSCF))
+#define SH_NOTIFIED                                                                                                    \
+	(SH_BIT(SH_REF_REPOSITORY) | SH_BIT(SH_REF_IDENTITIES) | SH_BIT(SH_REF_USER_STATE) | SH_BIT(SH_REF_SCSCF) |    \
+	 SH_BIT(SH_REF_CRITERIA) | SH_BIT(SH_REF_CHARGING) | SH_BIT(SH_REF_PRIVATE))
 // May this application server do that with all of these?
 bool sh_permitted(const struct config *config, struct slice host, enum sh_operation operation, uint64_t references);

@@ -18,7 +18,9 @@ struct sh_asked {
 	uint64_t references;
 	struct slice key[SH_KEYS_MAX]; // Service-Indications
 	unsigned key_cnt;
-	uint8_t sets; // Identity-Sets
+	uint8_t sets; // Identity-Sets, and as they came
+	struct slice set[SH_SETS_MAX];
+	unsigned set_cnt;
 	bool has_features;
 	uint32_t features; // both sides have
 };

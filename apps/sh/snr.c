@@ -19,10 +19,13 @@ static bool read_request(struct request *r, const struct sh_asked *q, struct sh_
 				     .host = request_slot(r, SLOT_SNR_Origin_Host),
 				     .realm = request_slot(r, SLOT_SNR_Origin_Realm),
 				     .key_cnt = q->key_cnt,
+				     .server_name = request_slot(r, SLOT_SNR_Server_Name),
+				     .set_cnt = q->set_cnt,
 				     .unsubscribe = type == UNSUBSCRIBE,
 				     .one_time = request_has(r, SLOT_SNR_One_Time_Notification),
 				     .now_s = (uint32_t)(clock_wall_us() / 1000000)};
 	memcpy(out->key, q->key, q->key_cnt * sizeof *q->key);
+	memcpy(out->set, q->set, q->set_cnt * sizeof *q->set);
 	if (request_has(r, SLOT_SNR_Expiry_Time))
 		out->expires_s = until - NTP_TO_UNIX; // the next era begins in 2036: the difference holds
 	if (type > UNSUBSCRIBE) {
@@ -31,6 +34,9 @@ static bool read_request(struct request *r, const struct sh_asked *q, struct sh_
 		request_answer_bad_value(r, SLOT_SNR_Expiry_Time);
 	} else if (q->references & SH_BIT(SH_REF_REPOSITORY) && q->key_cnt == 0) {
 		verdict_missing(&v, AVP_ID_Service_Indication);
+		request_answer_failed(r, &v);
+	} else if (q->references & SH_BIT(SH_REF_CRITERIA) && out->server_name.len == 0) {
+		verdict_missing(&v, AVP_ID_Server_Name);
 		request_answer_failed(r, &v);
 	} else {
 		return true;

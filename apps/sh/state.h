@@ -33,7 +33,7 @@ struct sh_subscription {
 	uint8_t reference;
 	bool one_time;
 	uint32_t expires_s; // seconds since 1970; 0: never
-	struct slice key;   // Service-Indication of repository data
+	struct slice key;   // of repository data the Service-Indication, of criteria the Server-Name, of identities the Identity-Set
 };
 
 // Slices are borrowed.

@@ -31,16 +31,8 @@ static bool compose(struct hss_request *q, struct wr *m)
 		return false; // the subscriber is no more
 	ims_state_of(c, r, &ims);
 	sh_state_of(c, r, &sh);
-	struct sh_query data = {.c = c,
-				.config = q->w->config,
-				.user = &user,
-				.ims = &ims,
-				.sh = &sh,
-				.references = SH_BIT(row.reference),
-				.key = {row.key},
-				.key_cnt = 1,
-				.tells_absence = true,
-				.deleted_sequence = row.sequence};
+	struct sh_query data = {.c = c, .config = q->w->config, .user = &user, .ims = &ims, .sh = &sh};
+	sh_query_of_row(&row, &data);
 	if (!sh_identity_at(&user, q->w->config, row.identity, &data.pub) || !is_wanted(q, &sh, &row))
 		return false;
 	hss_request_begin(q, m, CODE_PUSH, "pnr", HSS_NO_USER);

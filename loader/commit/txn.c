@@ -294,7 +294,7 @@ void txn_take_back(struct loader *l, const struct op *op, const struct entry *en
 // Applications that go by the state of another one see its change before it is committed.
 static void take_notice(struct loader *l, struct op *op)
 {
-	const struct cache_record *old = op->state_cnt && op->what & OP_PUT ? loader_find(l, op->rec.imsi) : NULL;
+	const struct cache_record *old = op->what & OP_PUT ? loader_find(l, op->rec.imsi) : NULL;
 	for (unsigned i = 0; old && i < CACHE_APP_MAX; i++)
 		if (l->app[i] && l->app[i]->noticed)
 			l->app[i]->noticed(l, op, old);

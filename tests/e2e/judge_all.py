@@ -26,7 +26,7 @@ DIRECTORY = os.environ.get("HSS_CAPTURE_DIR", "")
 PATIENCE_S = 5
 VERSION = "5011"  # the answer to what is not Diameter as tshark knows it
 MUST = [(code, False) for code in (d.CER, d.DWR, d.DPR, d.AIR, d.ULR, d.PUR, d.NOR)] + [
-    (code, True) for code in (d.CER, d.DPR, d.CLR)]
+    (code, True) for code in (d.CER, d.DPR, d.CLR)] + [(306, False), (307, False), (308, False), (309, True)]  # the last: Sh
 MUST_TLS = [(code, False) for code in (d.CER, d.DPR, d.AIR, d.ULR)] + [(code, True) for code in (d.CER, d.DPR, d.CLR)]
 MUST_SCTP = [(code, False) for code in (d.CER, d.DPR, d.AIR, d.ULR, d.PUR)] + [(code, True) for code in (d.CER, d.CLR)]
 ODD = "odd."  # an SCTP peer whose messages are not one user message each (sctp_guest.py): tshark sees not all of them

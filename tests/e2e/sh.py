@@ -115,8 +115,8 @@ class Server(d.Peer):
     def put(self, who, indication, sequence, data=None, **how):
         return self.pur(who, sh_data(repository(indication, sequence, data)), **how)
 
-    def snr(self, who, references, services=(), end=False, until=None, data=False, one_time=False, **how):
-        more = [v3(SUBS, 1 if end else 0)]
+    def snr(self, who, references, services=(), end=False, until=None, data=False, one_time=False, sets=(), server=None, **how):
+        more = [v3(SUBS, 1 if end else 0), *(v3(SET, n, flags=0) for n in sets), *([v3(SERVER_NAME, server)] if server else [])]
         more += [v3(EXPIRY, int(until) + NTP & 0xffffffff, flags=0)] if until else []
         more += [v3(SEND_DATA, 1, flags=0)] if data else []
         more += [v3(ONE_TIME, 0, flags=0)] if one_time else []

@@ -1,5 +1,7 @@
 """Sh: what an application server may read, store and watch; every answer by every state; what is kept over restarts; whom a change
 is told. What comes out is judged by tshark and, for being well-formed, by xmllint."""
+import json
+import os
 import shutil
 import subprocess
 import time
@@ -8,14 +10,15 @@ import unittest
 import cscf as c
 import diameter as d
 import sh as s
-from hss import FIRST, Hss, K, OPC, imsi
+from hss import FIRST, Hss, K, OPC, document, imsi
+from test_cx_criteria import CRITERION
 
 NUMBER = "49151" + FIRST[-8:]
 USER, IMPU = c.private(FIRST), c.public(FIRST)
 SIP, TEL = f"sip:+{NUMBER}@{c.DOMAIN}", f"tel:+{NUMBER}"
 ALL = [s.REPOSITORY, s.IDENTITIES, s.STATE, s.SCSCF, s.CRITERIA, s.CHARGING, s.NUMBER, s.TADS, s.IMSI, s.PRIVATE, 14, 15, 18]
 SERVERS = {"servers": [
-    {"host": "tas.ims.test", "pull": ALL, "update": ["RepositoryData", "19"], "notify": ["0", "IMSUserState", 12, 13]},
+    {"host": "tas.ims.test", "pull": ALL, "update": ["RepositoryData", "19"], "notify": ["0", "IMSUserState", *range(12, 18), 10, 33]},
     {"host": "*.conf.ims.test", "pull": ["RepositoryData"], "update": [0], "notify": [0, 11, 12]},
 ]}
 
@@ -70,6 +73,55 @@ class Sh(unittest.TestCase):
                 self.assertEqual(self.read(a.udr(TEL, s.TADS)).one(".//IMSVoiceOverPSSessionSupport"), "2")
             self.assertEqual(h.stop(), 0)
 
+    def test_filter_criteria_by_the_name_of_their_server(self):
+        with self.hss(start=False) as h:
+            path = os.path.join(h.dir, "ifc.xml")
+            with open(path, "w", encoding="ascii") as f:
+                f.write("<IMSSubscription><PrivateID>x</PrivateID><ServiceProfile><PublicIdentity><Identity>sip:x@y</Identity>"
+                        "</PublicIdentity><CoreNetworkServicesAuthorization><SubscribedMediaProfileId>1</SubscribedMediaProfileId>"
+                        "</CoreNetworkServicesAuthorization>" + CRITERION.format(10, "{msisdn}") + CRITERION.format(20, "{msisdn}") +
+                        "</ServiceProfile></IMSSubscription>")
+            h.configure(ims={"filter_criteria_file": path})
+            h.start()
+            self.provision(h)
+            with s.Server(h.port) as a:
+                one = self.read(a.udr(TEL, s.CRITERIA, server="sip:as20.example"))
+                self.assertEqual(one.one("Sh-IMS-Data/IFCs/InitialFilterCriteria/ApplicationServer/ServerName"), "sip:as20.example")
+                self.assertEqual(one.one(".//Content"), f".*{NUMBER}.*")
+                self.assertNotIn("Authorization", one.text)
+                self.assertIsNone(self.read(a.udr(TEL, s.CRITERIA, server="sip:as2.example")).text)
+                none = self.read(a.udr(TEL, s.CRITERIA, server="sip:as2.example", supported=1))
+                self.assertEqual(none.all("Sh-IMS-Data/IFCs"), [""])
+                self.assertEqual(a.snr(TEL, s.CRITERIA).failed[0].code, s.SERVER_NAME)
+            self.assertEqual(h.stop(), 0)
+
+    def test_servers_are_told_of_a_changed_document(self):
+        with self.hss() as h:
+            h.ctl("subscriber", "import", "-", input=json.dumps(document(FIRST)))
+            with s.Server(h.port) as a:
+                self.assertEqual(a.snr(IMPU, [s.IDENTITIES, s.PRIVATE, s.CHARGING, s.STATE]).result, 2001)
+                self.assertEqual(a.snr(IMPU, s.IDENTITIES, sets=[2]).result, 2001)
+                self.assertEqual(a.snr(IMPU, s.CRITERIA, server="sip:as.example").result, 2001)
+                self.assertEqual(len(h.ctl("--json", "sh", "subscriptions", FIRST).lines), 6)
+                h.ctl("subscriber", "set", FIRST, "subscriber_status=0", "ambr.downlink.value=7")
+                self.assertTrue(a.nothing_comes())
+                h.ctl("subscriber", "set", FIRST, 'msisdn=["4930123"]')
+                told = [self.read_request(a.take(s.PNR)) for _ in range(2)]
+                lists = sorted((t.all("PublicIdentifiers/IMSPublicIdentity"), t.all("Extension/ImplicitIdentities/IMSPublicIdentity"))
+                               for t in told)
+                now = [f"sip:+4930123@{c.DOMAIN}", "tel:+4930123"]
+                self.assertEqual(lists, [([], now), (now, [])])
+                self.assertTrue(a.nothing_comes())
+                changed = document(FIRST, msisdn=["4930123"], ims={
+                    "profiles": [{"filter_criteria": [{"priority": 1, "application_server": {"server_name": "sip:as.example"}}]}],
+                    "charging": {"primary_ecf": "aaa://ecf.example"}})
+                h.ctl("subscriber", "import", "-", input=json.dumps(changed))
+                told = [self.read_request(a.take(s.PNR)) for _ in range(2)]
+                self.assertEqual([x for t in told for x in t.all(".//PrimaryEventChargingFunctionName")], ["aaa://ecf.example"])
+                self.assertEqual([x for t in told for x in t.all(".//ServerName")], ["sip:as.example"])
+                self.assertTrue(a.nothing_comes())
+            self.assertEqual(h.stop(), 0)
+
     def test_refusals_of_a_read_in_their_order(self):
         with self.hss() as h:
             self.provision(h, 2)
@@ -79,7 +131,7 @@ class Sh(unittest.TestCase):
                 self.assertEqual(b.udr("tel:+4999", [s.REPOSITORY, s.STATE], services=["a"]).result, 5102)
                 self.assertEqual(x.put(TEL, "a", 0, "<a/>").result, 5103)
                 self.assertEqual(x.snr(TEL, s.STATE).result, 5104)
-                self.assertEqual(a.snr(TEL, s.IDENTITIES).result, 5104)
+                self.assertEqual(a.snr(TEL, s.IMSI).result, 5104)
                 self.assertGreaterEqual(h.metric("hss_not_permitted_total"), 5)
                 h.wait_log("not_permitted .*stranger.test")
                 self.assertEqual(a.udr("tel:+4999", s.STATE).result, 5001)

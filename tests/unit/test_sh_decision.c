@@ -228,12 +228,14 @@ static void subscribe(void)
 
 static void change(void)
 {
-	uint64_t changed[SH_WATCHERS_MAX] = {0};
+	bool changed[SH_SUBSCRIPTIONS_MAX] = {false};
 	uint64_t of[IDENTITIES];
 	for (unsigned i = 0; i < IDENTITIES; i++)
 		of[i] = (draw(2) ? SH_BIT(SH_REF_USER_STATE) : 0) | (draw(2) ? SH_BIT(SH_REF_SCSCF) : 0);
-	for (unsigned n = 0; n < state.watcher_cnt; n++)
-		changed[n] = of[place(identity, IDENTITIES, state.watcher[n].identity)];
+	for (unsigned n = 0; n < state.subscription_cnt; n++) {
+		const struct sh_subscription *s = &state.subscription[n];
+		changed[n] = of[place(identity, IDENTITIES, state.watcher[s->watcher].identity)] >> s->reference & 1;
+	}
 	for (unsigned h = 0; h < HOSTS; h++)
 		for (unsigned i = 0; i < IDENTITIES; i++)
 			for (unsigned r = 1; r < 3; r++)
