@@ -2,6 +2,7 @@
 #include "apps/sh/sh.h"
 #include "lib/base/log.h"
 #include "lib/diameter/avp.h"
+#include "lib/ims/pull.h"
 #include "lib/ims/sh_read.h"
 #include "worker/link.h"
 #include "worker/worker.h"
@@ -26,7 +27,7 @@ static bool take_key(struct request *r, struct sh_asked *q, const struct avp *a)
 	for (unsigned i = 0; i < q->key_cnt; i++)
 		if (slice_eq(q->key[i], a->data))
 			return true;
-	if (a->data.len == 0 || a->data.len > SH_INDICATION_MAX || !sh_text_valid(a->data))
+	if (a->data.len == 0 || a->data.len > SH_INDICATION_MAX || !ims_text_valid(a->data))
 		return refuse_avp(r, RESULT_INVALID_AVP_VALUE, a->whole);
 	if (q->key_cnt == SH_KEYS_MAX)
 		return refuse_avp(r, RESULT_AVP_OCCURS_TOO_MANY_TIMES, a->whole);

@@ -1,14 +1,11 @@
-// Reads the Sh-Data that an application server sends in a Profile-Update-Request (TS 29.328 annex D). The text is hostile: it is
-// read once, from front to end, in bounded memory. There are no entities but the five of XML, no DOCTYPE, no external text.
-// What is well-formed for this reader is well-formed for XML 1.0. Pure; workers link it.
+// Reads the Sh-Data that an application server sends in a Profile-Update-Request (TS 29.328 annex D). The text is hostile (pull.h).
+// Pure; workers link it.
 #pragma once
 #include "lib/base/wire.h"
 
 #define SH_READ_OCTETS_MAX     (64u << 10)
 #define SH_READ_INSTANCES_MAX  8
 #define SH_READ_INDICATION_MAX 100
-#define SH_READ_DEPTH_MAX      32 // elements inside each other
-#define SH_READ_ATTRIBUTES_MAX 32 // of one element
 
 // One RepositoryData. `data` is what stands between the tags of ServiceData, octet for octet, borrowed from the text.
 struct sh_instance {
@@ -27,9 +24,6 @@ struct sh_update {
 
 // NULL: *out holds the document. Otherwise what is wrong with it, for the log: text of ours, without any of the input.
 const char *sh_update_read(struct slice text, struct sh_update *out);
-
-// Characters of XML in UTF-8, and none of them a control character: what may be written as a value.
-bool sh_text_valid(struct slice s);
 
 static inline struct slice sh_instance_indication(const struct sh_instance *i)
 {

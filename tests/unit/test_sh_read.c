@@ -5,6 +5,7 @@
 #include <stdlib.h>
 // cmocka wants the three above
 #include <cmocka.h>
+#include "lib/ims/pull.h"
 #include "lib/ims/sh_read.h"
 #include "lib/ims/xml.h"
 #include "tests/support/guard.h"
@@ -44,6 +45,7 @@ static void data_are_left_as_they_came(void **state)
 	is_data(" <x a=\"1\" b='&lt;\"'>\t&#x20AC;&#10;</x >\r\n<!-- - -->");
 	is_data("<x><![CDATA[</ServiceData>]] >]]></x>");
 	is_data("<ServiceData><ServiceData/></ServiceData>");
+	is_data("<p:x xmlns:p='u' p:a='1' a='2' xml:lang='de'><p:y/><q:z xmlns:q='v' xmlns:p='w'><p:y/></q:z></p:x>");
 	is_data("<?p ?><x>\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80 ] ]] ></x><?p q?><!---->");
 }
 
@@ -74,6 +76,11 @@ static void what_is_refused(void **state)
 		"<Sh-Data>&</Sh-Data>", "<Sh-Data>&#0;</Sh-Data>", "<Sh-Data>&#x110000;</Sh-Data>", "<Sh-Data>&#xD800;</Sh-Data>",
 		"<Sh-Data>&#;</Sh-Data>", "<Sh-Data>]]></Sh-Data>", "<Sh-Data>\x01</Sh-Data>", "<Sh-Data>\xc0\x80</Sh-Data>",
 		"<Sh-Data>\xed\xa0\x80</Sh-Data>", "<Sh-Data>\xff</Sh-Data>", "<Sh-Data>\xe2\x82</Sh-Data>",
+		"<a:Sh-Data/>", "<Sh-Data a:b='1'/>", "<Sh-Data xmlns:a=''/>", "<Sh-Data xmlns:xml='u'/>", "<Sh-Data xmlns:a='u'><a:b:c/></Sh-Data>",
+		"<Sh-Data xmlns:a='u'><:b/></Sh-Data>", "<Sh-Data xmlns:a='u'><a:/></Sh-Data>", "<Sh-Data><x xmlns:a='u'/><a:x/></Sh-Data>",
+		"<Sh-Data><x xmlns:a='u'><y/></x><a:x/></Sh-Data>", "<Sh-Data><xmlns:a/></Sh-Data>", "<Sh-Data xmlns:a='u'><a:1/></Sh-Data>",
+		"<Sh-Data xmlns:p='u'><RepositoryData><ServiceIndication>a</ServiceIndication><SequenceNumber>7</SequenceNumber><ServiceData>"
+		"<p:x/></ServiceData></RepositoryData></Sh-Data>", // the data would lose what declares their prefix
 		"<Sh-Data><RepositoryData/></Sh-Data>", "<Sh-Data><RepositoryData></RepositoryData></Sh-Data>",
 		"<Sh-Data><RepositoryData><SequenceNumber>0</SequenceNumber></RepositoryData></Sh-Data>",
 		ONE("<ServiceData></ServiceData>"), ONE("<ServiceData/>"), ONE("<ServiceIndication>b</ServiceIndication>"),
@@ -100,7 +107,7 @@ static void bounds(void **state)
 	struct sh_update u;
 	struct wr w;
 	(void)state;
-	for (unsigned depth = SH_READ_DEPTH_MAX - 1; depth <= SH_READ_DEPTH_MAX; depth++) { // and Sh-Data itself
+	for (unsigned depth = IMS_PULL_DEPTH_MAX - 1; depth <= IMS_PULL_DEPTH_MAX; depth++) { // and Sh-Data itself
 		w = wr_of(text, sizeof text);
 		wr_slice(&w, slice_str("<Sh-Data>"));
 		for (unsigned i = 0; i < depth; i++)
@@ -108,7 +115,7 @@ static void bounds(void **state)
 		for (unsigned i = 0; i < depth; i++)
 			wr_slice(&w, slice_str("</a>"));
 		wr_slice(&w, slice_str("</Sh-Data>"));
-		assert_int_equal(sh_update_read(wr_done(&w), &u) == NULL, depth < SH_READ_DEPTH_MAX);
+		assert_int_equal(sh_update_read(wr_done(&w), &u) == NULL, depth < IMS_PULL_DEPTH_MAX);
 	}
 	for (unsigned n = SH_READ_INSTANCES_MAX; n <= SH_READ_INSTANCES_MAX + 1; n++) {
 		w = wr_of(text, sizeof text);
@@ -129,9 +136,9 @@ static void bounds(void **state)
 static void libxml2_takes_what_is_taken(void **state)
 {
 	static const char whole[] = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Sh-Data><RepositoryData><ServiceIndication>s&amp;t"
-				    "</ServiceIndication><SequenceNumber>12</SequenceNumber><ServiceData><x a='1' b=\"&#x41;\"><y/>t"
+				    "</ServiceIndication><SequenceNumber>12</SequenceNumber><ServiceData><x xmlns:x='u' a='1' x:b=\"&#x41;\"><x:y/>t"
 				    "<![CDATA[<z>]]><!-- c --><?p i?>\xc3\xa4</x></ServiceData></RepositoryData><Extension><q></q></Extension></Sh-Data>";
-	static const char letters[] = "<>/&;'\"=!?-[]# axS:\t\n\x01\xc3\xa4\xffx1";
+	static const char letters[] = ":<>/&;'\"=!?-[]# axS:\t\n\x01\xc3\xa4\xffx1";
 	char text[sizeof whole];
 	unsigned taken = 0;
 	struct sh_update u;
@@ -150,10 +157,12 @@ static void libxml2_takes_what_is_taken(void **state)
 				memmove(text + at, text + at + 1, --len - at);
 		}
 		struct slice s = slice_of(guard_copy(&guard, text, len), len);
-		if (memchr(text, ':', len) || sh_update_read(s, &u)) // prefixes: the reader does not look whether they are declared
+		if (sh_update_read(s, &u))
 			continue;
 		report = (struct ims_report){0};
 		xmlDoc *doc = ims_xml_parse(s, NULL, &report);
+		if (!doc && strstr(report.finding[0].text, "is not a valid URI"))
+			continue; // the names of namespaces are not looked at
 		if (!doc)
 			fail_msg("%.*s: %s", (int)len, text, report.finding[0].text);
 		xmlFreeDoc(doc);
