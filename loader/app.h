@@ -55,6 +55,7 @@ struct loader_app {
 	// them in l->own[number]. 0 or a negative errno. NULL: there is nothing to do.
 	int (*start)(struct loader *l);
 	void (*stop)(struct loader *l);
+	void (*tick)(struct loader *l); // once a second; NULL: there is nothing to do
 	// An application with fields of its own in the record sets `seen` and `publish`. For one without them
 	// both are NULL, and its state is published as a part of the record (cache/state.h).
 	//

@@ -283,6 +283,9 @@ void loader_tick(struct loader *l)
 	txn_tick(l);
 	clean_profiles(l);
 	local_trim(l->local);
+	for (unsigned i = 0; i < CACHE_APP_MAX; i++)
+		if (l->app[i] && l->app[i]->tick)
+			l->app[i]->tick(l);
 	if (!l->stats)
 		return;
 	stat_set(l->stats, STAT_JOURNAL_ROWS, local_seq(l->local) - local_folded(l->local));
