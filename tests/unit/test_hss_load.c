@@ -505,6 +505,25 @@ static void test_ck_ik_prime(void **state)
 	sim_fini(&s);
 }
 
+// An ECR names the user, and a phone after the last 14 digits of the IMSI.
+static void test_equipment_check(void **state)
+{
+	static struct hl_template t;
+	struct hl_options o;
+	uint8_t out[1400];
+	struct slice data, terminal;
+	(void)state;
+
+	assert_int_equal(parse(&o, "ecr --connect 127.0.0.1:1 --imsi 901700000000001"), HL_PARSED);
+	assert_true(hl_template_build(&t, HL_KIND_ECR, &o, 15, "mme.test"));
+	hl_template_stamp(&t, out, 901700000000042, 1, 0, 7, 8, false);
+	struct slice avps = slice_of(out + HL_HEADER, t.len - HL_HEADER);
+	assert_int_equal(be32_get(out + 8), HL_APP_S13);
+	assert_true(hl_avp_find(avps, 1, 0, &data) && slice_eq(data, slice_str("901700000000042")));
+	assert_true(hl_avp_find(avps, 1401, HL_VENDOR_3GPP, &terminal));
+	assert_true(hl_avp_find(terminal, 1402, HL_VENDOR_3GPP, &data) && slice_eq(data, slice_str("01700000000042")));
+}
+
 // A CSCF's requests name the user twice; what an MAA holds is found, and not in any part of it.
 static void test_cscf(void **state)
 {
@@ -594,7 +613,7 @@ int main(void)
 	    cmocka_unit_test(test_latency),         cmocka_unit_test(test_options),
 	    cmocka_unit_test(test_options_refused),
 	    cmocka_unit_test(test_a_mistake_is_not_buried), cmocka_unit_test(test_order_visits_everyone),
-	    cmocka_unit_test(test_keys_file),       cmocka_unit_test(test_request_template),
+	    cmocka_unit_test(test_keys_file),       cmocka_unit_test(test_request_template), cmocka_unit_test(test_equipment_check),
 	    cmocka_unit_test(test_answer),
 		cmocka_unit_test(test_ck_ik_prime),
 	    cmocka_unit_test(test_cscf),          cmocka_unit_test(test_answer_to_request),

@@ -28,6 +28,8 @@ enum {
 	AVP_INTEGRITY_KEY = 626,
 	AVP_RAT_TYPE = 1032,
 	AVP_SUBSCRIPTION_DATA = 1400,
+	AVP_TERMINAL_INFORMATION = 1401,
+	AVP_IMEI = 1402,
 	AVP_ULR_FLAGS = 1405,
 	AVP_VISITED_PLMN_ID = 1407,
 	AVP_REQUESTED_EUTRAN = 1408,
@@ -144,6 +146,7 @@ const struct hl_kind_row hl_kind_rows[HL_KINDS] = {
 	[HL_KIND_PUR] = {HL_CMD_PU, HL_APP_S6A, "pur", "purge"},
 	[HL_KIND_NOR] = {HL_CMD_NO, HL_APP_S6A, "nor", "notification"},
 	[HL_KIND_RESYNC] = {HL_CMD_AI, HL_APP_S6A, NULL, "resynchronisation"},
+	[HL_KIND_ECR] = {HL_CMD_EC, HL_APP_S13, NULL, "equipment check"},
 	[HL_KIND_UAR] = {HL_CMD_UA, HL_APP_CX, NULL, "user authorization"},
 	[HL_KIND_MAR] = {HL_CMD_MA, HL_APP_CX, NULL, "multimedia authentication"},
 	[HL_KIND_UAR_AGAIN] = {HL_CMD_UA, HL_APP_CX, NULL, "user authorization"},
@@ -210,6 +213,18 @@ static void put_nor(struct wr *w, const struct hl_options *o)
 	hl_put_text(w, AVP_SERVICE_SELECTION, 0, true, o->apn);
 }
 
+// ECR (TS 29.272 7.2.19): the IMEI is the last 14 digits of the IMSI.
+static void put_ecr(struct wr *w, struct hl_template *t)
+{
+	uint8_t *terminal = hl_open(w, AVP_TERMINAL_INFORMATION, HL_VENDOR_3GPP, true);
+	uint8_t *imei = hl_open(w, AVP_IMEI, HL_VENDOR_3GPP, true);
+
+	t->imei_at = (uint32_t)wr_len(w);
+	wr_bytes(w, "00000000000000", 14);
+	hl_close(w, imei);
+	hl_close(w, terminal);
+}
+
 bool hl_template_build(struct hl_template *t, enum hl_kind kind, const struct hl_options *o,
 		       unsigned imsi_digits, const char *origin_host)
 {
@@ -249,6 +264,8 @@ bool hl_template_build(struct hl_template *t, enum hl_kind kind, const struct hl
 		put_ulr(&w, o);
 	else if (kind == HL_KIND_NOR)
 		put_nor(&w, o);
+	else if (kind == HL_KIND_ECR)
+		put_ecr(&w, t);
 	hl_finish(&w, t->bytes);
 	t->len = (uint32_t)wr_len(&w);
 	return !w.err;
@@ -280,6 +297,8 @@ void hl_template_stamp(const struct hl_template *t, uint8_t *out, uint64_t imsi,
 	put_digits(out + t->session_at + 11, 10, (uint32_t)session);
 	for (unsigned i = 0; i < t->imsi_cnt; i++)
 		put_digits(out + t->imsi_at[i], t->imsi_digits, imsi);
+	if (t->imei_at)
+		put_digits(out + t->imei_at, 14, imsi);
 }
 
 void hl_write_cer(struct wr *w, const struct hl_options *o, const char *origin_host, const uint8_t *address,
@@ -297,7 +316,7 @@ void hl_write_cer(struct wr *w, const struct hl_options *o, const char *origin_h
 	hl_put_u32(w, AVP_VENDOR_ID, 0, true, 0);
 	hl_put_text(w, AVP_PRODUCT_NAME, 0, false, "hss-load");
 	hl_put_u32(w, AVP_SUPPORTED_VENDOR_ID, 0, true, HL_VENDOR_3GPP);
-	put_vendor_app(w, application[hl_interface(o->kase)]);
+	put_vendor_app(w, o->kase == HL_ECR ? HL_APP_S13 : application[hl_interface(o->kase)]);
 	hl_finish(w, start);
 }
 

@@ -13,6 +13,7 @@
 #define HL_APP_CX      16777216u
 #define HL_APP_SWX     16777265u
 #define HL_APP_SH      16777217u
+#define HL_APP_S13     16777252u
 
 enum hl_command {
 	HL_CMD_CE = 257,
@@ -31,7 +32,8 @@ enum hl_command {
 	HL_CMD_DS = 320,
 	HL_CMD_PU = 321,
 	HL_CMD_RS = 322,
-	HL_CMD_NO = 323
+	HL_CMD_NO = 323,
+	HL_CMD_EC = 324
 };
 enum hl_flags { HL_FLAG_R = 0x80, HL_FLAG_P = 0x40, HL_FLAG_E = 0x20, HL_FLAG_T = 0x10 };
 
@@ -65,6 +67,7 @@ enum hl_kind {
 	HL_KIND_PUR,
 	HL_KIND_NOR,
 	HL_KIND_RESYNC,
+	HL_KIND_ECR,
 	HL_KIND_UAR,
 	HL_KIND_MAR,
 	HL_KIND_UAR_AGAIN, // after the phone has answered the challenge
@@ -93,6 +96,7 @@ struct hl_template {
 	unsigned imsi_cnt;
 	uint32_t imsi_digits;
 	uint32_t resync_at; // 30 octets, or 0
+	uint32_t imei_at;   // 14 digits, or 0
 };
 
 // The request of that kind, sent by `origin_host`; false when names are too long for it.

@@ -9,7 +9,7 @@
 
 static const char usage_text[] =
     "usage: hss-load CASE --connect HOST:PORT --imsi FIRST [options]\n"
-    "cases: air ulr attach pur nor resync mixed (an MME); register uar mar sar lir (a CSCF);\n"
+    "cases: air ulr attach pur nor resync mixed ecr (an MME); register uar mar sar lir (a CSCF);\n"
     "       wlan-mar wlan-sar (an AAA server);\n"
     "       udr sh-pur (an application server)\n"
     "  --connect HOST:PORT       the HSS or DRA, over TCP ([::1]:3868 for IPv6)\n"
@@ -482,7 +482,7 @@ static enum hl_parsed refuse_value(FILE *err, const char *option, const char *va
 enum hl_parsed hl_options_parse(int argc, char **argv, struct hl_options *o, FILE *out, FILE *err)
 {
 	static const char *const cases[] = {"air", "ulr",      "attach", "pur", "nor", "resync",
-					    "mixed", "register", "uar",    "mar", "sar", "lir",    "wlan-mar", "wlan-sar",
+					    "mixed", "ecr", "register", "uar",    "mar", "sar", "lir",    "wlan-mar", "wlan-sar",
 					    "udr", "sh-pur", NULL};
 	bool verify_given = false;
 	int id, word, index = 0;

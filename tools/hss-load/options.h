@@ -10,7 +10,7 @@
 #define HL_MAX_CONNECTIONS 64
 #define HL_MAX_SLOTS       (1u << 20)
 
-enum hl_case { HL_AIR, HL_ULR, HL_ATTACH, HL_PUR, HL_NOR, HL_RESYNC, HL_MIXED,
+enum hl_case { HL_AIR, HL_ULR, HL_ATTACH, HL_PUR, HL_NOR, HL_RESYNC, HL_MIXED, HL_ECR,
 	       HL_REGISTER, HL_UAR, HL_MAR, HL_SAR, HL_LIR, HL_WLAN_MAR, HL_WLAN_SAR, HL_UDR, HL_SH_PUR };
 // Whose cases they are: an MME's, a CSCF's, an AAA server's, an application server's.
 enum hl_interface { HL_S6A, HL_CX, HL_SWX, HL_SH, HL_INTERFACES };

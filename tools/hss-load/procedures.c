@@ -84,6 +84,8 @@ static uint8_t first_kind(const struct hl_run *r, uint64_t n)
 		return HL_KIND_PUR;
 	case HL_NOR:
 		return HL_KIND_NOR;
+	case HL_ECR:
+		return HL_KIND_ECR;
 	case HL_REGISTER:
 	case HL_UAR:
 		return HL_KIND_UAR;
