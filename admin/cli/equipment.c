@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "admin/cli/cli.h"
+#include "lib/base/clock.h"
 
 #define PIECE_LINES 400u
 #define PIECE_TEXT  (40u << 10) // octets of lines in one request, which has at most ADMIN_REQUEST_MAX
@@ -18,6 +19,7 @@ struct import {
 	size_t text;	    // octets in it
 	uint64_t line, first; // the last one read; the first one of the piece
 	unsigned long long rows, errors;
+	uint32_t id; // tells the loader which pieces belong together
 };
 
 static void tell(struct import *im, const char *text, size_t len)
@@ -44,7 +46,7 @@ static int send_piece(struct import *im, bool last)
 	size_t len;
 	int rc = CLI_REFUSED;
 
-	piece.args = json_pack("{s:{s:I,s:O,s:O,s:b}}", "rows", "first", (json_int_t)im->first, "lines", im->lines, "columns",
+	piece.args = json_pack("{s:{s:I,s:I,s:O,s:O,s:b}}", "rows", "import", (json_int_t)im->id, "first", (json_int_t)im->first, "lines", im->lines, "columns",
 			       im->columns, "last", last);
 	bool more = piece.args && cli_session_request(im->s, &piece);
 	while (more) {
@@ -120,7 +122,12 @@ static int import_file(struct import *im)
 int cli_equipment_import(struct cli_session *s, const struct cli_args *a)
 {
 	bool standard = strcmp(a->file, "-") == 0;
-	struct import im = {.s = s, .a = a, .first = 1, .lines = json_array(), .columns = json_null()};
+	struct import im = {.s = s,
+			    .a = a,
+			    .first = 1,
+			    .lines = json_array(),
+			    .columns = json_null(),
+			    .id = (uint32_t)clock_wall_us() | 1};
 
 	im.f = standard ? stdin : fopen(a->file, "re");
 	if (!im.f) {

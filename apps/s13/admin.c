@@ -123,8 +123,11 @@ static void is_stored(struct loader *l, struct op *op, int error)
 {
 	struct change *ch = op->ctx;
 	struct call *c = admin_call(l, op->id);
+	struct s13_own *own = l->own[app_s13];
 	if (error)
 		undo(l, ch);
+	else if (!ch->publish)
+		own->unpublished = own->recent = true;
 	if (error == 0 && ch->publish && !s13_publish(l) && c)
 		admin_end(l, c, ADMIN_REFUSED, "stored, but the cache has no room for the register: raise cache.max_subscribers");
 	else
@@ -180,7 +183,7 @@ static bool color_of(struct loader *l, struct call *c, uint8_t *color)
 
 static void equipment_add(struct loader *l, struct call *c)
 {
-	struct s13_item item;
+	struct s13_item item = {0};
 	struct slice note = text_arg(c, "note");
 	char text[24];
 	if (!key_of(l, c, &item.key) || !color_of(l, c, &item.color))
@@ -317,20 +320,36 @@ static void piece_error(struct loader *l, struct call *c, uint64_t line, const c
 		admin_row_take(l, c, json_pack("{s:I,s:s}", "line", (json_int_t)line, "error", text), false);
 }
 
+// What contradicts a row: the same equipment with another color in this import, or a range. NULL: nothing does.
+static const char *contradiction(struct loader *l, const struct s13_item *item, char *error, size_t room)
+{
+	const struct s13_register *r = s13_register_of(l, app_s13);
+	const struct s13_entry *e = s13_register_find(r, &item->key), *rival = s13_register_rival(r, item);
+	char text[24];
+	if (e && item->import && e->item.import == item->import && e->item.color != item->color) {
+		s13_key_text(&e->item.key, text);
+		snprintf(error, room, "%s is %s in an earlier row", text, color_name[e->item.color]);
+		return error;
+	}
+	if (!rival)
+		return NULL;
+	s13_key_text(&rival->item.key, text);
+	snprintf(error, room, "the range %s is as wide, overlaps it and has another color", text);
+	return error;
+}
+
 static bool take_line(struct loader *l, struct call *c, struct change *ch, const struct s13_columns *columns, struct slice line,
 		      uint64_t number)
 {
-	struct s13_item item;
+	struct s13_item item = {0};
 	struct slice note;
-	char error[160], text[24], kept[S13_NOTE_MAX + 1];
+	char error[160], kept[S13_NOTE_MAX + 1];
 	if (!s13_row_read(columns, line, &item, kept, &note, error, sizeof error)) {
 		piece_error(l, c, number, error);
 		return false;
 	}
-	const struct s13_entry *rival = s13_register_rival(s13_register_of(l, app_s13), &item);
-	if (rival) {
-		s13_key_text(&rival->item.key, text);
-		snprintf(error, sizeof error, "the range %s is as wide, overlaps it and has another color", text);
+	item.import = (uint32_t)json_integer_value(json_object_get(json_object_get(c->args, "rows"), "import"));
+	if (contradiction(l, &item, error, sizeof error)) {
 		piece_error(l, c, number, error);
 		return false;
 	}
@@ -341,7 +360,8 @@ static bool take_line(struct loader *l, struct call *c, struct change *ch, const
 	return true;
 }
 
-// args.rows: {"first": the number of its first line, "lines": [texts], "columns": the header of CSV, or null, "last": true}.
+// args.rows: {"import": a number of this import's own, "first": the number of its first line, "lines": [texts], "columns": the
+// header of CSV, or null, "last": true}.
 static void equipment_import(struct loader *l, struct call *c)
 {
 	const json_t *rows = json_object_get(c->args, "rows"), *lines = json_object_get(rows, "lines");

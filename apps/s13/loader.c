@@ -23,6 +23,8 @@ bool s13_publish(struct loader *l)
 	uint8_t *table;
 	size_t len;
 	bool made = s13_register_table(s13_register_of(l, app_s13), &table, &len);
+	struct s13_own *own = l->own[app_s13];
+	own->unpublished = false;
 	bool done = made && builder_common_set(l->builder, app_s13, slice_of(table, len)) == 0;
 	free(table);
 	if (!done)
@@ -32,27 +34,43 @@ bool s13_publish(struct loader *l)
 
 static int start(struct loader *l)
 {
-	struct s13_register *r = s13_register_new();
-	l->own[app_s13] = r;
-	if (!r)
+	struct s13_own *own = calloc(1, sizeof *own);
+	l->own[app_s13] = own;
+	if (own)
+		own->items = s13_register_new();
+	if (!own || !own->items)
 		return -ENOMEM;
-	int rc = local_each_item(l->local, app_s13, read_item, r);
+	int rc = local_each_item(l->local, app_s13, read_item, own->items);
 	if (rc == 0)
 		(void)s13_publish(l);
 	return rc;
 }
 
+// An import publishes at its end. One that was broken off is published here, when no piece has come for a second.
+static void tick(struct loader *l)
+{
+	struct s13_own *own = l->own[app_s13];
+	if (!own)
+		return;
+	if (own->unpublished && !own->recent)
+		(void)s13_publish(l);
+	own->recent = false;
+}
+
 static void stop(struct loader *l)
 {
-	struct s13_register *r = l->own[app_s13];
+	struct s13_own *own = l->own[app_s13];
 	l->own[app_s13] = NULL;
-	s13_register_free(&r);
+	if (own)
+		s13_register_free(&own->items);
+	free(own);
 }
 
 const struct loader_app s13_loader = {
 	.name = "s13",
 	.number = app_s13,
 	.start = start,
+	.tick = tick,
 	.stop = stop,
 	.commands = s13_commands,
 };

@@ -150,6 +150,23 @@ static bool plain_of(char *text, char *error, size_t room)
 	return false;
 }
 
+// The same of an IMSI: one of 15 digits, or of fewer when the expression ends there; ".*" is any, as when no IMSI is given.
+static bool plain_imsi_of(char *text, char *error, size_t room)
+{
+	char *p = text;
+	if (*p == '^')
+		p++;
+	size_t n = strspn(p, "0123456789");
+	bool any = strcmp(p, ".*") == 0 || strcmp(p, ".*$") == 0;
+	if (any || (n && (strcmp(p + n, "$") == 0 || (n == 15 && p[n] == 0)))) {
+		memmove(text, p, n);
+		text[n] = 0;
+		return true;
+	}
+	snprintf(error, room, "an expression: of an IMSI only those are taken that are all of its digits, or .*");
+	return false;
+}
+
 bool s13_row_read(const struct s13_columns *columns, struct slice line, struct s13_item *item, char *kept, struct slice *note,
 		  char *error, size_t room)
 {
@@ -161,10 +178,10 @@ bool s13_row_read(const struct s13_columns *columns, struct slice line, struct s
 		return false;
 	const char *regex = r.text[COLUMN_REGEX];
 	bool expression = *regex && strcmp(regex, "0") != 0 && strcasecmp(regex, "false") != 0;
-	if (expression && !plain_of(r.text[COLUMN_IMEI], error, room))
+	char *user = r.text[COLUMN_IMSI];
+	if (expression && (!plain_of(r.text[COLUMN_IMEI], error, room) || (*user && !plain_imsi_of(user, error, room))))
 		return false;
-	if (*r.text[COLUMN_IMSI] && !(expression && plain_of(r.text[COLUMN_IMSI], error, room)) &&
-	    !imsi_parse(slice_str(r.text[COLUMN_IMSI]), &imsi)) {
+	if (*user && !imsi_parse(slice_str(user), &imsi)) {
 		snprintf(error, room, "imsi: expected 5 to 15 digits");
 		return false;
 	}
@@ -172,8 +189,8 @@ bool s13_row_read(const struct s13_columns *columns, struct slice line, struct s
 		snprintf(error, room, "imei: expected %s", expected);
 		return false;
 	}
-	item->color = S13_BLACK;
-	if (*r.text[COLUMN_COLOR] && !color_read(r.text[COLUMN_COLOR], &item->color)) {
+	item->color = S13_BLACK; // of a list without colors
+	if ((*r.text[COLUMN_COLOR] || columns->place[COLUMN_COLOR]) && !color_read(r.text[COLUMN_COLOR], &item->color)) {
 		snprintf(error, room, "color: expected white, grey or black, or 0, 2 or 1");
 		return false;
 	}

@@ -30,7 +30,8 @@ void s13_key_text(const struct s13_key *k, char out[24]);
 
 struct s13_item {
 	struct s13_key key;
-	uint8_t color; // enum s13_color
+	uint8_t color;	 // enum s13_color
+	uint32_t import; // in memory only: the import that it comes from; 0: none, or before the start
 };
 #define S13_TABLE_LEN(n) (16u + 40u * (size_t)(n)) // octets that a table of n items takes at most
 // Makes the table of items in order, in `out` of S13_TABLE_LEN(n). Returns its length; 0: no memory.

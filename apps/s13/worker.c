@@ -26,7 +26,7 @@ static void answer_bad(struct request *r, const struct avp *imei)
 	request_answer_failed(r, &v);
 }
 
-// TS 29.272 5.2.2.1.3 of S13: the status; of equipment on no list what the configuration says.
+// The status (TS 29.272 6.2.1.3); of equipment on no list what the configuration says.
 static void check(struct request *r)
 {
 	struct avp imei;

@@ -2,6 +2,7 @@
 every acknowledged entry survives kill -9."""
 import json
 import os
+import subprocess
 import unittest
 
 import diameter as d
@@ -140,6 +141,13 @@ class Equipment(unittest.TestCase):
         self.assertEqual([line.split(":")[:2] for line in r.stderr.splitlines()],
                          [["line 5", " an expression"], ["line 7", " imei"], ["line 8", " color"]])
         self.assertIn("3 imported, 3 refused", r.stdout)
+        # an expression for one user is an entry for that user alone
+        r = imported("imei,imsi,regex_mode,match_response_code\n"
+                     f"^35622509141324$,^{FIRST}$,1,1\n^35622510.*,^{FIRST}$,1,1\n^35622511141324$,^00101.*,1,1\n35622512141324,,0,\n")
+        self.assertEqual([line.split(":")[:2] for line in r.stderr.splitlines()],
+                         [["line 3", " imei"], ["line 4", " an expression"], ["line 5", " color"]])
+        self.assertEqual([self.status("35622509141324", u) for u in (FIRST, imsi(2), None)], [BLACK, WHITE, WHITE])
+        self.eq("delete", "35622509141324", "--imsi", FIRST)
         self.assertEqual((self.status(PHONE), self.status(PHONE, FIRST), self.status("35622507999999")), (BLACK, WHITE, GREY))
         r = imported('{"imei": "35622506000001", "color": "black", "note": "a; \\"b\\""}\n{"range": "36000000-36000009", "color": "grey"}\n'
                      '{"range": "36000005-36000014", "color": "black"}\n[]\n')
@@ -155,6 +163,43 @@ class Equipment(unittest.TestCase):
         self.assertEqual(self.eq("import", out).returncode, 0)
         self.assertEqual([json.loads(line) for line in self.h.ctl("--json", "equipment", "list").stdout.splitlines()], before)
         self.assertEqual(len(self.h.ctl("--json", "equipment", "list", "--color", "grey").lines), 2)
+
+    def test_an_import_that_contradicts_itself(self):
+        """Also when the rows are far apart; a later import may change what an earlier one said."""
+        path = os.path.join(self.h.dir, "rows")
+
+        def imported(color, *more):
+            with open(path, "w") as f:
+                f.write(f"imei,color\n{PHONE},{color}\n" + "".join(f"{36000000000000 + n},grey\n" for n in range(900)) + "".join(more))
+            return self.eq("import", path, check=False)
+        r = imported("black", f"{PHONE}7,white\n", f"{PHONE},black\n")
+        self.assertEqual((r.returncode, r.stderr), (1, f"line 903: {PHONE} is black in an earlier row\n"))
+        self.assertEqual(self.status(PHONE), BLACK)
+        self.assertEqual(imported("white").returncode, 0)
+        self.assertEqual(self.status(PHONE), WHITE)
+
+    def test_an_import_that_is_broken_off(self):
+        """What it has acknowledged counts, without another change."""
+        command = [os.path.join(self.h.bin, "hssctl"), "--socket", self.h.socket, "equipment", "import", "-"]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as importer:
+            try:
+                importer.stdin.write("imei\n" + "".join(f"{36000000000000 + n}\n" for n in range(400)))
+                importer.stdin.flush()
+                self.h.until(lambda: self.status("36000000000399") == BLACK, "published")
+            finally:
+                importer.kill()
+
+    def test_hss_load(self):
+        """The IMEI of its ECRs is the last 14 digits of the IMSI."""
+        self.h.configure(equipment={"unknown": "refuse"})
+        self.h.reload()
+        self.h.until(lambda: self.ecr([d.v3(IMEI, PHONE)]).result == 5422, "refused")
+        for n in range(20):
+            self.eq("add", imsi(n)[-14:], "--color", "grey")
+        report = self.h.load("ecr", imsi=imsi(0), subscribers=20, requests=200)
+        self.assertEqual(report["results"], {"2001": 200})
+        report = self.h.load("ecr", imsi=imsi(20), expect=5422)
+        self.assertEqual(report["results"], {"5422": 1})
 
     def test_many(self):
         """In any order, in several pieces, and one of them found among all."""
