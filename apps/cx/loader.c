@@ -266,8 +266,8 @@ int cx_document(const struct app_document *d)
 		if (!change_data(d->l, d->op, loader_app(d->l, app_cx), d->data))
 			return -ENOSPC;
 	}
-	if (fresh && (has_data || numbers_changed(d)))
-		changed |= take_data(d, &data, &now);
+	if (fresh && (has_data || numbers_changed(d)) && take_data(d, &data, &now))
+		changed = restore = true; // other nodes must hear of the end
 	if (changed) {
 		what = (struct cx_decision){.next = now};
 		if (!cx_decide(d->l, d->op, &user, &what, (struct slice){0}))

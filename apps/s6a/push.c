@@ -31,7 +31,8 @@ static int end_service(const struct app_document *d, const struct s6a_state *now
 {
 	struct s6a_decision what;
 	s6a_withdraw(now, clock_wall_us(), 0, &what);
-	return s6a_decide(d->l, d->op, &what, S6A_DROP_KEPT | S6A_TELL_UPSTREAM) ? APP_TAKEN : -ENOSPC;
+	// APP_RESTORE: the upstream still has the location, and must be told at once
+	return s6a_decide(d->l, d->op, &what, S6A_DROP_KEPT | S6A_TELL_UPSTREAM) ? APP_TAKEN | APP_RESTORE : -ENOSPC;
 }
 
 int s6a_push(const struct app_document *d)

@@ -49,6 +49,15 @@ class Base(unittest.TestCase):
 
 
 class Locations(Base):
+    def test_the_last_apn_goes_and_the_location_with_it(self):
+        self.begin([webui(1)])
+        mme = self.peer()
+        self.assertEqual(mme.call(mme.ulr(imsi(1))).result, 2001)
+        self.written(1, lambda x: x.get("mme_host") == "mme.test", "the MME")
+        self.c.update_one({"imsi": imsi(1)}, {"$set": {"slice.0.session": []}})
+        self.assertEqual(mme.take(d.CLR).one(d.CANCELLATION).number, 2)
+        self.written(1, lambda x: "mme_host" not in x, "the location is gone")
+
     def test_fields(self):
         before = webui(1, unknown={"a": [1, {"b": 2.5}]})
         self.begin([before, webui(2)])
