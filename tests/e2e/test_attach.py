@@ -75,9 +75,9 @@ class Attach(unittest.TestCase):
 
     def test_a_peer_of_another_application_is_told_of(self):
         with self.peer("as.test", capabilities=False) as peer:
-            self.assertEqual(peer.call(peer.cer(app=16777217)).result, 5010)
+            self.assertEqual(peer.call(peer.cer(app=16777291)).result, 5010)
         self.hss.wait_log('peer_rejected peer="as.test" .* result=5010 reason="no common application; this HSS does not '
-                          'serve Sh \\(16777217\\)"')
+                          'serve SLh \\(16777291\\)"')
 
     def test_refused_by_subscription(self):
         """What the operator sets is what the next request meets."""

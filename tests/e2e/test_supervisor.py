@@ -437,11 +437,10 @@ class Start(Case):
         h = self.started(state_dir=os.path.join(mount, "state"))
         h.provision(1)
         self.assertEqual(h.stop(), 0)
-        with open(os.path.join(mount, "ballast"), "wb") as f:
+        with open(os.path.join(mount, "ballast"), "wb", buffering=0) as f:
             try:
-                while True:
-                    f.write(b"x" * 65536)
-                    f.flush()
+                while f.write(b"x" * 65536):
+                    pass
             except OSError:
                 pass
         end = len(h.log())
