@@ -51,6 +51,7 @@ static json_t *row_of(const struct s13_entry *e)
 
 // ---- changes: into memory at once, so that the rows of a piece see each other, and out of it again if they can't be stored
 
+#define FULL "the register is full: a larger cache.max_subscribers makes room"
 #define KEY (UINT64_MAX - 13) // of operations: two changes of the register never share a batch
 
 struct before {
@@ -201,7 +202,7 @@ static void equipment_add(struct loader *l, struct call *c)
 			  color_name[rival->item.color]);
 	} else if (op && !put(l, op->ctx, &item, note)) {
 		give_up(l, op);
-		admin_end(l, c, ADMIN_REFUSED, "the register is full");
+		admin_end(l, c, ADMIN_REFUSED, FULL);
 	} else if (op) {
 		add(l, c, op);
 	}
@@ -354,7 +355,7 @@ static bool take_line(struct loader *l, struct call *c, struct change *ch, const
 		return false;
 	}
 	if (!put(l, ch, &item, note)) {
-		piece_error(l, c, number, "the register is full");
+		piece_error(l, c, number, FULL);
 		return false;
 	}
 	return true;

@@ -41,6 +41,9 @@ static int start(struct loader *l)
 	if (!own || !own->items)
 		return -ENOMEM;
 	int rc = local_each_item(l->local, app_s13, read_item, own->items);
+	// The new table and those that workers may still read share the cache's blobs with the profiles.
+	size_t room = l->cache->blob_len / 4;
+	s13_register_limit(own->items, room < CACHE_COMMON_MAX ? room : CACHE_COMMON_MAX);
 	if (rc == 0)
 		(void)s13_publish(l);
 	return rc;

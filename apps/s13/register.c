@@ -10,6 +10,7 @@
 struct s13_register {
 	struct s13_entry *main, late[LATE_MAX];
 	size_t main_cnt, main_cap, late_cnt;
+	size_t table, table_max; // octets: of the table of these items at most, and what it may have; 0: no limit
 };
 
 struct s13_register *s13_register_new(void)
@@ -29,6 +30,22 @@ void s13_register_free(struct s13_register **rp)
 		free(r->late[i].note);
 	free(r->main);
 	free(r);
+}
+
+void s13_register_limit(struct s13_register *r, size_t octets)
+{
+	r->table_max = octets;
+}
+
+// What an item adds to the table at most: a range of TACs cuts another one in two.
+static size_t share(const struct s13_key *k)
+{
+	return k->kind == S13_PAIR ? 16 : k->kind == S13_IMEI ? 8 : 24;
+}
+
+static bool is_full(const struct s13_register *r, const struct s13_key *k)
+{
+	return s13_register_cnt(r) >= S13_ITEMS_MAX || (r->table_max && 16 + r->table + share(k) > r->table_max);
 }
 
 size_t s13_register_cnt(const struct s13_register *r)
@@ -109,7 +126,7 @@ int s13_register_put(struct s13_register *r, const struct s13_item *item, struct
 {
 	char *text;
 	struct s13_entry *e = find(r, &item->key);
-	if (!e && s13_register_cnt(r) >= S13_ITEMS_MAX)
+	if (!e && is_full(r, &item->key))
 		return -ENOSPC;
 	if ((!e && r->late_cnt == LATE_MAX && !merge(r)) || note_of(note, &text))
 		return -ENOMEM;
@@ -119,6 +136,7 @@ int s13_register_put(struct s13_register *r, const struct s13_item *item, struct
 		size_t at = lower(r->late, r->late_cnt, &item->key, false);
 		memmove(&r->late[at + 1], &r->late[at], (r->late_cnt - at) * sizeof *r->late);
 		r->late_cnt++;
+		r->table += share(&item->key);
 		e = &r->late[at];
 	}
 	*e = (struct s13_entry){.item = *item, .note = text};
@@ -134,6 +152,7 @@ void s13_register_remove(struct s13_register *r, const struct s13_key *key)
 	struct s13_entry *all = late ? r->late : r->main;
 	size_t *cnt = late ? &r->late_cnt : &r->main_cnt;
 	free(e->note);
+	r->table -= share(&e->item.key);
 	memmove(e, e + 1, (size_t)(all + *cnt - e - 1) * sizeof *e);
 	--*cnt;
 }

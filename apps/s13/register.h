@@ -20,7 +20,9 @@ size_t s13_register_cnt(const struct s13_register *r);
 const struct s13_entry *s13_register_find(const struct s13_register *r, const struct s13_key *key);
 // The first item behind `after` (NULL: the first of all); NULL at the end.
 const struct s13_entry *s13_register_next(const struct s13_register *r, const struct s13_key *after);
-// Adds or replaces. -ENOMEM, or -ENOSPC: there are S13_ITEMS_MAX.
+// From now on new items are refused that could make the table for workers larger than that; 0: none are.
+void s13_register_limit(struct s13_register *r, size_t octets);
+// Adds or replaces. -ENOMEM, or -ENOSPC: there are S13_ITEMS_MAX, or the limit is reached.
 int s13_register_put(struct s13_register *r, const struct s13_item *item, struct slice note) MUST_USE;
 void s13_register_remove(struct s13_register *r, const struct s13_key *key);
 // A range of TACs of another colour that is as wide as this one and overlaps it, so that nothing says which of the two counts;

@@ -1,4 +1,5 @@
 // The equipment register: numbers, the table that workers search against a plain model, rows of imports.
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -167,6 +168,32 @@ static void nothing_is_in_an_empty_register(void **state)
 	s13_register_free(&r);
 }
 
+static void no_more_items_than_the_table_has_room_for(void **state)
+{
+	struct s13_register *r = s13_register_new();
+	struct s13_item item = {.key = {S13_PAIR, 35622506141324, 1}};
+	uint8_t *table;
+	size_t len;
+	(void)state;
+	s13_register_limit(r, 16 + 16 + 8 + 24);
+	assert_int_equal(s13_register_put(r, &item, (struct slice){0}), 0);
+	item.key = (struct s13_key){S13_TACS, 35000000, 35999999};
+	assert_int_equal(s13_register_put(r, &item, (struct slice){0}), 0);
+	item.key = (struct s13_key){S13_PAIR, 35622506141324, 2};
+	assert_int_equal(s13_register_put(r, &item, (struct slice){0}), -ENOSPC); // 8 octets are left
+	item.key = (struct s13_key){S13_IMEI, 35622506141324, 0};
+	assert_int_equal(s13_register_put(r, &item, (struct slice){0}), 0);
+	assert_int_equal(s13_register_put(r, &item, slice_str("replaced")), 0);
+	assert_true(s13_register_table(r, &table, &len));
+	assert_true(len <= 16 + 16 + 8 + 24);
+	free(table);
+	item.key.a++;
+	assert_int_equal(s13_register_put(r, &item, (struct slice){0}), -ENOSPC);
+	s13_register_remove(r, &(struct s13_key){S13_IMEI, 35622506141324, 0});
+	assert_int_equal(s13_register_put(r, &item, (struct slice){0}), 0);
+	s13_register_free(&r);
+}
+
 static void items_come_back_from_disk(void **state)
 {
 	uint8_t key[S13_KEY_LEN], body[1 + S13_NOTE_MAX];
@@ -272,6 +299,7 @@ int main(void)
 		cmocka_unit_test(numbers_have_one_form),
 		cmocka_unit_test(the_table_says_what_the_items_say),
 		cmocka_unit_test(nothing_is_in_an_empty_register),
+		cmocka_unit_test(no_more_items_than_the_table_has_room_for),
 		cmocka_unit_test(items_come_back_from_disk),
 		cmocka_unit_test(rows_are_read_or_refused),
 		cmocka_unit_test(rows_cut_anywhere),
