@@ -163,8 +163,19 @@ static bool about_subscriber(const struct entry *e)
 	       e->kind == ENTRY_SQN_ROW || e->kind == ENTRY_OUTBOX_DONE || e->kind == ENTRY_OUTBOX;
 }
 
-// Sorts by subscriber, as the rows are sorted. The entries of one subscriber keep their order. Entries about
-// no subscriber come last, in order.
+// By application and key, which the octets begin with; of one item in order.
+static int by_key(const struct entry *a, const struct entry *b)
+{
+	struct item_image x, y;
+	if (!entry_get_item(a->body, &x) || !entry_get_item(b->body, &y) || x.app != y.app)
+		return 0;
+	const struct slice s = x.key, t = y.key;
+	int cmp = memcmp(s.p, t.p, s.len < t.len ? s.len : t.len);
+	return cmp ? cmp : s.len < t.len ? -1 : s.len > t.len;
+}
+
+// Sorts by subscriber, as the rows are sorted. The entries of one subscriber keep their order. Then come items, as theirs are
+// sorted, and then the other entries about no subscriber, in order.
 static int by_imsi(const void *pa, const void *pb)
 {
 	const struct entry *a = pa, *b = pb;
@@ -173,6 +184,12 @@ static int by_imsi(const void *pa, const void *pb)
 		return sa ? -1 : 1;
 	if (sa && a->imsi != b->imsi)
 		return (int64_t)a->imsi < (int64_t)b->imsi ? -1 : 1;
+	bool ia = a->kind == ENTRY_ITEM, ib = b->kind == ENTRY_ITEM;
+	if (ia != ib)
+		return ia ? -1 : 1;
+	int cmp = ia ? by_key(a, b) : 0;
+	if (cmp)
+		return cmp;
 	return a->seq < b->seq ? -1 : 1;
 }
 
@@ -418,11 +435,20 @@ static void write_early(const struct fold *f)
 		sync_file_range(f->wal_fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 }
 
+static bool is_stopping(struct local *l)
+{
+	pthread_mutex_lock(&l->lock);
+	bool stop = l->stop;
+	pthread_mutex_unlock(&l->lock);
+	return stop;
+}
+
 // Folds a chunk in parts, one transaction each. Subscribers are in order, so two parts share a page only at
 // their border. Only the last part notes that the chunk is folded. After a kill between two parts the whole
-// chunk is folded again, which changes nothing.
-static int apply_chunk(struct fold *f, unsigned n, uint64_t last)
+// chunk is folded again, which changes nothing. So a stop does not wait for the rest of it: -ECANCELED.
+static int apply_chunk(struct local *l, unsigned n, uint64_t last)
 {
+	struct fold *f = &l->fold;
 	unsigned rows = 0;
 	int rc = sql_exec(f->db, "BEGIN IMMEDIATE");
 	for (unsigned i = 0; i < n && rc == 0; i++) {
@@ -431,6 +457,8 @@ static int apply_chunk(struct fold *f, unsigned n, uint64_t last)
 		if (++rows % FOLD_PART == 0) {
 			rc = sql_exec(f->db, "COMMIT");
 			journal_checkpoint(f);
+			if (rc == 0 && is_stopping(l))
+				return -ECANCELED;
 			rc = rc ? rc : sql_exec(f->db, "BEGIN IMMEDIATE");
 		} else if (rows % (FOLD_PART / 8) == 0) {
 			write_early(f);
@@ -470,7 +498,7 @@ int fold_step(struct local *l)
 	for (unsigned i = 0; i < n; i++)
 		octets += f->entry[i].body.len;
 	qsort(f->entry, n, sizeof(*f->entry), by_imsi);
-	rc = apply_chunk(f, n, last);
+	rc = apply_chunk(l, n, last);
 	if (rc)
 		return rc;
 	atomic_store(&l->folded, last);
@@ -546,6 +574,8 @@ static void *fold_main(void *arg)
 	while (wait_for_work(l, failed)) {
 		unsigned bulk = bulk_step(l);
 		int n = fold_step(l);
+		if (n == -ECANCELED)
+			break;
 		folded += bulk;
 		shrink(&l->fold);
 		bool cleans = clean_is_due(l);
@@ -588,5 +618,5 @@ void local_fold_stop(struct local *l)
 	pthread_cond_signal(&l->cond);
 	pthread_mutex_unlock(&l->lock);
 	pthread_join(l->thread, NULL);
-	l->thread_running = false;
+	l->thread_running = l->stop = false;
 }

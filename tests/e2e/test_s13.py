@@ -214,6 +214,17 @@ class Equipment(unittest.TestCase):
         rows = self.h.ctl("--json", "equipment", "list").lines
         self.assertEqual([r["imei"] for r in rows], [str(35000000000000 + n) for n in range(20011)])
 
+    def test_a_stop_right_after_a_large_import(self):
+        """It is in the journal and not in its rows yet: a stop does not wait for that, and a start has all of it."""
+        path = os.path.join(self.h.dir, "rows")
+        for turn, end in enumerate((self.h.kill, lambda: self.assertEqual(self.h.stop(), 0))):
+            with open(path, "w") as f:
+                f.write("imei\n" + "".join(f"{35000000 + turn}{(n * 7919) % 20011:06}\n" for n in range(20011)))
+            self.assertIn("20011 imported", self.eq("import", path).stdout)
+            end()
+            self.h.start()
+            self.assertEqual(self.eq("list").stdout.count("\n"), 1 + (turn + 1) * 20011)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
