@@ -378,6 +378,17 @@ void request_answer(struct request *r, uint32_t result, bool experimental)
 	request_answer_end(r, &w);
 }
 
+bool request_change_stands(struct request *r)
+{
+	if (r->change == CHANGE_DONE || r->change == CHANGE_DUPLICATE)
+		return true;
+	if (r->change == CHANGE_UNKNOWN_USER)
+		request_answer(r, EXP_USER_UNKNOWN, true);
+	else
+		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
+	return false;
+}
+
 static void refuse_begin(struct request *r, struct wr *w, uint32_t result)
 {
 	const struct worker *wk = r->w;

@@ -127,6 +127,9 @@ void request_answer_begin(struct request *r, struct wr *w, uint32_t result, bool
 void request_answer_end(struct request *r, struct wr *w);
 // A whole answer without further AVPs.
 void request_answer(struct request *r, uint32_t result, bool experimental);
+// After a change (r->change_done): true when it stands. Otherwise the request has been answered: 5001
+// (DIAMETER_ERROR_USER_UNKNOWN) where the subscriber is gone, else 5012.
+bool request_change_stands(struct request *r);
 // A 3xxx answer (E bit, short grammar).
 void request_refuse(struct request *r, uint32_t result);
 // The same with the host to ask instead: 3006 and Redirect-Host (RFC 6733 6.12).

@@ -31,5 +31,3 @@ int cx_also(const struct cx_subject *s, struct slice identity);
 struct cx_server cx_server_of(const struct request *r, unsigned name_slot, unsigned host_slot, unsigned realm_slot);
 // Sends a decision to the loader as a CHANGE. The handler runs again with r->change_done.
 void cx_change(struct cx_subject *s, const struct cx_decision *d);
-// After a change: true when it stands; otherwise the request has been answered.
-bool cx_change_stands(struct request *r);

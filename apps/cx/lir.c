@@ -45,7 +45,7 @@ static bool has_unregistered_services(const struct lir *q)
 static void reassign(struct lir *q)
 {
 	struct request *r = q->s.r;
-	if (r->change_done && !cx_change_stands(r))
+	if (r->change_done && !request_change_stands(r))
 		return;
 	if (!r->change_done && q->s.state.scscf.len && !q->s.state.reassignment) {
 		struct cx_decision d = {.next = q->s.state, .changed = true};

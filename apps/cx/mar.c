@@ -87,7 +87,7 @@ static bool pend(struct mar *m)
 	struct cx_server by = cx_server_of(r, SLOT_MAR_Server_Name, SLOT_MAR_Origin_Host, SLOT_MAR_Origin_Realm);
 	struct cx_decision d;
 	if (r->change_done)
-		return cx_change_stands(r);
+		return request_change_stands(r);
 	if (m->auts.len && m->s.state.scscf.len && !slice_eq(m->s.state.scscf, by.scscf) && m->priv->scheme == IMS_AKA) {
 		r->rule = "resynchronisation by an S-CSCF that does not serve the user";
 		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);

@@ -222,7 +222,7 @@ void cx_sar(struct request *r)
 		return;
 	if (r->change_done) {
 		q.q.set_cnt = 0;
-		if (cx_change_stands(r) && read_sets(&q))
+		if (request_change_stands(r) && read_sets(&q))
 			answer(&q);
 		return;
 	}

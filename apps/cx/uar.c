@@ -95,7 +95,7 @@ static void capabilities(struct uar *q)
 {
 	struct request *r = q->s.r;
 	bool mark = q->s.state.scscf.len && q->features.list & CX_RESTORATION && !q->emergency && !q->s.state.reassignment;
-	if (r->change_done && !cx_change_stands(r))
+	if (r->change_done && !request_change_stands(r))
 		return;
 	if (mark && !r->change_done) {
 		struct cx_decision d = {.next = q->s.state, .changed = true};

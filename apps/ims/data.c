@@ -9,19 +9,6 @@
 
 enum public_flag { PUBLIC_BARRED = 1, PUBLIC_FIRST = 2 };
 
-static void put_text(struct wr *w, struct slice s)
-{
-	if (s.len > 255)
-		w->err = true;
-	wr_u8(w, (uint8_t)s.len);
-	wr_slice(w, s);
-}
-
-static struct slice get_text(struct rd *r)
-{
-	return rd_bytes(r, rd_u8(r));
-}
-
 // ---- private identities
 
 static void put_privates(struct wr *w, const struct ims_data *d)
@@ -30,9 +17,9 @@ static void put_privates(struct wr *w, const struct ims_data *d)
 	for (unsigned i = 0; i < d->priv_cnt; i++) {
 		const struct ims_private *p = &d->priv[i];
 		wr_u8(w, p->scheme);
-		put_text(w, p->identity);
+		wr_blob8(w, p->identity);
 		if (p->scheme == IMS_DIGEST) {
-			put_text(w, p->realm);
+			wr_blob8(w, p->realm);
 			if (p->ha1.len != 16)
 				w->err = true;
 			wr_slice(w, p->ha1);
@@ -48,10 +35,10 @@ static bool get_privates(struct rd *r, struct ims_data *d)
 			return false;
 		struct ims_private *p = &d->priv[d->priv_cnt];
 		*p = (struct ims_private){.scheme = rd_u8(r)};
-		p->identity = get_text(r);
+		p->identity = rd_blob8(r);
 		p->device = ims_device_of(p->identity);
 		if (p->scheme == IMS_DIGEST) {
-			p->realm = get_text(r);
+			p->realm = rd_blob8(r);
 			p->ha1 = rd_bytes(r, 16);
 		}
 	}
@@ -68,9 +55,9 @@ static void put_publics(struct wr *w, const struct ims_data *d)
 		wr_u8(w, p->set);
 		wr_u8(w, (uint8_t)((p->barred ? PUBLIC_BARRED : 0) | (p->first ? PUBLIC_FIRST : 0) | p->type << 4));
 		wr_u8(w, p->profile);
-		put_text(w, p->identity);
-		put_text(w, p->display);
-		put_text(w, p->server);
+		wr_blob8(w, p->identity);
+		wr_blob8(w, p->display);
+		wr_blob8(w, p->server);
 	}
 }
 
@@ -87,9 +74,9 @@ static bool get_publics(struct rd *r, struct ims_data *d)
 		p->first = flags & PUBLIC_FIRST;
 		p->type = flags >> 4;
 		p->profile = rd_u8(r);
-		p->identity = get_text(r);
-		p->display = get_text(r);
-		p->server = get_text(r);
+		p->identity = rd_blob8(r);
+		p->display = rd_blob8(r);
+		p->server = rd_blob8(r);
 	}
 	return !r->err;
 }
@@ -120,13 +107,13 @@ static void put_fixed(struct wr *w, const struct ims_data *d)
 	put_privates(w, d);
 	put_publics(w, d);
 	for (unsigned i = 0; i < IMS_CHARGING_CNT; i++)
-		put_text(w, d->charging[i]);
-	put_text(w, d->scscf);
+		wr_blob8(w, d->charging[i]);
+	wr_blob8(w, d->scscf);
 	put_numbers(w, d->capabilities.mandatory, d->capabilities.mandatory_cnt);
 	put_numbers(w, d->capabilities.optional, d->capabilities.optional_cnt);
 	wr_u8(w, (uint8_t)d->visited_cnt);
 	for (unsigned i = 0; i < d->visited_cnt; i++)
-		put_text(w, d->visited[i]);
+		wr_blob8(w, d->visited[i]);
 	wr_u8(w, (uint8_t)d->profile_cnt);
 	for (unsigned i = 0; i < d->profile_cnt; i++) {
 		wr_u8(w, d->profile[i].is_template);
@@ -139,13 +126,13 @@ static bool get_fixed(struct rd *r, struct ims_data *d)
 	if (!get_privates(r, d) || !get_publics(r, d))
 		return false;
 	for (unsigned i = 0; i < IMS_CHARGING_CNT; i++)
-		d->charging[i] = get_text(r);
-	d->scscf = get_text(r);
+		d->charging[i] = rd_blob8(r);
+	d->scscf = rd_blob8(r);
 	d->capabilities.mandatory_cnt = get_numbers(r, d->capabilities.mandatory, IMS_CAPABILITIES_MAX);
 	d->capabilities.optional_cnt = get_numbers(r, d->capabilities.optional, IMS_CAPABILITIES_MAX);
 	d->visited_cnt = rd_u8(r);
 	for (unsigned i = 0; i < d->visited_cnt && i < IMS_VISITED_MAX; i++)
-		d->visited[i] = get_text(r);
+		d->visited[i] = rd_blob8(r);
 	d->profile_cnt = rd_u8(r);
 	for (unsigned i = 0; i < d->profile_cnt && i < IMS_PROFILES_MAX; i++) {
 		d->profile[i].criteria = (struct slice){0};

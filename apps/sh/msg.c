@@ -254,14 +254,3 @@ void sh_change(struct sh_subject *s, const struct sh_decision *d)
 	c.state = wr_done(&w);
 	link_change(s->r, &c);
 }
-
-bool sh_change_stands(struct request *r)
-{
-	if (r->change == CHANGE_DONE || r->change == CHANGE_DUPLICATE)
-		return true;
-	if (r->change == CHANGE_UNKNOWN_USER)
-		request_answer(r, EXP_USER_UNKNOWN, true);
-	else
-		request_answer(r, RESULT_UNABLE_TO_COMPLY, false);
-	return false;
-}

@@ -72,7 +72,7 @@ void sh_pur(struct request *r)
 	    !sh_open(r, SLOT_SH_PUR_User_Identity, SLOT_SH_PUR_User_Name, &q, &s))
 		return;
 	if (r->change_done) {
-		if (sh_change_stands(r))
+		if (request_change_stands(r))
 			sh_answer(&s, &q, RESULT_SUCCESS, false);
 		return;
 	}

@@ -55,5 +55,3 @@ void sh_put_data(struct wr *w, const struct sh_query *q);
 void sh_answer(const struct sh_subject *s, const struct sh_asked *q, uint32_t result, bool experimental);
 // Sends a decision to the loader as a CHANGE. The handler runs again with r->change_done.
 void sh_change(struct sh_subject *s, const struct sh_decision *d);
-// After a change: true when it stands; otherwise the request has been answered.
-bool sh_change_stands(struct request *r);

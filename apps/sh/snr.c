@@ -81,7 +81,7 @@ void sh_snr(struct request *r)
 	    !read_request(r, &q, &n))
 		return;
 	if (r->change_done) {
-		if (sh_change_stands(r))
+		if (request_change_stands(r))
 			answer(&s, &q, &n);
 		return;
 	}

@@ -6,19 +6,6 @@
 
 enum subscription_flag { SUBSCRIPTION_ONE_TIME = 1 };
 
-static void put_text(struct wr *w, struct slice s)
-{
-	if (s.len > 255)
-		w->err = true;
-	wr_u8(w, (uint8_t)s.len);
-	wr_slice(w, s);
-}
-
-static struct slice get_text(struct rd *r)
-{
-	return rd_bytes(r, rd_u8(r));
-}
-
 void sh_state_put(struct wr *w, const struct sh_state *s)
 {
 	if (s->service_cnt == 0 && s->subscription_cnt == 0)
@@ -28,14 +15,14 @@ void sh_state_put(struct wr *w, const struct sh_state *s)
 	for (unsigned i = 0; i < s->service_cnt; i++) {
 		wr_u64(w, s->service[i].scope);
 		wr_u16(w, s->service[i].sequence);
-		put_text(w, s->service[i].indication);
+		wr_blob8(w, s->service[i].indication);
 		wr_blob16(w, s->service[i].data);
 	}
 	wr_u8(w, (uint8_t)s->watcher_cnt);
 	for (unsigned i = 0; i < s->watcher_cnt; i++) {
-		put_text(w, s->watcher[i].host);
-		put_text(w, s->watcher[i].realm);
-		put_text(w, s->watcher[i].identity);
+		wr_blob8(w, s->watcher[i].host);
+		wr_blob8(w, s->watcher[i].realm);
+		wr_blob8(w, s->watcher[i].identity);
 	}
 	wr_u8(w, (uint8_t)s->subscription_cnt);
 	for (unsigned i = 0; i < s->subscription_cnt; i++) {
@@ -43,7 +30,7 @@ void sh_state_put(struct wr *w, const struct sh_state *s)
 		wr_u8(w, s->subscription[i].reference);
 		wr_u8(w, s->subscription[i].one_time ? SUBSCRIPTION_ONE_TIME : 0);
 		wr_u32(w, s->subscription[i].expires_s);
-		put_text(w, s->subscription[i].key);
+		wr_blob8(w, s->subscription[i].key);
 	}
 }
 
@@ -56,7 +43,7 @@ static bool get_services(struct rd *r, struct sh_state *s)
 		struct sh_service *v = &s->service[s->service_cnt];
 		v->scope = rd_u64(r);
 		v->sequence = rd_u16(r);
-		v->indication = get_text(r);
+		v->indication = rd_blob8(r);
 		v->data = rd_blob16(r);
 	}
 	return !r->err;
@@ -69,9 +56,9 @@ static bool get_watchers(struct rd *r, struct sh_state *s)
 		if (s->watcher_cnt == SH_WATCHERS_MAX)
 			return false;
 		struct sh_watcher *v = &s->watcher[s->watcher_cnt];
-		v->host = get_text(r);
-		v->realm = get_text(r);
-		v->identity = get_text(r);
+		v->host = rd_blob8(r);
+		v->realm = rd_blob8(r);
+		v->identity = rd_blob8(r);
 	}
 	return !r->err;
 }
@@ -87,7 +74,7 @@ static bool get_subscriptions(struct rd *r, struct sh_state *s)
 		v->reference = rd_u8(r);
 		v->one_time = rd_u8(r) & SUBSCRIPTION_ONE_TIME;
 		v->expires_s = rd_u32(r);
-		v->key = get_text(r);
+		v->key = rd_blob8(r);
 		if (v->watcher >= s->watcher_cnt)
 			return false;
 	}

@@ -120,7 +120,7 @@ static bool pend(struct mar *m)
 	struct swx_decision d;
 	bool failed = request_u32(r, SLOT_SWX_MAR_AAA_Failure_Indication, 0) & AAA_FAILURE;
 	if (r->change_done)
-		return swx_change_stands(r);
+		return request_change_stands(r);
 	if (swx_serves(&m->s.state, &m->s.by))
 		return true; // authenticates again
 	swx_authenticate(&m->s.state, &m->s.by, failed, (uint32_t)(clock_wall_us() / 1000000), &d);

@@ -141,7 +141,7 @@ void swx_sar(struct request *r)
 	if (!swx_open(r, SLOT_SWX_SAR_Origin_Host, SLOT_SWX_SAR_Origin_Realm, &q.s))
 		return;
 	if (r->change_done) {
-		if (swx_change_stands(r))
+		if (request_change_stands(r))
 			answer(&q);
 		return;
 	}

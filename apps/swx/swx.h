@@ -31,5 +31,3 @@ void swx_answer(const struct swx_subject *s, uint32_t result, bool experimental)
 
 // Sends a decision to the loader as a CHANGE. The handler runs again with r->change_done.
 void swx_change(struct swx_subject *s, const struct swx_decision *d);
-// After a change: true when it stands; otherwise the request has been answered.
-bool swx_change_stands(struct request *r);

@@ -164,7 +164,13 @@ static inline uint64_t rd_u64(struct rd *r)
 	return p ? be64_get(p) : 0;
 }
 
-// A string or blob with a 16-bit length before it, the form our own messages use.
+// A string or blob with an 8-bit length before it.
+static inline struct slice rd_blob8(struct rd *r)
+{
+	return rd_bytes(r, rd_u8(r));
+}
+
+// The same with a 16-bit length, the form our own messages use.
 static inline struct slice rd_blob16(struct rd *r)
 {
 	return rd_bytes(r, rd_u16(r));
@@ -254,6 +260,16 @@ static inline void wr_u64(struct wr *w, uint64_t v)
 	uint8_t *p = wr_reserve(w, 8);
 	if (p)
 		be64_put(p, v);
+}
+
+static inline void wr_blob8(struct wr *w, struct slice s)
+{
+	if (s.len > UINT8_MAX) {
+		w->err = true;
+		return;
+	}
+	wr_u8(w, (uint8_t)s.len);
+	wr_slice(w, s);
 }
 
 static inline void wr_blob16(struct wr *w, struct slice s)
