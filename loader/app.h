@@ -25,6 +25,18 @@ struct app_document {
 	struct slice said;	   // what it says of this application's state (doc_reader.said); empty: nothing
 	struct record_error *e;	   // where a refusal of the document says why
 };
+// One node's version of a state: when it changed last, and its octets.
+struct app_version {
+	uint32_t time_s;
+	struct slice octets;
+};
+// Of the versions of two nodes the newer counts, and of one second that of the greater octets: both nodes decide alike.
+enum app_whose { APP_SAME, APP_THEIRS, APP_OURS };
+enum app_whose app_whose(struct app_version ours, struct app_version theirs);
+// May our state be written again when `d` lacks it? Only when `d` is the newest document that the upstream has, and
+// our state is not on its way there.
+bool app_may_restore(const struct app_document *d);
+
 // What an HSS-initiated request is: its command, as operators know it; and whether it can wait, so that a mass change
 // does not flood a node (limits.push_rate).
 struct app_request_kind {

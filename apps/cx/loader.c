@@ -10,7 +10,6 @@
 #include "loader/commit/change.h"
 #include "loader/commit/hss_request.h"
 #include "loader/commit/txn.h"
-#include "loader/upstream/outbox.h"
 #include "loader/upstream/up_fields.h"
 
 static bool pack(struct builder *b, bool data, struct cache_state *s, uint8_t *buf)
@@ -209,33 +208,27 @@ static bool take_data(const struct app_document *d, const struct ims_data *data,
 	return ended;
 }
 
-// What another node on the same upstream has written: the newest counts, and of one second the greater octets.
-enum whose { SAME, THEIRS, OURS };
-static enum whose compare(const struct app_document *d, const struct ims_state *now, struct ims_state *theirs)
+// What another node on the same upstream has written, against ours.
+static enum app_whose compare(const struct app_document *d, const struct ims_state *now, struct ims_state *theirs)
 {
 	uint8_t mine[IMS_STATE_MAX];
 	struct wr w = wr_of(mine, sizeof(mine));
 	if (!d->said.len || !ims_state_get(d->said, theirs))
-		return now->time_s ? OURS : SAME;
+		return now->time_s ? APP_OURS : APP_SAME;
 	ims_state_put(&w, now, true);
-	if (theirs->time_s != now->time_s)
-		return theirs->time_s > now->time_s ? THEIRS : OURS;
-	size_t len = wr_len(&w) < d->said.len ? wr_len(&w) : d->said.len;
-	int order = memcmp(mine, d->said.p, len);
-	if (order == 0)
-		order = wr_len(&w) < d->said.len ? -1 : wr_len(&w) > d->said.len;
-	return order == 0 ? SAME : order < 0 ? THEIRS : OURS;
+	return app_whose((struct app_version){now->time_s, slice_of(mine, wr_len(&w))},
+			 (struct app_version){theirs->time_s, d->said});
 }
 
 // true: *now has changed, or (*restore) the upstream lacks it.
 static bool take_said(const struct app_document *d, struct ims_state *now, bool *restore)
 {
 	static struct ims_state theirs;
-	enum whose whose = d->feed ? compare(d, now, &theirs) : SAME;
-	*restore = whose == OURS && d->old && d->may_restore && d->l->outbox && !outbox_has(d->l, d->old);
-	if (whose == THEIRS)
+	enum app_whose whose = d->feed ? compare(d, now, &theirs) : APP_SAME;
+	*restore = whose == APP_OURS && app_may_restore(d);
+	if (whose == APP_THEIRS)
 		*now = theirs;
-	return whose == THEIRS || *restore;
+	return whose == APP_THEIRS || *restore;
 }
 
 // Of a subscriber without data the numbers may have changed, from which identities follow.

@@ -7,7 +7,6 @@
 #include "lib/base/clock.h"
 #include "loader/app.h"
 #include "loader/commit/txn.h"
-#include "loader/upstream/outbox.h"
 
 // A new subscriber keeps the location that its document has; of an SGSN's no file tells. An existing one has a newer location.
 static int from_file(const struct app_document *d, const struct s6a_said *said)
@@ -67,7 +66,7 @@ static bool is_lost(const struct app_document *d, const struct s6a_serving *said
 static bool state_is_lost(const struct app_document *d, const struct s6a_serving *mme, const struct s6a_serving *sgsn,
 			  const struct s6a_state *now)
 {
-	return d->old && d->may_restore && d->l->outbox && !outbox_has(d->l, d->old) &&
+	return app_may_restore(d) &&
 	       (is_lost(d, mme, &now->serving[S6A_MME], now->imeisv && !d->s->imeisv) ||
 		is_lost(d, sgsn, &now->serving[S6A_SGSN], false));
 }

@@ -867,6 +867,28 @@ def wait_live(h, documents=None, timeout=TIMEOUT):
                          f"live with {documents} documents", timeout)
 
 
+def two_nodes(test, count, **server):
+    """Two HSSs on one MongoDB with `count` subscribers, each behind a proxy of its own (`proxy`), live; closed
+    when the test ends. Returns the server and the nodes."""
+    database = MongoServer(**server)
+    test.addCleanup(database.close)
+    c = database.collection()
+    c.create_index("imsi", unique=True)
+    c.insert_many([with_sqn(webui(n), 65) for n in range(1, count + 1)])
+    nodes = []
+    for node in range(2):
+        proxy = Proxy(database.port)
+        test.addCleanup(proxy.close)
+        h = hss.Hss(config={**patient(proxy.store(poll_interval_ms=200)),
+                            "identity": {"host": f"hss0{node}.test", "realm": hss.REALM, "node_id": node}})
+        h.proxy = proxy
+        test.addCleanup(h.close)
+        nodes.append(h)
+    for h in nodes:
+        wait_live(h, count)
+    return database, nodes
+
+
 def wait_written(h, timeout=TIMEOUT):
     """Until MongoDB has every location."""
     return wait_upstream(h, lambda u: u["outbox"] == 0, "the outbox is empty", timeout)

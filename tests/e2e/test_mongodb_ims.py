@@ -4,32 +4,16 @@ import hashlib
 import unittest
 
 import cscf as c
-import hss
 import mongo
-from hss import Hss, imsi
-from mongo import webui, with_sqn
+from hss import imsi
 
 USER, IMPU = c.private(imsi(1)), c.public(imsi(1))
 
 
 class Ims(unittest.TestCase):
     def setUp(self):
-        self.server = mongo.MongoServer()
-        self.addCleanup(self.server.close)
+        self.server, self.nodes = mongo.two_nodes(self, 5)
         self.c = self.server.collection()
-        self.c.create_index("imsi", unique=True)
-        self.c.insert_many([with_sqn(webui(n), 65) for n in range(1, 6)])
-        self.nodes = []
-        for node in range(2):
-            proxy = mongo.Proxy(self.server.port)
-            self.addCleanup(proxy.close)
-            h = Hss(config={**mongo.patient(proxy.store(poll_interval_ms=200)),
-                            "identity": {"host": f"hss0{node}.test", "realm": hss.REALM, "node_id": node}})
-            h.proxy = proxy
-            self.addCleanup(h.close)
-            self.nodes.append(h)
-        for h in self.nodes:
-            mongo.wait_live(h, 5)
 
     def cscf(self, node, **how):
         peer = c.Cscf(self.nodes[node].port, **how)

@@ -8,8 +8,8 @@ import unittest
 import diameter as d
 import hss
 import mongo
-from hss import K, OPC, Hss, imsi
-from mongo import Int64, webui, with_sqn
+from hss import K, OPC, imsi
+from mongo import Int64
 
 
 class Nodes(unittest.TestCase):
@@ -17,23 +17,9 @@ class Nodes(unittest.TestCase):
     count = 20
 
     def setUp(self):
-        self.server = mongo.MongoServer(oplog=self.oplog)
-        self.addCleanup(self.server.close)
+        self.server, self.nodes = mongo.two_nodes(self, self.count, oplog=self.oplog)
         self.c = self.server.collection()
-        self.c.create_index("imsi", unique=True)
-        self.c.insert_many([with_sqn(webui(n), 65) for n in range(1, self.count + 1)])
-        self.nodes = []
-        self.proxies = []
-        for node in range(2):
-            proxy = mongo.Proxy(self.server.port)
-            self.addCleanup(proxy.close)
-            self.proxies.append(proxy)
-            h = Hss(config={**mongo.patient(proxy.store(poll_interval_ms=200)),
-                            "identity": {"host": f"hss0{node}.test", "realm": hss.REALM, "node_id": node}})
-            self.addCleanup(h.close)
-            self.nodes.append(h)
-        for h in self.nodes:
-            mongo.wait_live(h, self.count)
+        self.proxies = [h.proxy for h in self.nodes]
 
     def peer(self, node, host):
         peer = d.Peer(self.nodes[node].port, host, "test")

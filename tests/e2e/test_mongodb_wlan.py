@@ -3,33 +3,17 @@ own members stay as they were; members of a document that somebody edits reach t
 import unittest
 
 import aaa as a
-import hss
 import mongo
 from diameter import SERVICE_SELECTION, avp
-from hss import Hss, imsi
-from mongo import webui, with_sqn
+from hss import imsi
 
 USER = imsi(1)
 
 
 class Wlan(unittest.TestCase):
     def setUp(self):
-        self.server = mongo.MongoServer()
-        self.addCleanup(self.server.close)
+        self.server, self.nodes = mongo.two_nodes(self, 5)
         self.c = self.server.collection()
-        self.c.create_index("imsi", unique=True)
-        self.c.insert_many([with_sqn(webui(n), 65) for n in range(1, 6)])
-        self.nodes = []
-        for node in range(2):
-            proxy = mongo.Proxy(self.server.port)
-            self.addCleanup(proxy.close)
-            h = Hss(config={**mongo.patient(proxy.store(poll_interval_ms=200)),
-                            "identity": {"host": f"hss0{node}.test", "realm": hss.REALM, "node_id": node}})
-            h.proxy = proxy
-            self.addCleanup(h.close)
-            self.nodes.append(h)
-        for h in self.nodes:
-            mongo.wait_live(h, 5)
 
     def aaa(self, node, **how):
         peer = a.Aaa(self.nodes[node].port, **how)
